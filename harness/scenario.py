@@ -261,12 +261,13 @@ class Scenario(Generic[Instance]):
     def load_cases(self, setting: Setting) -> Sequence[Case]:
         """Return the cases of one stream of operations under load, repeated in a loop: a pure function of seed and stream.
 
-        By default those of the groups with `load`, interleaved. An operation is one request: an arrival brings one.
+        By default those of the groups with `load`, interleaved. An operation is one request: an arrival brings one. Cases that are
+        written for load may be of groups that are not declared.
         """
         by_group: dict[str, list[Case]] = {}
-        loaded = {group.name for group in self.groups if group.load}
+        left_out = {group.name for group in self.groups if not group.load}
         for case in self.cases(setting):
-            if case.group in loaded:
+            if case.group not in left_out:
                 by_group.setdefault(case.group, []).append(case)
         rounds = max(map(len, by_group.values()), default=0)
         return [group[i % len(group)] for i in range(rounds) for group in by_group.values()]

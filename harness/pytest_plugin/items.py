@@ -30,14 +30,21 @@ ADVICE = (
 DRIFT = "ratios of separate runs drift on identical code: to confirm a difference, time both: harness gate --against REF"
 
 
+FILES = pytest.StashKey[list[Path]]()
+"""The scenario files collected so far."""
+
+
 class ScenarioFile(pytest.File):
     """A scenario file; its items are named group[arm]."""
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yield one item per arm and group."""
-        from harness.discovery import load  # noqa: PLC0415 - only where scenarios are collected
+        from harness.discovery import load, refuse_namesakes  # noqa: PLC0415 - only where scenarios are collected
 
+        files = self.config.stash.setdefault(FILES, [])
+        files.append(self.path)
         try:
+            refuse_namesakes(files)
             loaded = load(self.path)
         except UsageError as error:
             raise self.CollectError(str(error)) from None

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from harness.errors import UsageError
 from harness.runnable import RunnableScenario, runnable
 from harness.scenario import Arm, Case, Group, Prepared, Scenario, Setting
 
@@ -202,3 +203,41 @@ def test_arms_and_groups_are_found_by_name() -> None:
     assert list(scenario.group) == ["g", "h"]
     assert scenario.groups_with("slow") == ["g"]
     assert scenario.skipped == {("proposed", "h"): "it fails"}
+
+
+UNDECLARED = "case 'n 0' is of an undeclared group 'other'; choose from 'g'"
+NOT_A_CASE = "returns ('g', 'n 0', 0); return a list of Case(group, name, args)"
+
+
+@pytest.mark.parametrize(
+    ("name", "case", "message"),
+    [
+        ("cases", Case("other", "n 0", 0), UNDECLARED),
+        ("load_cases", Case("other", "n 0", 0), UNDECLARED),
+        ("cases", ("g", "n 0", 0), NOT_A_CASE),
+    ],
+)
+def test_a_case_that_cannot_be_used_is_refused(name: str, case: Any, message: str) -> None:
+    """Before anything is measured, in a run and under load."""
+
+    class Wrong(Scenario[Any]):
+        groups = (Group("g", "ask"),)
+
+        def cases(self, setting: Setting) -> list[Any]:
+            return [Case("g", "good", 0), case]
+
+    with pytest.raises(UsageError) as refused:
+        getattr(runnable(Wrong()), name)(SETTING)
+    assert message in str(refused.value)
+
+
+def test_a_load_test_may_have_groups_of_its_own() -> None:
+    """Requests under load may be other ones than those that are timed in pairs."""
+
+    class Loaded(Scenario[Any]):
+        groups = (Group("g", "ask"),)
+
+        def load_cases(self, setting: Setting) -> list[Case]:
+            return [Case("one request", "n 0", 0)]
+
+    assert [case.group for case in runnable(Loaded()).load_cases(SETTING)] == ["one request"]
