@@ -20,6 +20,7 @@ from harness.results import run as records
 from harness.results.run import AA_CONTROL, BASELINE
 from harness.runnable import RunnableScenario
 from harness.runtime.child import JobFailed
+from harness.runtime.watch import OPERATION_TIMEOUT_S, Lasting
 from harness.scenario import Setting
 from harness.stats import intervals as statistics
 from harness.stats.ablation import ablation
@@ -28,8 +29,8 @@ from harness.verdicts import controls
 from harness.verdicts.promise import judge
 from harness.verdicts.warnings import warnings_about
 
-INSTRUCTIONS_S = 600
-"""Timeout of counting one arm's instructions, in seconds."""
+INSTRUCTIONS_TIMES = 10
+"""Timeout of counting the instructions of one group, in timeouts of one operation: it runs some eighty, fifty times slower."""
 LIMITED_S, LIMITED_TIMES = 30, 10
 """Timeout of an operation under a memory limit: this number of seconds, plus this multiple of its time without the limit."""
 MISS_RATE = 0.05
@@ -68,6 +69,8 @@ class ScenarioRun:
     """The reason why it does not support this engine or RTT, or cannot run here."""
     warnings: list[records.RunWarning] = field(default_factory=list)
     """Warnings that do not follow from a figure."""
+    timeout_s: float = OPERATION_TIMEOUT_S
+    """Timeout of one operation, in seconds."""
     _pairs: int = 0
     _readings: list[tuple[int, str, int]] = field(default_factory=list)
     _slowed: dict[str, dict[int, list[tuple[float, float]]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
@@ -101,15 +104,16 @@ class ScenarioRun:
         An operation under a memory limit has a timeout from its time without one. Raises NotMeasurableError without callgrind.
         """
         ablate = isinstance(self.loaded.scenario.written, Ablated)
-        fields = {"setting": self.setting, "excluded": self.excluded, "ablate": ablate, **fields}
+        fields = {"setting": self.setting, "excluded": self.excluded, "ablate": ablate, "timeout_s": self.timeout_s, **fields}
         job = BenchJob(task, self.loaded.file, **fields)
         if job.limit_bytes is not None:
             longest_s = max((m.seconds for m in self.figures.memory if (m.arm, m.group) == (job.arm, job.group)), default=0.0)
-            return msgspec.structs.replace(job, timeout_s=LIMITED_S + round(LIMITED_TIMES * longest_s))
+            return msgspec.structs.replace(job, timeout_s=LIMITED_S + LIMITED_TIMES * longest_s)
         if task is Task.INSTRUCTIONS:
             files = instructions.folder(self.setting.folder, job.arm)
             files.mkdir(exist_ok=True)
-            return msgspec.structs.replace(job, timeout_s=INSTRUCTIONS_S, prefix=tuple(instructions.command(files)))
+            timeout_s = INSTRUCTIONS_TIMES * self.timeout_s
+            return msgspec.structs.replace(job, timeout_s=timeout_s, prefix=tuple(instructions.command(files)))
         return job
 
     def carry_out(self, job: BenchJob, observer: Observer) -> None:
@@ -117,12 +121,15 @@ class ScenarioRun:
         for event in run_job(job):
             if self.interrupted:
                 return
-            if isinstance(event, JobFailed):
-                self._add_failure(event, job)
-            else:
-                self.add(event, job.process, job.setting.scale)
-            if isinstance(event, worker.PairTimes):
-                observer.tick()
+            match event:
+                case Lasting():
+                    observer.waiting(f"{self.name} · {event.progress()}", event.seconds)
+                    continue
+                case JobFailed():
+                    self._add_failure(event, job)
+                case _:
+                    self.add(event, job.process, job.setting.scale)
+            observer.tick()
 
     def add(self, event: worker.Event, process: int = 0, scale: float = 1.0) -> None:
         """Add one message of a worker. `process` numbers the processes that time pairs; `scale` is the share of the data set."""
@@ -138,6 +145,12 @@ class ScenarioRun:
                 self.figures.statements.extend(event.statements)
                 self.figures.findings.extend(event.findings)
                 self.figures.memory.extend(event.memory)
+            case worker.LeftRunning():
+                warning = records.RunWarning(
+                    "left running", f"after its job: {event.message}", "end it when the instance is closed"
+                )
+                if warning.message not in {known.message for known in self.warnings}:
+                    self.warnings.append(warning)
             case JobFailed():
                 self.failure = event
 

@@ -23,6 +23,7 @@ from harness.runtime import machine
 from harness.runtime.child import JobFailed
 from harness.runtime.clock import utc_now
 from harness.runtime.cores import CoreAllocator, Cores, Isolation, choose_cores
+from harness.runtime.watch import OPERATION_TIMEOUT_S
 from harness.runtime.workspace import git_commit, workspace
 from harness.scenario import Setting
 from harness.verdicts import controls
@@ -72,6 +73,8 @@ class RunPlan:
     """The share by which a baseline instance is slowed, to see whether that is detected."""
     instructions: bool = False
     """Whether instructions are counted, which takes minutes."""
+    timeout_s: float = OPERATION_TIMEOUT_S
+    """Timeout of one operation, in seconds."""
 
 
 @dataclass
@@ -125,7 +128,7 @@ class RunSession:
             lowest_rtt: ScenarioRun | None = None
             for rtt_ms in sorted(settings.rtts_ms):
                 setting = Setting(folder, shared, engine, settings.size, 1.0, settings.seed, rtt_ms, settings.quick)
-                trial = ScenarioRun(loaded, setting, self.plan.injected, lowest_rtt)
+                trial = ScenarioRun(loaded, setting, self.plan.injected, lowest_rtt, timeout_s=self.plan.timeout_s)
                 self._trials.append(trial)
                 try:
                     trial.setting = served(loaded.scenario, setting, servers)

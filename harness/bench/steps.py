@@ -43,6 +43,9 @@ class Observer(Protocol):
     def tick(self) -> None:
         """Report that something was measured within the current step."""
 
+    def waiting(self, description: str, seconds: float) -> None:
+        """Report what goes on within a step, and for how many seconds nothing has moved."""
+
 
 class Silent:
     """An observer that ignores the progress."""
@@ -51,6 +54,9 @@ class Silent:
         """Ignore it."""
 
     def tick(self) -> None:
+        """Ignore it."""
+
+    def waiting(self, description: str, seconds: float) -> None:
         """Ignore it."""
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from harness.errors import ScenarioFailedError
 from harness.results.run import BASELINE
 from harness.runnable import RunnableScenario
+from harness.runtime.channel import begin
 from harness.scenario import Case
 
 
@@ -49,6 +50,7 @@ async def verify(scenario: RunnableScenario, instances: Mapping[str, Any], cases
 
 
 async def _answer(scenario: RunnableScenario, instance: Any, arm: str, case: Case) -> tuple[Any, Any]:
+    begin("comparing answers", arm, case.name)
     try:
         answer = await scenario.run(instance, case)
         normal = scenario.normalise(case, answer), await scenario.state(instance, case)

@@ -45,6 +45,11 @@ class Progress(Bar):
             line = f"[{number}/{total}] {message} · about {round(left_s)} s left"
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
+    def waiting(self, description: str, seconds: float) -> None:
+        """Show."""
+        if seconds >= 10:
+            self.console.print(description)
+
     def tick(self) -> None:
         """Advance the bar by the time that has passed."""
         now = time.monotonic()

@@ -68,6 +68,11 @@ def errors(parser: Parser) -> None:
     )
 
 
+def timeout(parser: Parser) -> None:
+    """Add `--timeout`."""
+    value(parser, "--timeout DURATION", options.duration, "longest time of one operation", "60s")
+
+
 def selection(parser: Parser, noun: str) -> None:
     """Add `--only` and `--except`, each of which may be given several times; `noun` is what they select."""
     for flag, dest, help_ in (("--only", "only", "compare only"), ("--except", "excluded", "leave out")):

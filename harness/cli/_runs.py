@@ -29,6 +29,7 @@ def arguments(parser: argparse.ArgumentParser, budget_s: float) -> None:
     _options.value(parser, "--processes COUNT", converters.count(), processes)
     budget = f"time for timing pairs, over all scenarios (default: {budget_s:g}s)"
     _options.value(parser, "--budget DURATION", converters.duration, budget)
+    _options.timeout(parser)
     _options.output(parser)
 
 
@@ -66,7 +67,8 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
         budget_s=options.budget or budgets_s[options.quick],
     )
     out = folder(options.out)
-    plan = RunPlan(loaded, settings, out, command(), review=store.read_review(loaded[0].file.parent), **more)
+    review = store.read_review(loaded[0].file.parent)
+    plan = RunPlan(loaded, settings, out, command(), review=review, timeout_s=options.timeout, **more)
     with Progress() as progress:
         record = RunSession(plan, progress).run()
     publish(record, out, as_json=options.json, more=injected(record, plan.injected) if plan.injected else "")
