@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -29,6 +30,8 @@ from harness.verdicts import controls
 from harness.verdicts.promise import judge
 from harness.verdicts.warnings import warnings_about
 
+EXIT_AGAIN_S, INSTRUCTIONS_EXIT_S = 0.5, 60.0
+"""Seconds for a process to exit: for one of a scenario whose processes did not, and for one under callgrind."""
 INSTRUCTIONS_TIMES = 10
 """Timeout of counting the instructions of one group, in timeouts of one operation: it runs some eighty, fifty times slower."""
 LIMITED_S, LIMITED_TIMES = 30, 10
@@ -39,6 +42,12 @@ CHANCE = 0.01
 """A number of controls off that is less probable than this by chance gives the run a warning."""
 SYNCHRONOUS = "synchronous, in the worker's thread"
 """Description of the execution of a scenario whose `run` is synchronous, while it is timed."""
+
+
+def left_running(names: Iterable[str]) -> records.RunWarning:
+    """Return the warning about threads and processes that went on after the work of their process, and were ended."""
+    message = f"after the work of a process there still ran, and was ended: {', '.join(names)}"
+    return records.RunWarning("left running", message, "end it where `open` closes the instance")
 
 
 @dataclass
@@ -69,6 +78,8 @@ class ScenarioRun:
     """The reason why it does not support this engine or RTT, or cannot run here."""
     warnings: list[records.RunWarning] = field(default_factory=list)
     """Warnings that do not follow from a figure."""
+    left_running: dict[str, None] = field(default_factory=dict)
+    """Names of the threads and processes that went on after a job."""
     timeout_s: float = OPERATION_TIMEOUT_S
     """Timeout of one operation, in seconds."""
     _pairs: int = 0
@@ -105,6 +116,8 @@ class ScenarioRun:
         """
         ablate = isinstance(self.loaded.scenario.written, Ablated)
         fields = {"setting": self.setting, "excluded": self.excluded, "ablate": ablate, "timeout_s": self.timeout_s, **fields}
+        if self.left_running:
+            fields["exit_s"] = EXIT_AGAIN_S
         job = BenchJob(task, self.loaded.file, **fields)
         if job.limit_bytes is not None:
             longest_s = max((m.seconds for m in self.figures.memory if (m.arm, m.group) == (job.arm, job.group)), default=0.0)
@@ -113,7 +126,9 @@ class ScenarioRun:
             files = instructions.folder(self.setting.folder, job.arm)
             files.mkdir(exist_ok=True)
             timeout_s = INSTRUCTIONS_TIMES * self.timeout_s
-            return msgspec.structs.replace(job, timeout_s=timeout_s, prefix=tuple(instructions.command(files)))
+            return msgspec.structs.replace(
+                job, timeout_s=timeout_s, exit_s=INSTRUCTIONS_EXIT_S, prefix=tuple(instructions.command(files))
+            )
         return job
 
     def carry_out(self, job: BenchJob, observer: Observer) -> None:
@@ -146,11 +161,7 @@ class ScenarioRun:
                 self.figures.findings.extend(event.findings)
                 self.figures.memory.extend(event.memory)
             case worker.LeftRunning():
-                warning = records.RunWarning(
-                    "left running", f"after its job: {event.message}", "end it when the instance is closed"
-                )
-                if warning.message not in {known.message for known in self.warnings}:
-                    self.warnings.append(warning)
+                self.left_running |= dict.fromkeys(event.names)
             case JobFailed():
                 self.failure = event
 
@@ -244,7 +255,8 @@ class ScenarioRun:
             controls=records.Controls(controls.drifts(self._readings), controls.injected(self.injected, self._slowed)),
         )
         judged = replace(measured, verdicts=[v for promise in scenario.promises for v in judge(promise, measured)])
-        return replace(judged, warnings=[*warnings_about(judged), *self.warnings])
+        left = [left_running(self.left_running)] if self.left_running else []
+        return replace(judged, warnings=[*warnings_about(judged), *self.warnings, *left])
 
 
 Row = TypeVar("Row", records.Latency, records.Ratio, records.PercentileRatio)

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import traceback
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -79,8 +79,7 @@ BASELINE_COPIES = (AA_CONTROL, SLOWED)
 """Arms that are further instances of the baseline."""
 COUNTING = (Task.EXAMINE, Task.COUNT, Task.INSTRUCTIONS)
 EXIT_S = 5.0
-"""Seconds that a worker has to exit after its job; times `SLOWED_BY` under a command such as valgrind."""
-SLOWED_BY = 12
+"""Seconds that a worker has to exit after its job."""
 COUNTING_HASH_SEED = 0
 """Hash seed of processes that count work: the order of sets decides which functions are called, and how often."""
 
@@ -122,6 +121,8 @@ class BenchJob(msgspec.Struct, tag=True, frozen=True):
     """Memory that the operation may add; None: no limit."""
     timeout_s: float = OPERATION_TIMEOUT_S
     """Timeout of one operation, in seconds."""
+    exit_s: float = EXIT_S
+    """Seconds to exit after the job."""
     slow_groups: bool = True
     """Whether to time the groups declared slow."""
     effort: Effort = Effort()
@@ -195,11 +196,11 @@ class JobDone(msgspec.Struct, tag=True, frozen=True):
     """The job is complete."""
 
 
-class LeftRunning(msgspec.Struct, tag=True, frozen=True):
-    """The worker did not exit after its job, or not all that it started did, and was ended. It is no message: the parent sees it."""
+class LeftRunning(msgspec.Struct, frozen=True):
+    """Seen by the parent: the worker did not exit after its job, or processes that it started did not, and were ended."""
 
-    message: str
-    """Names the threads and processes."""
+    names: list[str]
+    """Names of the threads and processes, with the line of a thread."""
 
 
 Message = DataPrepared | AnswersVerified | Figures | PairTimes | JobFailed | JobDone
@@ -256,20 +257,18 @@ def _hanging(child: Child[Message], lasting: Lasting, file: Path) -> JobFailed:
 def _exit(child: Child[Message], outcome: JobDone | JobFailed, job: BenchJob) -> Generator[Event, None, None]:
     """Yield what a worker left running after its job, if that keeps it from exiting or outlives it, and the outcome."""
     try:
-        code = child.process.wait(EXIT_S * (SLOWED_BY if job.prefix else 1))
+        code = child.process.wait(job.exit_s)
     except subprocess.TimeoutExpired:
         stacks = child.stacks()
-        threads = [stack for stack in stacks if stack.keeps_process]
-        left = [f"{stack.title}{_at(place_of([stack], job.file))}" for stack in threads]
-        unknown = f"its own exit{_at(place_of(stacks, job.file))}"
+        left = [f"{stack.title}{_at(place_of([stack], job.file))}" for stack in stacks if stack.keeps_process]
+        unknown = [f"its own exit{_at(place_of(stacks, job.file))}"]
     else:
-        left, unknown = [], ""
+        left, unknown = [], []
         if isinstance(outcome, JobDone) and code != 0:
             yield JobFailed(f"worker exited unexpectedly ({child.exit_description()})", detail=child.output())
             return
-    left += [f"process {process}" for process in child.left()]
-    if left or unknown:
-        yield LeftRunning(", ".join(left or [unknown]))
+    if names := [*left, *child.left()] or unknown:
+        yield LeftRunning(names)
     yield outcome
 
 

@@ -8,6 +8,7 @@ such a worker: `channel.py COMMAND …`.
 import contextlib
 import ctypes
 import faulthandler
+import gc
 import json
 import mmap
 import os
@@ -189,14 +190,18 @@ def _frames(frame: Any) -> list[str]:
 def _awaited(coroutine: Any) -> list[str]:
     """Return the lines at which a coroutine, and everything that it waits for, is suspended, the innermost first."""
     places = []
-    while coroutine is not None:
-        kind = next((kind for kind in ("cr", "gi", "ag") if hasattr(coroutine, f"{kind}_frame")), None)
-        frame = kind and getattr(coroutine, f"{kind}_frame")
-        if not frame:
-            break
-        places.append(_place(frame))
-        coroutine = getattr(coroutine, "gi_yieldfrom" if kind == "gi" else f"{kind}_await")
+    while (kind := _suspended(coroutine)) is not None:
+        places.append(_place(getattr(coroutine, f"{kind}_frame")))
+        awaited = getattr(coroutine, "gi_yieldfrom" if kind == "gi" else f"{kind}_await")
+        if awaited is not None and _suspended(awaited) is None:  # such as a step of an async generator, which does not name it
+            awaited = next(filter(_suspended, gc.get_referents(awaited)), None)
+        coroutine = awaited
     return places[::-1]
+
+
+def _suspended(awaited: Any) -> str | None:
+    """Return the prefix of the attributes of a coroutine or generator that has not ended; None for anything else."""
+    return next((kind for kind in ("cr", "gi", "ag") if getattr(awaited, f"{kind}_frame", None) is not None), None)
 
 
 def _place(frame: Any) -> str:

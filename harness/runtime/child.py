@@ -177,10 +177,11 @@ class Child(Generic[M]):
         return False
 
     def left(self) -> list[str]:
-        """Return the processes that it started and that go on running, also if it has exited itself, with id and command line.
+        """Return the processes that it started and that go on running, also if it has exited itself, by their command lines.
 
         Those that end within LEFT_S, as helpers do that notice its exit, are not among them.
         """
+        running: list[psutil.Process] = []
         for _ in range(round(LEFT_S / STACKS_POLL_S)):
             running = [process for process in session_of(self.process.pid) if process.pid != self.process.pid]
             if not running:
@@ -189,7 +190,9 @@ class Child(Generic[M]):
         found = []
         for process in running:
             with contextlib.suppress(psutil.Error):
-                found.append(f"{process.pid} ({' '.join(process.cmdline())[:COMMAND_LENGTH] or process.name()})")
+                command = process.cmdline() or [process.name()]
+                is_fork = command == list(map(str, self.process.args)) if isinstance(self.process.args, list) else False
+                found.append("a forked process" if is_fork else f"process {' '.join(command)[:COMMAND_LENGTH]!r}")
         return found
 
     def output(self) -> str:
@@ -245,8 +248,11 @@ def session_of(pid: int) -> list[psutil.Process]:
 
 def _memory(size: int) -> FileIO:
     """Return memory to share with a child, as an open file; one on a disk would be written to it again and again."""
-    number = os.memfd_create("harness-activity") if sys.platform == "linux" else os.dup(tempfile.TemporaryFile().fileno())
-    file = FileIO(number, "r+")
+    if sys.platform == "linux":
+        file = FileIO(os.memfd_create("harness-activity"), "r+")
+    else:
+        with tempfile.TemporaryFile() as other:
+            file = FileIO(os.dup(other.fileno()), "r+")
     file.truncate(size)
     return file
 
