@@ -190,7 +190,7 @@ class ScenarioRun:
             self.warnings.append(records.RunWarning("instructions", message, "leave --instructions out"))
         else:
             if stopped := unreachable_server(self.setting.servers):
-                failed = JobFailed(f"{stopped} ({failed.message}); run this scenario again", failed.code, failed.detail)
+                failed = JobFailed(f"{stopped} ({failed.message}); run this scenario again", detail=failed.detail)
             self.add(failed)
 
     def result(self, *, whole: bool = True) -> records.ScenarioResult:
