@@ -136,15 +136,15 @@ class ScenarioRun:
         for event in run_job(job):
             if self.interrupted:
                 return
-            match event:
-                case Lasting():
-                    observer.waiting(f"{self.name} · {event.progress()}", event.seconds)
-                    continue
-                case JobFailed():
-                    self._add_failure(event, job)
-                case _:
-                    self.add(event, job.process, job.setting.scale)
-            observer.tick()
+            if isinstance(event, Lasting):
+                observer.waiting(self.name, event.progress(), event.seconds)
+            elif isinstance(event, JobFailed):
+                self._add_failure(event, job)
+            else:
+                self.add(event, job.process, job.setting.scale)
+            if isinstance(event, worker.PairTimes):
+                observer.tick()
+        observer.waiting(self.name, "", 0.0)
 
     def add(self, event: worker.Event, process: int = 0, scale: float = 1.0) -> None:
         """Add one message of a worker. `process` numbers the processes that time pairs; `scale` is the share of the data set."""

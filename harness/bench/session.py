@@ -217,12 +217,11 @@ class RunSession:
     ) -> RunStep:
         """Return the step that does a trial's job; `fields` are those of the job, which is made when it is due."""
 
+        def is_due() -> bool:
+            return trial.is_active and not self._interrupted and (fields.get("arm"), fields.get("group")) not in trial.excluded
+
         def act() -> None:
-            if not trial.is_active or self._interrupted:
-                return
             job = trial.job(task, effort=effort(self.plan.settings), **fields)
-            if (job.arm, job.group) in trial.excluded:
-                return
             with self.allocator.allocate(isolation) as cpus:
                 trial.carry_out(msgspec.structs.replace(job, cpus=cpus), self.observer)
             if not self._interrupted:
@@ -234,7 +233,9 @@ class RunSession:
         # RTTs share their scenario's data on an engine, so they run one after another.
         chain = "" if isolation is Isolation.MACHINE else trial.name if in_order else f"{trial.name} · {next(self._chains)}"
         stage = f"{isolation} {in_order} {isolation is Isolation.CORE and trial.setting.rtt_ms > 0}"
-        return RunStep(f"{where} · {description}", kind, expected_s, act, chain, stage)
+        differing = (name for name in fields if name != "process")
+        like = (where, task, *(f"{name}={fields[name]}" for name in differing))
+        return RunStep(f"{where} · {description}", kind, expected_s, act, chain, stage, like, is_due)
 
     def _record(self, finished_at: str | None) -> Run:
         found = [t.result(whole=finished_at is not None) for t in self._trials]
