@@ -3,7 +3,7 @@
 import itertools
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -89,6 +89,7 @@ class RunSession:
     _commit: tuple[str | None, bool] = (None, False)
     _environment: dict[str, str] = field(default_factory=dict)
     _trials: list[ScenarioRun] = field(default_factory=list)
+    _warnings: list[RunWarning] = field(default_factory=list)
     _interrupted: bool = False
     _saving: threading.Lock = field(default_factory=threading.Lock)
     _chains: Iterator[int] = field(default_factory=itertools.count)
@@ -100,7 +101,7 @@ class RunSession:
         """Carry out the plan and return the run's record, also after Ctrl-C; raise UsageError if its folder cannot be written."""
         self._environment, self._commit = machine.describe(self.cores), git_commit()
         write_run(self._record(None), self.plan.out)  # a folder that is not writable must show before hours of measuring
-        with workspace() as space, ExitStack() as servers:
+        with workspace() as space, self._servers() as servers:
             try:
                 self._begin(space, servers)
                 StepRunner(self._steps(), self.observer, lanes=max(1, len(self.cores.all)), abandon=self._interrupt).run()
@@ -111,6 +112,19 @@ class RunSession:
         record = self._record(utc_now().isoformat(timespec="seconds"))
         self._save(record, self._trials)
         return record
+
+    @contextmanager
+    def _servers(self) -> Iterator[ExitStack]:
+        """Yield the stack of the scenarios' servers; one that does not stop costs nothing that was measured."""
+        servers = ExitStack()
+        try:
+            yield servers
+        finally:
+            try:
+                servers.close()
+            except Exception as error:  # noqa: BLE001 - a scenario's own servers may raise anything
+                message = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
+                self._warnings.append(RunWarning("servers", message, "stop what may still run"))
 
     def _interrupt(self) -> None:
         self._interrupted = True
@@ -131,7 +145,7 @@ class RunSession:
                 trial = ScenarioRun(loaded, setting, self.plan.injected, lowest_rtt, timeout_s=self.plan.timeout_s)
                 self._trials.append(trial)
                 try:
-                    trial.setting = served(loaded.scenario, setting, servers)
+                    trial.setting = served(loaded.scenario, setting, servers, self.plan.timeout_s)
                 except NotMeasurableError as reason:
                     trial.not_run = str(reason)
                 except HarnessError as error:
@@ -256,7 +270,7 @@ class RunSession:
             settings=self.plan.settings,
             environment=self._environment,
             scenarios=results,
-            warnings=[*clean_controls(results), *([SIDE_BY_SIDE] if parallel > 1 else [])],
+            warnings=[*clean_controls(results), *([SIDE_BY_SIDE] if parallel > 1 else []), *self._warnings],
             review=self.plan.review,
         )
 
