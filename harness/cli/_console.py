@@ -4,9 +4,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from typing import Self
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.progress import Progress as Bar
 from rich.status import Status
@@ -16,9 +18,10 @@ from rich.text import Text
 from harness.report.blocks import Block
 from harness.results.run import Run
 from harness.runtime.clock import Clock, MonotonicClock
+from harness.runtime.watch import QUIET_S
 
-QUIET_S, LINE_S = 10.0, 30.0
-"""Seconds without movement after which the activity is shown, and seconds between two lines where there is no terminal."""
+LINE_S = 30.0
+"""Seconds between two lines where there is no terminal."""
 
 
 class TimeLeftColumn(ProgressColumn):
@@ -137,6 +140,30 @@ def print_lines(*lines: str) -> None:
     """Print lines of text, which the terminal wraps."""
     for line in lines:
         Console().print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+class StatusLine:
+    """The current step of a command in one line of standard error; without a terminal, a line per step."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._status = self._console.status("")
+
+    def __enter__(self) -> Self:
+        """Start to show it."""
+        self._status.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Remove it from the terminal."""
+        self._status.stop()
+
+    def __call__(self, message: str) -> None:
+        """Show a step."""
+        if self._console.is_terminal:
+            self._status.update(escape(message))
+        else:
+            self._console.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 def status(message: str) -> Status:

@@ -16,6 +16,8 @@ POLL_S = 1.0
 """Seconds between two looks at a child that sends nothing."""
 LOOKS = 4
 """The fewest looks in which an activity must not have changed: a busy machine may delay a healthy one by more than a look."""
+QUIET_S, QUIET_AGAIN_S = 10.0, 30.0
+"""Seconds without an answer after which that is news, and the interval in which it is again."""
 START_UP_S = 60.0
 """Timeout of the start of a process, which is the harness's own work, in seconds."""
 
@@ -55,6 +57,8 @@ class Lasting:
     """For how long it has been seen to go on."""
     limit_s: float
     """Its timeout."""
+    is_news: bool = False
+    """Whether a display that only adds lines should show it."""
 
     @property
     def is_over(self) -> bool:
@@ -83,9 +87,9 @@ class Watch:
     It counts looks instead of reading a clock: time in which the machine or this process was suspended is not the child's.
     """
 
-    def __init__(self, activity: Callable[[], Activity], timeout_s: float) -> None:
+    def __init__(self, activity: Callable[[], Activity], timeout_s: float, start_up_s: float = START_UP_S) -> None:
         """Watch the child whose current activity `activity` returns; `timeout_s` is the timeout of one operation."""
-        self._activity, self._timeout_s = activity, timeout_s
+        self._activity, self._timeout_s, self._start_up_s = activity, timeout_s, max(start_up_s, timeout_s)
         self._number, self._seconds = -1, 0.0
         self.poll_s = min(POLL_S, timeout_s / LOOKS)
         """The seconds to wait for a message before the next look."""
@@ -96,11 +100,16 @@ class Watch:
 
     def look(self) -> Lasting:
         """Return the activity after `poll_s` seconds without a message."""
-        activity = self._activity()
+        activity, before_s = self._activity(), self._seconds
         self._seconds = self._seconds + self.poll_s if activity.number == self._number else 0.0
         self._number = activity.number
-        limit_s = self._timeout_s * activity.times if activity.number else max(START_UP_S, self._timeout_s)
-        return Lasting(activity, self._seconds, limit_s)
+        limit_s = self._timeout_s * activity.times if activity.number else self._start_up_s
+        return Lasting(activity, self._seconds, limit_s, is_news=_news(before_s) < _news(self._seconds))
+
+
+def _news(seconds: float) -> int:
+    """Return how often an activity of this duration has been news."""
+    return int(seconds >= QUIET_S) + int(seconds // QUIET_AGAIN_S)
 
 
 @dataclass(frozen=True)
