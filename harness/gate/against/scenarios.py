@@ -12,7 +12,7 @@ from harness.bench.serving import NO_NETWORK
 from harness.errors import NotMeasurableError
 from harness.gate import stored_runs
 from harness.gate.against.checkout import Checkout, version_command
-from harness.gate.against.compare import ProgressLine, VersionCommand, VersionError, VersionProcess, compare_all, run_to_end
+from harness.gate.against.compare import HANGS, ProgressLine, VersionCommand, VersionError, VersionProcess, compare_all, run_to_end
 from harness.gate.matching import place, status
 from harness.gate.verdict import result
 from harness.importers import own_run
@@ -56,6 +56,8 @@ class ExaminedVersion:
     """The command that serves its benchmarks; None if it failed."""
     found: Mapping[str, Any] | None = None
     """The worker's findings: benchmarks, cases, answers, counts."""
+    hangs: bool = False
+    """Whether it failed because it did not finish within its timeout."""
 
 
 def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, progress: ProgressLine) -> GateResult:
@@ -77,7 +79,11 @@ def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, 
                     folder = space / f"{file.stem}-{engine}-{name}"
                     both.append(_examine(trees, name, python, request, folder, file, engine, servers, step))
                     examined[name].append(both[-1])
-            if len(both) == 2:  # noqa: PLR2004 - each tree has the scenario
+            if len(both) == 2 and all(version.hangs for version in both):  # noqa: PLR2004 - each tree has the scenario
+                for name, versions in examined.items():
+                    failed = versions.pop().result  # what hangs in both is no regression
+                    reasons.append(RunWarning(place(failed), f"{name}: {failed.error}", SAME))
+            elif len(both) == 2:  # noqa: PLR2004 - each tree has the scenario
                 rows, incomparable = _time(both[0], both[1], request, step)
                 times += rows
                 reasons += incomparable
@@ -142,7 +148,8 @@ def _examine(
     except VersionError as error:
         refusal = error.as_refusal()
         status = ScenarioStatus.NOT_RUN if isinstance(refusal, NotMeasurableError) else ScenarioStatus.FAILED
-        return ExaminedVersion(replace(blank, status=status, error=error.message, exit_code=refusal.code))
+        failed = replace(blank, status=status, error=error.message, exit_code=refusal.code)
+        return ExaminedVersion(failed, hangs=error.kind == HANGS)
     job["benchmarks"] = found["benchmarks"]
     return ExaminedVersion(_result(blank, ready, found), version("time"), found)
 
