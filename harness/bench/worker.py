@@ -40,7 +40,7 @@ from harness.runtime import channel
 from harness.runtime.channel import LONG, beat, begin
 from harness.runtime.child import Child, JobFailed, decode_path, kill_group, python_module
 from harness.runtime.clock import WRONG_CLOCK, Clock, ClockCheck, MonotonicClock
-from harness.runtime.watch import OPERATION_TIMEOUT_S, Lasting, Watch, place_of
+from harness.runtime.watch import OPERATION_TIMEOUT_S, Lasting, ActivityWatch, place_of
 from harness.scenario import Case, DeclaredFinding, Setting
 
 
@@ -224,7 +224,7 @@ def run_job(job: BenchJob) -> Generator[Event, None, None]:
         _running.add(child)
         try:
             child.send(job)
-            watch, last = Watch(child.activity, job.timeout_s), None
+            watch, last = ActivityWatch(child.activity, job.timeout_s), None
             while not isinstance(last, JobDone | JobFailed):
                 try:
                     last = child.receive(watch.poll_s)

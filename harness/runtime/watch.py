@@ -31,7 +31,7 @@ _LIBRARY = Path(sysconfig.get_path("stdlib"))
 
 @dataclass(frozen=True)
 class Activity:
-    """What a child is doing."""
+    """A child's current part of its job."""
 
     number: int
     """Number of activities that it has begun; 0: it is starting up."""
@@ -81,7 +81,7 @@ class Lasting:
         return f"{what}{phase}{where}; raise --timeout if it may take longer"
 
 
-class Watch:
+class ActivityWatch:
     """Counts for how long a child has been at the same activity.
 
     It counts looks instead of reading a clock: time in which the machine or this process was suspended is not the child's.

@@ -28,7 +28,7 @@ from harness.runtime.channel import LONG
 from harness.runtime.child import Child, last_error_line
 from harness.runtime.clock import WRONG_CLOCK, Clock, MonotonicClock
 from harness.runtime.cores import CoreAllocator, Cores, Isolation, choose_cores
-from harness.runtime.watch import OPERATION_TIMEOUT_S, Watch, place_of
+from harness.runtime.watch import OPERATION_TIMEOUT_S, ActivityWatch, place_of
 from harness.stats import process_pairs
 from harness.stats.intervals import holm, median
 
@@ -120,7 +120,7 @@ class VersionProcess(Child[dict[str, Any]]):
             exit_timeout_s=exit_timeout_s,
         )
         self._name, self._progress = version.name, progress
-        self._watch = Watch(self.activity, version.timeout_s, LONG * version.timeout_s)
+        self._watch = ActivityWatch(self.activity, version.timeout_s, LONG * version.timeout_s)
 
     def receive(self, timeout_s: float | None = None) -> dict[str, Any]:
         """Return the version's next message; raise VersionError if it failed, crashed, or is at one activity for too long."""
