@@ -133,12 +133,14 @@ class ScenarioRun:
 
     def carry_out(self, job: BenchJob, observer: Observer) -> None:
         """Do a job in a fresh process and add its messages."""
-        for event in run_job(job):
+
+        def waiting(activity: Lasting) -> None:
+            observer.waiting(self.name, activity.progress(), activity.seconds)
+
+        for event in run_job(job, waiting):
             if self.interrupted:
                 return
-            if isinstance(event, Lasting):
-                observer.waiting(self.name, event.progress(), event.seconds)
-            elif isinstance(event, JobFailed):
+            if isinstance(event, JobFailed):
                 self._add_failure(event, job)
             else:
                 self.add(event, job.process, job.setting.scale)

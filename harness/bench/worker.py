@@ -16,7 +16,7 @@ import subprocess
 import sys
 import traceback
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -40,7 +40,7 @@ from harness.runtime import channel
 from harness.runtime.channel import LONG, beat, begin
 from harness.runtime.child import Child, JobFailed, decode_path, kill_group, python_module
 from harness.runtime.clock import WRONG_CLOCK, Clock, ClockCheck, MonotonicClock
-from harness.runtime.watch import OPERATION_TIMEOUT_S, Lasting, ActivityWatch, place_of
+from harness.runtime.watch import OPERATION_TIMEOUT_S, ActivityWatch, Lasting, place_of
 from harness.scenario import Case, DeclaredFinding, Setting
 
 
@@ -204,19 +204,19 @@ class LeftRunning(msgspec.Struct, frozen=True):
 
 
 Message = DataPrepared | AnswersVerified | Figures | PairTimes | JobFailed | JobDone
-Event = Message | Lasting | LeftRunning
+Event = Message | LeftRunning
 """A message of a worker, or what its parent sees of it."""
 
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 _running: set[Child[Message]] = set()
 
 
-def run_job(job: BenchJob) -> Generator[Event, None, None]:
-    """Run a job in a fresh process and yield its messages as they arrive.
+def run_job(job: BenchJob, waiting: Callable[[Lasting], None] = lambda _: None) -> Generator[Event, None, None]:
+    """Run a job in a fresh process and yield its messages as they arrive; `waiting` receives its activity while it sends none.
 
-    In between it yields what the process is doing if that lasts. The last one is a `JobDone` or a `JobFailed`; that of a process
-    that exits before has its signal or exit code, that of one that hangs the arm, the case and the line. Closing the generator, or
-    an exception in the caller, ends the process and everything it started.
+    The last one is a `JobDone` or a `JobFailed`; that of a process that exits before has its signal or exit code, that of one that
+    hangs the arm, the case and the line. Closing the generator, or an exception in the caller, ends the process and everything it
+    started.
     """
     command = python_module("harness.bench.worker")
     hash_seed = COUNTING_HASH_SEED if job.task in COUNTING else None
@@ -233,7 +233,7 @@ def run_job(job: BenchJob) -> Generator[Event, None, None]:
                     if lasting.is_over:
                         yield _hanging(child, lasting, job.file)
                         return
-                    yield lasting
+                    waiting(lasting)
                     continue
                 if last is None:
                     yield JobFailed(f"worker exited unexpectedly ({child.exit_description()})", detail=child.output())

@@ -56,7 +56,7 @@ def test_a_job_excludes_what_was_found_not_to_run_meanwhile(tmp_path: Path, monk
     """A job that was planned before the answers were compared excludes what the comparison shows."""
     jobs: list[BenchJob] = []
 
-    def run_job(job: BenchJob) -> list[Event]:
+    def run_job(job: BenchJob, _: object) -> list[Event]:
         jobs.append(job)
         return [JobDone()]
 

@@ -112,12 +112,13 @@ def test_other_code_of_the_scenario_has_the_deadline_too(tmp_path: Path, part: s
 def test_what_takes_many_operations_has_more_time(tmp_path: Path) -> None:
     """Building the data has ten times the timeout, and its parent sees how long it has been at it."""
     slow = msgspec.structs.replace(job(tmp_path, PREPARE="time.sleep(1e6)"), timeout_s=0.4)
-    *before, last = run_job(slow)
+    before: list[Lasting] = []
+    *_, last = run_job(slow, before.append)
     assert isinstance(last, JobFailed)
     assert last.message.startswith("preparing the data did not finish within 4 s, at answering.py:")
-    seen = [event.progress() for event in before if isinstance(event, Lasting)]
-    assert seen[-1].startswith("preparing the data · ")
-    assert seen[-1].endswith(" s without an answer (timeout 4 s)")
+    seen = before[-1].progress()
+    assert seen.startswith("preparing the data · ")
+    assert seen.endswith(" s without an answer (timeout 4 s)")
 
 
 def test_a_failure_does_not_wait_for_the_instances_to_close(tmp_path: Path) -> None:

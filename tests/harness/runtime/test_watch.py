@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.runtime import channel, watch
-from harness.runtime.watch import Activity, Lasting, Stack, ActivityWatch, place_of, stacks_in
+from harness.runtime.watch import Activity, ActivityWatch, Lasting, Stack, place_of, stacks_in
 
 COMPARING = Activity(7, "comparing answers", "optimised", "n 0")
 SCENARIO = Path("/somewhere/hang.py")
