@@ -83,6 +83,7 @@ class ScenarioRun:
     timeout_s: float = OPERATION_TIMEOUT_S
     """Timeout of one operation, in seconds."""
     _pairs: int = 0
+    _operations: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     _readings: list[tuple[int, str, int]] = field(default_factory=list)
     _slowed: dict[str, dict[int, list[tuple[float, float]]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
 
@@ -108,6 +109,11 @@ class ScenarioRun:
             return None
         rtt = f"-rtt{self.setting.rtt_ms:g}" if self.setting.rtt_ms else ""
         return f"samples/{self.loaded.name}-{self.setting.engine}{rtt}.csv"
+
+    def operation_s(self, arm: str, group: str) -> float:
+        """Return the mean duration of an operation so far, in seconds; 0 if none was timed."""
+        count, spent_ns = self._operations.get((arm, group), (1, 0))
+        return spent_ns / count / 1e9
 
     def job(self, task: Task, **fields: Any) -> BenchJob:
         """Return a job that is due, with these fields of `BenchJob`: it excludes what was found not to run so far.
@@ -175,6 +181,9 @@ class ScenarioRun:
             if slot.arm != worker.SLOWED
             for latency_ns in slot.latencies_ns
         ]
+        for slot in pair.slots:
+            count, spent_ns = self._operations.get((slot.arm, pair.group), (0, 0))
+            self._operations[slot.arm, pair.group] = count + len(slot.latencies_ns), spent_ns + sum(slot.latencies_ns)
         self._readings += [(process, name, time_ns) for name, time_ns in pair.controls_ns.items()]
         means = {slot.arm: sum(slot.latencies_ns) / len(slot.latencies_ns) for slot in pair.slots}
         if worker.SLOWED in means:

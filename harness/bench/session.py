@@ -28,6 +28,10 @@ from harness.runtime.workspace import git_commit, workspace
 from harness.scenario import Setting
 from harness.verdicts import controls
 
+START_S, PREPARING_S, INSTRUCTIONS_S = 2.5, 4.0, 60.0
+"""First estimates of seconds: for the start of a process with instances, for building or reading the data, and for instructions."""
+EACH_COUNTING_S, EACH_TIMING_S = 1.9, 0.5
+"""First estimates of seconds per arm and group: for counting work, and for warming up and the fewest pairs."""
 MEMORY_CHILDREN = 2
 """Processes that measure the same memory, so that there is a range."""
 USUAL = Effort()
@@ -163,8 +167,8 @@ class RunSession:
         for t in trials:
             task = Task.REVISIT if t.lowest_rtt is not None else Task.EXAMINE if self.plan.counting else Task.TRY
             if task is Task.EXAMINE:
-                steps.append(self._step(t, "preparing", 4.0, Task.PREPARE))
-            steps.append(self._step(t, "comparing answers", 6.0, task))
+                steps.append(self._step(t, "preparing", PREPARING_S, Task.PREPARE))
+            steps.append(self._step(t, "comparing answers", self._comparing_s(t, task), task))
         in_order = sorted(trials, key=lambda t: (self._isolation(t) is Isolation.MACHINE, t.setting.rtt_ms > 0))
         for process in range(1, settings.processes + 1):
             for t in in_order:
@@ -172,22 +176,29 @@ class RunSession:
                 if process > PROCESSES_AT_HIGHER_RTT and not (is_lowest or given.is_full):
                     continue
                 description = f"timing pairs, process {process} of {settings.processes}"
-                timing = partial(
-                    self._step, t, description, slice_s + 3.0, Task.PAIRS, isolation=self._isolation(t), process=process
-                )
                 slow = process <= given.slow_processes and (is_lowest or given.is_full)
+                left_out = 0 if slow else len(t.loaded.scenario.groups_with("slow"))
+                pairs = len(t.loaded.scenario.arms) * (len(t.loaded.scenario.groups) - left_out)
+                expected_s = START_S + max(slice_s, EACH_TIMING_S * pairs)
+                timing = partial(self._step, t, description, expected_s, Task.PAIRS, isolation=self._isolation(t), process=process)
                 steps.append(timing(budget_ns=int(slice_s * 1e9), slow_groups=slow, injected=self.plan.injected))
         if self.plan.memory:
             steps += [step for t in at_lowest_rtt for step in self._growth_steps(t)]
             steps += [step for t in at_lowest_rtt for step in self._memory_steps(t)]
         if self.plan.instructions:  # a server's part of an operation is not counted, so trials with a server have no such step
             steps += [
-                self._step(t, f"instructions of {arm}", 60.0, Task.INSTRUCTIONS, in_order=False, arm=arm)
+                self._step(t, f"instructions of {arm}", INSTRUCTIONS_S, Task.INSTRUCTIONS, in_order=False, arm=arm)
                 for t in at_lowest_rtt
                 if not t.setting.servers
                 for arm in t.loaded.scenario.arms
             ]
         return steps
+
+    def _comparing_s(self, trial: ScenarioRun, task: Task) -> float:
+        """Return a first estimate: work is counted for every arm in every group, and each finding tried."""
+        scenario, findings = trial.loaded.scenario, len(trial.loaded.findings)
+        counted = len(scenario.arms) * len(scenario.groups) + findings if task is Task.EXAMINE else len(scenario.arms)
+        return START_S + EACH_COUNTING_S * counted
 
     def _isolation(self, trial: ScenarioRun) -> Isolation:
         """Return whether a trial is timed on one core or needs the machine.
@@ -202,8 +213,8 @@ class RunSession:
         for scale in dict.fromkeys(scale for group in trial.loaded.scenario.groups for scale in group.growth):
             if scale != 1.0:
                 setting = replace(trial.setting, scale=scale)
-                yield self._step(trial, f"preparing {scale:g} of the data", 2.0, Task.PREPARE, setting=setting)
-                yield self._step(trial, f"counting at {scale:g}", 3.0, Task.COUNT, setting=setting)
+                yield self._step(trial, f"preparing {scale:g} of the data", PREPARING_S, Task.PREPARE, setting=setting)
+                yield self._step(trial, f"counting at {scale:g}", PREPARING_S, Task.COUNT, setting=setting)
 
     def _memory_steps(self, trial: ScenarioRun) -> Iterator[RunStep]:
         scenario = trial.loaded.scenario
@@ -213,10 +224,10 @@ class RunSession:
             setting, children = replace(trial.setting, scale=scale), range(MEMORY_CHILDREN if scale == 1.0 else 1)
             for _, group, arm in itertools.product(children, groups, scenario.arms):
                 name = f"memory of {arm}"
-                yield self._step(trial, name, 2.0, Task.MEMORY, in_order=False, setting=setting, arm=arm, group=group)
+                yield self._step(trial, name, START_S, Task.MEMORY, in_order=False, setting=setting, arm=arm, group=group)
         for (group, limit), arm in itertools.product(scenario.memory_limits_bytes(trial.setting).items(), scenario.arms):
             name = f"{arm} under a memory limit"
-            yield self._step(trial, name, 2.0, Task.MEMORY, in_order=False, arm=arm, group=group, limit_bytes=limit)
+            yield self._step(trial, name, START_S, Task.MEMORY, in_order=False, arm=arm, group=group, limit_bytes=limit)
 
     def _step(
         self,
@@ -229,7 +240,13 @@ class RunSession:
         in_order: bool = True,
         **fields: Any,
     ) -> RunStep:
-        """Return the step that does a trial's job; `fields` are those of the job, which is made when it is due."""
+        """Return the step that does a trial's job; `fields` are those of the job, which is made when it is due.
+
+        `expected_s` is without the operation, whose time is known once it was timed.
+        """
+
+        def expects_s() -> float:
+            return expected_s + trial.operation_s(fields.get("arm", ""), fields.get("group", ""))
 
         def is_due() -> bool:
             return trial.is_active and not self._interrupted and (fields.get("arm"), fields.get("group")) not in trial.excluded
@@ -243,13 +260,13 @@ class RunSession:
                     self._save(self._record(None), [trial])
 
         where = f"{trial.name} · RTT {trial.setting.rtt_ms:g} ms" if trial.setting.rtt_ms else trial.name
-        kind = description.partition(",")[0].partition(" of ")[0]
         # RTTs share their scenario's data on an engine, so they run one after another.
         chain = "" if isolation is Isolation.MACHINE else trial.name if in_order else f"{trial.name} · {next(self._chains)}"
         stage = f"{isolation} {in_order} {isolation is Isolation.CORE and trial.setting.rtt_ms > 0}"
-        differing = (name for name in fields if name != "process")
-        like = (where, task, *(f"{name}={fields[name]}" for name in differing))
-        return RunStep(f"{where} · {description}", kind, expected_s, act, chain, stage, like, is_due)
+        scale = fields.get("setting", trial.setting).scale
+        alike = "/".join(str(fields.get(name, "")) for name in ("slow_groups", "arm", "group", "limit_bytes"))
+        kind = task, where, f"{alike}/{scale:g}"
+        return RunStep(f"{where} · {description}", kind, expects_s, act, chain, stage, is_due)
 
     def _record(self, finished_at: str | None) -> Run:
         found = [t.result(whole=finished_at is not None) for t in self._trials]

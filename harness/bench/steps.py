@@ -6,17 +6,19 @@ those kinds run in parallel, each scenario's in their order.
 
 import heapq
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
-from statistics import fmean
+from math import fsum
 from typing import Protocol
 
 from harness.runtime.clock import Clock, MonotonicClock
 
-PRIOR_STEPS = 2
-"""The first estimate of a step counts as this number of steps of its kind that have run."""
+PRIOR_STEPS = (4.0, 2.0, 0.25, 0.0)
+"""The weight of a first estimate against steps that have run, as a number of steps: all steps, those of its kind, those of its kind
+and subject, and those that are alike in everything. The first says how quick the machine is, the last what such a step takes."""
 
 
 @dataclass(frozen=True)
@@ -25,18 +27,16 @@ class RunStep:
 
     description: str
     """Text for the progress display."""
-    kind: str
-    """Steps of a kind are expected to be wrong by the same factor."""
-    expected_s: float
-    """First estimate of its duration, in seconds."""
+    kind: tuple[str, ...]
+    """Its kind, its subject and all else that decides on its duration: the more steps share of it, the more alike they are."""
+    expected_s: Callable[[], float]
+    """Returns the first estimate of its duration, in seconds, from what is known when it is called."""
     act: Callable[[], None]
     """The function that does it."""
     chain: str = ""
     """Steps of a chain run in their order, consecutive chains in parallel; a step without a chain runs on its own."""
     stage: str = ""
     """Steps of different stages never run in parallel."""
-    like: Hashable = None
-    """Steps with the same value take the same time; None: there is no other."""
     is_due: Callable[[], bool] = lambda: True
     """Whether it is still to be done; that of a scenario that has failed is not."""
 
@@ -147,23 +147,19 @@ class Estimates:
 
     def __init__(self, steps: Sequence[RunStep], taken_s: Mapping[int, float]) -> None:
         """`taken_s` are the durations by number of the step."""
-        self._steps, self._like = steps, dict[Hashable, list[float]]()
-        kinds: dict[str, list[tuple[float, float]]] = {}
+        self._steps = steps
+        self._found: dict[tuple[str, ...], list[tuple[float, float]]] = defaultdict(list)
         for number, seconds in taken_s.items():
             step = steps[number]
-            kinds.setdefault(step.kind, []).append((seconds, step.expected_s))
-            if step.like is not None:
-                self._like.setdefault(step.like, []).append(seconds)
-        self._factors = {kind: _factor(found) for kind, found in kinds.items()}
+            for length in range(len(step.kind) + 1):
+                self._found[step.kind[:length]].append((seconds, step.expected_s()))
 
     def seconds(self, number: int) -> float:
-        """Return the estimate of a step: the mean of those that are like it, else its first estimate times its kind's factor."""
-        step = self._steps[number]
-        like = self._like.get(step.like) if step.like is not None else None
-        return fmean(like) if like else step.expected_s * self._factors.get(step.kind, 1.0)
-
-
-def _factor(found: Sequence[tuple[float, float]]) -> float:
-    """Return the sum of (measured, expected) durations as a ratio, with PRIOR_STEPS more that were as expected."""
-    prior_s = PRIOR_STEPS * fmean(expected_s for _, expected_s in found)
-    return (sum(seconds for seconds, _ in found) + prior_s) / (sum(expected_s for _, expected_s in found) + prior_s)
+        """Return the estimate of a step: its first one times the factor by which those of steps like it were wrong."""
+        step, factor = self._steps[number], 1.0
+        for length, prior in zip(range(len(step.kind) + 1), PRIOR_STEPS, strict=False):
+            if found := self._found.get(step.kind[:length]):
+                expected_s = fsum(expected_s for _, expected_s in found)
+                prior_s = prior * expected_s / len(found)
+                factor = (fsum(seconds for seconds, _ in found) + prior_s * factor) / (expected_s + prior_s)
+        return step.expected_s() * factor
