@@ -30,8 +30,9 @@ from harness.verdicts import controls
 
 START_S, PREPARING_S, INSTRUCTIONS_S = 2.5, 4.0, 60.0
 """First estimates of seconds: for the start of a process with instances, for building or reading the data, and for instructions."""
-EACH_COUNTING_S, EACH_TIMING_S = 1.9, 0.5
-"""First estimates of seconds per arm and group: for counting work, and for warming up and the fewest pairs."""
+EACH_COUNTING_S, EACH_TIMING_S, EACH_RESULT_S = 1.9, 0.5, 1.5
+"""First estimates of seconds per arm and group, for counting work, and for warming up with the fewest pairs; and per scenario, for
+its result and its part of the report."""
 MEMORY_CHILDREN = 2
 """Processes that measure the same memory, so that there is a range."""
 USUAL = Effort()
@@ -108,7 +109,9 @@ class RunSession:
         with workspace() as space, self._servers() as servers:
             try:
                 self._begin(space, servers)
-                StepRunner(self._steps(), self.observer, lanes=max(1, len(self.cores.all)), abandon=self._interrupt).run()
+                steps, lanes = self._steps(), max(1, len(self.cores.all))
+                after_s = EACH_RESULT_S * len(self._trials)
+                StepRunner(steps, self.observer, lanes=lanes, abandon=self._interrupt, after_s=after_s).run()
             except KeyboardInterrupt:
                 self._interrupt()
             finally:

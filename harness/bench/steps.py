@@ -81,6 +81,8 @@ class StepRunner:
     """Limit of chains in parallel."""
     abandon: Callable[[], None] = lambda: None
     """Called when a step fails or Ctrl-C is pressed, before waiting for the other lanes: it ends their current steps."""
+    after_s: float = 0.0
+    """First estimate of what follows the last step, in seconds."""
     _taken_s: dict[int, float] = field(default_factory=dict)
     _begun_ns: dict[int, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -131,7 +133,8 @@ class StepRunner:
             begun_ns = self._begun_ns.get(number)
             return max(0.0, estimates.seconds(number) - (0.0 if begun_ns is None else (now_ns - begun_ns) / 1e9))
 
-        return sum(makespan((sum(map(left_s, chain)) for chain in chains), self.lanes) for chains in self._stages())
+        steps_s = sum(makespan((sum(map(left_s, chain)) for chain in chains), self.lanes) for chains in self._stages())
+        return steps_s + self.after_s * estimates.speed
 
 
 def makespan(durations: Iterable[float], lanes: int) -> float:
@@ -154,12 +157,23 @@ class Estimates:
             for length in range(len(step.kind) + 1):
                 self._found[step.kind[:length]].append((seconds, step.expected_s()))
 
+    @property
+    def speed(self) -> float:
+        """The factor by which steps of all kinds take longer than their first estimates."""
+        return self._factor((), 1.0, PRIOR_STEPS[0])
+
     def seconds(self, number: int) -> float:
         """Return the estimate of a step: its first one times the factor by which those of steps like it were wrong."""
         step, factor = self._steps[number], 1.0
         for length, prior in zip(range(len(step.kind) + 1), PRIOR_STEPS, strict=False):
-            if found := self._found.get(step.kind[:length]):
-                expected_s = fsum(expected_s for _, expected_s in found)
-                prior_s = prior * expected_s / len(found)
-                factor = (fsum(seconds for seconds, _ in found) + prior_s * factor) / (expected_s + prior_s)
+            factor = self._factor(step.kind[:length], factor, prior)
         return step.expected_s() * factor
+
+    def _factor(self, kind: tuple[str, ...], before: float, prior: float) -> float:
+        """Return the factor of a kind of steps, where `before`, that of less similar ones, counts as a number of steps, `prior`."""
+        found = self._found.get(kind)
+        if not found:
+            return before
+        expected_s = fsum(expected_s for _, expected_s in found)
+        prior_s = prior * expected_s / len(found)
+        return (fsum(seconds for seconds, _ in found) + prior_s * before) / (expected_s + prior_s)

@@ -85,13 +85,14 @@ def publish(record: Run, out: Path, *, as_json: bool, more: str = "") -> None:
 
     Without the packages of the report, the result is printed and a line on standard error says how to get the report later.
     """
-    from harness.cli._console import show
+    from harness.cli._console import show, status
 
     report = ""
     try:
-        from harness.report import html
+        with status("writing the report"):
+            from harness.report import html
 
-        report = str(html.write(record, out))
+            report = str(html.write(record, out))
     except MissingExtraError as reason:
         print(f"harness: {reason}, then run: harness report {shlex.quote(str(out))}", file=sys.stderr)
     show(record, "json" if as_json else "terminal")
