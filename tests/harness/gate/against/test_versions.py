@@ -133,9 +133,10 @@ def test_a_version_that_hangs_is_ended_and_named(tmp_path: Path) -> None:
         "lock = threading.Lock()\nlock.acquire()\nserve({'a': lock.acquire})\n"
     )
     hanging = replace(version(tmp_path, body), timeout_s=2.0)
-    with VersionProcess(hanging) as live, pytest.raises(VersionError, match="new: a did not finish within 2 s") as failed:
+    with VersionProcess(hanging) as live:
         assert live.receive()["name"] == "a"
-        live.slice(0, 1)
+        with pytest.raises(VersionError, match="new: a did not finish within 2 s") as failed:
+            live.slice(0, 1)
     assert "(timing), at version.py:5; raise --timeout" in failed.value.message
     assert failed.value.benchmark == "a"
     assert type(failed.value.as_refusal()) is ScenarioFailedError
@@ -158,6 +159,7 @@ def test_a_slice_without_a_duration_is_refused(tmp_path: Path) -> None:
         "from harness.gate.against.protocol import VersionChannel\n"
         "channel = VersionChannel()\nchannel.serve('a', lambda case, repeats: 0)\n"
     )
-    with VersionProcess(version(tmp_path, body)) as live, pytest.raises(VersionError, match="new: a took 0 ns; something replaced"):
+    with VersionProcess(version(tmp_path, body)) as live:
         live.receive()
-        live.slice(0, 1)
+        with pytest.raises(VersionError, match="new: a took 0 ns; something replaced"):
+            live.slice(0, 1)
