@@ -6,7 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harness.bench import worker
 from harness.bench.worker import BenchJob, Effort, JobDone, LeftRunning, PairTimes, Task, run_job
+from harness.discovery import load
+from harness.errors import ScenarioFailedError
 from harness.runtime.child import JobFailed
 from harness.runtime.watch import Lasting
 from harness.scenario import Setting
@@ -119,6 +122,17 @@ def test_what_takes_many_operations_has_more_time(tmp_path: Path) -> None:
     seen = before[-1].progress()
     assert seen.startswith("preparing the data · ")
     assert seen.endswith(" s without an answer (timeout 4 s)")
+
+
+def test_cases_without_an_end_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A generator that never ends must not fill the memory until its deadline."""
+    endless = job(tmp_path)
+    endless.file.write_text(
+        endless.file.read_text().replace('[Case("g", "n 0", 0)]', '(Case("g", str(n), n) for n in itertools.count())')
+    )
+    monkeypatch.setattr(worker, "MAX_CASES", 1000)
+    with pytest.raises(ScenarioFailedError, match="returns more than 1000 cases"):
+        worker._cases(load(endless.file).scenario, endless)
 
 
 def test_a_failure_does_not_wait_for_the_instances_to_close(tmp_path: Path) -> None:
