@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from harness.results import run as records
 from harness.results.run import AA_CONTROL, BASELINE
 from harness.runnable import RunnableScenario
 from harness.runtime.child import JobFailed
+from harness.runtime.watch import OPERATION_TIMEOUT_S, Lasting
 from harness.scenario import Setting
 from harness.stats import intervals as statistics
 from harness.stats.ablation import ablation
@@ -29,8 +30,10 @@ from harness.verdicts import controls
 from harness.verdicts.promise import judge
 from harness.verdicts.warnings import warnings_about
 
-INSTRUCTIONS_S = 600
-"""Timeout of counting one arm's instructions, in seconds."""
+EXIT_AGAIN_S, INSTRUCTIONS_EXIT_S = 0.5, 60.0
+"""Seconds for a process to exit: for one of a scenario whose processes did not, and for one under callgrind."""
+INSTRUCTIONS_TIMES = 10
+"""Timeout of counting the instructions of one group, in timeouts of one operation: it runs some eighty, fifty times slower."""
 LIMITED_S, LIMITED_TIMES = 30, 10
 """Timeout of an operation under a memory limit: this number of seconds, plus this multiple of its time without the limit."""
 MISS_RATE = 0.05
@@ -39,6 +42,12 @@ CHANCE = 0.01
 """A number of controls off that is less probable than this by chance gives the run a warning."""
 SYNCHRONOUS = "synchronous, in the worker's thread"
 """Description of the execution of a scenario whose `run` is synchronous, while it is timed."""
+
+
+def left_running(names: Iterable[str]) -> records.RunWarning:
+    """Return the warning about threads and processes that went on after the work of their process, and were ended."""
+    message = f"after the work of a process there still ran, and was ended: {', '.join(names)}"
+    return records.RunWarning("left running", message, "end it where `open` closes the instance")
 
 
 @dataclass
@@ -69,7 +78,12 @@ class ScenarioRun:
     """The reason why it does not support this engine or RTT, or cannot run here."""
     warnings: list[records.RunWarning] = field(default_factory=list)
     """Warnings that do not follow from a figure."""
+    left_running: dict[str, None] = field(default_factory=dict)
+    """Names of the threads and processes that went on after a job."""
+    timeout_s: float = OPERATION_TIMEOUT_S
+    """Timeout of one operation, in seconds."""
     _pairs: int = 0
+    _operations: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     _readings: list[tuple[int, str, int]] = field(default_factory=list)
     _slowed: dict[str, dict[int, list[tuple[float, float]]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
 
@@ -96,26 +110,40 @@ class ScenarioRun:
         rtt = f"-rtt{self.setting.rtt_ms:g}" if self.setting.rtt_ms else ""
         return f"samples/{self.loaded.name}-{self.setting.engine}{rtt}.csv"
 
+    def operation_s(self, arm: str, group: str) -> float:
+        """Return the mean duration of an operation so far, in seconds; 0 if none was timed."""
+        count, spent_ns = self._operations.get((arm, group), (1, 0))
+        return spent_ns / count / 1e9
+
     def job(self, task: Task, **fields: Any) -> BenchJob:
         """Return a job that is due, with these fields of `BenchJob`: it excludes what was found not to run so far.
 
         An operation under a memory limit has a timeout from its time without one. Raises NotMeasurableError without callgrind.
         """
         ablate = isinstance(self.loaded.scenario.written, Ablated)
-        fields = {"setting": self.setting, "excluded": self.excluded, "ablate": ablate, **fields}
+        fields = {"setting": self.setting, "excluded": self.excluded, "ablate": ablate, "timeout_s": self.timeout_s, **fields}
+        if self.left_running:
+            fields["exit_s"] = EXIT_AGAIN_S
         job = BenchJob(task, self.loaded.file, **fields)
         if job.limit_bytes is not None:
             longest_s = max((m.seconds for m in self.figures.memory if (m.arm, m.group) == (job.arm, job.group)), default=0.0)
-            return msgspec.structs.replace(job, timeout_s=LIMITED_S + round(LIMITED_TIMES * longest_s))
+            return msgspec.structs.replace(job, timeout_s=LIMITED_S + LIMITED_TIMES * longest_s)
         if task is Task.INSTRUCTIONS:
             files = instructions.folder(self.setting.folder, job.arm)
             files.mkdir(exist_ok=True)
-            return msgspec.structs.replace(job, timeout_s=INSTRUCTIONS_S, prefix=tuple(instructions.command(files)))
+            timeout_s = INSTRUCTIONS_TIMES * self.timeout_s
+            return msgspec.structs.replace(
+                job, timeout_s=timeout_s, exit_s=INSTRUCTIONS_EXIT_S, prefix=tuple(instructions.command(files))
+            )
         return job
 
     def carry_out(self, job: BenchJob, observer: Observer) -> None:
         """Do a job in a fresh process and add its messages."""
-        for event in run_job(job):
+
+        def waiting(activity: Lasting) -> None:
+            observer.waiting(self.name, activity.progress(), activity.seconds)
+
+        for event in run_job(job, waiting):
             if self.interrupted:
                 return
             if isinstance(event, JobFailed):
@@ -124,6 +152,7 @@ class ScenarioRun:
                 self.add(event, job.process, job.setting.scale)
             if isinstance(event, worker.PairTimes):
                 observer.tick()
+        observer.waiting(self.name, "", 0.0)
 
     def add(self, event: worker.Event, process: int = 0, scale: float = 1.0) -> None:
         """Add one message of a worker. `process` numbers the processes that time pairs; `scale` is the share of the data set."""
@@ -139,6 +168,8 @@ class ScenarioRun:
                 self.figures.statements.extend(event.statements)
                 self.figures.findings.extend(event.findings)
                 self.figures.memory.extend(event.memory)
+            case worker.LeftRunning():
+                self.left_running |= dict.fromkeys(event.names)
             case JobFailed():
                 self.failure = event
 
@@ -150,6 +181,9 @@ class ScenarioRun:
             if slot.arm != worker.SLOWED
             for latency_ns in slot.latencies_ns
         ]
+        for slot in pair.slots:
+            count, spent_ns = self._operations.get((slot.arm, pair.group), (0, 0))
+            self._operations[slot.arm, pair.group] = count + len(slot.latencies_ns), spent_ns + sum(slot.latencies_ns)
         self._readings += [(process, name, time_ns) for name, time_ns in pair.controls_ns.items()]
         means = {slot.arm: sum(slot.latencies_ns) / len(slot.latencies_ns) for slot in pair.slots}
         if worker.SLOWED in means:
@@ -167,7 +201,7 @@ class ScenarioRun:
             self.warnings.append(records.RunWarning("instructions", message, "leave --instructions out"))
         else:
             if stopped := unreachable_server(self.setting.servers):
-                failed = JobFailed(f"{stopped} ({failed.message}); run this scenario again", failed.code, failed.detail)
+                failed = JobFailed(f"{stopped} ({failed.message}); run this scenario again", detail=failed.detail)
             self.add(failed)
 
     def result(self, *, whole: bool = True) -> records.ScenarioResult:
@@ -232,7 +266,8 @@ class ScenarioRun:
             controls=records.Controls(controls.drifts(self._readings), controls.injected(self.injected, self._slowed)),
         )
         judged = replace(measured, verdicts=[v for promise in scenario.promises for v in judge(promise, measured)])
-        return replace(judged, warnings=[*warnings_about(judged), *self.warnings, *_about_memory(judged, self.setting)])
+        left = [left_running(self.left_running)] if self.left_running else []
+        return replace(judged, warnings=[*warnings_about(judged), *self.warnings, *_about_memory(judged, self.setting), *left])
 
 
 Row = TypeVar("Row", records.Latency, records.Ratio, records.PercentileRatio)

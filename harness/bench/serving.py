@@ -1,12 +1,15 @@
 """The servers that a run's instances connect to: started once by the coordinator, and checked after a failure."""
 
 import socket
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from harness.errors import NotMeasurableError
+from harness.errors import NotMeasurableError, ScenarioFailedError
+from harness.runtime.channel import LONG
+from harness.runtime.deadline import deadline
+from harness.runtime.watch import OPERATION_TIMEOUT_S
 from harness.scenario import Scenario, Server, Setting
 
 CONNECT_S = 2.0
@@ -15,8 +18,10 @@ NO_NETWORK = "it connects to no server, so there is no network latency to add"
 """The reason why a scenario without a server is not run at an RTT above 0."""
 
 
-def served(scenario: Scenario[object], setting: Setting, stack: ExitStack) -> Setting:
+def served(scenario: Scenario[object], setting: Setting, stack: ExitStack, timeout_s: float = OPERATION_TIMEOUT_S) -> Setting:
     """Start the servers that a scenario's instances connect to, until the stack is closed; return the setting with them.
+
+    Starting and stopping them may each take LONG times the timeout of one operation, `timeout_s`.
 
     Raises:
         NotMeasurableError: the scenario does not support this engine or RTT, or a server cannot run here.
@@ -24,10 +29,20 @@ def served(scenario: Scenario[object], setting: Setting, stack: ExitStack) -> Se
     """
     if setting.engine not in scenario.engines:
         raise NotMeasurableError(f"it supports {', '.join(scenario.engines)} only")
-    servers = dict(stack.enter_context(scenario.servers(setting)))
+    servers = dict(stack.enter_context(_in_time(scenario.servers(setting), LONG * timeout_s)))
     if setting.rtt_ms and not servers:
         raise NotMeasurableError(NO_NETWORK)
     return replace(setting, servers=servers)
+
+
+@contextmanager
+def _in_time(servers: AbstractContextManager[Mapping[str, Server]], timeout_s: float) -> Iterator[Mapping[str, Server]]:
+    with ExitStack() as stack:
+        with deadline(timeout_s, "starting its servers", ScenarioFailedError):
+            started = stack.enter_context(servers)
+        yield started
+        with deadline(timeout_s, "stopping its servers", ScenarioFailedError):
+            stack.close()
 
 
 def unreachable_server(servers: Mapping[str, Server]) -> str | None:

@@ -3,7 +3,7 @@
 import itertools
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,10 +23,16 @@ from harness.runtime import machine
 from harness.runtime.child import JobFailed
 from harness.runtime.clock import utc_now
 from harness.runtime.cores import CoreAllocator, Cores, Isolation, choose_cores
+from harness.runtime.watch import OPERATION_TIMEOUT_S
 from harness.runtime.workspace import git_commit, workspace
 from harness.scenario import Setting
 from harness.verdicts import controls
 
+START_S, PREPARING_S, INSTRUCTIONS_S = 2.5, 4.0, 60.0
+"""First estimates of seconds: for the start of a process with instances, for building or reading the data, and for instructions."""
+EACH_COUNTING_S, EACH_TIMING_S, EACH_RESULT_S = 1.9, 0.5, 1.5
+"""First estimates of seconds per arm and group, for counting work, and for warming up with the fewest pairs; and per scenario, for
+its result and its part of the report."""
 MEMORY_CHILDREN = 2
 """Processes that measure the same memory, so that there is a range."""
 USUAL = Effort()
@@ -72,6 +78,8 @@ class RunPlan:
     """The share by which a baseline instance is slowed, to see whether that is detected."""
     instructions: bool = False
     """Whether instructions are counted, which takes minutes."""
+    timeout_s: float = OPERATION_TIMEOUT_S
+    """Timeout of one operation, in seconds."""
 
 
 @dataclass
@@ -86,6 +94,7 @@ class RunSession:
     _commit: tuple[str | None, bool] = (None, False)
     _environment: dict[str, str] = field(default_factory=dict)
     _trials: list[ScenarioRun] = field(default_factory=list)
+    _warnings: list[RunWarning] = field(default_factory=list)
     _interrupted: bool = False
     _saving: threading.Lock = field(default_factory=threading.Lock)
     _chains: Iterator[int] = field(default_factory=itertools.count)
@@ -97,10 +106,12 @@ class RunSession:
         """Carry out the plan and return the run's record, also after Ctrl-C; raise UsageError if its folder cannot be written."""
         self._environment, self._commit = machine.describe(self.cores), git_commit()
         write_run(self._record(None), self.plan.out)  # a folder that is not writable must show before hours of measuring
-        with workspace() as space, ExitStack() as servers:
+        with workspace() as space, self._servers() as servers:
             try:
                 self._begin(space, servers)
-                StepRunner(self._steps(), self.observer, lanes=max(1, len(self.cores.all)), abandon=self._interrupt).run()
+                steps, lanes = self._steps(), max(1, len(self.cores.all))
+                after_s = EACH_RESULT_S * len(self._trials)
+                StepRunner(steps, self.observer, lanes=lanes, abandon=self._interrupt, after_s=after_s).run()
             except KeyboardInterrupt:
                 self._interrupt()
             finally:
@@ -108,6 +119,19 @@ class RunSession:
         record = self._record(utc_now().isoformat(timespec="seconds"))
         self._save(record, self._trials)
         return record
+
+    @contextmanager
+    def _servers(self) -> Iterator[ExitStack]:
+        """Yield the stack of the scenarios' servers; one that does not stop costs nothing that was measured."""
+        servers = ExitStack()
+        try:
+            yield servers
+        finally:
+            try:
+                servers.close()
+            except Exception as error:  # noqa: BLE001 - a scenario's own servers may raise anything
+                message = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
+                self._warnings.append(RunWarning("servers", message, "stop what may still run"))
 
     def _interrupt(self) -> None:
         self._interrupted = True
@@ -125,10 +149,10 @@ class RunSession:
             lowest_rtt: ScenarioRun | None = None
             for rtt_ms in sorted(settings.rtts_ms):
                 setting = Setting(folder, shared, engine, settings.size, 1.0, settings.seed, rtt_ms, settings.quick)
-                trial = ScenarioRun(loaded, setting, self.plan.injected, lowest_rtt)
+                trial = ScenarioRun(loaded, setting, self.plan.injected, lowest_rtt, timeout_s=self.plan.timeout_s)
                 self._trials.append(trial)
                 try:
-                    trial.setting = served(loaded.scenario, setting, servers)
+                    trial.setting = served(loaded.scenario, setting, servers, self.plan.timeout_s)
                 except NotMeasurableError as reason:
                     trial.not_run = str(reason)
                 except HarnessError as error:
@@ -146,8 +170,8 @@ class RunSession:
         for t in trials:
             task = Task.REVISIT if t.lowest_rtt is not None else Task.EXAMINE if self.plan.counting else Task.TRY
             if task is Task.EXAMINE:
-                steps.append(self._step(t, "preparing", 4.0, Task.PREPARE))
-            steps.append(self._step(t, "comparing answers", 6.0, task))
+                steps.append(self._step(t, "preparing", PREPARING_S, Task.PREPARE))
+            steps.append(self._step(t, "comparing answers", self._comparing_s(t, task), task))
         in_order = sorted(trials, key=lambda t: (self._isolation(t) is Isolation.MACHINE, t.setting.rtt_ms > 0))
         for process in range(1, settings.processes + 1):
             for t in in_order:
@@ -155,22 +179,29 @@ class RunSession:
                 if process > PROCESSES_AT_HIGHER_RTT and not (is_lowest or given.is_full):
                     continue
                 description = f"timing pairs, process {process} of {settings.processes}"
-                timing = partial(
-                    self._step, t, description, slice_s + 3.0, Task.PAIRS, isolation=self._isolation(t), process=process
-                )
                 slow = process <= given.slow_processes and (is_lowest or given.is_full)
+                left_out = 0 if slow else len(t.loaded.scenario.groups_with("slow"))
+                pairs = len(t.loaded.scenario.arms) * (len(t.loaded.scenario.groups) - left_out)
+                expected_s = START_S + max(slice_s, EACH_TIMING_S * pairs)
+                timing = partial(self._step, t, description, expected_s, Task.PAIRS, isolation=self._isolation(t), process=process)
                 steps.append(timing(budget_ns=int(slice_s * 1e9), slow_groups=slow, injected=self.plan.injected))
         if self.plan.memory:
             steps += [step for t in at_lowest_rtt for step in self._growth_steps(t)]
             steps += [step for t in at_lowest_rtt for step in self._memory_steps(t)]
         if self.plan.instructions:  # a server's part of an operation is not counted, so trials with a server have no such step
             steps += [
-                self._step(t, f"instructions of {arm}", 60.0, Task.INSTRUCTIONS, in_order=False, arm=arm)
+                self._step(t, f"instructions of {arm}", INSTRUCTIONS_S, Task.INSTRUCTIONS, in_order=False, arm=arm)
                 for t in at_lowest_rtt
                 if not t.setting.servers
                 for arm in t.loaded.scenario.arms
             ]
         return steps
+
+    def _comparing_s(self, trial: ScenarioRun, task: Task) -> float:
+        """Return a first estimate: work is counted for every arm in every group, and each finding tried."""
+        scenario, findings = trial.loaded.scenario, len(trial.loaded.findings)
+        counted = len(scenario.arms) * len(scenario.groups) + findings if task is Task.EXAMINE else len(scenario.arms)
+        return START_S + EACH_COUNTING_S * counted
 
     def _isolation(self, trial: ScenarioRun) -> Isolation:
         """Return whether a trial is timed on one core or needs the machine.
@@ -185,8 +216,8 @@ class RunSession:
         for scale in dict.fromkeys(scale for group in trial.loaded.scenario.groups for scale in group.growth):
             if scale != 1.0:
                 setting = replace(trial.setting, scale=scale)
-                yield self._step(trial, f"preparing {scale:g} of the data", 2.0, Task.PREPARE, setting=setting)
-                yield self._step(trial, f"counting at {scale:g}", 3.0, Task.COUNT, setting=setting)
+                yield self._step(trial, f"preparing {scale:g} of the data", PREPARING_S, Task.PREPARE, setting=setting)
+                yield self._step(trial, f"counting at {scale:g}", PREPARING_S, Task.COUNT, setting=setting)
 
     def _memory_steps(self, trial: ScenarioRun) -> Iterator[RunStep]:
         scenario = trial.loaded.scenario
@@ -196,10 +227,10 @@ class RunSession:
             setting, children = replace(trial.setting, scale=scale), range(MEMORY_CHILDREN if scale == 1.0 else 1)
             for _, group, arm in itertools.product(children, groups, scenario.arms):
                 name = f"memory of {arm}"
-                yield self._step(trial, name, 2.0, Task.MEMORY, in_order=False, setting=setting, arm=arm, group=group)
+                yield self._step(trial, name, START_S, Task.MEMORY, in_order=False, setting=setting, arm=arm, group=group)
         for (group, limit), arm in itertools.product(scenario.memory_limits_bytes(trial.setting).items(), scenario.arms):
             name = f"{arm} under a memory limit"
-            yield self._step(trial, name, 2.0, Task.MEMORY, in_order=False, arm=arm, group=group, limit_bytes=limit)
+            yield self._step(trial, name, START_S, Task.MEMORY, in_order=False, arm=arm, group=group, limit_bytes=limit)
 
     def _step(
         self,
@@ -212,14 +243,19 @@ class RunSession:
         in_order: bool = True,
         **fields: Any,
     ) -> RunStep:
-        """Return the step that does a trial's job; `fields` are those of the job, which is made when it is due."""
+        """Return the step that does a trial's job; `fields` are those of the job, which is made when it is due.
+
+        `expected_s` is without the operation, whose time is known once it was timed.
+        """
+
+        def expects_s() -> float:
+            return expected_s + trial.operation_s(fields.get("arm", ""), fields.get("group", ""))
+
+        def is_due() -> bool:
+            return trial.is_active and not self._interrupted and (fields.get("arm"), fields.get("group")) not in trial.excluded
 
         def act() -> None:
-            if not trial.is_active or self._interrupted:
-                return
             job = trial.job(task, effort=effort(self.plan.settings), **fields)
-            if (job.arm, job.group) in trial.excluded:
-                return
             with self.allocator.allocate(isolation) as cpus:
                 trial.carry_out(msgspec.structs.replace(job, cpus=cpus), self.observer)
             if not self._interrupted:
@@ -227,11 +263,13 @@ class RunSession:
                     self._save(self._record(None), [trial])
 
         where = f"{trial.name} · RTT {trial.setting.rtt_ms:g} ms" if trial.setting.rtt_ms else trial.name
-        kind = description.partition(",")[0].partition(" of ")[0]
         # RTTs share their scenario's data on an engine, so they run one after another.
         chain = "" if isolation is Isolation.MACHINE else trial.name if in_order else f"{trial.name} · {next(self._chains)}"
         stage = f"{isolation} {in_order} {isolation is Isolation.CORE and trial.setting.rtt_ms > 0}"
-        return RunStep(f"{where} · {description}", kind, expected_s, act, chain, stage)
+        scale = fields.get("setting", trial.setting).scale
+        alike = "/".join(str(fields.get(name, "")) for name in ("slow_groups", "arm", "group", "limit_bytes"))
+        kind = task, where, f"{alike}/{scale:g}"
+        return RunStep(f"{where} · {description}", kind, expects_s, act, chain, stage, is_due)
 
     def _record(self, finished_at: str | None) -> Run:
         found = [t.result(whole=finished_at is not None) for t in self._trials]
@@ -252,7 +290,7 @@ class RunSession:
             settings=self.plan.settings,
             environment=self._environment,
             scenarios=results,
-            warnings=[*clean_controls(results), *([SIDE_BY_SIDE] if parallel > 1 else [])],
+            warnings=[*clean_controls(results), *([SIDE_BY_SIDE] if parallel > 1 else []), *self._warnings],
             review=self.plan.review,
         )
 

@@ -4,16 +4,21 @@ Timing pairs needs the machine. Preparing, comparing answers, counting work and 
 those kinds run in parallel, each scenario's in their order.
 """
 
+import heapq
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
-from statistics import fmean
+from math import fsum
 from typing import Protocol
 
 from harness.runtime.clock import Clock, MonotonicClock
+
+PRIOR_STEPS = (4.0, 2.0, 0.25, 0.0)
+"""The weight of a first estimate against steps that have run, as a number of steps: all steps, those of its kind, those of its kind
+and subject, and those that are alike in everything. The first says how quick the machine is, the last what such a step takes."""
 
 
 @dataclass(frozen=True)
@@ -22,16 +27,18 @@ class RunStep:
 
     description: str
     """Text for the progress display."""
-    kind: str
-    """Steps of the same kind are expected to take the same time."""
-    expected_s: float
-    """First estimate of its duration, in seconds, until a step of its kind has run."""
+    kind: tuple[str, ...]
+    """Its kind, its subject and all else that decides on its duration: the more steps share of it, the more alike they are."""
+    expected_s: Callable[[], float]
+    """Returns the first estimate of its duration, in seconds, from what is known when it is called."""
     act: Callable[[], None]
     """The function that does it."""
     chain: str = ""
     """Steps of a chain run in their order, consecutive chains in parallel; a step without a chain runs on its own."""
     stage: str = ""
     """Steps of different stages never run in parallel."""
+    is_due: Callable[[], bool] = lambda: True
+    """Whether it is still to be done; that of a scenario that has failed is not."""
 
 
 class Observer(Protocol):
@@ -43,6 +50,9 @@ class Observer(Protocol):
     def tick(self) -> None:
         """Report that something was measured within the current step."""
 
+    def waiting(self, subject: str, message: str, seconds: float) -> None:
+        """Report that nothing has moved for some seconds in what a subject, such as a scenario, does; with 0 it has moved."""
+
 
 class Silent:
     """An observer that ignores the progress."""
@@ -51,6 +61,9 @@ class Silent:
         """Ignore it."""
 
     def tick(self) -> None:
+        """Ignore it."""
+
+    def waiting(self, subject: str, message: str, seconds: float) -> None:
         """Ignore it."""
 
 
@@ -68,8 +81,10 @@ class StepRunner:
     """Limit of chains in parallel."""
     abandon: Callable[[], None] = lambda: None
     """Called when a step fails or Ctrl-C is pressed, before waiting for the other lanes: it ends their current steps."""
-    _taken_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    _begun: set[int] = field(default_factory=set)
+    after_s: float = 0.0
+    """First estimate of what follows the last step, in seconds."""
+    _taken_s: dict[int, float] = field(default_factory=dict)
+    _begun_ns: dict[int, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> None:
@@ -99,12 +114,66 @@ class StepRunner:
     def _chain(self, numbers: Sequence[int]) -> None:
         for number in numbers:
             step = self.steps[number]
+            if not step.is_due():
+                continue
             with self._lock:
-                left = [s for other, s in enumerate(self.steps) if other not in self._begun]
-                # Steps in parallel are divided by the lanes.
-                left_s = sum(fmean(self._taken_s[s.kind] or [s.expected_s]) / (self.lanes if s.chain else 1) for s in left)
-                self._begun.add(number)
-                self.observer.step(step.description, len(self._begun), len(self.steps), left_s)
-            started = self.clock.now_ns()
+                self._begun_ns[number] = self.clock.now_ns()
+                self.observer.step(step.description, number + 1, len(self.steps), self._left_s())
             step.act()
-            self._taken_s[step.kind].append((self.clock.now_ns() - started) / 1e9)
+            with self._lock:
+                self._taken_s[number] = (self.clock.now_ns() - self._begun_ns[number]) / 1e9
+
+    def _left_s(self) -> float:
+        """Return the expected seconds until the end: of each stage until its last lane is done, given the steps in progress."""
+        estimates, now_ns = Estimates(self.steps, self._taken_s), self.clock.now_ns()
+
+        def left_s(number: int) -> float:
+            if number in self._taken_s or not self.steps[number].is_due():
+                return 0.0
+            begun_ns = self._begun_ns.get(number)
+            return max(0.0, estimates.seconds(number) - (0.0 if begun_ns is None else (now_ns - begun_ns) / 1e9))
+
+        steps_s = sum(makespan((sum(map(left_s, chain)) for chain in chains), self.lanes) for chains in self._stages())
+        return steps_s + self.after_s * estimates.speed
+
+
+def makespan(durations: Iterable[float], lanes: int) -> float:
+    """Return the time until all chains are done, each of which starts in the lane that is free first."""
+    free = [0.0] * max(1, lanes)
+    for duration in durations:
+        heapq.heapreplace(free, free[0] + duration)
+    return max(free)
+
+
+class Estimates:
+    """Estimates of the durations of steps, from those that have run."""
+
+    def __init__(self, steps: Sequence[RunStep], taken_s: Mapping[int, float]) -> None:
+        """`taken_s` are the durations by number of the step."""
+        self._steps = steps
+        self._found: dict[tuple[str, ...], list[tuple[float, float]]] = defaultdict(list)
+        for number, seconds in taken_s.items():
+            step = steps[number]
+            for length in range(len(step.kind) + 1):
+                self._found[step.kind[:length]].append((seconds, step.expected_s()))
+
+    @property
+    def speed(self) -> float:
+        """The factor by which steps of all kinds take longer than their first estimates."""
+        return self._factor((), 1.0, PRIOR_STEPS[0])
+
+    def seconds(self, number: int) -> float:
+        """Return the estimate of a step: its first one times the factor by which those of steps like it were wrong."""
+        step, factor = self._steps[number], 1.0
+        for length, prior in zip(range(len(step.kind) + 1), PRIOR_STEPS, strict=False):
+            factor = self._factor(step.kind[:length], factor, prior)
+        return step.expected_s() * factor
+
+    def _factor(self, kind: tuple[str, ...], before: float, prior: float) -> float:
+        """Return the factor of a kind of steps, where `before`, that of less similar ones, counts as a number of steps, `prior`."""
+        found = self._found.get(kind)
+        if not found:
+            return before
+        expected_s = fsum(expected_s for _, expected_s in found)
+        prior_s = prior * expected_s / len(found)
+        return (fsum(seconds for seconds, _ in found) + prior_s * before) / (expected_s + prior_s)

@@ -9,6 +9,7 @@ from harness.equality import Difference, difference, snapshot
 from harness.errors import HarnessError, ScenarioFailedError, describe
 from harness.results.run import BASELINE
 from harness.runnable import RunnableScenario
+from harness.runtime.channel import begin
 from harness.scenario import Case
 from harness.user_code import line_of, user_code
 
@@ -77,6 +78,7 @@ async def _repeated(
 async def _outcome(
     scenario: RunnableScenario, instance: Any, arm: str, case: Case, repetition: int, expected: _Outcome | None
 ) -> _Outcome:
+    begin("comparing answers", arm, case.name)
     with user_code(scenario.written, arm, case.name, repetition):
         answer = await scenario.run(instance, case)
         lazy = find_lazy(answer)

@@ -12,14 +12,15 @@ import gc
 import math
 import os
 import random
-import signal
+import subprocess
 import sys
 import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Generator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,10 @@ from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError
 from harness.results.run import AA_CONTROL, BASELINE, PING, PURE_CPU, Finding, Memory, Statement, WorkCount
 from harness.runnable import RunnableScenario, resolved
 from harness.runtime import channel
+from harness.runtime.channel import LONG, beat, begin
 from harness.runtime.child import Child, JobFailed, decode_path, kill_group, python_module
-from harness.runtime.clock import Clock, MonotonicClock
+from harness.runtime.clock import WRONG_CLOCK, Clock, ClockCheck, MonotonicClock
+from harness.runtime.watch import OPERATION_TIMEOUT_S, ActivityWatch, Lasting, place_of
 from harness.scenario import Case, DeclaredFinding, Setting
 from harness.user_code import failure, shown, user_code
 
@@ -77,6 +80,10 @@ SLOWED = "baseline slowed"
 BASELINE_COPIES = (AA_CONTROL, SLOWED)
 """Arms that are further instances of the baseline."""
 COUNTING = (Task.EXAMINE, Task.COUNT, Task.INSTRUCTIONS)
+MAX_CASES = 1_000_000
+"""Limit of the number of cases of a scenario."""
+EXIT_S = 5.0
+"""Seconds that a worker has to exit after its job."""
 COUNTING_HASH_SEED = 0
 """Hash seed of processes that count work: the order of sets decides which functions are called, and how often."""
 
@@ -116,8 +123,10 @@ class BenchJob(msgspec.Struct, tag=True, frozen=True):
     """The group to measure, for memory."""
     limit_bytes: int | None = None
     """Memory that the operation may add; None: no limit."""
-    timeout_s: int = 0
-    """Seconds until the process is ended by the kernel; 0: no timeout."""
+    timeout_s: float = OPERATION_TIMEOUT_S
+    """Timeout of one operation, in seconds."""
+    exit_s: float = EXIT_S
+    """Seconds to exit after the job."""
     slow_groups: bool = True
     """Whether to time the groups declared slow."""
     effort: Effort = Effort()
@@ -191,18 +200,27 @@ class JobDone(msgspec.Struct, tag=True, frozen=True):
     """The job is complete."""
 
 
-Event = DataPrepared | AnswersVerified | Figures | PairTimes | JobFailed | JobDone
-Send = Callable[[Event], None]
+class LeftRunning(msgspec.Struct, frozen=True):
+    """Seen by the parent: the worker did not exit after its job, or processes that it started did not, and were ended."""
 
-_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
-_running: set[Child[Event]] = set()
+    names: list[str]
+    """Names of the threads and processes, with the line of a thread."""
 
 
-def run_job(job: BenchJob) -> Generator[Event, None, None]:
-    """Run a job in a fresh process and yield its messages as they arrive.
+Message = DataPrepared | AnswersVerified | Figures | PairTimes | JobFailed | JobDone
+Event = Message | LeftRunning
+"""A message of a worker, or what its parent sees of it."""
 
-    The last one is a `JobDone` or a `JobFailed`; that of a process that exits before has its signal or exit code. Closing the
-    generator, or an exception in the caller, ends the process and everything it started.
+_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+_running: set[Child[Message]] = set()
+
+
+def run_job(job: BenchJob, waiting: Callable[[Lasting], None] = lambda _: None) -> Generator[Event, None, None]:
+    """Run a job in a fresh process and yield its messages as they arrive; `waiting` receives its activity while it sends none.
+
+    The last one is a `JobDone` or a `JobFailed`; that of a process that exits before has its signal or exit code, that of one that
+    hangs the arm, the case and the line. Closing the generator, or an exception in the caller, ends the process and everything it
+    started.
     """
     command = python_module("harness.bench.worker")
     hash_seed = COUNTING_HASH_SEED if job.task in COUNTING else None
@@ -210,15 +228,56 @@ def run_job(job: BenchJob) -> Generator[Event, None, None]:
         _running.add(child)
         try:
             child.send(job)
-            last: Event | None = None
-            while (event := child.receive()) is not None:
-                last = event
-                yield event
-            code = child.process.wait()
-            if not (isinstance(last, JobFailed) or (isinstance(last, JobDone) and code == 0)):
-                yield JobFailed(f"worker exited unexpectedly ({child.exit_description()})", detail=child.output())
+            watch, last = ActivityWatch(child.activity, job.timeout_s), None
+            while not isinstance(last, JobDone | JobFailed):
+                try:
+                    last = child.receive(watch.poll_s)
+                except TimeoutError:
+                    lasting = watch.look()
+                    if lasting.is_over:
+                        yield _hanging(child, lasting, job.file)
+                        return
+                    waiting(lasting)
+                    continue
+                if last is None:
+                    yield JobFailed(f"worker exited unexpectedly ({child.exit_description()})", detail=child.output())
+                    return
+                watch.moved()
+                if not isinstance(last, JobDone | JobFailed):
+                    yield last
+            yield from _exit(child, last, job)
         finally:
             _running.discard(child)
+
+
+def _hanging(child: Child[Message], lasting: Lasting, file: Path) -> JobFailed:
+    """Return the failure of a worker whose operation takes too long, with the line in the scenario's file where that is known."""
+    is_stopped = child.is_stopped()
+    stacks = [] if is_stopped else child.stacks()
+    detail = "\n".join(f"{stack.title}: {name}, line {line}" for stack in stacks for name, line in stack.places)
+    return JobFailed(lasting.failure(place_of(stacks, file), is_stopped=is_stopped), detail=detail + "\n" + child.output())
+
+
+def _exit(child: Child[Message], outcome: JobDone | JobFailed, job: BenchJob) -> Generator[Event, None, None]:
+    """Yield what a worker left running after its job, if that keeps it from exiting or outlives it, and the outcome."""
+    try:
+        code = child.process.wait(job.exit_s)
+    except subprocess.TimeoutExpired:
+        stacks = child.stacks()
+        left = [f"{stack.title}{_at(place_of([stack], job.file))}" for stack in stacks if stack.keeps_process]
+        unknown = [f"its own exit{_at(place_of(stacks, job.file))}"]
+    else:
+        left, unknown = [], []
+        if isinstance(outcome, JobDone) and code != 0:
+            yield JobFailed(f"worker exited unexpectedly ({child.exit_description()})", detail=child.output())
+            return
+    if names := [*left, *child.left()] or unknown:
+        yield LeftRunning(names)
+    yield outcome
+
+
+def _at(place: str) -> str:
+    return f" at {place}" if place else ""
 
 
 def end_all() -> None:
@@ -227,70 +286,113 @@ def end_all() -> None:
         kill_group(child.process)
 
 
+class Outbox:
+    """The worker's end of its job: sends messages, and after its outcome nothing more."""
+
+    def __init__(self, parent: channel.Channel) -> None:
+        self._parent, self._encoder, self._is_over = parent, msgspec.json.Encoder(enc_hook=os.fspath), False
+
+    def send(self, message: Message) -> None:
+        """Send a message, unless the outcome was sent."""
+        if not self._is_over:
+            self._is_over = isinstance(message, JobDone | JobFailed)
+            self._parent.write_line(self._encoder.encode(message))
+
+    def fail(self, error: Exception) -> None:
+        """Send an exception as the outcome, with its traceback."""
+        if isinstance(error, HarnessError):
+            self.send(JobFailed(str(error), error.code, traceback.format_exc()))
+        else:
+            self.send(JobFailed(f"{type(error).__name__}: {error}", ScenarioFailedError.code, traceback.format_exc()))
+
+
 def main() -> None:
-    """Do the job on the channel; exits with 0 whatever the job's outcome, which is in the messages."""
+    """Do the job on the channel; exits with 0 whatever the job's outcome, which is in the messages.
+
+    The outcome is sent before the event loop is closed, which waits for everything that the scenario has left in its threads.
+    """
     parent = channel.connect()
     line = parent.read_line()
     if not line:
         return
     job = msgspec.json.decode(line, type=BenchJob, dec_hook=decode_path)
-    encoder = msgspec.json.Encoder(enc_hook=os.fspath)
-
-    def send(event: Event) -> None:
-        parent.write_line(encoder.encode(event))
-
-    signal.alarm(job.timeout_s)  # the kernel's, because a process that ran out of memory may hang outside of Python code
+    outbox, clock, runner = Outbox(parent), ClockCheck(MonotonicClock()), asyncio.Runner()
     try:
+        begin("importing the scenario", times=LONG)
         loaded = load(job.file)
         if job.ablate:
             from harness.bench.switches import ablated  # noqa: PLC0415 - imports numpy, which few jobs need
 
             loaded = ablated(loaded)
-        _do(job, loaded, send)
-    except HarnessError as error:
-        send(JobFailed(str(error), error.code, traceback.format_exc()))
+        _do(job, loaded, outbox, runner)
+        _check(clock)
     except Exception as error:  # noqa: BLE001 - a scenario's own code may raise anything; the parent gets it as a message
-        send(JobFailed(f"{type(error).__name__}: {error}", ScenarioFailedError.code, traceback.format_exc()))
+        outbox.fail(error)
     else:
-        send(JobDone())
+        outbox.send(JobDone())
+    begin("ending")
+    runner.close()
 
 
-def _do(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
+def _check(clock: ClockCheck) -> None:
+    """Refuse to go on if the clock does not advance as time passes."""
+    if problem := clock.problem():
+        raise ScenarioFailedError(problem)
+
+
+def _do(job: BenchJob, loaded: LoadedScenario, outbox: Outbox, runner: asyncio.Runner) -> None:
     if job.task in {Task.PREPARE, Task.TRY}:
+        begin("preparing the data", times=LONG)
         ready = loaded.scenario.prepare(job.setting)
-        send(DataPrepared(dict(ready.dataset), dict(ready.engine_settings)))
+        outbox.send(DataPrepared(dict(ready.dataset), dict(ready.engine_settings)))
     match job.task:
         case Task.TRY | Task.EXAMINE | Task.REVISIT:
-            asyncio.run(_examine(job, loaded, send))
+            runner.run(_examine(job, loaded, outbox))
         case Task.COUNT:
-            asyncio.run(_count(job, loaded, send))
+            runner.run(_count(job, loaded, outbox))
         case Task.INSTRUCTIONS:
-            asyncio.run(_instructions(job, loaded, send))
+            runner.run(_instructions(job, loaded, outbox))
         case Task.PAIRS:
-            asyncio.run(_pairs(job, loaded, send))
+            runner.run(_pairs(job, loaded, outbox))
         case Task.MEMORY:
-            send(Figures(memory=[_memory(job, loaded.scenario)]))
+            outbox.send(Figures(memory=[_memory(job, loaded.scenario, runner)]))
 
 
-async def _examine(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
+@asynccontextmanager
+async def _opened(scenario: RunnableScenario, arm: str, setting: Setting, outbox: Outbox) -> AsyncIterator[Any]:
+    """Open an instance of an arm. A failure is sent before it is closed, which may not come to an end after a failure."""
+    begin("opening", arm, times=LONG)
+    async with scenario.open(arm, setting) as instance:
+        try:
+            yield instance
+        except Exception as error:
+            outbox.fail(error)
+            raise
+        finally:
+            begin("closing", arm)
+
+
+async def _examine(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> None:
     scenario, cases = loaded.scenario, _cases(loaded.scenario, job)
     counted_groups = [g for g in scenario.groups if not g.uncounted] if job.task is Task.EXAMINE else []
     watch_new_threads()
     async with AsyncExitStack() as stack:
         relayed, round_trips = stack.enter_context(counting_relay(job.setting.servers if counted_groups else {}))
         setting = replace(job.setting, resets=True, servers={**job.setting.servers, **relayed})
-        instances = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in scenario.arms}
+        instances = {arm: await stack.enter_async_context(_opened(scenario, arm, setting, outbox)) for arm in scenario.arms}
         first = [c for c in first_of_each_group(cases) if not scenario.group[c.group].slow]
         verified = await verify(scenario, instances, first if job.task is Task.REVISIT else cases)
-        send(AnswersVerified(verified.cases, [(arm, group, error) for (arm, group), error in verified.cannot_run.items()]))
+        outbox.send(AnswersVerified(verified.cases, [(arm, group, error) for (arm, group), error in verified.cannot_run.items()]))
         if job.task is Task.TRY:  # only whether the arms agree is shown
             return
         for arm, instance in instances.items():
+            begin("collecting figures", arm)
             with user_code(scenario.written, arm):
-                send(Figures(await work_counts.facts(scenario, arm, instance, job.setting.scale)))
+                outbox.send(Figures(await work_counts.facts(scenario, arm, instance, job.setting.scale)))
             for case in first_of_each_group(cases) if job.task is Task.EXAMINE else ():
                 if (arm, case.group) in verified.cannot_run or scenario.group[case.group].uncounted:
                     continue
+                begin("counting work", arm, case.name, times=LONG)
                 with user_code(scenario.written, arm, case.name):
                     counted = await work_counts.count(scenario, arm, instance, case, job.setting.scale)
                     shapes = [replace(s, arm=arm, group=case.group) for s in await scenario.statements(instance, case)]
@@ -298,13 +400,16 @@ async def _examine(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
                         counted += await work_counts.round_trips(scenario, arm, instance, case, round_trips)
                     if job.effort.is_full and not scenario.group[case.group].slow:
                         counted += await work_counts.interpreter(scenario, arm, instance, case)
-                send(Figures(counted, shapes))
+                outbox.send(Figures(counted, shapes))
     for finding in loaded.findings if job.task is not Task.REVISIT else ():
-        send(Figures(findings=[await _demonstrate(scenario, finding, cases, job)]))
+        outbox.send(Figures(findings=[await _demonstrate(scenario, finding, cases, job, outbox)]))
 
 
-async def _demonstrate(scenario: RunnableScenario, finding: DeclaredFinding, cases: list[Case], job: BenchJob) -> Finding:
-    async with scenario.open(finding.arm, job.setting) as instance:
+async def _demonstrate(
+    scenario: RunnableScenario, finding: DeclaredFinding, cases: list[Case], job: BenchJob, outbox: Outbox
+) -> Finding:
+    async with _opened(scenario, finding.arm, job.setting, outbox) as instance:
+        begin(f"demonstrating {finding.message!r}", finding.arm, times=LONG)
         try:
             with user_code(scenario.written, finding.arm, passed=AssertionError):
                 evidence = await resolved(finding.demonstrate(scenario.written, instance, cases))
@@ -313,18 +418,19 @@ async def _demonstrate(scenario: RunnableScenario, finding: DeclaredFinding, cas
     return Finding(finding.arm, finding.message, holds=True, evidence=evidence)
 
 
-async def _count(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
+async def _count(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> None:
     scenario = loaded.scenario
     cases = [c for c in first_of_each_group(_cases(scenario, job)) if job.setting.scale in scenario.group[c.group].growth]
     for arm in scenario.arms:
-        async with scenario.open(arm, job.setting) as instance:
+        async with _opened(scenario, arm, job.setting, outbox) as instance:
             for case in cases:
                 if (arm, case.group) not in job.excluded:
+                    begin("counting work", arm, case.name, times=LONG)
                     with user_code(scenario.written, arm, case.name):
-                        send(Figures(await work_counts.count(scenario, arm, instance, case, job.setting.scale)))
+                        outbox.send(Figures(await work_counts.count(scenario, arm, instance, case, job.setting.scale)))
 
 
-async def _pairs(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
+async def _pairs(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> None:
     scenario, cases = loaded.scenario, _cases(loaded.scenario, job)
     setting = replace(job.setting, resets=True)
     slow = scenario.groups_with("slow")
@@ -335,14 +441,19 @@ async def _pairs(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
     arms = list(scenario.arms)
     rng.shuffle(arms)  # the first instance to be built must not always be the same arm's
     async with AsyncExitStack() as stack:
-        instances = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in arms}
+        instances = {arm: await stack.enter_async_context(_opened(scenario, arm, setting, outbox)) for arm in arms}
         for copy in (AA_CONTROL, *([SLOWED] if job.injected else [])):
-            instances[copy] = await stack.enter_async_context(scenario.open(BASELINE, setting))
+            instances[copy] = await stack.enter_async_context(_opened(scenario, BASELINE, setting, outbox))
         clock = MonotonicClock()
+        check = ClockCheck(clock)
         pairing = Pairing(scenario, instances, cases, budget, rng, clock, job.excluded, job.effort.slow_from_ns, job.injected)
         await pairing.warm_up()
+        _check(check)
         async for pair in pairing.pairs():
-            send(pair)
+            _check(check)
+            if min(min(slot.latencies_ns) for slot in pair.slots) <= 0:
+                raise ScenarioFailedError(f"an operation of case {pair.case!r} took no time; {WRONG_CLOCK}")
+            outbox.send(pair)
 
 
 @dataclass
@@ -406,6 +517,7 @@ class Pairing:
                 if group in declared or (arm in BASELINE_COPIES and group in self.budget.slow):
                     self._repeats[arm, group] = 1
                     continue
+                begin("warming up", arm, cases[group].name)
                 ((_, fastest),) = await self._timed(arm, self.instances[arm], cases[group])
                 if fastest <= SLOT_NS:
                     ((_, again),) = await self._timed(arm, self.instances[arm], cases[group])
@@ -435,6 +547,7 @@ class Pairing:
         instances = {**self.instances, **dict(zip(equal, exchanged, strict=True))}
         slots = []
         for arm in order:
+            begin("timing pairs", arm, case.name)
             times = await self._timed(arm, instances[arm], case, self._repeats[arm, case.group])
             slots.append(SlotTimes(arm, [counted for counted, _ in times]))
         controls_ns = await self._controls_ns(instances[BASELINE]) if AA_CONTROL in copies else {}
@@ -446,7 +559,8 @@ class Pairing:
         slowdown = self.injected if arm == SLOWED else 0.0
         try:
             for _ in range(repeats):
-                times.append(await run_timed(self.scenario, instance, case, self.clock.now_ns, slowdown))  # noqa: PERF401 - counted
+                beat()
+                times.append(await run_timed(self.scenario, instance, case, self.clock.now_ns, slowdown))
         except HarnessError:
             raise
         except Exception as error:
@@ -458,6 +572,7 @@ class Pairing:
     async def _controls_ns(self, instance: Any) -> dict[str, int]:
         """Time what depends on no arm: the interpreter, and a ping of the baseline instance's server."""
         now_ns = self.clock.now_ns
+        begin("timing the controls", BASELINE)
         start = now_ns()
         spin()
         found = {PURE_CPU: now_ns() - start}
@@ -471,10 +586,10 @@ class Pairing:
         return [arm for arm in present if (BASELINE if arm in BASELINE_COPIES else arm, group) not in self.excluded]
 
 
-async def _instructions(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
+async def _instructions(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> None:
     """Count one arm's instructions, twice for each group that is not slow; the process runs under callgrind."""
     scenario, files = loaded.scenario, instructions.folder(job.setting.folder, job.arm)
-    async with scenario.open(job.arm, job.setting) as instance:
+    async with _opened(scenario, job.arm, job.setting, outbox) as instance:
         for case in first_of_each_group(_cases(scenario, job)):
             group = scenario.group[case.group]
             if group.slow or group.uncounted or (job.arm, case.group) in job.excluded:
@@ -483,39 +598,43 @@ async def _instructions(job: BenchJob, loaded: LoadedScenario, send: Send) -> No
             async def operation(case: Case = case) -> None:
                 await scenario.reset(instance, case, await scenario.run(instance, case))
 
+            begin("counting instructions", job.arm, case.name)  # once: it would be counted itself
             first, second = [await instructions.per_operation(operation, files) for _ in range(2)]
             repeats = abs(second - first) <= instructions.SAME * first
-            send(Figures([WorkCount(job.arm, case.group, "instructions", first, repeats_exactly=repeats)]))
+            outbox.send(Figures([WorkCount(job.arm, case.group, "instructions", first, repeats_exactly=repeats)]))
 
 
-def _memory(job: BenchJob, scenario: RunnableScenario) -> Memory:
+def _memory(job: BenchJob, scenario: RunnableScenario, runner: asyncio.Runner) -> Memory:
     from harness.bench.probes import memory  # noqa: PLC0415 - memory-profiler must run only in a dedicated process
 
     memory.adopt_orphans()
-    with asyncio.Runner() as runner:
-        stack = AsyncExitStack()
-        instance = runner.run(stack.enter_async_context(scenario.open(job.arm, job.setting)))
-        cases = {c.group: c for c in reversed(_cases(scenario, job))}
-        case = cases[job.group]
-        for group in scenario.groups_with("memory_warm_up"):
-            with user_code(scenario.written, job.arm, cases[group].name):
-                answer = runner.run(scenario.run(instance, cases[group]))
-                runner.run(scenario.reset(instance, cases[group], answer))
-        gc.collect()
+    stack = AsyncExitStack()
+    begin("opening", job.arm, times=LONG)
+    instance = runner.run(stack.enter_async_context(scenario.open(job.arm, job.setting)))
+    cases = {c.group: c for c in reversed(_cases(scenario, job))}
+    case = cases[job.group]
+    for group in scenario.groups_with("memory_warm_up"):
+        begin("warming up", job.arm, cases[group].name)
+        with user_code(scenario.written, job.arm, cases[group].name):
+            answer = runner.run(scenario.run(instance, cases[group]))
+            runner.run(scenario.reset(instance, cases[group], answer))
+    gc.collect()
 
-        def operation() -> Any:
-            return runner.run(scenario.run(instance, case))
+    def operation() -> Any:
+        return runner.run(scenario.run(instance, case))
 
-        used, answer, error = memory.MemoryUse(0, 0, 0.0, []), None, None
-        try:
-            used, answer = memory.measure(operation, MonotonicClock(), job.limit_bytes)
-        except Exception as raised:  # noqa: BLE001 - running out of memory raises many types; each is a result
-            error = "out of memory" if _is_memory_error(raised) else failure(raised, scenario.written, job.arm, case.name)
-        rows = None if answer is None else scenario.rows(case, answer)
-        if error is None:
-            with user_code(scenario.written, job.arm, case.name):
-                runner.run(scenario.reset(instance, case, answer))
-            runner.run(stack.aclose())
+    begin("measuring memory", job.arm, case.name)
+    used, answer, error = memory.MemoryUse(0, 0, 0.0, []), None, None
+    try:
+        used, answer = memory.measure(operation, MonotonicClock(), job.limit_bytes)
+    except Exception as raised:  # noqa: BLE001 - running out of memory raises many types; each is a result
+        error = "out of memory" if _is_memory_error(raised) else failure(raised, scenario.written, job.arm, case.name)
+    rows = None if answer is None else scenario.rows(case, answer)
+    if error is None:
+        with user_code(scenario.written, job.arm, case.name):
+            runner.run(scenario.reset(instance, case, answer))
+        begin("closing", job.arm)
+        runner.run(stack.aclose())
     return Memory(job.arm, job.group, *used, rows=rows, scale=job.setting.scale, limit_bytes=job.limit_bytes, error=error)
 
 
@@ -529,7 +648,10 @@ def _cases(scenario: RunnableScenario, job: BenchJob) -> list[Case]:
     """Return the scenario's cases, made once per run and cached with its data."""
 
     def make() -> list[Case]:
-        cases = list(scenario.cases(job.setting))
+        begin("making the cases", times=LONG)
+        cases = list(islice(scenario.cases(job.setting), MAX_CASES + 1))  # one that never ends would fill the memory
+        if len(cases) > MAX_CASES:
+            raise ScenarioFailedError(f"{job.file} returns more than {MAX_CASES} cases; a pair needs one, so return fewer")
         if not cases:
             raise ScenarioFailedError(f"{shown(job.file)} returns no cases for size {job.setting.size!r}, seed {job.setting.seed}")
         name, times = Counter(case.name for case in cases).most_common(1)[0]

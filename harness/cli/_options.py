@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
 
 Parser = argparse.ArgumentParser | argparse._ArgumentGroup  # noqa: SLF001 - argparse has no public name for what can hold options
+IMPORT_S = 60.0
+"""Timeout of the import of a scenario file, in seconds."""
 FORMATS = ("html", "markdown", "terminal", "json")
 
 
@@ -88,16 +90,24 @@ def report_format(parser: Parser, default: str) -> None:
     formats.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
 
 
-def load(names: Sequence[str], folder: Path) -> list[LoadedScenario]:
-    """Load the scenarios that were named; UsageError if one is unknown or cannot be used."""
+def load(names: Sequence[str], folder: Path, timeout_s: float = 0.0) -> list[LoadedScenario]:
+    """Load the scenarios that were named; UsageError if one is unknown or cannot be used, or its import does not end.
+
+    The import of each has `timeout_s` seconds, but at least IMPORT_S.
+    """
     from harness.discovery import find, load
+    from harness.runtime.deadline import deadline
 
-    return [load(file) for file in find(names, folder)]
+    loaded = []
+    for file in find(names, folder):
+        with deadline(max(IMPORT_S, timeout_s), "its import", file=file.resolve()):
+            loaded.append(load(file))
+    return loaded
 
 
-def load_one(name: str, folder: Path) -> LoadedScenario:
+def load_one(name: str, folder: Path, timeout_s: float = 0.0) -> LoadedScenario:
     """Load the one scenario that was named; UsageError if it is unknown or cannot be used, or there are several."""
-    found = load([name], folder)
+    found = load([name], folder, timeout_s)
     if len(found) > 1:
         raise UsageError(f"{name} has several scenarios; choose one: {', '.join(loaded.name for loaded in found)}")
     return found[0]

@@ -29,6 +29,7 @@ def arguments(parser: argparse.ArgumentParser, budget_s: float) -> None:
     _options.value(parser, "--processes COUNT", converters.count(), processes)
     budget = f"time for timing pairs, over all scenarios (default: {budget_s:g}s)"
     _options.value(parser, "--budget DURATION", converters.duration, budget)
+    _options.timeout(parser)
     _options.output(parser)
 
 
@@ -66,7 +67,8 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
         budget_s=options.budget or budgets_s[options.quick],
     )
     out = folder(options.out)
-    plan = RunPlan(loaded, settings, out, command(), review=store.read_review(loaded[0].file.parent), **more)
+    review = store.read_review(loaded[0].file.parent)
+    plan = RunPlan(loaded, settings, out, command(), review=review, timeout_s=options.timeout, **more)
     warn_of_removed_settings()
     with Progress() as progress:
         record = RunSession(plan, progress).run()
@@ -84,13 +86,14 @@ def publish(record: Run, out: Path, *, as_json: bool, more: str = "") -> None:
 
     Without the packages of the report, the result is printed and a line on standard error says how to get the report later.
     """
-    from harness.cli._console import show
+    from harness.cli._console import show, status
 
     report = ""
     try:
-        from harness.report import html
+        with status("writing the report"):
+            from harness.report import html
 
-        report = str(html.write(record, out))
+            report = str(html.write(record, out))
     except MissingExtraError as reason:
         print(f"harness: {reason}, then run: harness report {shlex.quote(str(out))}", file=sys.stderr)
     show(record, "json" if as_json else "terminal")

@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     """Carry out the ablation and return 0, 1 if the scenario failed, or 3 if it was interrupted."""
     from harness.bench.switches import ablated
 
-    found = _options.load([options.scenario], options.scenarios)
+    found = _options.load([options.scenario], options.scenarios, options.timeout)
     able = [loaded for loaded in found if loaded.scenario.switches or len(found) == 1]  # `ablated` refuses a single one by name
     if not able:
         raise UsageError("no scenario here declares switches; add `switches` and `open_switched` to one")

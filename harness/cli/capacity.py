@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     objective, step_s, longest_s = slo.parse(options.slo), options.step, MAX_STEP_FACTOR * options.step
     highest = {**MAX_LEVEL, CapacityKind.USERS: float(options.max_users)}
     kinds = [CapacityKind[name.upper()] for name in options.kind]
-    loaded = _options.load_one(options.scenario, options.scenarios)
+    loaded = _options.load_one(options.scenario, options.scenarios, options.timeout)
     plan = CapacityPlan(
         loaded=loaded,
         settings=_runs.load_settings(options, processes=1, budget_s=options.budget),

@@ -55,6 +55,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _options.value(group, "--margin PERCENT", converters.percent(1.0), margin, "3%")
     budget = f"time for timing (default: {BENCHMARK_BUDGET_S:g}s per benchmark, at least {MIN_BUDGET_S:g}s)"
     _options.value(group, "--budget DURATION", converters.duration, budget)
+    _options.timeout(group)
     _options.setting(group, size="tiny", engines=True)
     _options.scenarios_folder(group)
 
@@ -159,8 +160,6 @@ def _annotate(commands: list[str], summary: str, *, to_stderr: bool) -> None:
 
 def _timed_against(options: argparse.Namespace) -> GateResult:
     """Time another version of the same code, interleaved with the version in this folder."""
-    from rich.markup import escape
-
     from harness.cli import _console
     from harness.gate import result_files, stored_runs
     from harness.gate.against import pytest_suites, scenarios
@@ -169,14 +168,11 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
 
     rules = compare.rules(options, allow_missing=options.allow_missing)
 
-    def report(message: str) -> None:
-        line.update(escape(message))
-
     def budget_s(benchmarks: int) -> float:
         seconds: float | None = options.budget
         return max(MIN_BUDGET_S, BENCHMARK_BUDGET_S * benchmarks) if seconds is None else seconds
 
-    with _console.status("") as line, workspace() as space, checkout(options.against, space) as trees:
+    with _console.StatusLine() as report, workspace() as space, checkout(options.against, space) as trees:
         try:
             request = None
             if options.files[:1] != [PYTEST]:
@@ -185,14 +181,16 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
                 files = _files(trees, options.files or ["all"], options.scenarios)
                 selected = set(rules.selection.of((file.stem for file in files), "scenario"))
                 files = [file for file in files if file.stem in selected]
-                request = scenarios.CompareRequest(files, settings, options.margin, tolerances(), budget_s, rules.allow_missing)
+                request = scenarios.CompareRequest(
+                    files, settings, options.margin, tolerances(), budget_s, rules.allow_missing, options.timeout
+                )
             elif rules.selection != result_files.FileRules.selection:
                 raise UsageError("--only and --except select scenarios; select tests with pytest's own options, such as -k")
             report("comparing the dependencies of both versions")
             python = interpreter(trees, space)
             if request is not None:
                 return scenarios.compare(trees, python, request, space, report)
-            suite = (trees, python, options.files[1:], space, options.margin, budget_s, report)
+            suite = (trees, python, options.files[1:], space, options.margin, budget_s, report, options.timeout)
             return pytest_suites.compare(*suite, allow_missing=rules.allow_missing)
         except NotComparableError as error:  # a result as well, so that test reporters show it
             return stored_runs.refused(*trees.names, str(error))

@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
 
     rate = options.rate or RATE
     block_s = options.block or arrivals.parse(rate).own_duration_s or BLOCK_S
-    loaded = _options.load_one(options.scenario, options.scenarios)
+    loaded = _options.load_one(options.scenario, options.scenarios, options.timeout)
     job = LoadJob(
         files=[],
         settings=[],

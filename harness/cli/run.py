@@ -34,5 +34,5 @@ def run(options: argparse.Namespace) -> int:
             instructions.command(Path())
         except NotMeasurableError as reason:
             raise UsageError(f"{reason}; install it, or leave out --instructions") from reason
-    loaded = _options.load(options.scenario, options.scenarios)
+    loaded = _options.load(options.scenario, options.scenarios, options.timeout)
     return _runs.carry_out(loaded, options, BUDGETS_S, injected=options.plant or 0.0, instructions=options.instructions)

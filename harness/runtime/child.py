@@ -1,6 +1,7 @@
 """The parent's side of a child process: start it, exchange messages with it, and end it with all that it started."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -8,7 +9,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Collection, Mapping, Sequence
+from io import FileIO
 from pathlib import Path
 from typing import Generic, Self, TypeVar
 
@@ -19,8 +22,14 @@ from harness.errors import HarnessError, ScenarioFailedError, UsageError
 from harness.runtime import channel
 from harness.runtime.cores import keep_to
 from harness.runtime.machine import worker_environment
+from harness.runtime.watch import Activity, Stack, stacks_in
 
 M = TypeVar("M")
+
+STACKS_S, STACKS_POLL_S = 2.0, 0.05
+"""Timeout of a child that is asked for its stacks, and the interval of looking for them, in seconds."""
+LEFT_S, COMMAND_LENGTH = 1.0, 60
+"""Seconds that the processes of a child may take to notice its exit, and the length to which a command line is cut."""
 
 _ERROR = re.compile(r"error|\b(?:fatal|panic|failed|cannot|could not)\b", re.IGNORECASE)
 
@@ -77,9 +86,11 @@ class Child(Generic[M]):
         self._decoder = decoder
         self._exit_timeout_s = exit_timeout_s
         self._output = tempfile.TemporaryFile() if capture else None  # noqa: SIM115 - closed by `close`
+        self._activity = _memory(channel.ACTIVITY_BYTES)
         ours, theirs = socket.socketpair()
         self._channel = channel.Channel(ours)
-        extra = {channel.FD: str(theirs.fileno()), channel.PARENT: str(os.getpid())}
+        shared = [theirs.fileno(), self._activity.fileno()]
+        extra = {channel.FD: str(shared[0]), channel.ACTIVITY: str(shared[1]), channel.PARENT: str(os.getpid())}
         if cores:
             extra[channel.CORES] = ",".join(map(str, sorted(cores)))
         if hash_seed is not None:
@@ -97,7 +108,7 @@ class Child(Generic[M]):
                     stdin=subprocess.DEVNULL,
                     stdout=self._output or 2,
                     stderr=self._output,
-                    pass_fds=[theirs.fileno()],
+                    pass_fds=shared,
                     start_new_session=True,  # Ctrl-C at the terminal is for the parent to handle
                 )
         except BaseException:
@@ -136,6 +147,55 @@ class Child(Generic[M]):
         with contextlib.suppress(psutil.Error):  # one that has exited is noticed when a message is expected
             keep_to({core}, psutil.Process(self.process.pid))
 
+    def activity(self) -> Activity:
+        """Return what the process is doing, which can be read also if it hangs."""
+        content = os.pread(self._activity.fileno(), channel.ACTIVITY_BYTES, 0)
+        number = int.from_bytes(content[: channel.COUNTER_BYTES], sys.byteorder)
+        line = content[channel.COUNTER_BYTES :].partition(b"\n")[0]
+        try:
+            return Activity(number, *json.loads(line))
+        except (ValueError, TypeError):  # not begun yet, or read while it was written
+            return Activity(number)
+
+    def stacks(self) -> list[Stack]:
+        """Return the stacks of the process's threads and tasks, none if it does not answer within STACKS_S, as a stopped one."""
+        if self.activity().number == 0:  # it does not know the signal yet
+            return []
+        file, text = self._activity.fileno(), ""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(channel.STACK_SIGNAL)
+        for _ in range(round(STACKS_S / STACKS_POLL_S)):
+            text = os.pread(file, os.fstat(file).st_size, channel.ACTIVITY_BYTES).decode(errors="replace")
+            if channel.STACKS_END in text or self.process.poll() is not None:
+                break
+            time.sleep(STACKS_POLL_S)
+        return stacks_in(text)
+
+    def is_stopped(self) -> bool:
+        """Return whether the process was stopped, such as by SIGSTOP."""
+        with contextlib.suppress(psutil.Error):
+            return psutil.Process(self.process.pid).status() in {psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP}
+        return False
+
+    def left(self) -> list[str]:
+        """Return the processes that it started and that go on running, also if it has exited itself, by their command lines.
+
+        Those that end within LEFT_S, as helpers do that notice its exit, are not among them.
+        """
+        running: list[psutil.Process] = []
+        for _ in range(round(LEFT_S / STACKS_POLL_S)):
+            running = [process for process in session_of(self.process.pid) if process.pid != self.process.pid]
+            if not running:
+                break
+            time.sleep(STACKS_POLL_S)
+        found = []
+        for process in running:
+            with contextlib.suppress(psutil.Error):
+                command = process.cmdline() or [process.name()]
+                is_fork = command == list(map(str, self.process.args)) if isinstance(self.process.args, list) else False
+                found.append("a forked process" if is_fork else f"process {' '.join(command)[:COMMAND_LENGTH]!r}")
+        return found
+
     def output(self) -> str:
         """Return the captured standard output and standard error so far; empty if they are not captured."""
         if self._output is None:
@@ -162,15 +222,40 @@ class Child(Generic[M]):
     def close(self) -> None:
         """Release the channel and the captured output, after `end` and when no thread receives messages any more."""
         self._channel.close()
+        self._activity.close()
         if self._output is not None:
             self._output.close()
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process group of a child that leads one, if anything of it is left, and reap the child."""
+    """Kill the session of a child that leads one, if anything of it is left, and reap the child."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+    for left in session_of(process.pid):  # in a process group of its own
+        with contextlib.suppress(psutil.Error):
+            left.kill()
     process.wait()
+
+
+def session_of(pid: int) -> list[psutil.Process]:
+    """Return the running processes of the session that a process has started; one that waits to be reaped does not run."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError, PermissionError):
+            if os.getsid(process.pid) == pid and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def _memory(size: int) -> FileIO:
+    """Return memory to share with a child, as an open file; one on a disk would be written to it again and again."""
+    if sys.platform == "linux":
+        file = FileIO(os.memfd_create("harness-activity"), "r+")
+    else:
+        with tempfile.TemporaryFile() as other:
+            file = FileIO(os.dup(other.fileno()), "r+")
+    file.truncate(size)
+    return file
 
 
 def python_module(name: str, *arguments: str) -> list[str]:

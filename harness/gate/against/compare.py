@@ -23,10 +23,12 @@ from harness.gate.against import protocol
 from harness.gate.against.protocol import Timed
 from harness.results.gate import GateRow, GateVerdict, RowKind
 from harness.runtime import channel
+from harness.runtime.channel import LONG
 from harness.runtime.child import Child, last_error_line
-from harness.runtime.clock import Clock, MonotonicClock
+from harness.runtime.clock import WRONG_CLOCK, Clock, MonotonicClock
 from harness.runtime.cores import CoreAllocator, Cores, Isolation, choose_cores
 from harness.runtime.machine import worker_environment
+from harness.runtime.watch import OPERATION_TIMEOUT_S, ActivityWatch, place_of
 from harness.stats import process_pairs
 from harness.stats.intervals import holm
 from harness.stats.slice_pairs import MEDIAN, ProcessPairLogs, SlicePair, process_pair_logs, supported
@@ -50,14 +52,13 @@ processes, longer ones more of the machine's noise."""
 MAX_PADDING = 4096
 """Bytes: a page. Stacks that begin anywhere in it cover every alignment."""
 
-REPLY_S = 600.0
-"""Timeout of a version's next message, in seconds; after it the version counts as hung."""
+NEXT, FOREIGN_IMPORT, HANGS = {"type": "next"}, "foreign import", "hangs"
+"""The message to go on, the kind of a failure of neither version: both versions' code ran in one process, and that of a timeout."""
 
 ProcessPairs = Mapping[str, Sequence[ProcessPairLogs]]
 """Benchmark → its process pairs of one set."""
-
-NEXT, FOREIGN_IMPORT = {"type": "next"}, "foreign import"
-"""The message to go on, and the kind of a failure of neither version: both versions' code ran in one process."""
+ProgressLine = Callable[[str], None]
+"""Receives a line per step, and while a version does not answer."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,16 @@ class VersionCommand:
     folder: Path = field(default_factory=Path.cwd)
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables in addition to this process's environment."""
+    timeout_s: float = OPERATION_TIMEOUT_S
+    """Timeout of one operation, in seconds."""
 
 
 class VersionError(HarnessError):
-    """A version has failed; `version` is its name, `kind` the type of its exception."""
+    """A version has failed; `version` is its name, `kind` the type of its exception, `benchmark` the one that hangs."""
 
-    def __init__(self, version: str, message: str, kind: str = "") -> None:
+    def __init__(self, version: str, message: str, kind: str = "", benchmark: str = "") -> None:
         super().__init__(f"{version}: {message}")
-        self.version, self.kind, self.message = version, kind, message
+        self.version, self.kind, self.message, self.benchmark = version, kind, message, benchmark
 
     def as_refusal(self) -> HarnessError:
         """Return the error for the command: not comparable if the old version failed, a failure if the new one did."""
@@ -99,13 +102,15 @@ class VersionProcess(Child[dict[str, Any]]):
         padding: int = 0,
         only: Path | None = None,
         exit_timeout_s: float = 0.0,
+        progress: ProgressLine = lambda _: None,
     ) -> None:
         """Start a version on a core.
 
         `seed` is its hash seed, `padding` the number of bytes added to its environment, `only` a file with the benchmarks to
         announce. The start of a stack depends on the size of the environment, and the speed of code depends on that (Mytkowicz et
         al. 2009): another padding for every process turns a constant bias into noise that the interval includes. `exit_timeout_s`
-        are the seconds that the version gets at the end to stop what it started.
+        are the seconds that the version gets at the end to stop what it started. `progress` receives a line while it does not
+        answer.
         """
         # A version's test session must not become a part of the one around this process.
         inherited = {name: value for name, value in worker_environment().items() if not name.startswith("PYTEST_XDIST")}
@@ -120,14 +125,18 @@ class VersionProcess(Child[dict[str, Any]]):
             padding=padding,
             exit_timeout_s=exit_timeout_s,
         )
-        self._name = version.name
+        self._name, self._progress = version.name, progress
+        self._watch = ActivityWatch(self.activity, version.timeout_s, LONG * version.timeout_s)
 
-    def receive(self, timeout_s: float | None = REPLY_S) -> dict[str, Any]:
-        """Return the version's next message; raise VersionError if it failed, crashed, or sent nothing within the timeout."""
-        try:
-            message = super().receive(timeout_s)
-        except TimeoutError:
-            raise VersionError(self._name, f"no reply within {timeout_s:g} s") from None
+    def receive(self, timeout_s: float | None = None) -> dict[str, Any]:
+        """Return the version's next message; raise VersionError if it failed, crashed, or is at one activity for too long."""
+        self._watch.moved()
+        while True:
+            try:
+                message = super().receive(timeout_s or self._watch.poll_s)
+                break
+            except TimeoutError:
+                self._look()
         if message is None:
             ended = self.exit_description()
             error = last_error_line(self.output())[:300] or "exited unexpectedly"
@@ -139,15 +148,28 @@ class VersionProcess(Child[dict[str, Any]]):
             raise VersionError(self._name, text, FOREIGN_IMPORT)
         return message
 
+    def _look(self) -> None:
+        """Report what the version is doing if that lasts; raise VersionError if it lasts too long."""
+        lasting = self._watch.look()
+        if lasting.is_over:
+            is_stopped = self.is_stopped()
+            place = "" if is_stopped else place_of(self.stacks())
+            raise VersionError(self._name, lasting.failure(place, is_stopped=is_stopped), HANGS, lasting.activity.arm)
+        if lasting.is_news:
+            self._progress(f"the {self._name} version · {lasting.progress()}")
+
     def slice(self, case: int, repeats: int) -> list[int]:
         """Run a number of repetitions of a case; return the nanoseconds of each, or of all together if there are many."""
         self.send({"type": "slice", "case": case, "repeats": repeats})
-        return [int(ns) for ns in self.receive()["ns"]]
+        spent_ns = [int(ns) for ns in self.receive()["ns"]]
+        if min(spent_ns) <= 0:
+            raise VersionError(self._name, f"{self.activity().arm or 'a benchmark'} took {min(spent_ns)} ns; {WRONG_CLOCK}")
+        return spent_ns
 
 
-def run_to_end(version: VersionCommand) -> dict[str, Any]:
+def run_to_end(version: VersionCommand, progress: ProgressLine = lambda _: None) -> dict[str, Any]:
     """Run a version to its end without timing its benchmarks, and return what it found."""
-    with VersionProcess(version) as process:
+    with VersionProcess(version, progress=progress) as process:
         while (message := process.receive())["type"] != "end":
             process.send(NEXT)
     found: dict[str, Any] = message["found"]
@@ -163,6 +185,7 @@ def _process_pair(
     number: int,
     slices_s: float,
     wanted: frozenset[str] | None,
+    progress: ProgressLine,
 ) -> tuple[dict[str, ProcessPairLogs], float]:
     """Start both versions, give each wanted benchmark `slices_s` seconds of slices, and end both.
 
@@ -179,7 +202,9 @@ def _process_pair(
         only.write_text(json.dumps(sorted(wanted or ())), encoding="utf-8")
     with ExitStack() as stack:
         one, other = (
-            stack.enter_context(VersionProcess(version, core=core, seed=number, padding=coin.randrange(MAX_PADDING), only=only))
+            stack.enter_context(
+                VersionProcess(version, core=core, seed=number, padding=coin.randrange(MAX_PADDING), only=only, progress=progress)
+            )
             for version, core in zip((old, new), starts, strict=True)
         )
         received = one.receive(), other.receive()
@@ -271,7 +296,7 @@ def compare_all(
     wanted: Sequence[str] | None = None,
     margin: float = MARGIN,
     seed: str = "0",
-    progress: Callable[[str], None] = lambda _: None,
+    progress: ProgressLine = lambda _: None,
 ) -> list[PairedTime]:
     """Return a verdict on each benchmark that both commands serve.
 
@@ -294,7 +319,7 @@ def compare_all(
             for number in range(1, PROCESS_PAIRS + 1):
                 progress(f"process pair {number} of {PROCESS_PAIRS}")
                 slices_s = share_s(budget_s / 2 / PROCESS_PAIRS, start_up_s, len(names or first) or 1)
-                logs, start_up_s = run(number, slices_s, names)
+                logs, start_up_s = run(number, slices_s, names, progress)
                 for name, log in logs.items():
                     first[name].append(log)
                 if not first:
@@ -307,7 +332,7 @@ def compare_all(
                 names = frozenset(name for name, _ in undecided)
                 progress(f"second set for what looked slower: {len(names)} left")
                 number += 1
-                for name, log in run(number, slices_s, names)[0].items():
+                for name, log in run(number, slices_s, names, progress)[0].items():
                     second[name].append(log)
                 decided = {each: _recurs(second, each, repeat, margin) for each in repeat}
                 enough = {name for name, label in repeat if label == MEDIAN and decided[name, label]}

@@ -8,11 +8,12 @@ from typing import Any
 from harness.errors import UsageError
 from harness.gate.against import protocol
 from harness.gate.against.checkout import Checkout, version_command
-from harness.gate.against.compare import VersionCommand, VersionError, compare_all, run_to_end
+from harness.gate.against.compare import HANGS, ProgressLine, VersionCommand, VersionError, compare_all, run_to_end
 from harness.gate.matching import renamed
 from harness.gate.verdict import SHOWN_NAMES, listed, result
 from harness.results.gate import GateResult, GateRow, GateVerdict, status_row
 from harness.results.run import RunWarning
+from harness.runtime.watch import OPERATION_TIMEOUT_S
 
 PLUGIN_NAME, ENGINE = "harness_pytest_worker", "pytest"
 RENAMED = "restore the old name, or merge the rename separately"
@@ -30,26 +31,35 @@ def compare(
     space: Path,
     margin: float,
     budget_s: Callable[[int], float],
-    progress: Callable[[str], None],
+    progress: ProgressLine,
+    timeout_s: float = OPERATION_TIMEOUT_S,
     *,
     allow_missing: bool = False,
 ) -> GateResult:
     """Compare every benchmark that pytest collects with these arguments.
 
     `python` runs the old version; `space` is a folder for the plugin; `budget_s` returns the seconds for timing a number of
-    benchmarks; `progress` is called with a line per step; with `allow_missing`, what the new version lacks is a warning.
+    benchmarks; `progress` is called with a line per step; `timeout_s` is the timeout of one operation; with `allow_missing`, what
+    the new version lacks is a warning.
 
     Raises:
         UsageError: pytest cannot be run like this, a benchmark times a coroutine function, or a file of them can be imported in
             neither version.
+        NotComparableError: a benchmark of the old version hangs.
     """
     tools = space / "tools"
     tools.mkdir()
     (tools / f"{PLUGIN_NAME}.py").symlink_to(Path(__file__).with_name("pytest_worker.py"))
     command = ["-m", "pytest", "-p", PLUGIN_NAME, *arguments]
-    old, new = (version_command(trees, name, python, command, tools) for name in ("old", "new"))
+    commands = (version_command(trees, name, python, command, tools) for name in ("old", "new"))
+    old, new = (replace(version, timeout_s=timeout_s) for version in commands)
     progress("collecting the benchmarks of both versions")
-    before, after = _collected(old), _collected(new)
+    try:
+        before, after = _collected(old, progress), _collected(new, progress)
+    except VersionError as error:
+        if error.as_refusal().code != 1:
+            raise error.as_refusal() from error
+        return result(trees.names, [_failed(error.benchmark or "the suite", error.message)], [], [])
     rows, incomparable, missing, warnings = _compared(before, after)
     (warnings if allow_missing else incomparable).extend(missing)
     failed = {*before["failed"], *after["failed"]}
@@ -59,7 +69,7 @@ def compare(
             times = compare_all(old, new, budget_s(len(both)), wanted=both, margin=margin, progress=progress)
         except VersionError as error:
             if error.as_refusal().code == 1:
-                rows.append(_failed("the suite", f"while timed, {error.message}"))
+                rows.append(_failed(error.benchmark or "the suite", f"while timed, {error.message}"))
             else:
                 incomparable.append(RunWarning("the suite", str(error), "run pytest on the old version to see why"))
         else:
@@ -69,11 +79,13 @@ def compare(
     return result(trees.names, rows, incomparable, warnings)
 
 
-def _collected(version: VersionCommand) -> Mapping[str, Any]:
-    """Return the names of a version's benchmarks, and its failures."""
+def _collected(version: VersionCommand, progress: ProgressLine) -> Mapping[str, Any]:
+    """Return the names of a version's benchmarks, and its failures; raise VersionError if one hangs."""
     try:
-        found = run_to_end(replace(version, environment={**version.environment, protocol.LIST: "1"}))
+        found = run_to_end(replace(version, environment={**version.environment, protocol.LIST: "1"}), progress)
     except VersionError as error:
+        if error.kind == HANGS:
+            raise
         raise UsageError(f"pytest of the {version.name} version: {error.message}") from error
     if found["refused"]:
         raise UsageError(found["refused"][0])

@@ -10,7 +10,6 @@ import inspect
 import os
 import runpy
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from harness.gate.against.protocol import VersionChannel
 
 protocol = runpy.run_path(str(Path(__file__).resolve().with_name("protocol.py")))
+begin, beat, now_ns = protocol["begin"], protocol["beat"], protocol["now_ns"]
 NOT_A_FUNCTION = (
     "benchmark was given {}, whose call only creates a coroutine and does not run it; time asyncio.Runner().run(…) instead"
 )
@@ -36,6 +36,7 @@ class ServedSession:
         self.failed: dict[str, str] = {}
         self.uncollected: dict[str, str] = {}
         self.refused: list[str] = []
+        begin("collecting", times=protocol["LONG"])
 
     @pytest.fixture
     def benchmark(self, request: pytest.FixtureRequest) -> SliceBenchmark:
@@ -58,6 +59,16 @@ class ServedSession:
         if left_out:
             config.hook.pytest_deselected(items=left_out)
         items[:] = wanted
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Record that the fixtures of a test are set up."""
+        begin("setting up", nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        """Record that the fixtures of a test are torn down."""
+        begin("tearing down", item.nodeid)
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
@@ -129,20 +140,22 @@ class SliceBenchmark:
         def timed(_: int, repeats: int) -> list[int]:
             given = kwargs or {}
             if setup is None and teardown is None and repeats > protocol["EACH"]:
-                start = time.perf_counter_ns()
+                start = now_ns()
                 for _ in range(repeats):
                     last[0] = target(*args, **given)
-                return [time.perf_counter_ns() - start]
+                return [now_ns() - start]
             each = []
             for _ in range(repeats):
+                beat()
                 now_args, now_kwargs = (setup() if setup else None) or (args, given)
-                start = time.perf_counter_ns()
+                start = now_ns()
                 last[0] = target(*now_args, **now_kwargs)
-                each.append(time.perf_counter_ns() - start)
+                each.append(now_ns() - start)
                 if teardown:
                     teardown(*now_args, **now_kwargs)
             return each if repeats <= protocol["EACH"] else [sum(each)]
 
+        begin("warming up", self.name)
         timed(0, 1)
         if inspect.isawaitable(last[0]):
             self._refuse(target, last[0])

@@ -27,6 +27,7 @@ CASES = 4
 """Cases of a group that are timed, alternating: they are inputs of the same kind, and each of them has to be warm."""
 
 protocol = runpy.run_path(str(Path(__file__).resolve().with_name("protocol.py")))
+begin, beat, LONG = protocol["begin"], protocol["beat"], protocol["LONG"]
 operations = runpy.run_path(str(protocol["HARNESS"] / "bench" / "operations.py"))
 answers = runpy.run_path(str(protocol["HARNESS"] / "answers.py"))
 
@@ -40,6 +41,7 @@ def main() -> None:
     channel = protocol["VersionChannel"]()
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     try:
+        begin("importing the scenario", times=LONG)
         from harness.discovery import load  # noqa: PLC0415 - the tree's own harness, which may be missing
 
         loaded = load(Path(job["file"]))
@@ -77,6 +79,7 @@ def _serve(channel: VersionChannel, scenario: Any, setting: Any, _: dict[str, An
     if setting.engine not in scenario.engines:
         channel.fail(f"it supports {', '.join(scenario.engines)} only", "NotMeasurableError")
         return None
+    begin("starting its servers", times=LONG)
     with scenario.servers(setting) as servers:
         channel.send("servers", servers={name: _server(server) for name, server in servers.items()})
         channel.next_slice()
@@ -90,6 +93,7 @@ def _server(server: Any) -> dict[str, Any]:
 
 
 def _prepare(_: VersionChannel, scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, Any]:
+    begin("preparing the data", times=LONG)
     ready = scenario.prepare(setting)
     _cases(scenario, setting, job)
     return {"dataset": dict(ready.dataset), "engine_settings": dict(ready.engine_settings)}
@@ -97,6 +101,7 @@ def _prepare(_: VersionChannel, scenario: Any, setting: Any, job: dict[str, Any]
 
 def _cases(scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, list[Any]]:
     """Return the cases by group, made once and cached."""
+    begin("making the cases", times=LONG)
     grouped: dict[str, list[Any]] = {}
     for case in operations["cached_cases"](Path(job["kept"]) / "cases.pickle", lambda: scenario.cases(setting)):
         grouped.setdefault(case.group, []).append(case)
@@ -115,11 +120,13 @@ async def _examine(_: VersionChannel, scenario: Any, setting: Any, job: dict[str
     work_counts: list[list[Any]] = []
     answers, cannot_run = dict[str, str](), dict[str, str]()
     for arm in scenario.arms:
+        begin("opening", arm, times=LONG)
         async with scenario.open(arm, setting) as instance:
             for group, (case, *_others) in cases.items():
                 if (arm, group) in declared["skipped"]:
                     continue
                 name = f"{group}[{arm}]"
+                begin("counting work", name, case.name)
                 everything.append([name, group, arm])
                 try:
                     digest = partial(_digest, scenario, arm, case)
@@ -139,6 +146,7 @@ async def _examine(_: VersionChannel, scenario: Any, setting: Any, job: dict[str
                     work_counts += [[name, *count] for count in operations["repeated_counts"](first[0], second[0])]
                 if group not in declared["slow"]:
                     benchmarks.append([name, group, arm])
+            begin("closing", arm)
     found = {"all": everything, "benchmarks": benchmarks, "work_counts": work_counts, "answers": answers, "cannot_run": cannot_run}
     return found | {
         "cases": {group: [case.name for case in of_group] for group, of_group in cases.items()},
@@ -192,6 +200,7 @@ async def _time(channel: VersionChannel, scenario: Any, setting: Any, job: dict[
         mine = [(name, group) for name, group, its in job["benchmarks"] if its == arm and channel.wants(name)]
         if not mine:
             continue
+        begin("opening", arm, times=LONG)
         async with scenario.open(arm, setting) as instance:
             for name, group in mine:
                 chosen = cases[group][:CASES]
@@ -200,12 +209,15 @@ async def _time(channel: VersionChannel, scenario: Any, setting: Any, job: dict[
                 channel.send("benchmark", name=name, cases=len(chosen))
                 while (wanted := channel.next_slice()) is not None:
                     case, each = chosen[wanted[0]], []
+                    begin("timing", name, case.name)
                     for _ in range(wanted[1]):
+                        beat()
                         try:
                             each.append((await operations["run_timed"](scenario, instance, case))[0])
                         except Exception as error:
                             raise _failed(error, job["file"], arm, case) from error
                     channel.send("time", ns=each if len(each) <= protocol["EACH"] else [sum(each)])
+            begin("closing", arm)
     return {}
 
 

@@ -12,13 +12,14 @@ from harness.bench.serving import NO_NETWORK
 from harness.errors import MissingExtraError, NotMeasurableError, UsageError
 from harness.gate import stored_runs
 from harness.gate.against.checkout import Checkout, version_command
-from harness.gate.against.compare import VersionCommand, VersionError, VersionProcess, compare_all, run_to_end
+from harness.gate.against.compare import ProgressLine, VersionCommand, VersionError, VersionProcess, compare_all, run_to_end
 from harness.gate.matching import place, status
 from harness.gate.verdict import result
 from harness.importers import own_run
 from harness.results.gate import GateResult, GateRow, GateVerdict
 from harness.results.run import ArmResult, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, WorkCount
 from harness.runtime.cores import choose_cores
+from harness.runtime.watch import OPERATION_TIMEOUT_S
 
 WORKER = Path(__file__).with_name("scenario_worker.py")
 STOP_TIMEOUT_S = 30.0
@@ -43,6 +44,8 @@ class CompareRequest:
     """The seconds for timing a number of benchmarks."""
     allow_missing: bool = False
     """Whether scenarios, arms, groups and counts may be missing in the new version."""
+    timeout_s: float = OPERATION_TIMEOUT_S
+    """Timeout of one operation, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class ExaminedVersion:
     """Whether the file can be imported and is a scenario."""
 
 
-def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, progress: Callable[[str], None]) -> GateResult:
+def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, progress: ProgressLine) -> GateResult:
     """Compare the work counts and times of every scenario in both trees.
 
     `python` runs the old version; `space` is a folder for both versions' files; `progress` is called with a line per step.
@@ -78,7 +81,7 @@ def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, 
                 step(f"preparing the {name} version")
                 if (tree / file).is_file():
                     folder = space / f"{file.stem}-{engine}-{name}"
-                    both[name] = _examine(trees, name, python, settings, folder, file, engine, servers)
+                    both[name] = _examine(trees, name, python, request, folder, file, engine, servers, step)
             if failure := _old_failure(trees, both):
                 reasons.append(failure)
                 continue
@@ -114,14 +117,23 @@ def _old_failure(trees: Checkout, both: Mapping[str, ExaminedVersion]) -> RunWar
     return RunWarning(place(failed["old"]), f"it fails in {where}: {error}", SAME)
 
 
-def _prefixed(progress: Callable[[str], None], scenario: str) -> Callable[[str], None]:
+def _prefixed(progress: ProgressLine, scenario: str) -> ProgressLine:
     return lambda text: progress(f"{scenario}: {text}")
 
 
 def _examine(
-    trees: Checkout, name: str, python: str, settings: RunSettings, folder: Path, file: Path, engine: str, servers: ExitStack
+    trees: Checkout,
+    name: str,
+    python: str,
+    request: CompareRequest,
+    folder: Path,
+    file: Path,
+    engine: str,
+    servers: ExitStack,
+    progress: ProgressLine,
 ) -> ExaminedVersion:
     """Start the servers that a version of a scenario needs, build its data, and collect its counts and answers."""
+    settings = request.settings
     own, shared, rtt_ms = folder / "own", folder / "shared", settings.rtts_ms[0]
     data = {"engine": engine, "size": settings.size, "seed": settings.seed, "rtt_ms": rtt_ms, "quick": settings.quick}
     resets = {"resets": True, "takes_back": True}  # the second is its name before groups were objects
@@ -134,16 +146,19 @@ def _examine(
     def version(task: str) -> VersionCommand:
         written = folder / f"{task}.json"
         written.write_text(json.dumps({**job, "task": task}), encoding="utf-8")
-        return version_command(trees, name, python, ["-P", str(WORKER), str(written)])
+        command = version_command(trees, name, python, ["-P", str(WORKER), str(written)])
+        return replace(command, timeout_s=request.timeout_s)
 
     blank = ScenarioResult(file.stem, file.stem, "", str(file), engine, rtt_ms, ScenarioStatus.OK)
     core = choose_cores().coordinator
     try:
-        serving = servers.enter_context(VersionProcess(version("serve"), core=core, exit_timeout_s=STOP_TIMEOUT_S))
+        serving = servers.enter_context(
+            VersionProcess(version("serve"), core=core, exit_timeout_s=STOP_TIMEOUT_S, progress=progress)
+        )
         setting["servers"] = serving.receive()["servers"]
         if rtt_ms and not setting["servers"]:
             raise VersionError(name, NO_NETWORK, NotMeasurableError.__name__)  # noqa: TRY301 - as others
-        ready, found = run_to_end(version("prepare")), run_to_end(version("examine"))
+        ready, found = run_to_end(version("prepare"), progress), run_to_end(version("examine"), progress)
     except VersionError as error:
         refusal = error.as_refusal()
         status = ScenarioStatus.NOT_RUN if isinstance(refusal, NotMeasurableError) else ScenarioStatus.FAILED
@@ -175,7 +190,7 @@ def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str,
 
 
 def _time(
-    old: ExaminedVersion, new: ExaminedVersion, request: CompareRequest, progress: Callable[[str], None]
+    old: ExaminedVersion, new: ExaminedVersion, request: CompareRequest, progress: ProgressLine
 ) -> tuple[list[GateRow], list[RunWarning]]:
     """Time a scenario that both trees have; return the rows, and why some of its benchmarks have none."""
     if not (old.command and new.command and old.found and new.found):

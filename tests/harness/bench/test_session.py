@@ -1,5 +1,7 @@
 """Tests of a run: the effort for each scenario, the jobs of a scenario run, and which trials are timed in parallel."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +11,13 @@ from harness.bench import result as module
 from harness.bench.result import LIMITED_S, LIMITED_TIMES, ScenarioRun
 from harness.bench.session import QUICK, SEVERAL, USUAL, RunPlan, RunSession, effort
 from harness.bench.steps import Silent
-from harness.bench.worker import SLOWED, AnswersVerified, BenchJob, Event, Figures, JobDone, PairTimes, SlotTimes, Task
+from harness.bench.worker import SLOWED, AnswersVerified, BenchJob, Event, Figures, JobDone, LeftRunning, PairTimes, SlotTimes, Task
 from harness.discovery import load
-from harness.results.run import Memory, RunSettings, RunWarning
+from harness.results.run import Memory, RunSettings, RunWarning, ScenarioStatus
 from harness.runtime.cores import Cores, Isolation
 from harness.scenario import Server, Setting
 
-TOYS = Path(__file__).parents[2] / "toys"
+TOYS, CASES = Path(__file__).parents[2] / "toys", Path(__file__).parents[2] / "cases" / "scenarios"
 SERVERS = {"echo": Server("echo://127.0.0.1:1", "echo://127.0.0.1:2")}
 ONE = RunSettings(engines=["sqlite"], size="small", seed=0, rtts_ms=[0.0], quick=False, processes=5, budget_s=30.0)
 SEVERAL_RTTS = RunSettings(["sqlite"], "tiny", 0, [0.0, 5.0], quick=False, processes=1, budget_s=1.0)
@@ -54,7 +56,7 @@ def test_a_job_excludes_what_was_found_not_to_run_meanwhile(tmp_path: Path, monk
     """A job that was planned before the answers were compared excludes what the comparison shows."""
     jobs: list[BenchJob] = []
 
-    def run_job(job: BenchJob) -> list[Event]:
+    def run_job(job: BenchJob, _: object) -> list[Event]:
         jobs.append(job)
         return [JobDone()]
 
@@ -65,6 +67,48 @@ def test_a_job_excludes_what_was_found_not_to_run_meanwhile(tmp_path: Path, monk
     found.add(AnswersVerified(1, [("proposed", "sum", "it raises")]))
     step.act()
     assert [(job.process, job.excluded) for job in jobs] == [(2, (("proposed", "sum"),))]
+
+
+def test_what_hangs_fails_and_the_others_go_on(tmp_path: Path) -> None:
+    """The scenario with an arm that never answers fails, with arm, case and line; the other one is measured."""
+    hanging, adding = load(CASES / "hang_arm.py"), load(TOYS / "adding.py")
+    settings = replace(ONE, size="tiny", quick=True, processes=1, budget_s=0.2)
+    plan = RunPlan([hanging, adding], settings, tmp_path / "run", "harness run", memory=False, counting=False, timeout_s=2.0)
+    failed, measured = RunSession(plan, Silent()).run().scenarios
+    assert failed.status == ScenarioStatus.FAILED
+    assert failed.error is not None
+    assert failed.error.startswith("optimised did not finish case 'n 0' within 2 s (comparing answers), at hang_arm.py:25;")
+    assert failed.exit_code == 1
+    assert measured.status == ScenarioStatus.OK
+    assert measured.latencies
+
+
+def test_what_was_left_running_is_a_warning_and_the_next_processes_get_less_time(tmp_path: Path) -> None:
+    """The names of all processes together make one warning; waiting as long for each further process would only take time."""
+    found = trial(tmp_path)
+    usual = found.job(Task.PAIRS)
+    for names in (["thread 'poller'"], ["thread 'poller'", "process 'sleep 9'"]):
+        found.add(LeftRunning(names))
+    [warning] = [warning for warning in found.result().warnings if warning.name == "left running"]
+    assert warning.message.endswith("was ended: thread 'poller', process 'sleep 9'")
+    assert found.job(Task.PAIRS).exit_s < usual.exit_s
+
+
+def test_servers_that_do_not_stop_cost_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a scenario's servers raise when they are stopped becomes a warning of the run."""
+
+    @contextmanager
+    def servers(setting: Setting) -> Iterator[dict[str, Server]]:
+        yield {}
+        raise RuntimeError("it does not stop")
+
+    loaded = load(TOYS / "adding.py")
+    monkeypatch.setattr(loaded.scenario, "servers", servers)
+    settings = replace(ONE, size="tiny", quick=True, processes=1, budget_s=0.2)
+    plan = RunPlan([loaded], settings, tmp_path / "run", "harness run", memory=False, counting=False)
+    run = RunSession(plan, Silent()).run()
+    assert run.scenarios[0].latencies
+    assert RunWarning("servers", "RuntimeError: it does not stop", "stop what may still run") in run.warnings
 
 
 def test_the_timeout_under_a_limit_grows_with_the_time_without_one(tmp_path: Path) -> None:

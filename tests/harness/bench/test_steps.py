@@ -1,10 +1,11 @@
 """Tests of steps: their order, and the estimate of the time left."""
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
-from harness.bench.steps import RunStep, Silent, StepRunner
+from harness.bench.steps import RunStep, Silent, StepRunner, makespan
 from harness.runtime.clock import FakeClock
 
 
@@ -20,16 +21,98 @@ class RecordingObserver(Silent):
         self.steps.append((description, left_s))
 
 
-def test_the_time_left_learns_from_steps_of_the_same_kind() -> None:
-    """First estimates are replaced by the durations of such steps."""
+def step(
+    name: str,
+    kind: str,
+    expected_s: float,
+    act: Callable[[], object],
+    chain: str = "",
+    stage: str = "",
+    is_due: Callable[[], bool] = lambda: True,
+) -> RunStep:
+    """Return a step of a kind, whose parts are separated by slashes."""
+
+    def action() -> None:
+        act()
+
+    return RunStep(name, tuple(kind.split("/")), lambda: expected_s, action, chain, stage, is_due)
+
+
+def test_the_time_left_learns_from_steps_that_are_alike() -> None:
+    """A step that is like others takes as long; one of the same kind is expected to be wrong by the same factor."""
     clock = FakeClock()
     observer = RecordingObserver()
 
     def act() -> None:
         clock.advance(3_000_000_000)
 
-    StepRunner([RunStep("a1", "a", 1.0, act), RunStep("b", "b", 5.0, act), RunStep("a2", "a", 1.0, act)], observer, clock).run()
-    assert observer.steps == [("a1", 7.0), ("b", 8.0), ("a2", 3.0)]
+    steps = [
+        step("a1", "a/x/one", 1.0, act),
+        step("a2", "a/x/one", 1.0, act),
+        step("a3", "a/y/one", 2.0, act),
+        step("b", "b/x/one", 5.0, act),
+    ]
+    StepRunner(steps, observer, clock, after_s=1.0).run()
+    speed = (3.0 + 4.0) / (1.0 + 4.0)
+    kind = (3.0 + 2.0 * speed) / (1.0 + 2.0)
+    first, second, *_ = observer.steps
+    assert first == ("a1", 10.0)
+    assert second[1] == pytest.approx(3.0 + 2.0 * kind + 5.0 * speed + speed)
+
+
+def test_the_time_left_is_true_from_the_first_fifth_on() -> None:
+    """With kinds that take 3 and 0.5 times as long as expected, it is right within a fifth once each kind has run some times."""
+    clock = FakeClock()
+    observer = RecordingObserver()
+    factors = {"a": 3.0, "b": 0.5}
+
+    def taking(seconds: float) -> Callable[[], None]:
+        return lambda: clock.advance(round(seconds * 1e9))
+
+    plan = [(kind, n, s) for n, s in enumerate((2.0, 5.0) * 20) for kind in factors]
+    steps = [step(f"{kind}{n}", f"{kind}/{n}", s, taking(s * factors[kind])) for kind, n, s in plan]
+    whole_s = sum(s * factors[kind] for kind, _, s in plan)
+    StepRunner(steps, observer, clock).run()
+    taken_s = 0.0
+    for (_, left_s), (kind, _, expected_s) in zip(observer.steps, plan, strict=True):
+        if taken_s > whole_s / 5:
+            assert left_s == pytest.approx(whole_s - taken_s, rel=0.2)
+        taken_s += expected_s * factors[kind]
+
+
+def test_the_time_left_counts_lanes_and_what_is_in_progress() -> None:
+    """Chains in parallel take as long as the lane that ends last, and a step that has begun takes only its rest."""
+    assert makespan([4.0, 1.0, 1.0, 1.0], 2) == 4.0
+    assert makespan([3.0, 3.0, 3.0], 2) == 6.0
+    assert makespan([], 2) == 0.0
+    clock, observer, met = FakeClock(), RecordingObserver(), threading.Barrier(2, timeout=10)
+
+    def first() -> None:
+        met.wait()
+        clock.advance(2_000_000_000)
+        met.wait()
+        met.wait()
+
+    def both() -> None:
+        met.wait()
+        met.wait()
+
+    steps = [step("a", "a", 5.0, first, "a"), step("b1", "b", 2.0, both, "b"), step("b2", "c", 1.0, met.wait, "b")]
+    StepRunner(steps, observer, clock, lanes=2).run()
+    assert observer.steps[-1] == ("b2", 3.0)
+
+
+def test_a_step_that_is_no_longer_due_is_left_out() -> None:
+    """The steps of a scenario that has failed are neither shown nor part of the time left."""
+    observer, failed = RecordingObserver(), list[bool]()
+    steps = [
+        step("a", "k", 1.0, lambda: failed.append(True)),
+        step("b", "k", 5.0, lambda: None, is_due=lambda: not failed),
+        step("c", "j", 2.0, lambda: None),
+    ]
+    StepRunner(steps, observer, FakeClock()).run()
+    assert [name for name, _ in observer.steps] == ["a", "c"]
+    assert observer.steps[0] == ("a", 8.0)
 
 
 def test_chains_run_side_by_side_and_each_in_its_order() -> None:
@@ -43,7 +126,7 @@ def test_chains_run_side_by_side_and_each_in_its_order() -> None:
                 meeting.wait()
             done.append(name)
 
-        return RunStep(name, "k", 1.0, action, name[0] if name != "alone" else "")
+        return step(name, "k", 1.0, action, name[0] if name != "alone" else "")
 
     steps = [act("a1"), act("b1", meet=True), act("a2", meet=True), act("b2"), act("alone")]
     StepRunner(steps, Silent(), lanes=2).run()
@@ -57,17 +140,17 @@ def test_stages_do_not_overlap() -> None:
     done: list[str] = []
     together = threading.Barrier(2, timeout=5)
 
-    def step(stage: str, chain: str, *, meets: bool) -> RunStep:
+    def staged(stage: str, chain: str, *, meets: bool) -> RunStep:
         def action() -> None:
             if meets:
                 together.wait()
             assert stage == "first" or done.count("first") == 3
             done.append(stage)
 
-        return RunStep(stage, "k", 1.0, action, chain, stage)
+        return step(stage, "k", 1.0, action, chain, stage)
 
-    first = [step("first", chain, meets=chain == "b") for chain in ("a", "b")]
-    steps = [*first, step("first", "a", meets=True), step("second", "a", meets=True), step("second", "b", meets=True)]
+    first = [staged("first", chain, meets=chain == "b") for chain in ("a", "b")]
+    steps = [*first, staged("first", "a", meets=True), staged("second", "a", meets=True), staged("second", "b", meets=True)]
     StepRunner(steps, Silent(), FakeClock(), lanes=2).run()
     assert done == ["first"] * 3 + ["second"] * 2
 
@@ -79,7 +162,7 @@ def test_a_failure_in_one_lane_ends_the_others() -> None:
     def fail() -> None:
         raise RuntimeError("disk full")
 
-    steps = [RunStep("a", "k", 1.0, fail, "a"), RunStep("b", "k", 1.0, lambda: assert_set(abandoned), "b")]
+    steps = [step("a", "k", 1.0, fail, "a"), step("b", "k", 1.0, lambda: assert_set(abandoned), "b")]
     with pytest.raises(RuntimeError, match="disk full"):
         StepRunner(steps, Silent(), lanes=2, abandon=abandoned.set).run()
 
@@ -97,5 +180,5 @@ def test_an_interruption_propagates() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        StepRunner([RunStep("a", "a", 1.0, stop), RunStep("b", "b", 1.0, stop)], observer, FakeClock()).run()
+        StepRunner([step("a", "a", 1.0, stop), step("b", "b", 1.0, stop)], observer, FakeClock()).run()
     assert [description for description, _ in observer.steps] == ["a"]

@@ -22,7 +22,8 @@ COMMAND = [sys.executable, "-m", "harness", "ablate"]
 
 HELP = f"""\
 usage: harness ablate [-h] [--engine ENGINE[,ENGINE]] [--size SIZE] [--seed SEED] [--rtt MS[,MS]] [--quick]
-                      [--processes COUNT] [--budget DURATION] [--out DIR] [--scenarios DIR] [--json]
+                      [--processes COUNT] [--budget DURATION] [--timeout DURATION] [--out DIR] [--scenarios DIR]
+                      [--json]
                       [SCENARIO]
 
 Measure the contribution of each switch (ablation).
@@ -48,6 +49,7 @@ options:
   --quick               preview: tiny data, fewer processes, less time
   --processes COUNT     fresh processes per arm (default: 5; 3 with several engines or round-trip times)
   --budget DURATION     time for timing pairs, over all scenarios (default: 120s)
+  --timeout DURATION    longest time of one operation (default: 60s)
   --out DIR             folder of the run (default: runs/<UTC time>-<commit>)
   --scenarios DIR       directory of scenario files (default: scenarios)
   --json                print the run as JSON instead of tables

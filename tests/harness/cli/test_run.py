@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import main
+from harness.cli import _options, main
 from harness.cli._runs import injected
 from harness.results.run import (
     AA_CONTROL,
@@ -245,6 +245,16 @@ def test_usage_errors_are_one_line(
     """The line names the option and the value; nothing is run."""
     monkeypatch.chdir(ROOT)
     refused(["run", *arguments], complaint)
+
+
+def test_an_import_that_hangs_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[[Sequence[str], str], None]
+) -> None:
+    """It happens in the command's own process, before anything is measured; the line is named."""
+    monkeypatch.setattr(_options, "IMPORT_S", 0.5)
+    (tmp_path / "slow_import.py").write_text("import threading\n\nthreading.Event().wait()\n")
+    line = "slow_import.py cannot be imported: its import did not finish within 0.5 s, at slow_import.py:3; raise --timeout"
+    refused(["run", str(tmp_path / "slow_import.py"), "--timeout", "0.1s"], line)
 
 
 def test_an_old_run_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from harness.bench.worker import BenchJob, DataPrepared, JobDone, Task, end_all, run_job
 from harness.runtime.child import Child, JobFailed, decode_path, exit_description, last_error_line
+from harness.runtime.watch import Activity
 from harness.scenario import Setting
 
 ROOT = str(Path(__file__).parents[3])
@@ -86,14 +87,6 @@ def test_what_a_scenario_prints_is_not_a_message(tmp_path: Path) -> None:
     """Its output does not disturb the channel."""
     found = list(run_job(job(tmp_path, preparing('print("hello"); os.write(1, b"low level")'))))
     assert found[-1] == JobDone()
-
-
-def test_a_child_that_hangs_is_ended_after_its_timeout(tmp_path: Path) -> None:
-    """It cannot block the run, and the failure names the signal."""
-    hanging = msgspec.structs.replace(job(tmp_path, preparing("import threading; threading.Event().wait()")), timeout_s=1)
-    (failed,) = run_job(hanging)
-    assert isinstance(failed, JobFailed)
-    assert "SIGALRM" in failed.message
 
 
 @pytest.mark.parametrize(
@@ -208,6 +201,28 @@ def test_a_message_that_does_not_come_is_a_timeout() -> None:
             silent.receive(timeout_s=0.01)
         silent.send({"type": "go"})
         assert silent.receive() == {"type": "late"}
+
+
+def test_the_activity_can_be_read_while_the_child_hangs() -> None:
+    """What it began last is in shared memory, with the number of activities; before the first one it is starting."""
+    body = "from harness.runtime.channel import beat, begin; channel = connect(); channel.send('up'); channel.receive(); "
+    with child(body + "begin('opening', 'baseline', 'n 0', times=10); beat(); channel.send('begun'); sum(iter(int, 1))") as hanging:
+        assert hanging.receive() == {"type": "up"}
+        assert hanging.activity() == Activity(0)
+        hanging.send({"type": "go"})
+        assert hanging.receive() == {"type": "begun"}
+        assert hanging.activity() == Activity(2, "opening", "baseline", "n 0", 10)
+        assert not hanging.is_stopped()
+
+
+def test_all_of_a_childs_session_ends_with_it() -> None:
+    """A process that it has put into another process group is killed too."""
+    start = "import subprocess; p = subprocess.Popen(['sleep', '60'], process_group=0)"
+    with child(f"channel = connect(); {start}; channel.send('pid', pid=p.pid); channel.receive()") as parent:
+        message = parent.receive()
+        assert message is not None
+        assert parent.left() == ["process 'sleep 60'"]
+    assert stops(message["pid"])
 
 
 def test_a_child_may_have_time_to_exit() -> None:

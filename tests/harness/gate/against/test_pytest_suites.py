@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 Captured = pytest.CaptureFixture[str]
+STEPS = ["comparing the dependencies of both versions", "collecting the benchmarks of both versions"]
+"""The lines on standard error before the benchmarks are timed."""
 
 
 @pytest.fixture(autouse=True)
@@ -107,8 +109,9 @@ def test_a_coroutine_function_is_refused(toy: Toy, capsys: Captured) -> None:
     toy.commit()
     code, _, err = gate(capsys)
     assert code == 2
-    assert "benchmarks/test_total.py::test_it: benchmark was given the coroutine function 'work'" in err
-    assert len(err.splitlines()) == 1
+    *steps, error = err.splitlines()
+    assert "benchmarks/test_total.py::test_it: benchmark was given the coroutine function 'work'" in error
+    assert steps == STEPS
 
 
 def test_a_test_that_fails_now_is_a_regression(toy: Toy, capsys: Captured) -> None:
@@ -162,5 +165,29 @@ def test_a_usage_error_of_pytest_is_reported(capsys: Captured) -> None:
     code = main(["gate", "--against", "main", "--", "pytest", "benchmarks", "--no-such-option"])
     err = capsys.readouterr().err
     assert code == 2
-    assert "pytest of the old version" in err
-    assert len(err.splitlines()) == 1
+    *steps, error = err.splitlines()
+    assert "pytest of the old version" in error
+    assert steps == STEPS
+
+
+def hanging(toy: Toy) -> None:
+    """Let a benchmark of the toy hang."""
+    toy.write("app.py", "import threading\n\ndef total(n):\n    threading.Event().wait()\n")
+
+
+def test_a_benchmark_that_hangs_now_is_a_regression(toy: Toy, capsys: Captured) -> None:
+    """It is named with the version and the line, and exits with 1."""
+    hanging(toy)
+    code, result, _ = gate(capsys, "--timeout", "3s")
+    assert code == 1
+    assert "test_total did not finish within 3 s (warming up), at app.py:4; raise --timeout" in str(row(result)["reason"])
+    assert row(result)["group"] == "test_total"
+
+
+def test_a_benchmark_that_hangs_in_both_versions_is_not_comparable(toy: Toy, capsys: Captured) -> None:
+    """What hung before is no regression: the old version gives nothing to compare with."""
+    hanging(toy)
+    toy.commit()
+    code, result, _ = gate(capsys, "--timeout", "3s")
+    assert code == 4
+    assert "old: benchmarks/test_total.py::test_total did not finish within 3 s" in str(result["sentence"])

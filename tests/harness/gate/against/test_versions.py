@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -123,3 +124,42 @@ def test_a_side_moves_with_all_its_threads(tmp_path: Path) -> None:
         live.move(cores[-1])
         live.send(NEXT)
         assert live.receive()["found"]["cores"] == [[cores[-1]]] * 2
+
+
+def test_a_version_that_hangs_is_ended_and_named(tmp_path: Path) -> None:
+    """The failure has the version, the benchmark and the line; before, the silence is reported once it is news."""
+    body = (
+        "import threading\nfrom harness.gate.against.protocol import serve\n"
+        "lock = threading.Lock()\nlock.acquire()\nserve({'a': lock.acquire})\n"
+    )
+    hanging = replace(version(tmp_path, body), timeout_s=2.0)
+    with VersionProcess(hanging) as live:
+        assert live.receive()["name"] == "a"
+        with pytest.raises(VersionError, match="new: a did not finish within 2 s") as failed:
+            live.slice(0, 1)
+    assert "(timing), at version.py:5; raise --timeout" in failed.value.message
+    assert failed.value.benchmark == "a"
+    assert type(failed.value.as_refusal()) is ScenarioFailedError
+
+
+def test_a_frozen_clock_does_not_reach_the_times(tmp_path: Path) -> None:
+    """A test that freezes time is timed with the clock of the kernel."""
+    body = (
+        "import time\nfrom harness.gate.against.protocol import serve\n"
+        "time.perf_counter_ns = time.monotonic_ns = time.time_ns = lambda: 42\nserve({'a': lambda: None})\n"
+    )
+    with VersionProcess(version(tmp_path, body)) as live:
+        live.receive()
+        assert sum(live.slice(0, 10_000)) > 100
+
+
+def test_a_slice_without_a_duration_is_refused(tmp_path: Path) -> None:
+    """A version whose clock stands still is named, instead of repeating its benchmark millions of times to fill a slice."""
+    body = (
+        "from harness.gate.against.protocol import VersionChannel\n"
+        "channel = VersionChannel()\nchannel.serve('a', lambda case, repeats: 0)\n"
+    )
+    with VersionProcess(version(tmp_path, body)) as live:
+        live.receive()
+        with pytest.raises(VersionError, match="new: a took 0 ns; something replaced"):
+            live.slice(0, 1)
