@@ -14,6 +14,7 @@ from harness.errors import NotMeasurableError, UsageError
 from harness.load.results import ScenarioEnvironment
 from harness.results.run import RunSettings
 from harness.runtime.child import JobFailed
+from harness.runtime.watch import OPERATION_TIMEOUT_S
 from harness.runtime.workspace import workspace
 from harness.scenario import Setting
 
@@ -36,9 +37,15 @@ class LoadEnvironment:
 
 @contextmanager
 def load_environment(
-    scenarios: Sequence[LoadedScenario], settings: RunSettings, *, allow_remote: bool = False
+    scenarios: Sequence[LoadedScenario],
+    settings: RunSettings,
+    *,
+    allow_remote: bool = False,
+    timeout_s: float = OPERATION_TIMEOUT_S,
 ) -> Iterator[LoadEnvironment]:
     """Start the servers of scenarios on the first database engine at the first RTT, build their data, and remove both at the end.
+
+    Starting, building and stopping may each take LONG times the timeout of one operation, `timeout_s`.
 
     Raises:
         UsageError: a scenario does not run here, or one of its servers is on another machine.
@@ -54,20 +61,20 @@ def load_environment(
             folder.mkdir()
             wanted = Setting(folder, shared, engine, settings.size, 1.0, settings.seed, settings.rtts_ms[0], quick=True)
             try:
-                setting = served(loaded.scenario, wanted, stack)
+                setting = served(loaded.scenario, wanted, stack, timeout_s)
             except NotMeasurableError as reason:
                 raise UsageError(f"{loaded.name} does not run here: {reason}; choose another scenario, engine or RTT") from reason
             for server in setting.servers.values():
                 refuse_remote(server.direct_url, allow=allow_remote)
             found.first.append(setting)
-            found.scenarios[loaded.name] = _built(loaded, setting)
+            found.scenarios[loaded.name] = _built(loaded, setting, timeout_s)
         yield found
 
 
-def _built(loaded: LoadedScenario, setting: Setting) -> ScenarioEnvironment:
+def _built(loaded: LoadedScenario, setting: Setting, timeout_s: float) -> ScenarioEnvironment:
     """Build a scenario's data in another process."""
     found = ScenarioEnvironment(setting.engine, setting.rtt_ms)
-    for event in run_job(BenchJob(Task.PREPARE, loaded.file, setting)):
+    for event in run_job(BenchJob(Task.PREPARE, loaded.file, setting, timeout_s=timeout_s)):
         if isinstance(event, JobFailed):
             raise event.error(loaded.name)
         if isinstance(event, DataPrepared):

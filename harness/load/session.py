@@ -389,7 +389,9 @@ def _prepared(plan: LoadPlan | CapacityPlan, cores: Cores, collected: CollectedR
         if cores.worker is not None:
             stack.callback(keep_to, cores.all)
             keep_to([core for core in cores.all if core != cores.worker])
-        environment = stack.enter_context(load_environment([plan.loaded], plan.settings, allow_remote=plan.allow_remote))
+        timeout_s = plan.job.timeout_s if isinstance(plan, LoadPlan) else plan.timeout_s
+        prepared = load_environment([plan.loaded], plan.settings, allow_remote=plan.allow_remote, timeout_s=timeout_s)
+        environment = stack.enter_context(prepared)
         collected.environments = environment.scenarios
         try:
             yield environment
