@@ -29,6 +29,7 @@ class Timed(Scenario[str]):
     groups = (
         Group("read", ""),
         Group("write", ""),
+        Group("heavy", "", load=False),
     )
 
     def __init__(self, clock: FakeClock, pacer: FakePacer) -> None:
