@@ -25,6 +25,7 @@ from harness.runtime.clock import utc_now
 from harness.runtime.cores import CoreAllocator, Cores, Isolation, choose_cores
 from harness.runtime.workspace import git_commit, workspace
 from harness.scenario import Setting
+from harness.text import encode
 from harness.verdicts import controls
 
 MEMORY_CHILDREN = 2
@@ -263,4 +264,4 @@ class RunSession:
                 write_samples(trial.samples, self.plan.out / trial.samples_file)
             if trial.failure is not None and trial.failure.detail:
                 name = f"{trial.loaded.name}-{trial.setting.engine}.txt"
-                write_bytes(self.plan.out / "errors" / name, trial.failure.detail.encode())
+                write_bytes(self.plan.out / "errors" / name, encode(trial.failure.detail))

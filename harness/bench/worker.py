@@ -10,7 +10,6 @@ ends no group's pairs early: little time would be saved, at the price of process
 import asyncio
 import gc
 import math
-import os
 import random
 import signal
 import sys
@@ -37,9 +36,10 @@ from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError
 from harness.results.run import AA_CONTROL, BASELINE, PING, PURE_CPU, Finding, Memory, Statement, WorkCount
 from harness.runnable import RunnableScenario, resolved
 from harness.runtime import channel
-from harness.runtime.child import Child, JobFailed, decode_path, kill_group, python_module
+from harness.runtime.child import Child, JobFailed, child_environment, decode_path, encode_path, kill_group, python_module
 from harness.runtime.clock import Clock, MonotonicClock
 from harness.scenario import Case, DeclaredFinding, Setting
+from harness.text import encode_json
 
 
 class Task(StrEnum):
@@ -205,7 +205,8 @@ def run_job(job: BenchJob) -> Generator[Event, None, None]:
     """
     command = python_module("harness.bench.worker")
     hash_seed = COUNTING_HASH_SEED if job.task in COUNTING else None
-    with Child(command, _decoder, prefix=job.prefix, cores=job.cpus, hash_seed=hash_seed) as child:
+    environment = child_environment(temporary=job.setting.folder)
+    with Child(command, _decoder, prefix=job.prefix, environment=environment, cores=job.cpus, hash_seed=hash_seed) as child:
         _running.add(child)
         try:
             child.send(job)
@@ -233,10 +234,9 @@ def main() -> None:
     if not line:
         return
     job = msgspec.json.decode(line, type=BenchJob, dec_hook=decode_path)
-    encoder = msgspec.json.Encoder(enc_hook=os.fspath)
 
     def send(event: Event) -> None:
-        parent.write_line(encoder.encode(event))
+        parent.write_line(encode_json(event, encode_path))
 
     signal.alarm(job.timeout_s)  # the kernel's, because a process that ran out of memory may hang outside of Python code
     try:

@@ -15,6 +15,7 @@ from rich.text import Text
 from harness.report.blocks import Block
 from harness.results.run import Run
 from harness.runtime import machine
+from harness.text import ascii_json, encode_json, is_utf8
 
 
 class TimeLeftColumn(ProgressColumn):
@@ -67,8 +68,8 @@ def show(record: Run, form: str = "terminal", *, tables: bool = False) -> None:
 
 def print_json(result: object) -> None:
     """Print a record of results as JSON, before whatever is printed next on either stream."""
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
-    sys.stdout.buffer.flush()
+    body = msgspec.json.format(encode_json(result), indent=1)
+    print((body if is_utf8(sys.stdout.encoding) else ascii_json(body)).decode(), flush=True)
 
 
 def print_blocks(blocks: Iterable[Block]) -> None:

@@ -5,13 +5,12 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
-
 from harness.errors import UsageError
 from harness.importers.reading import Reading, TimeCounts, Timing, one_line
 from harness.results.run import AA_CONTROL, BASELINE, ArmResult, Latency, Run, RunKind, RunSettings, ScenarioResult, ScenarioStatus
 from harness.results.store import SCHEMA_VERSION
 from harness.stats.intervals import QUANTILES
+from harness.text import encode_json
 
 TOOL = "this harness"
 
@@ -32,7 +31,7 @@ def reading(run: Run, path: Path) -> Reading:
     if number > 1:
         raise UsageError(f"{path} has two scenarios with {twice!r}; compare runs in which each scenario has its own name")
     datasets = {f"dataset of {r.name}": str(r.dataset["digest"]) for r in run.scenarios if "digest" in r.dataset}
-    facts, digest = run.environment | datasets, hashlib.sha256(msgspec.json.encode(run.scenarios)).hexdigest()
+    facts, digest = run.environment | datasets, hashlib.sha256(encode_json(run.scenarios)).hexdigest()
     measured = (run.started_at, run.commit, run.dirty, facts, digest, tuple(run.warnings))
     return Reading(str(path), tool, "a run of this harness", tuple(timings), *measured)
 

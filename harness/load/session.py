@@ -36,6 +36,7 @@ from harness.results.load import Capacity, CapacityKind, LoadModel, LoadResult
 from harness.results.run import PromiseVerdict, Run, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, Verdict
 from harness.results.store import SCHEMA_VERSION, write_histograms, write_run
 from harness.runtime import machine
+from harness.runtime.child import encode_path
 from harness.runtime.clock import Clock, MonotonicClock, utc_now
 from harness.runtime.cores import Cores, choose_cores, keep_to
 from harness.runtime.workspace import git_commit
@@ -99,12 +100,15 @@ class LoadSession:
         plan, collected = self.plan, self.collected
         collected.facts = machine.describe(self.cores)
         self._show("preparing", 0)
-        with _prepared(plan, self.cores, collected) as environment:
-            write_run(self._record([]), plan.out)  # a folder that cannot be written has to show before minutes of load
-            for number, cycles in enumerate(plan.cycles_per_worker(), 1):
-                if collected.failed is None:
-                    self._run_worker(environment, number, cycles)
-        finished = self._record([plan.loaded], utc_now())
+        try:
+            with _prepared(plan, self.cores, collected) as environment:
+                write_run(self._record([]), plan.out)  # a folder that cannot be written has to show before minutes of load
+                for number, cycles in enumerate(plan.cycles_per_worker(), 1):
+                    if collected.failed is None:
+                        self._run_worker(environment, number, cycles)
+        except KeyboardInterrupt:
+            collected.interrupted = True
+        finished = self._record([plan.loaded] if collected.environments else [], utc_now())
         save(finished, collected, plan.out)
         return finished
 
@@ -114,7 +118,7 @@ class LoadSession:
         self._show(f"under load, worker {number} of {workers}", number)
         job = msgspec.structs.replace(
             plan.job,
-            files=[str(plan.loaded.file)],
+            files=[encode_path(plan.loaded.file)],
             settings=environment.settings(number - 1),
             cycles=cycles,
             cpus=() if self.cores.worker is None else (self.cores.worker,),
@@ -230,8 +234,11 @@ class CapacitySession:
         write_run(self._record(), plan.out)  # a folder that cannot be written has to show before minutes of load
         self._searches = [_ArmSearch(search, arm) for search in plan.plans for arm in plan.arms]
         self._show("preparing")
-        with _prepared(plan, self.cores, self.collected) as environment:
-            self._search(environment.settings(0))
+        try:
+            with _prepared(plan, self.cores, self.collected) as environment:
+                self._search(environment.settings(0))
+        except KeyboardInterrupt:
+            self.collected.interrupted = True
         finished = self._record(utc_now())
         write_run(finished, plan.out)
         return finished
@@ -240,7 +247,7 @@ class CapacitySession:
         """Run until every search has ended. A worker that crashes in a step ends that search; the others get a new one."""
         plan = self.plan
         job = LoadJob(
-            files=[str(plan.loaded.file)],
+            files=[encode_path(plan.loaded.file)],
             settings=settings,
             block_s=plan.plans[0].step_s,
             warm_up_s=plan.warm_up_s,
@@ -359,17 +366,14 @@ def _search_status(found: Sequence[Capacity], *, interrupted: bool) -> tuple[Sce
 
 @contextmanager
 def _prepared(plan: LoadPlan | CapacityPlan, cores: Cores, collected: CollectedResults) -> Iterator[LoadEnvironment]:
-    """Prepare the environment, off the load generator's core if there is another one. Ctrl-C ends the context without an error."""
+    """Prepare the environment, off the load generator's core if there is another one."""
     with ExitStack() as stack:
         if cores.worker is not None:
             stack.callback(keep_to, cores.all)
             keep_to([core for core in cores.all if core != cores.worker])
         environment = stack.enter_context(load_environment([plan.loaded], plan.settings, allow_remote=plan.allow_remote))
         collected.environments = environment.scenarios
-        try:
-            yield environment
-        except KeyboardInterrupt:
-            collected.interrupted = True
+        yield environment
 
 
 def load_facts(collected: CollectedResults, job: LoadJob, users: int) -> dict[str, str]:

@@ -42,6 +42,7 @@ from harness.runtime import channel
 from harness.runtime.child import JobFailed, decode_path
 from harness.runtime.clock import Clock, MonotonicClock, cpu_ns
 from harness.scenario import Case, Setting
+from harness.text import encode_json
 
 try:
     import uvloop
@@ -263,11 +264,10 @@ def main() -> None:
         return
     job = msgspec.json.decode(line, type=LoadJob, dec_hook=decode_path)
     sys.setswitchinterval(SWITCH_S)
-    encoder = msgspec.json.Encoder()
 
     def send(report: WorkerReport | JobFailed) -> None:
         with contextlib.suppress(OSError):  # the supervisor has exited
-            supervisor.write_line(encoder.encode(report))
+            supervisor.write_line(encode_json(report))
 
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -282,7 +282,7 @@ def main() -> None:
 async def _serve(job: LoadJob, supervisor: channel.Channel, send: Callable[[WorkerReport | JobFailed], None]) -> None:
     clock = MonotonicClock()
     async with Pacer(clock) as pacer, Sampler(lambda tick: send(TickMeasured(tick)), clock) as sampler:
-        worker = LoadWorker([load(Path(f)) for f in job.files], job, clock, pacer, sampler)
+        worker = LoadWorker([load(decode_path(Path, file)) for file in job.files], job, clock, pacer, sampler)
         try:
             await worker.open()
             gc.collect()
