@@ -139,12 +139,13 @@ class VersionProcess(Child[dict[str, Any]]):
 
 
 def run_to_end(version: VersionCommand) -> dict[str, Any]:
-    """Run a version to its end without timing its benchmarks, and return what it found."""
+    """Run a version to its end without timing its benchmarks; return what it found, with its output under `output`."""
     with VersionProcess(version) as process:
         while (message := process.receive())["type"] != "end":
             process.send(NEXT)
-    found: dict[str, Any] = message["found"]
-    return found
+        found: dict[str, Any] = message["found"]
+        process.process.wait(REPLY_S)
+        return {**found, "output": process.output()}
 
 
 def _process_pair(
@@ -252,6 +253,12 @@ class PairedTime:
                 reason += f"; {margin * 100:+.3g} % needs about {self.needed_s:.0f} s per set"
         row = GateRow(RowKind.TIME, scenario, engine, rtt_ms, arm, group, "time", self.verdict, reason)
         return replace(row, change=self.ratio, low=self.low, high=self.high, tolerated=margin, paired=True)
+
+
+def identical(scenario: str, engine: str, rtt_ms: float = 0.0, arm: str = "", group: str = "") -> GateRow:
+    """Return the row of a benchmark of two versions with the same content, which need not be timed."""
+    reason = "the versions are identical; not timed"
+    return GateRow(RowKind.TIME, scenario, engine, rtt_ms, arm, group, "time", GateVerdict.EQUIVALENT, reason, paired=True)
 
 
 def compare_all(

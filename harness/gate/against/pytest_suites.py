@@ -8,11 +8,12 @@ from typing import Any
 from harness.errors import UsageError
 from harness.gate.against import protocol
 from harness.gate.against.checkout import Checkout, version_command
-from harness.gate.against.compare import VersionCommand, VersionError, compare_all, run_to_end
+from harness.gate.against.compare import VersionCommand, VersionError, compare_all, identical, run_to_end
 from harness.gate.matching import renamed
 from harness.gate.verdict import SHOWN_NAMES, listed, result
 from harness.results.gate import GateResult, GateRow, GateVerdict, status_row
 from harness.results.run import RunWarning
+from harness.runtime.child import last_error_line
 
 PLUGIN_NAME, ENGINE = "harness_pytest_worker", "pytest"
 RENAMED = "restore the old name, or merge the rename separately"
@@ -49,7 +50,9 @@ def compare(
     before, after = _collected(old), _collected(new)
     rows, incomparable, warnings = _compared(before, after)
     both = [name for name in before["benchmarks"] if name in after["benchmarks"] and name not in after["failed"]]
-    if both and not incomparable:
+    if both and not incomparable and trees.same:
+        rows += [identical(file, ENGINE, group=test) for file, _, test in (name.partition("::") for name in both)]
+    elif both and not incomparable:
         try:
             times = compare_all(old, new, budget_s(len(both)), wanted=both, margin=margin, progress=progress)
         except VersionError as error:
@@ -69,11 +72,13 @@ def _collected(version: VersionCommand) -> Mapping[str, Any]:
     try:
         found = run_to_end(replace(version, environment={**version.environment, protocol.LIST: "1"}))
     except VersionError as error:
-        raise UsageError(f"pytest of the {version.name} version: {error.message}") from error
+        reason = error.message.removeprefix("E  ").strip()  # pytest marks an error's lines by it
+        raise UsageError(f"pytest of the {version.name} version: {reason}") from error
     if found["refused"]:
         raise UsageError(found["refused"][0])
     if found["status"] in BROKEN:
-        raise UsageError(f"pytest of the {version.name} version stopped early; run it without --against to see why")
+        reason = last_error_line(found["output"])[:300] or "it stopped early"
+        raise UsageError(f"pytest of the {version.name} version: {reason}; run it without --against to see more")
     return found
 
 

@@ -12,7 +12,7 @@ from harness.bench.serving import NO_NETWORK
 from harness.errors import NotMeasurableError
 from harness.gate import stored_runs
 from harness.gate.against.checkout import Checkout, version_command
-from harness.gate.against.compare import VersionCommand, VersionError, VersionProcess, compare_all, run_to_end
+from harness.gate.against.compare import VersionCommand, VersionError, VersionProcess, compare_all, identical, run_to_end
 from harness.gate.matching import place, status
 from harness.gate.verdict import result
 from harness.importers import own_run
@@ -75,7 +75,7 @@ def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, 
                     both.append(_examine(trees, name, python, settings, folder, file, engine, servers))
                     examined[name].append(both[-1])
             if len(both) == 2:  # noqa: PLR2004 - each tree has the scenario
-                rows, incomparable = _time(both[0], both[1], request, step)
+                rows, incomparable = _identical(both[1]) if trees.same else _time(both[0], both[1], request, step)
                 times += rows
                 reasons += incomparable
     before, after = ([version.result for version in versions] for versions in examined.values())
@@ -149,6 +149,12 @@ def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str,
         engine_settings=ready["engine_settings"],
         **{key: found[key] for key in ("title", "doc", "groups", "tolerances", "higher_is_better")},
     )
+
+
+def _identical(new: ExaminedVersion) -> tuple[list[GateRow], list[RunWarning]]:
+    """Return the rows of a scenario's benchmarks in two trees with the same content."""
+    base, names = new.result, new.found["benchmarks"] if new.found else []
+    return [identical(base.name, base.engine, base.rtt_ms, arm, group) for _, group, arm in names], []
 
 
 def _time(
