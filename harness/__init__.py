@@ -7,6 +7,7 @@ Example:
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -125,3 +126,11 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_HOME})
+
+
+def _watch_locust() -> None:
+    if "locust.main" in sys.modules:  # this process is Locust's
+        importlib.import_module("harness.discovery").watch_locust(sys.modules["locust.main"])
+
+
+_watch_locust()

@@ -3,14 +3,16 @@
 import importlib.machinery
 import importlib.util
 import inspect
+import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from harness.declarations import Declarations
 from harness.errors import UsageError, describe, extra_of, missing_extra
@@ -184,17 +186,62 @@ def _import(file: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+        with _exits_raise():
+            spec.loader.exec_module(module)
+    except BaseException as error:
         del sys.modules[spec.name]
+        if isinstance(error, KeyboardInterrupt):
+            raise
         if isinstance(error, UsageError):
             raise UsageError(f"{file} cannot be imported: {error}") from error
-        raise UsageError(f"{file}{_line_in(file, error)} cannot be imported: {_import_error(error)}") from error
+        raise UsageError(_refusal(file, error)) from error
     return module
+
+
+def watch_locust(main: Any) -> None:
+    """Let Locust, whose module `locust.main` is given, refuse a file that exits while it is imported.
+
+    `locust -f scenarios` imports every file of the folder by itself, and would end with 0 and without a message.
+    """
+    load_file = main.load_locustfile
+
+    def load_locustfile(path: str) -> Any:
+        try:
+            with _exits_raise():
+                return load_file(path)
+        except SystemExit as error:
+            if not _line_in(Path(path), error, innermost=True):  # such as the adapter's own, which has its message
+                raise
+            sys.stderr.write(f"harness: {_refusal(Path(path), error)}\n")
+            sys.exit(UsageError.code)
+
+    main.load_locustfile = load_locustfile
+
+
+@contextmanager
+def _exits_raise() -> Iterator[None]:
+    """Let `os._exit` raise SystemExit meanwhile, as `sys.exit` does: a file must not end the process that imports it, unnoticed."""
+    leave, process, importing = os._exit, os.getpid(), True
+
+    def refuse(status: int) -> NoReturn:
+        if importing and os.getpid() == process:  # not in a process that the file forks
+            raise SystemExit(status)
+        leave(status)
+
+    os._exit = refuse
+    try:
+        yield
+    finally:
+        importing = False  # for a file that keeps the function
+        os._exit = leave
 
 
 OLD_MODULES = ("harness.judge", "harness.record", "fixtures.probes", "fixtures.engines", "fixtures.databases", "fixtures.servers")
 """Former modules of names that a scenario imports."""
+
+
+def _refusal(file: Path, error: BaseException) -> str:
+    return f"{file}{_line_in(file, error)} cannot be imported: {_import_error(error)}"
 
 
 def _import_error(error: BaseException) -> str:
@@ -204,11 +251,15 @@ def _import_error(error: BaseException) -> str:
         return "`shows` was renamed; write `from harness import demonstrates`"
     if isinstance(error, ImportError) and (extra := extra_of(error)):
         return str(missing_extra(str(error.name), extra))
-    return f"{type(error).__name__}: {error}; fix the file"
+    if isinstance(error, SystemExit):
+        return f"SystemExit: {error.code}; a scenario file must not end the process that imports it"
+    return f"{': '.join(filter(None, (type(error).__name__, str(error))))}; fix the file"
 
 
-def _line_in(file: Path, error: BaseException) -> str:
+def _line_in(file: Path, error: BaseException, *, innermost: bool = False) -> str:
+    """Return the last line of the file that an error passed, or raised it; empty if there is none."""
     if isinstance(error, SyntaxError) and error.lineno:
         return f", line {error.lineno},"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    lines = [frame.lineno for frame in (frames[-1:] if innermost else frames) if frame.filename == str(file)]
     return f", line {lines[-1]}," if lines else ""

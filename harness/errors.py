@@ -2,10 +2,15 @@
 
 from typing import ClassVar
 
-from harness.version import DISTRIBUTION
+from harness.text import ERRORS
+from harness.version import DISTRIBUTION, version
 
 INTERRUPTED = 3
 """The exit code of a run that is inconclusive or was interrupted."""
+
+
+INTERNAL_ERROR = 70
+"""The exit code of a bug: EX_SOFTWARE of sysexits.h, never 1, so that a bug is not taken for a regression."""
 
 
 class HarnessError(Exception):
@@ -78,3 +83,23 @@ def extra_of(error: ImportError) -> str | None:
     """Return the extra that installs the package which could not be imported; None if no extra has it."""
     package = (error.name or "").partition(".")[0]
     return next((extra for extra, packages in EXTRAS.items() if package in packages), None)
+
+
+def bug_report(error: BaseException, command: str) -> str:
+    """Write an unexpected exception's traceback and the command line to a file; return the message that names it."""
+    import platform  # noqa: PLC0415 - not needed while all is well; as are the next ones
+    import tempfile  # noqa: PLC0415
+    import traceback  # noqa: PLC0415
+
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    head = f"{DISTRIBUTION} {version()}, Python {platform.python_version()}, {platform.platform()}\n{command}\n\n"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", errors=ERRORS, prefix="harness-error-", suffix=".txt", delete=False
+        ) as file:
+            file.writelines([head, *traceback.format_exception(error)])
+        place = file.name
+    except OSError:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"this line: {frame.filename}:{frame.lineno}"
+    return f"internal error ({what}); report it with {place}"

@@ -26,6 +26,7 @@ from harness.runtime.cores import CoreAllocator, Cores, Isolation, choose_cores
 from harness.runtime.watch import OPERATION_TIMEOUT_S
 from harness.runtime.workspace import git_commit, workspace
 from harness.scenario import Setting
+from harness.text import encode
 from harness.verdicts import controls
 
 START_S, PREPARING_S, INSTRUCTIONS_S = 2.5, 4.0, 60.0
@@ -301,4 +302,4 @@ class RunSession:
                 write_samples(trial.samples, self.plan.out / trial.samples_file)
             if trial.failure is not None and trial.failure.detail:
                 name = f"{trial.loaded.name}-{trial.setting.engine}.txt"
-                write_bytes(self.plan.out / "errors" / name, trial.failure.detail.encode())
+                write_bytes(self.plan.out / "errors" / name, encode(trial.failure.detail))

@@ -10,7 +10,6 @@ ends no group's pairs early: little time would be saved, at the price of process
 import asyncio
 import gc
 import math
-import os
 import random
 import subprocess
 import sys
@@ -39,10 +38,11 @@ from harness.results.run import AA_CONTROL, BASELINE, PING, PURE_CPU, Finding, M
 from harness.runnable import RunnableScenario, resolved
 from harness.runtime import channel
 from harness.runtime.channel import LONG, beat, begin
-from harness.runtime.child import Child, JobFailed, decode_path, kill_group, python_module
+from harness.runtime.child import Child, JobFailed, child_environment, decode_path, encode_path, kill_group, python_module
 from harness.runtime.clock import WRONG_CLOCK, Clock, ClockCheck, MonotonicClock
 from harness.runtime.watch import OPERATION_TIMEOUT_S, ActivityWatch, Lasting, place_of
 from harness.scenario import Case, DeclaredFinding, Setting
+from harness.text import encode_json
 from harness.user_code import failure, shown, user_code
 
 
@@ -224,7 +224,8 @@ def run_job(job: BenchJob, waiting: Callable[[Lasting], None] = lambda _: None) 
     """
     command = python_module("harness.bench.worker")
     hash_seed = COUNTING_HASH_SEED if job.task in COUNTING else None
-    with Child(command, _decoder, prefix=job.prefix, cores=job.cpus, hash_seed=hash_seed) as child:
+    environment = child_environment(temporary=job.setting.folder)
+    with Child(command, _decoder, prefix=job.prefix, environment=environment, cores=job.cpus, hash_seed=hash_seed) as child:
         _running.add(child)
         try:
             child.send(job)
@@ -290,13 +291,13 @@ class Outbox:
     """The worker's end of its job: sends messages, and after its outcome nothing more."""
 
     def __init__(self, parent: channel.Channel) -> None:
-        self._parent, self._encoder, self._is_over = parent, msgspec.json.Encoder(enc_hook=os.fspath), False
+        self._parent, self._is_over = parent, False
 
     def send(self, message: Message) -> None:
         """Send a message, unless the outcome was sent."""
         if not self._is_over:
             self._is_over = isinstance(message, JobDone | JobFailed)
-            self._parent.write_line(self._encoder.encode(message))
+            self._parent.write_line(encode_json(message, encode_path))
 
     def fail(self, error: Exception) -> None:
         """Send an exception as the outcome, with its traceback."""

@@ -5,7 +5,6 @@ heavy packages inside its functions, so that every `--help` is fast. A project a
 """
 
 import argparse
-import errno
 import importlib
 import os
 import pkgutil
@@ -13,21 +12,29 @@ import re
 import shlex
 import sys
 import textwrap
+import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from harness.cli._project import ProjectCommand, find_project_commands
-from harness.errors import INTERRUPTED, HarnessError, UsageError, extra_of, missing_extra
+from harness.cli._streams import usable_streams
+from harness.errors import (
+    INTERNAL_ERROR,
+    INTERRUPTED,
+    HarnessError,
+    ScenarioFailedError,
+    UsageError,
+    bug_report,
+    extra_of,
+    missing_extra,
+)
+from harness.runtime.signals import as_interrupts
 
 DESCRIPTION = (
     "Test performance advice: measure the arms of a scenario in interleaved pairs and decide every promise with an interval."
 )
-INTERNAL_ERROR = 70
-"""EX_SOFTWARE of sysexits.h, never 1, so that a bug is not taken for a regression."""
-LOST_OUTPUT = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO})
-"""Errors of writing to standard output."""
 EXIT_CODES = """exit codes:
   0   pass
   1   regression or failure
@@ -104,6 +111,11 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. The one place where errors become lines on standard error."""
+    with usable_streams(), as_interrupts():
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     try:
         try:
             return _run(argv)
@@ -113,14 +125,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _refuse(str(error), error.code)
     except KeyboardInterrupt:
         return _refuse("interrupted", INTERRUPTED)
-    except SystemExit as ended:
-        if not isinstance(ended.__context__, BrokenPipeError):  # rich raises SystemExit(1) for it
-            raise
-        return _output_lost(ended.__context__)
-    except Exception as error:  # noqa: BLE001 - every bug ends with its own exit code
-        if isinstance(error, OSError) and error.errno in LOST_OUTPUT and error.filename is None:
-            return _output_lost(error)
-        return _internal_error(error, argv)
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - every bug ends with its own exit code
+        command = shlex.join(["harness", *(sys.argv[1:] if argv is None else argv)])
+        return _refuse(bug_report(error, command), INTERNAL_ERROR)
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -137,40 +146,18 @@ def _run(argv: Sequence[str] | None) -> int:
         if extra := extra_of(error):
             raise missing_extra(str(error.name), extra) from error
         raise
+    except SystemExit as ended:
+        if not options.run.__module__.startswith(__name__):  # a command of a project may end itself
+            raise
+        *_, (frame, line) = traceback.walk_tb(ended.__traceback__)
+        place = f"{frame.f_code.co_filename}, line {line}"
+        raise ScenarioFailedError(f"{place}, ended the command (SystemExit: {ended.code}); remove that") from ended
     return code
 
 
 def _refuse(message: str, code: int) -> int:
     print(f"harness: {message}", file=sys.stderr)
     return code
-
-
-def _output_lost(error: OSError) -> int:
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - Python flushes it at exit, which must not fail again
-    broken = isinstance(error, BrokenPipeError)
-    reason = "the reading program ended; write to a file" if broken else f"{error.strerror or error}; free some space"
-    return _refuse(f"cannot write the output: {reason}", UsageError.code)
-
-
-def _internal_error(error: Exception, argv: Sequence[str] | None) -> int:
-    """Write the traceback to a file and name it in one line."""
-    import platform
-    import tempfile
-    import traceback
-
-    from harness.version import DISTRIBUTION, version
-
-    what = " ".join(f"{type(error).__name__}: {error}".split())
-    command = shlex.join(["harness", *(sys.argv[1:] if argv is None else argv)])
-    head = f"{DISTRIBUTION} {version()}, Python {platform.python_version()}, {platform.platform()}\n{command}\n\n"
-    try:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="harness-error-", suffix=".txt", delete=False) as file:
-            file.writelines([head, *traceback.format_exception(error)])
-        place = file.name
-    except OSError:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"this line: {frame.filename}:{frame.lineno}"
-    return _refuse(f"internal error ({what}); report it with {place}", INTERNAL_ERROR)
 
 
 def _parser() -> _Parser:

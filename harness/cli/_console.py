@@ -20,6 +20,7 @@ from harness.results.run import Run
 from harness.runtime import machine
 from harness.runtime.clock import Clock, MonotonicClock
 from harness.runtime.watch import QUIET_S
+from harness.text import ascii_json, encode_json, is_utf8
 
 LINE_S = 30.0
 """Seconds between two lines where there is no terminal."""
@@ -114,8 +115,8 @@ def show(record: Run, form: str = "terminal", *, tables: bool = False) -> None:
 
 def print_json(result: object) -> None:
     """Print a record of results as JSON, before whatever is printed next on either stream."""
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
-    sys.stdout.buffer.flush()
+    body = msgspec.json.format(encode_json(result), indent=1)
+    print((body if is_utf8(sys.stdout.encoding) else ascii_json(body)).decode(), flush=True)
 
 
 def print_blocks(blocks: Iterable[Block]) -> None:

@@ -14,14 +14,16 @@ import math
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import options as converters
 from harness.cli import _options, _project, compare
 from harness.errors import NotComparableError, UsageError
-from harness.results.gate import GateResult
+from harness.results.gate import GateResult, GateVerdict
 from harness.results.run import RunKind, RunSettings
+from harness.text import ERRORS
 
 if TYPE_CHECKING:
     from harness.gate.against.checkout import Checkout
@@ -129,11 +131,12 @@ def _publish(result: GateResult, options: argparse.Namespace) -> int:
     from harness.cli import _console
     from harness.report import gate, github, junit, markdown
     from harness.results.store import write_bytes
+    from harness.text import encode
 
     if options.junit:
         write_bytes(options.junit, junit.render(result))
     if options.markdown and options.markdown != "-":
-        write_bytes(Path(options.markdown), markdown.write(gate.full(result)).encode())
+        write_bytes(Path(options.markdown), encode(markdown.write(gate.full(result))))
     if options.json:
         _console.print_json(result)
     elif options.markdown == "-":
@@ -151,7 +154,7 @@ def _annotate(commands: list[str], summary: str, *, to_stderr: bool) -> None:
     summary_file = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary_file:
         try:
-            with Path(summary_file).open("a", encoding="utf-8", errors="replace") as file:
+            with Path(summary_file).open("a", encoding="utf-8", errors=ERRORS) as file:
                 file.write(summary)
         except OSError as error:
             problem = f"cannot write the job summary {summary_file}: {error.strerror or error}"
@@ -172,6 +175,7 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
         seconds: float | None = options.budget
         return max(MIN_BUDGET_S, BENCHMARK_BUDGET_S * benchmarks) if seconds is None else seconds
 
+    _console.warn_of_removed_settings()
     with _console.StatusLine() as report, workspace() as space, checkout(options.against, space) as trees:
         try:
             request = None
@@ -189,11 +193,16 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
             report("comparing the dependencies of both versions")
             python = interpreter(trees, space)
             if request is not None:
-                return scenarios.compare(trees, python, request, space, report)
-            suite = (trees, python, options.files[1:], space, options.margin, budget_s, report, options.timeout)
-            return pytest_suites.compare(*suite, allow_missing=rules.allow_missing)
+                found = scenarios.compare(trees, python, request, space, report)
+            else:
+                suite = (trees, python, options.files[1:], space, options.margin, budget_s, report, options.timeout)
+                found = pytest_suites.compare(*suite, allow_missing=rules.allow_missing)
         except NotComparableError as error:  # a result as well, so that test reporters show it
-            return stored_runs.refused(*trees.names, str(error))
+            found = stored_runs.refused(*trees.names, str(error))
+        sentence = found.sentence
+        if trees.same and found.verdict == GateVerdict.EQUIVALENT:
+            sentence = f"{' and '.join(trees.names)} are identical, so nothing was timed"
+        return replace(found, sentence=sentence, warnings=[*trees.warnings, *found.warnings])
 
 
 def _files(trees: Checkout, names: Sequence[str], folder: Path) -> list[Path]:

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
-
 from harness.errors import UsageError
 from harness.gate import matching
 from harness.importers.reading import Reading, TimeCounts, Timing, one_line
@@ -27,6 +25,7 @@ from harness.results.run import (
 )
 from harness.results.store import SCHEMA_VERSION
 from harness.stats.intervals import QUANTILES
+from harness.text import encode_json
 
 TOOL = "this harness"
 
@@ -52,7 +51,7 @@ def reading(run: Run, path: Path) -> Reading:
     if twice:
         raise UsageError(f"{path} has two scenarios with {twice[0]!r}; compare runs in which each scenario has its own name")
     datasets = {f"dataset of {r.name}": str(r.dataset["digest"]) for r in run.scenarios if "digest" in r.dataset}
-    facts, digest = run.environment | datasets, hashlib.sha256(msgspec.json.encode(run.scenarios)).hexdigest()
+    facts, digest = run.environment | datasets, hashlib.sha256(encode_json(run.scenarios)).hexdigest()
     return Reading(
         str(path),
         tool,

@@ -14,7 +14,7 @@ class LoadJob(msgspec.Struct, tag=True, frozen=True):
     """The load that a worker generates: scenario files, each with its setting, in blocks of one arm each."""
 
     files: list[str]
-    """Scenario files."""
+    """Scenario files, as `harness.runtime.child.encode_path` writes them."""
     settings: list[Setting]
     """The setting of each file."""
     block_s: float

@@ -30,6 +30,7 @@ from harness.results.load import Capacity, CapacityKind, LoadModel, LoadResult
 from harness.results.run import PromiseVerdict, Run, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, Verdict
 from harness.results.store import SCHEMA_VERSION, write_histograms, write_run
 from harness.runtime import machine
+from harness.runtime.child import encode_path
 from harness.runtime.clock import Clock, MonotonicClock, utc_now
 from harness.runtime.cores import Cores, choose_cores, keep_to
 from harness.runtime.workspace import git_commit
@@ -98,12 +99,15 @@ class LoadSession:
         collected.facts = machine.describe(self.cores)
         self._shares, number = deque(plan.cycles_per_worker()), 0
         self._show("preparing", 0)
-        with _prepared(plan, self.cores, collected) as environment:
-            write_run(self._record([]), plan.out)  # a folder that cannot be written has to show before minutes of load
-            while self._shares and self._arms and collected.failed is None:
-                number += 1
-                self._run_worker(environment, number, self._shares.popleft())
-        finished = self._record([plan.loaded], utc_now())
+        try:
+            with _prepared(plan, self.cores, collected) as environment:
+                write_run(self._record([]), plan.out)  # a folder that cannot be written has to show before minutes of load
+                while self._shares and self._arms and collected.failed is None:
+                    number += 1
+                    self._run_worker(environment, number, self._shares.popleft())
+        except KeyboardInterrupt:
+            collected.interrupted = True
+        finished = self._record([plan.loaded] if collected.environments else [], utc_now())
         save(finished, collected, plan.out)
         return finished
 
@@ -118,7 +122,7 @@ class LoadSession:
         self._show(f"under load, worker {number} of {workers}", number)
         job = msgspec.structs.replace(
             plan.job,
-            files=[str(plan.loaded.file)],
+            files=[encode_path(plan.loaded.file)],
             settings=environment.settings(number - 1),
             cycles=cycles,
             arms=self._arms if self._hung else plan.job.arms,
@@ -243,8 +247,11 @@ class CapacitySession:
         write_run(self._record(), plan.out)  # a folder that cannot be written has to show before minutes of load
         self._searches = [_ArmSearch(search, arm) for search in plan.plans for arm in plan.arms]
         self._show("preparing")
-        with _prepared(plan, self.cores, self.collected) as environment:
-            self._search(environment.settings(0))
+        try:
+            with _prepared(plan, self.cores, self.collected) as environment:
+                self._search(environment.settings(0))
+        except KeyboardInterrupt:
+            self.collected.interrupted = True
         finished = self._record(utc_now())
         write_run(finished, plan.out)
         return finished
@@ -253,7 +260,7 @@ class CapacitySession:
         """Run until every search has ended. A worker that crashes in a step ends that search; the others get a new one."""
         plan = self.plan
         job = LoadJob(
-            files=[str(plan.loaded.file)],
+            files=[encode_path(plan.loaded.file)],
             settings=settings,
             block_s=plan.plans[0].step_s,
             warm_up_s=plan.warm_up_s,
@@ -384,7 +391,7 @@ def _search_status(
 
 @contextmanager
 def _prepared(plan: LoadPlan | CapacityPlan, cores: Cores, collected: CollectedResults) -> Iterator[LoadEnvironment]:
-    """Prepare the environment, off the load generator's core if there is another one. Ctrl-C ends the context without an error."""
+    """Prepare the environment, off the load generator's core if there is another one."""
     with ExitStack() as stack:
         if cores.worker is not None:
             stack.callback(keep_to, cores.all)
@@ -393,10 +400,7 @@ def _prepared(plan: LoadPlan | CapacityPlan, cores: Cores, collected: CollectedR
         prepared = load_environment([plan.loaded], plan.settings, allow_remote=plan.allow_remote, timeout_s=timeout_s)
         environment = stack.enter_context(prepared)
         collected.environments = environment.scenarios
-        try:
-            yield environment
-        except KeyboardInterrupt:
-            collected.interrupted = True
+        yield environment
 
 
 def load_facts(collected: CollectedResults, job: LoadJob, users: int) -> dict[str, str]:

@@ -25,7 +25,7 @@ from harness.load.protocol import (
     WorkerReport,
 )
 from harness.results.load import Tick
-from harness.runtime.child import Child, JobFailed, python_module
+from harness.runtime.child import Child, JobFailed, child_environment, python_module
 from harness.runtime.clock import Clock, MonotonicClock
 
 STOP_S = 10.0  # seconds that the worker may take to close its instances, in addition to draining
@@ -68,7 +68,8 @@ class Supervisor:
     def start(self) -> None:
         """Start the worker and wait until its instances are open and their answers compared; raise its error if it cannot."""
         self._begin(StepStarted("loading the scenario", "", PHASE_FACTOR * self.job.timeout_s))
-        self._child = Child(python_module("harness.load.worker"), _decoder, cores=self.job.cpus, capture=False)
+        environment, command = child_environment(temporary=self.job.settings[0].folder), python_module("harness.load.worker")
+        self._child = Child(command, _decoder, environment=environment, cores=self.job.cpus, capture=False)
         with ExitStack() as on_error:
             on_error.callback(self.close)
             self._child.send(self.job)
@@ -190,7 +191,9 @@ class Supervisor:
         return f"load worker exited unexpectedly during {during} ({child.exit_description()})"
 
     def _order(self, order: Order) -> bool:
-        return self._child is not None and self._child.send(order)  # a worker that has exited is noticed by the reader
+        if self._child is None or self._closing:
+            return False
+        return self._child.send(order)  # a worker that has exited is noticed by the reader
 
 
 def _overdue(step: StepStarted) -> str:

@@ -54,6 +54,7 @@ from harness.runtime import channel
 from harness.runtime.child import JobFailed, decode_path
 from harness.runtime.clock import Clock, MonotonicClock, cpu_ns
 from harness.scenario import Case, Setting
+from harness.text import encode_json
 
 try:
     import uvloop
@@ -337,11 +338,10 @@ def main() -> None:
         return
     job = msgspec.json.decode(line, type=LoadJob, dec_hook=decode_path)
     sys.setswitchinterval(SWITCH_S)
-    encoder = msgspec.json.Encoder()
 
     def send(report: WorkerReport | JobFailed) -> None:
         with contextlib.suppress(OSError):  # the supervisor has exited
-            supervisor.write_line(encoder.encode(report))
+            supervisor.write_line(encode_json(report))
 
     try:
         asyncio.Runner(loop_factory=new_event_loop).run(_serve(job, supervisor, send))
@@ -359,7 +359,7 @@ def _failure(error: BaseException) -> JobFailed:
 
 
 async def _serve(job: LoadJob, supervisor: channel.Channel, send: Callable[[WorkerReport | JobFailed], None]) -> None:
-    clock, files = MonotonicClock(), [Path(file) for file in job.files]
+    clock, files = MonotonicClock(), [decode_path(Path, file) for file in job.files]
 
     def fail(error: HarnessError) -> None:
         send(_failure(error))

@@ -5,9 +5,12 @@ here: Locust provides the command line, the web UI and the distribution, and eac
 unpatched load worker (`harness.load`), sends it the number of users and receives every block's histograms.
 """
 
+import shlex
+import sys
+from collections.abc import Callable
 from typing import Any
 
-from harness.errors import missing_extra
+from harness.errors import INTERNAL_ERROR, bug_report, missing_extra
 
 try:
     from locust import events
@@ -31,10 +34,24 @@ def _ready(environment: Environment, **_: Any) -> None:
     runner = environment.runner
     kind = Master if isinstance(runner, MasterRunner) else Worker if isinstance(runner, WorkerRunner) else Alone
     role: Alone | Master | Worker = kind(environment)
-    environment.events.test_start.add_listener(lambda **_: role.start())
-    environment.events.test_stop.add_listener(lambda **_: role.stop())
+
+    def guarded(act: Callable[[], None]) -> Callable[..., None]:
+        """Return a listener; Locust would end with 1, or go on, after an exception of it."""
+
+        def listener(**_: Any) -> None:
+            try:
+                act()
+            except Exception as error:  # noqa: BLE001 - every bug ends with its own exit code
+                role.give_up(bug_report(error, shlex.join(sys.argv)), INTERNAL_ERROR)
+
+        return listener
+
+    environment.events.test_start.add_listener(guarded(role.start))
+    environment.events.test_stop.add_listener(guarded(role.stop))
     # Locust calls these in reverse order: added after its runner's own, this one has a worker report before the runner disconnects.
-    environment.events.quitting.add_listener(lambda **_: role.stop())
+    environment.events.quitting.add_listener(guarded(role.stop))
     if isinstance(role, Reporter):
-        environment.events.quitting.add_listener(lambda **_: role.quitting())
-    role.ready()
+        environment.events.quitting.add_listener(guarded(role.quitting))
+    guarded(role.ready)()
+    if environment.process_exit_code == INTERNAL_ERROR:
+        sys.exit(INTERNAL_ERROR)

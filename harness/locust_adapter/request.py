@@ -21,6 +21,7 @@ from harness.load.environment import LoadEnvironment
 from harness.load.protocol import LoadJob
 from harness.results.load import LoadModel
 from harness.results.run import RunSettings
+from harness.runtime.child import encode_path
 
 Converted = TypeVar("Converted")
 
@@ -130,7 +131,7 @@ class RunRequest(msgspec.Struct, frozen=True):
     def job(self, environment: LoadEnvironment, client: str) -> LoadJob:
         """Return the job of a client's load worker, or of the only one if there are no Locust workers."""
         index = self.workers.index(client) if self.workers else 0
-        files, share = [str(loaded.file) for loaded in self.scenarios], (index, max(1, len(self.workers)))
+        files, share = [encode_path(loaded.file) for loaded in self.scenarios], (index, max(1, len(self.workers)))
         return msgspec.structs.replace(self.load, files=files, settings=environment.settings(index), share=share)
 
 

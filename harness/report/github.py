@@ -4,6 +4,7 @@ from harness.report import markdown
 from harness.report.gate import full, headline, message, shown
 from harness.results.gate import GateResult, GateVerdict
 from harness.results.names import shortened
+from harness.text import encode
 
 MOST = 10
 """The most annotations per level and step; GitHub drops the rest silently."""
@@ -38,7 +39,7 @@ def commands(result: GateResult) -> list[str]:
 def summary(result: GateResult) -> str:
     """Return Markdown for `$GITHUB_STEP_SUMMARY`; it ends with an empty line, so that more can be appended."""
     text = markdown.write(full(result))
-    body = text.encode(errors="replace")
+    body = encode(text)
     if len(body) > MOST_SUMMARY_BYTES:
         kept = body[:MOST_SUMMARY_BYTES].decode(errors="ignore").rpartition("\n")[0]
         text = f"{kept}\n\n…cut off: longer than the limit of a summary\n"

@@ -20,6 +20,7 @@ import msgspec
 
 from harness.errors import UsageError
 from harness.results.run import Review, Run, Sample
+from harness.text import encode, encode_json
 from harness.version import DISTRIBUTION, version
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def write_run(run: Run, folder: Path) -> Path:
 
 def write_json(run: Run, file: Path) -> Path:
     """Write a run to `file` in one step: a run without its samples, such as a baseline."""
-    return write_bytes(file, msgspec.json.format(msgspec.json.encode(run), indent=1))
+    return write_bytes(file, msgspec.json.format(encode_json(run), indent=1))
 
 
 def write_bytes(path: Path, body: bytes) -> Path:
@@ -132,7 +133,7 @@ def _write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], path: Path
     writer = csv.writer(text)
     writer.writerow(columns)
     writer.writerows(rows)
-    write_bytes(path, text.getvalue().encode())
+    write_bytes(path, encode(text.getvalue()))
 
 
 def read_samples(path: Path) -> Iterator[Sample]:

@@ -10,10 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from io import FileIO
 from pathlib import Path
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 import psutil
@@ -23,8 +23,10 @@ from harness.runtime import channel
 from harness.runtime.cores import keep_to
 from harness.runtime.machine import worker_environment
 from harness.runtime.watch import Activity, Stack, stacks_in
+from harness.text import encode_json
 
 M = TypeVar("M")
+P = TypeVar("P")
 
 STACKS_S, STACKS_POLL_S = 2.0, 0.05
 """Timeout of a child that is asked for its stacks, and the interval of looking for them, in seconds."""
@@ -129,7 +131,7 @@ class Child(Generic[M]):
     def send(self, message: object) -> bool:
         """Send a message, a tagged struct or a dict with a `type`; return False if the process has exited or closed its end."""
         try:
-            self._channel.write_line(msgspec.json.encode(message, enc_hook=os.fspath))
+            self._channel.write_line(encode_json(message, encode_path))
         except ConnectionError:
             return False
         return True
@@ -263,13 +265,20 @@ def python_module(name: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", name, *arguments]
 
 
-def child_environment(*, unbuffered: bool = True) -> dict[str, str]:
+def child_environment(*, unbuffered: bool = True, temporary: Path | None = None) -> dict[str, str]:
     """Return this process's environment and import path for a child, without settings that distort times and counts.
 
-    `unbuffered` keeps the output of a child that is killed.
+    `unbuffered` keeps the output of a child that is killed. `temporary` is its folder for temporary files, which it then cannot
+    leave behind.
     """
+    more = {"TMPDIR": str(temporary)} if temporary else {}
     paths = dict.fromkeys(p for p in sys.path if p)
-    return {**worker_environment(), "PYTHONPATH": os.pathsep.join(paths), **({"PYTHONUNBUFFERED": "1"} if unbuffered else {})}
+    return {
+        **worker_environment(),
+        "PYTHONPATH": os.pathsep.join(paths),
+        **({"PYTHONUNBUFFERED": "1"} if unbuffered else {}),
+        **more,
+    }
 
 
 def exit_description(code: int) -> str:
@@ -286,6 +295,14 @@ def last_error_line(text: str) -> str:
     return (errors or lines or [""])[-1]
 
 
-def decode_path(kind: type, value: object) -> object:
-    """Return a path from a JSON string; a hook for msgspec, which knows all other types of messages."""
-    return kind(value)
+def encode_path(path: Any) -> str:
+    """Return a path as a JSON string; a hook for msgspec, which knows all other types of messages.
+
+    A byte that is not valid text is written as NUL, which no path contains, and two digits.
+    """
+    return re.sub("[\udc80-\udcff]", lambda found: f"\0{ord(found[0]) - 0xDC00:02x}", os.fspath(path))
+
+
+def decode_path(kind: Callable[[str], P], value: Any) -> P:
+    """Return a path from such a JSON string; a hook for msgspec."""
+    return kind(re.sub("\0(..)", lambda found: chr(0xDC00 + int(found[1], 16)), value))

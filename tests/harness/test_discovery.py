@@ -1,11 +1,15 @@
 """Scenario files: found by name or path, loaded, and refused by file name."""
 
+import os
+import re
+import runpy
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from harness.discovery import find, load, scenario_files
+from harness.discovery import find, load, scenario_files, watch_locust
 from harness.errors import UsageError
 
 TOYS = Path(__file__).parents[1] / "toys"
@@ -175,3 +179,62 @@ def test_a_missing_extra_is_named_with_its_command(tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(sys.modules, "asyncpg", None)
     with pytest.raises(UsageError, match=r"asyncpg is not installed; install it with: pip install 'advice-on-trial\[postgres\]'"):
         load(written(tmp_path / "mine", '"""Doc."""\n\nimport asyncpg\n'))
+
+
+@pytest.mark.parametrize(
+    ("body", "place", "reason"),
+    [
+        ("import sys\nsys.exit(0)\n", "line 2", "SystemExit: 0"),
+        ("import sys; sys.exit()\n", "line 1", "SystemExit: None"),
+        ("import os\n\nos._exit(0)\n", "line 3", "SystemExit: 0"),
+        ("class Broken:\n    raise SystemExit('bye')\n", "line 2", "SystemExit: bye"),
+        ("class Stop(BaseException):\n    pass\n\n\nraise Stop\n", "line 5", "Stop; fix the file"),
+        ("import asyncio\nraise asyncio.CancelledError\n", "line 2", "CancelledError; fix the file"),
+        ("import pytest\npytest.skip('not now', allow_module_level=True)\n", "line 2", "Skipped: not now"),
+        ("def again():\n    again()\n\n\nagain()\n", r"line \d", "RecursionError"),
+    ],
+)
+def test_a_file_that_ends_the_process_is_refused(tmp_path: Path, body: str, place: str, reason: str) -> None:
+    """No file can end the command that imports it, neither silently nor with a traceback."""
+    file = tmp_path / "leaving.py"
+    file.write_text(body)
+    leave = os._exit
+    with pytest.raises(UsageError, match=rf"leaving\.py, {place}, cannot be imported: {re.escape(reason)}"):
+        load(file)
+    assert os._exit is leave
+    assert "scenario_leaving" not in sys.modules
+
+
+def test_a_forked_process_may_exit_while_a_file_is_imported(tmp_path: Path) -> None:
+    """Only the importing process is kept from ending."""
+    file = tmp_path / "forking.py"
+    file.write_text("import os\nif os.fork() == 0:\n    os._exit(7)\nraise ValueError(os.waitstatus_to_exitcode(os.wait()[1]))\n")
+    with pytest.raises(UsageError, match="ValueError: 7"):
+        load(file)
+
+
+def test_ctrl_c_during_an_import_is_not_an_error_of_the_file(tmp_path: Path) -> None:
+    """The interrupt reaches the command."""
+    file = tmp_path / "interrupted.py"
+    file.write_text("raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        load(file)
+
+
+def test_locust_s_own_import_of_a_file_is_watched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that exits is refused with its line; the adapter's own exit, which has its message, and other errors pass."""
+    leaving, using, broken = (tmp_path / name for name in ("leaving.py", "using.py", "broken.py"))
+    leaving.write_text("import os\nos._exit(0)\n")
+    using.write_text("import argparse\nargparse.ArgumentParser().exit(3)\n")
+    broken.write_text("1 / 0\n")
+    main = SimpleNamespace(load_locustfile=runpy.run_path)
+    watch_locust(main)
+    with pytest.raises(SystemExit) as refused:
+        main.load_locustfile(str(leaving))
+    assert refused.value.code == 2
+    assert capsys.readouterr().err.startswith(f"harness: {leaving}, line 2, cannot be imported: SystemExit: 0")
+    with pytest.raises(SystemExit) as passed:
+        main.load_locustfile(str(using))
+    assert passed.value.code == 3
+    with pytest.raises(ZeroDivisionError):
+        main.load_locustfile(str(broken))

@@ -1,13 +1,12 @@
 """Two versions of the code: a git worktree of another commit, removed whatever happens, and the commands that run in each."""
 
 import os
+import re
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -17,9 +16,15 @@ from typing import Any
 from harness.errors import UsageError
 from harness.gate.against import protocol
 from harness.gate.against.compare import VersionCommand
+from harness.results.run import RunWarning
+from harness.runtime.signals import deferred
 
 _REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
 """The variables of a git hook's environment that would make every command below use the hook's own index."""
+
+CI_ADVICE = "; in GitHub Actions, give actions/checkout fetch-depth: 0"
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+MOST_OF_A_MESSAGE = 500
 
 LOCKS = ("requirements.lock", "requirements.txt")
 """The files that pip can install from, in order of preference."""
@@ -54,6 +59,10 @@ class Checkout:
     """The commit of the user's own tree, short."""
     dirty: bool
     """Whether the user's own tree has uncommitted changes."""
+    same: bool = False
+    """Whether both trees have the same content."""
+    warnings: Sequence[RunWarning] = ()
+    """The parts of the old version that are not in its tree."""
 
     @property
     def names(self) -> tuple[str, str]:
@@ -64,61 +73,121 @@ class Checkout:
 
 @contextmanager
 def checkout(ref: str, into: Path, folder: Path | None = None) -> Iterator[Checkout]:
-    """Check out a ref below `into`, and remove it at the end, also after Ctrl-C and SIGTERM.
+    """Check out a ref below `into`, and remove it at the end, also after Ctrl-C.
 
     Raises:
         UsageError: `folder`, by default the current one, is not in a git checkout with a commit, or there is no such ref.
     """
     here = (folder or Path.cwd()).resolve()
-    root = Path(_git(here, "rev-parse", "--show-toplevel", otherwise=f"{here} is not in a git checkout; --against needs one"))
-    head = _git(here, "rev-parse", "--short", "HEAD", otherwise=f"{root} has no commit yet; --against needs one")
-    unknown = f"--against {ref!r} is not a commit, branch or tag here; try --against HEAD, or fetch it"
-    if ref.startswith("-"):
-        raise UsageError(unknown)
-    commit = _git(here, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", otherwise=unknown)
-    dirty = bool(_git(here, "status", "--porcelain", otherwise=f"git status fails in {root}; run it there to see why"))
+    root = Path(_git(here, "rev-parse", "--show-toplevel", otherwise=f"--against needs a git checkout, and {here} is not in one"))
+    head = _git(here, "rev-parse", "--verify", "HEAD", otherwise=f"--against needs a commit, and {root} has none yet")
+    dirty = bool(_git(here, "status", "--porcelain"))
+    commit = _commit(ref, root, dirty=dirty)
+    old, new = (_git(root, "rev-parse", f"{each}^{{tree}}") for each in (commit, head))
+    short, short_head = (_git(root, "rev-parse", "--short", each) for each in (commit, head))
     tree = into / "old"
-    with _handling(signal.SIGTERM, signal.default_int_handler):  # a CI job is cancelled by it; an exception runs the clean-up
-        try:
-            _git(root, "-c", f"core.hooksPath={os.devnull}", "worktree", "add", "--detach", "--quiet", str(tree), commit)
-            short = _git(here, "rev-parse", "--short", commit)
-            yield Checkout(ref, short, tree, root, here.relative_to(root), head, dirty)
-        finally:
-            with _handling(signal.SIGINT, signal.SIG_IGN):  # half a removal would leave it registered in the user's repository
-                _run_git(root, "worktree", "remove", "--force", str(tree))
-                shutil.rmtree(tree, ignore_errors=True)
-                _run_git(root, "worktree", "prune")
-
-
-@contextmanager
-def _handling(number: signal.Signals, handler: Callable[..., object] | signal.Handlers) -> Iterator[None]:
-    """Handle a signal meanwhile; without effect in another thread than the main one."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(number, handler)
     try:
-        yield
+        _git(root, "-c", f"core.hooksPath={os.devnull}", "worktree", "add", "--detach", "--quiet", str(tree), commit)
+        same, warnings = old == new and not dirty, _missing_parts(tree, root)
+        yield Checkout(ref, short, tree, root, here.relative_to(root), short_head, dirty, same, warnings)
     finally:
-        signal.signal(number, before)
+        with deferred():  # half a removal would leave it registered in the user's repository
+            _run_git(root, "worktree", "remove", "--force", str(tree))
+            shutil.rmtree(tree, ignore_errors=True)
+            _run_git(root, "worktree", "prune")
+
+
+def _commit(ref: str, root: Path, *, dirty: bool) -> str:
+    """Return the commit of a ref; UsageError if there is none, or several."""
+    done = _run_git(root, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
+    if "ambiguous" in done.stderr:
+        raise UsageError(
+            f"--against {ref!r} is ambiguous; write refs/heads/…, refs/tags/… or more digits (git: {_reason(done.stderr)})"
+        )
+    if done.returncode == 0:
+        return done.stdout.strip()
+    unknown = f"--against {ref!r} is not a commit, branch or tag here"
+    remotes = _git(root, "remote").split()
+    remote, _, branch = ref.partition("/")
+    if remote not in remotes or not branch:
+        remote, branch = next(iter(remotes), ""), ref
+    shallow = _git(root, "rev-parse", "--is-shallow-repository") == "true"
+    if shallow and re.search(r"[~^@]", ref):
+        raise UsageError(f"{unknown}: the clone is shallow; fetch the history: git fetch --unshallow{CI_ADVICE}")
+    if shallow and remote:
+        depth = "--depth=1 "
+        raise UsageError(f"{unknown}: the clone is shallow; fetch it: {_fetch(remote, branch, depth)}{CI_ADVICE}")
+    if remote and f"{remote}/{branch}" == ref:
+        raise UsageError(f"{unknown}; fetch it: {_fetch(remote, branch)}")
+    known = _git(root, "for-each-ref", "--count=5", "--sort=-committerdate", "--format=%(refname:short)", "refs/heads", "refs/tags")
+    names = [*known.split(), *(["HEAD, for the uncommitted changes"] if dirty else [])]
+    raise UsageError(f"{unknown}; choose from {', '.join(names)}" if names else f"{unknown}; name another one")
+
+
+def _fetch(remote: str, branch: str, depth: str = "") -> str:
+    """Return the command that makes a branch or a commit of a remote known."""
+    target = branch if re.fullmatch("[0-9a-f]{7,}", branch) else f"{branch}:refs/remotes/{remote}/{branch}"
+    return f"git fetch {depth}{remote} {target}"
+
+
+def _missing_parts(tree: Path, root: Path) -> list[RunWarning]:
+    """Return warnings about submodules and files of Git LFS that git did not check out."""
+    found = []
+    modules = _run_git(tree, "config", "--file", ".gitmodules", "--get-regexp", r"\.path$").stdout.split()[1::2]
+    empty = [name for name in modules if not any((tree / name).glob("*")) and any((root / name).glob("*"))]
+    if empty:
+        message = f"submodules are not checked out in it: {', '.join(empty[:3])}"
+        found.append(RunWarning("old version", message, "compare a benchmark that does not need them"))
+    files = _run_git(tree, "ls-files", "-z", ":(attr:filter=lfs)").stdout.split("\0")
+    pointers = [name for name in files if name and _is_pointer(tree / name)]
+    if pointers:
+        message = f"files of Git LFS are only pointers in it: {', '.join(pointers[:3])}"
+        found.append(RunWarning("old version", message, "install Git LFS, and run: git lfs fetch --all"))
+    return found
+
+
+def _is_pointer(file: Path) -> bool:
+    try:
+        with file.open("rb") as content:
+            return content.read(len(LFS_POINTER)) == LFS_POINTER
+    except OSError:
+        return False
 
 
 def _run_git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name not in _REPOSITORY}
+    """Run git, in English and out of reach of Ctrl-C; UsageError if it cannot be run. Its output may be paths in any encoding."""
+    environment = {name: value for name, value in os.environ.items() if name not in _REPOSITORY} | {"LC_ALL": "C"}
     command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    try:
+        return subprocess.run(
+            command,
+            env=environment,
+            capture_output=True,
+            check=False,
+            encoding=sys.getfilesystemencoding(),
+            errors=sys.getfilesystemencodeerrors(),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise UsageError(f"--against needs git, which cannot be run: {error.strerror or error}; install it") from error
 
 
 def _git(folder: Path, *arguments: str, otherwise: str = "") -> str:
-    """Return git's output; `otherwise` is the message when it fails, by default git's own last line."""
-    try:
-        done = _run_git(folder, *arguments)
-    except OSError as error:
-        raise UsageError(f"git cannot be run ({error.strerror or error}); --against needs it") from error
+    """Return git's output; if it fails, raise UsageError with git's own message, after `otherwise` or the name of the command."""
+    done = _run_git(folder, *arguments)
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["git failed"]
-        raise UsageError(otherwise or f"git {' '.join(arguments[:2])}: {lines[-1]}")
+        reason = _reason(done.stderr)
+        if "dubious ownership" in reason:  # git's own next step is in it
+            raise UsageError(f"git refuses this repository: {reason}")
+        command = next(argument for argument in arguments if not argument.startswith("-") and "=" not in argument)
+        raise UsageError(f"{otherwise or f'git {command} failed in {folder}'} (git: {reason})")
     return done.stdout.strip()
+
+
+def _reason(printed: str) -> str:
+    """Return git's message in one line."""
+    lines = [line.strip().removeprefix("fatal: ").removeprefix("error: ") for line in printed.splitlines()]
+    return " ".join(line for line in lines if line)[:MOST_OF_A_MESSAGE] or "no reason given"
 
 
 def differences(old: Path, new: Path) -> list[str]:
@@ -156,7 +225,7 @@ def interpreter(trees: Checkout, into: Path) -> str:
         [sys.executable, "-m", "venv", str(into / "environment")],
         [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages],
     ):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
         if done.returncode:
             lines = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
             errors = [line for line in lines if line.lower().startswith("error")]

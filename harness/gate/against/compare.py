@@ -7,10 +7,11 @@ process pairs screens all benchmarks; what looks slower there is timed again in 
 import json
 import math
 import random
+import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -51,6 +52,9 @@ processes, longer ones more of the machine's noise."""
 
 MAX_PADDING = 4096
 """Bytes: a page. Stacks that begin anywhere in it cover every alignment."""
+
+END_S = 5.0
+"""Seconds that a version may take to exit after its last message, in which it prints the end of its output."""
 
 NEXT, FOREIGN_IMPORT, HANGS = {"type": "next"}, "foreign import", "hangs"
 """The message to go on, the kind of a failure of neither version: both versions' code ran in one process, and that of a timeout."""
@@ -168,12 +172,14 @@ class VersionProcess(Child[dict[str, Any]]):
 
 
 def run_to_end(version: VersionCommand, progress: ProgressLine = lambda _: None) -> dict[str, Any]:
-    """Run a version to its end without timing its benchmarks, and return what it found."""
+    """Run a version to its end without timing its benchmarks; return what it found, with its output under `output`."""
     with VersionProcess(version, progress=progress) as process:
         while (message := process.receive())["type"] != "end":
             process.send(NEXT)
-    found: dict[str, Any] = message["found"]
-    return found
+        found: dict[str, Any] = message["found"]
+        with suppress(subprocess.TimeoutExpired):  # something that it has left running keeps it, and its output is complete
+            process.process.wait(END_S)
+        return {**found, "output": process.output()}
 
 
 def _process_pair(
@@ -286,6 +292,12 @@ class PairedTime:
                 reason += f"; {margin * 100:+.3g} % needs about {self.needed_s:.0f} s per set"
         row = GateRow(RowKind.TIME, scenario, engine, rtt_ms, arm, group, self.metric, self.verdict, reason)
         return replace(row, change=self.ratio, low=self.low, high=self.high, tolerated=margin, paired=True)
+
+
+def identical(scenario: str, engine: str, rtt_ms: float = 0.0, arm: str = "", group: str = "") -> GateRow:
+    """Return the row of a benchmark of two versions with the same content, which need not be timed."""
+    reason = "the versions are identical; not timed"
+    return GateRow(RowKind.TIME, scenario, engine, rtt_ms, arm, group, "time", GateVerdict.EQUIVALENT, reason, paired=True)
 
 
 def compare_all(

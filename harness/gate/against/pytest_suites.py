@@ -8,11 +8,12 @@ from typing import Any
 from harness.errors import UsageError
 from harness.gate.against import protocol
 from harness.gate.against.checkout import Checkout, version_command
-from harness.gate.against.compare import HANGS, ProgressLine, VersionCommand, VersionError, compare_all, run_to_end
+from harness.gate.against.compare import HANGS, ProgressLine, VersionCommand, VersionError, compare_all, identical, run_to_end
 from harness.gate.matching import renamed
 from harness.gate.verdict import SHOWN_NAMES, listed, result
 from harness.results.gate import GateResult, GateRow, GateVerdict, status_row
 from harness.results.run import RunWarning
+from harness.runtime.child import last_error_line
 from harness.runtime.watch import OPERATION_TIMEOUT_S
 
 PLUGIN_NAME, ENGINE = "harness_pytest_worker", "pytest"
@@ -64,7 +65,9 @@ def compare(
     (warnings if allow_missing else incomparable).extend(missing)
     failed = {*before["failed"], *after["failed"]}
     both = [name for name in before["benchmarks"] if name in after["benchmarks"] and name not in failed]
-    if both:
+    if trees.same:
+        rows += [identical(file, ENGINE, group=test) for file, _, test in (name.partition("::") for name in both)]
+    elif both:
         try:
             times = compare_all(old, new, budget_s(len(both)), wanted=both, margin=margin, progress=progress)
         except VersionError as error:
@@ -86,11 +89,13 @@ def _collected(version: VersionCommand, progress: ProgressLine) -> Mapping[str, 
     except VersionError as error:
         if error.kind == HANGS:
             raise
-        raise UsageError(f"pytest of the {version.name} version: {error.message}") from error
+        reason = error.message.removeprefix("E  ").strip()  # pytest marks an error's lines by it
+        raise UsageError(f"pytest of the {version.name} version: {reason}") from error
     if found["refused"]:
         raise UsageError(found["refused"][0])
     if found["status"] in BROKEN:
-        raise UsageError(f"pytest of the {version.name} version stopped early; run it without --against to see why")
+        reason = last_error_line(found["output"])[:300] or "it stopped early"
+        raise UsageError(f"pytest of the {version.name} version: {reason}; run it without --against to see more")
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import runpy
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -82,7 +83,7 @@ class ServedSession:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Record a file that cannot be collected."""
         if report.failed:
-            self.uncollected[report.nodeid] = _last_line(report, "it cannot be collected").removeprefix("E").strip()[:200]
+            self.uncollected[report.nodeid] = _last_line(report, "it cannot be collected")[:300]
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
@@ -92,7 +93,10 @@ class ServedSession:
 
 
 def _last_line(report: pytest.TestReport | pytest.CollectReport, default: str) -> str:
-    return (str(report.longrepr).strip().splitlines() or [default])[-1]
+    """Return the last line of pytest's message that states an error, else its last line."""
+    lines = [line.strip() for line in str(report.longrepr).splitlines() if line.strip()] or [default]
+    errors = [line.removeprefix("E").strip() for line in lines if re.match(r"E\s", line)]
+    return (errors or lines)[-1]
 
 
 class SliceBenchmark:

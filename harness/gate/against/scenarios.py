@@ -12,7 +12,15 @@ from harness.bench.serving import NO_NETWORK
 from harness.errors import MissingExtraError, NotMeasurableError, UsageError
 from harness.gate import stored_runs
 from harness.gate.against.checkout import Checkout, version_command
-from harness.gate.against.compare import ProgressLine, VersionCommand, VersionError, VersionProcess, compare_all, run_to_end
+from harness.gate.against.compare import (
+    ProgressLine,
+    VersionCommand,
+    VersionError,
+    VersionProcess,
+    compare_all,
+    identical,
+    run_to_end,
+)
 from harness.gate.matching import place, status
 from harness.gate.verdict import result
 from harness.importers import own_run
@@ -88,7 +96,7 @@ def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, 
             for name, version in both.items():
                 examined[name].append(version)
             if len(both) == 2:  # noqa: PLR2004 - each tree has the scenario
-                rows, incomparable = _time(both["old"], both["new"], request, step)
+                rows, incomparable = _identical(both["new"]) if trees.same else _time(both["old"], both["new"], request, step)
                 times += rows
                 reasons += incomparable
     before, after = ([version.result for version in versions] for versions in examined.values())
@@ -187,6 +195,12 @@ def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str,
         engine_settings=ready["engine_settings"],
         **{key: found[key] for key in ("title", "doc", "groups", "tolerances", "higher_is_better")},
     )
+
+
+def _identical(new: ExaminedVersion) -> tuple[list[GateRow], list[RunWarning]]:
+    """Return the rows of a scenario's benchmarks in two trees with the same content."""
+    base, names = new.result, new.found["benchmarks"] if new.found else []
+    return [identical(base.name, base.engine, base.rtt_ms, arm, group) for _, group, arm in names], []
 
 
 def _time(

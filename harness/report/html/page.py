@@ -14,6 +14,7 @@ from harness.report.blocks import Block, Paragraph, of, status, warning_notices
 from harness.report.promises import LocatedResult
 from harness.results.run import AA_CONTROL, BASELINE, Run, RunKind, ScenarioStatus, Statement
 from harness.results.store import write_bytes
+from harness.text import encode
 
 try:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -35,7 +36,7 @@ def write(run: Run, folder: Path, out: Path | None = None) -> Path:
     Raises:
         UsageError: the folder cannot be written, or a package of the `report` extra is missing.
     """
-    return write_bytes((out or folder) / REPORT_FILE, render(run, folder).encode())
+    return write_bytes((out or folder) / REPORT_FILE, encode(render(run, folder)))
 
 
 def render(run: Run, folder: Path | None = None) -> str:

@@ -1,5 +1,6 @@
 """The command line: commands found by file, errors in one line with their exit codes, and help that imports nothing heavy."""
 
+import asyncio
 import pkgutil
 import re
 import subprocess
@@ -159,6 +160,46 @@ def test_an_unexpected_exception_without_a_disk_names_its_line(
     assert re.search(r"; report it with this line: \S+test_main\.py:\d+\n$", capsys.readouterr().err)
 
 
+@pytest.mark.parametrize("error", [RecursionError("too deep"), MemoryError(), asyncio.CancelledError(), GeneratorExit()])
+def test_every_kind_of_bug_has_the_same_exit_code(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Also what is not an `Exception` neither ends with a traceback nor with 1."""
+
+    def crash(options: object) -> int:
+        raise error
+
+    monkeypatch.setattr(list_command, "run", crash)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert main(["list"]) == 70
+    assert capsys.readouterr().err.startswith(f"harness: internal error ({type(error).__name__}")
+
+
+def test_code_that_exits_is_a_failure_with_its_place(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A scenario's code that calls `sys.exit` does not end the command with the code it chose."""
+
+    def leave(options: object) -> int:
+        sys.exit(0)
+
+    leave.__module__ = list_command.__name__
+    monkeypatch.setattr(list_command, "run", leave)
+    assert main(["list"]) == 1
+    assert re.fullmatch(
+        r"harness: \S+test_main\.py, line \d+, ended the command \(SystemExit: 0\); remove that\n", capsys.readouterr().err
+    )
+
+
+def test_ctrl_c_while_options_are_read_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """An interrupt at any time is exit code 3, without a traceback."""
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(harness.cli, "_parser", interrupted)
+    assert main(["list"]) == 3
+    assert capsys.readouterr().err == "harness: interrupted\n"
+
+
 def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A package of an extra that is not installed is a usage error with the command that installs it."""
 
@@ -178,7 +219,7 @@ def test_a_full_disk_at_standard_output_is_one_line(options: list[str]) -> None:
     command = [sys.executable, "-m", "harness", *options]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert done.stderr == "harness: cannot write the output: No space left on device; free some space\n"
+    assert done.stderr == "harness: cannot write the output: No space left on device; free some space, or write elsewhere\n"
     assert done.returncode == 2
 
 

@@ -170,6 +170,20 @@ def test_a_hanging_operation_does_not_keep_locust(folder: Path, locust: Run, tmp
     assert "blocks the event loop (adding.py, line " in str(scenario.error)
 
 
+@pytest.mark.parametrize("hook", ["ready", "start", "stop"])
+def test_a_bug_in_a_hook_has_its_own_exit_code(folder: Path, locust: Run, hook: str, tmp_path: Path) -> None:
+    """Locust would end with 1, or go on, after an exception of a listener."""
+    patch = f"from harness.locust_adapter.roles import Alone\ndef broken(self):\n    1 / 0\nAlone.{hook} = broken\n"
+    file = folder / "locustfile.py"
+    file.write_text(file.read_text() + patch)
+    done = locust("--users", "1", "--run-time", "2s")
+    assert done.returncode == 70, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("harness: internal error (ZeroDivisionError: ")]
+    assert lines
+    for line in lines:
+        Path(line.rpartition(" ")[2]).unlink()
+
+
 def test_a_run_without_operations_fails(locust: Run, tmp_path: Path) -> None:
     """It exits with 1, and the scenario has failed."""
     done = locust("-u", "1", "-t", "1s", "--rate", "poisson:0.000001")

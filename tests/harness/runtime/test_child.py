@@ -13,9 +13,10 @@ import psutil
 import pytest
 
 from harness.bench.worker import BenchJob, DataPrepared, JobDone, Task, end_all, run_job
-from harness.runtime.child import Child, JobFailed, decode_path, exit_description, last_error_line
+from harness.runtime.child import Child, JobFailed, decode_path, encode_path, exit_description, last_error_line
 from harness.runtime.watch import Activity
 from harness.scenario import Setting
+from harness.text import encode_json
 
 ROOT = str(Path(__file__).parents[3])
 TOY = Path(__file__).parents[2] / "toys" / "adding.py"
@@ -81,6 +82,20 @@ def test_a_job_is_unchanged_by_the_wire_format(tmp_path: Path) -> None:
 def test_a_job_ends_with_its_messages(tmp_path: Path) -> None:
     """Its result and its completion arrive as messages."""
     assert list(run_job(job(tmp_path))) == [DataPrepared({"digest": "numbers-7"}, {"version": "1"}), JobDone()]
+
+
+def test_a_path_that_is_not_text_is_unchanged_by_the_wire_format(tmp_path: Path) -> None:
+    """Bytes of a path that are not valid text arrive as they were."""
+    odd = tmp_path / os.fsdecode(b"b\xffd")
+    line = encode_json(job(odd), encode_path)
+    assert msgspec.json.decode(line, type=BenchJob, dec_hook=decode_path).setting.folder == job(odd).setting.folder
+
+
+def test_a_worker_s_temporary_files_are_in_the_run_s_folder(tmp_path: Path) -> None:
+    """What a scenario leaves in the temporary folder is removed with the run's, also if its worker is killed."""
+    body = "import tempfile; tempfile.mkdtemp(prefix='left-'); os._exit(3)"
+    list(run_job(job(tmp_path, preparing(body))))
+    assert list(tmp_path.rglob("left-*"))
 
 
 def test_what_a_scenario_prints_is_not_a_message(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,12 +77,23 @@ def test_three_times_the_work_is_found_and_nothing_is_left_behind(
     assert toy.worktrees == 1
 
 
-def test_the_same_code_does_not_fail(capsys: Captured) -> None:
+def test_the_same_code_does_not_fail(toy: Toy, capsys: Captured) -> None:
     """The same code is never a regression, however noisy the machine is."""
+    toy.write("notes.txt", "a file that no benchmark uses")
     code, result, _ = gate(capsys)
     assert code in {0, 3}, result
     assert row(result)["verdict"] in {"equivalent", "inconclusive", "improved"}
     assert row(result)["paired"] is True
+
+
+def test_identical_versions_are_not_timed(toy: Toy, capsys: Captured) -> None:
+    """A clean tree of the same content passes and says that nothing was timed, also with another commit."""
+    toy.git("commit", "--quiet", "--allow-empty", "--message", "nothing new")
+    toy.git("branch", "before", "HEAD~1")
+    code, result, _ = gate(capsys, "--against", "before")
+    assert code == 0
+    assert re.fullmatch(r"before \(\w+\) and \w+ are identical, so nothing was timed", str(result["sentence"]))
+    assert (row(result)["verdict"], row(result)["group"], row(result)["change"]) == ("equivalent", "test_total", None)
 
 
 def test_a_renamed_benchmark_is_not_comparable(toy: Toy, capsys: Captured) -> None:
@@ -166,7 +178,8 @@ def test_a_usage_error_of_pytest_is_reported(capsys: Captured) -> None:
     err = capsys.readouterr().err
     assert code == 2
     *steps, error = err.splitlines()
-    assert "pytest of the old version" in error
+    assert "pytest of the old version: " in error
+    assert "unrecognized arguments: --no-such-option" in error
     assert steps == STEPS
 
 
@@ -191,3 +204,15 @@ def test_a_benchmark_that_hangs_in_both_versions_is_not_comparable(toy: Toy, cap
     code, result, _ = gate(capsys, "--timeout", "3s")
     assert code == 4
     assert "old: benchmarks/test_total.py::test_total did not finish within 3 s" in str(result["sentence"])
+
+
+def test_pytest_s_own_message_is_passed_on(toy: Toy, capsys: Captured) -> None:
+    """A path that does not exist, a conftest.py and a file that cannot be imported have the reason that pytest gives."""
+    assert main(["gate", "--against", "main", "--", "pytest", "nowhere"]) == 2
+    assert "pytest of the old version: ERROR: file or directory not found: nowhere" in capsys.readouterr().err
+    toy.write("benchmarks/conftest.py", "raise RuntimeError('no database')\n")
+    assert gate(capsys)[2].startswith("harness: pytest of the new version: RuntimeError: no database")
+    toy.write("benchmarks/conftest.py", "")
+    toy.write("benchmarks/test_total.py", "import nothing_there\n")
+    _, result, _ = gate(capsys)
+    assert "ModuleNotFoundError: No module named 'nothing_there'" in str(result)

@@ -161,16 +161,26 @@ def test_a_scenario_that_fails_in_both_versions_has_not_regressed(toy: Toy, caps
     assert "adding · sqlite: it fails in both versions: OSError: no server" in result["sentence"]
 
 
+def test_identical_versions_are_not_timed(capsys: Captured) -> None:
+    """A clean tree against its own commit passes, with its work counts compared."""
+    code, result, _ = gate(capsys, "adding")
+    assert code == 0
+    assert result["sentence"].endswith(" are identical, so nothing was timed")
+    assert {(row["verdict"], row["change"]) for row in result["rows"] if row["kind"] == "time"} == {("equivalent", None)}
+    assert {row["verdict"] for row in result["rows"] if row["kind"] == "work"} == {"equal"}
+
+
 def test_an_unknown_ref_is_one_line(capsys: Captured) -> None:
     """It exits with 2 before anything is measured."""
     assert main(["gate", "--against", "nothing"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "harness: --against 'nothing' is not a commit, branch or tag here; try --against HEAD, or fetch it"
+        "harness: --against 'nothing' is not a commit, branch or tag here; choose from main"
     ]
 
 
 def test_ctrl_c_leaves_nothing_behind(toy: Toy, tmp_path: Path) -> None:
     """Interrupted while it measures, it exits with 3; the worktree, its folder and its processes are removed."""
+    change(toy, "NUMBERS = 20_000", "NUMBERS = 20_001")
     command = [sys.executable, "-m", "harness", "gate", "--against", "main", "adding"]
     (tmp_path / "tmp").mkdir()
     environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}

@@ -1,0 +1,94 @@
+"""Text as bytes, whatever its characters and whatever the encoding of the output.
+
+Names, paths and messages may contain half surrogate pairs: Python represents bytes of a path that are not valid text by them. They
+are written as escapes, and so are characters that a terminal's encoding lacks, unless there is a usual substitute in ASCII.
+"""
+
+import codecs
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+ERRORS = "harness"
+"""The name of the error handler, for `str.encode` and for streams."""
+
+_ONE = "×÷–—−·•“”‘’µμ²³✓✗▲▼▽⊘○●─━│┃\u00a0\u2002\u2003\u2009\u202f", "x/---|*\"\"''uu23+x^vv0o*--||     "  # noqa: RUF001
+_SEVERAL = {
+    "→": "->",
+    "←": "<-",
+    "±": "+/-",
+    "≤": "<=",
+    "≥": ">=",
+    "≠": "!=",
+    "≈": "~",
+    "…": "...",
+    "½": "1/2",
+    "√": "sqrt",
+    "Σ": "sum",
+}
+SUBSTITUTES = dict(zip(*_ONE, strict=True)) | _SEVERAL
+"""Characters of our own output, and their like in ASCII."""
+
+_UNDECODED = re.compile("[\udc80-\udcff]")
+"""Bytes of a path as `os.fsdecode` returns those that are not valid text."""
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_NOT_ASCII = re.compile("[^\x00-\x7f]")
+
+
+def _substitute(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_in_ascii, error.object[error.start : error.end])), error.end
+
+
+def _in_ascii(character: str) -> str:
+    if _UNDECODED.match(character):
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return SUBSTITUTES.get(character) or character.encode("ascii", "backslashreplace").decode()
+
+
+codecs.register_error(ERRORS, _substitute)
+
+
+def encode(text: str) -> bytes:
+    """Return a text in UTF-8."""
+    return text.encode(errors=ERRORS)
+
+
+def encode_json(record: object, enc_hook: Callable[[Any], Any] | None = None) -> bytes:
+    """Return a record as JSON in UTF-8; `enc_hook` is that of msgspec."""
+    import msgspec  # noqa: PLC0415 - the command line needs the error handler only
+
+    try:
+        return msgspec.json.encode(record, enc_hook=enc_hook)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_without_surrogates(msgspec.to_builtins(record, enc_hook=enc_hook)))
+
+
+def ascii_json(body: bytes) -> bytes:
+    """Return JSON that every encoding of a terminal can show: characters beyond ASCII, which only strings contain, as escapes."""
+    return _NOT_ASCII.sub(lambda found: _units(found[0]), body.decode()).encode()
+
+
+def is_utf8(encoding: str | None) -> bool:
+    """Return whether an encoding is UTF-8."""
+    try:
+        return codecs.lookup(encoding or "utf-8").name == "utf-8"
+    except LookupError:
+        return False
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SURROGATES.sub(lambda found: _in_ascii(found[0]), value)
+    if isinstance(value, Mapping):
+        return {_without_surrogates(key): _without_surrogates(each) for key, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return [_without_surrogates(each) for each in value]
+    return value
+
+
+def _units(character: str) -> str:
+    """Return a character as JSON escapes, one per UTF-16 code unit."""
+    body = character.encode("utf-16-be")
+    return "".join(f"\\u{body[i]:02x}{body[i + 1]:02x}" for i in range(0, len(body), 2))

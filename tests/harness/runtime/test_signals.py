@@ -1,0 +1,92 @@
+"""The signals that ask a command to stop: all raise KeyboardInterrupt, unless they were ignored."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from harness.runtime import signals
+from harness.runtime.signals import as_interrupts, deferred
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Restore the handlers, which a test may set."""
+    before = {number: signal.getsignal(number) for number in signals.STOPPING}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_request_to_stop_is_an_interrupt(number: signal.Signals) -> None:
+    """It raises what Ctrl-C raises, and afterwards has its former handler."""
+    signal.signal(number, signal.SIG_DFL)
+    with pytest.raises(KeyboardInterrupt), as_interrupts():
+        signal.raise_signal(number)
+    assert signal.getsignal(number) == signal.SIG_DFL
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    """A command under nohup survives its terminal; one in the background heeds SIGTERM although it ignores Ctrl-C."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with as_interrupts():
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_signal_that_is_sent_twice_is_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repetition at once does not disturb the clean-up; a later signal ends it."""
+    now_s = 100.0
+    monkeypatch.setattr("harness.runtime.signals.time.monotonic", lambda: now_s)
+    cleaned = False
+    with as_interrupts():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            signal.raise_signal(signal.SIGHUP)
+            cleaned = True
+        assert cleaned
+        now_s += 1.0
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_signal_waits_for_what_must_not_be_left_half_done() -> None:
+    """It is raised at the end, also if that is an exception."""
+    done = []
+
+    def work(number: signal.Signals) -> None:
+        with as_interrupts(), deferred():
+            signal.raise_signal(number)
+            done.append(number)
+            if number == signal.SIGINT:
+                raise ValueError
+
+    with pytest.raises(KeyboardInterrupt):
+        work(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt) as raised:
+        work(signal.SIGINT)
+    assert isinstance(raised.value.__context__, ValueError)
+    assert done == [signal.SIGTERM, signal.SIGINT]
+
+
+def test_an_event_loop_cancels_its_task() -> None:
+    """While asyncio runs, SIGTERM does what asyncio does on Ctrl-C."""
+    cleaned = False
+
+    async def wait() -> None:
+        nonlocal cleaned
+        try:
+            asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGTERM)
+            await asyncio.sleep(60)
+        finally:
+            cleaned = True
+
+    with pytest.raises(KeyboardInterrupt), as_interrupts():
+        asyncio.run(wait())
+    assert cleaned

@@ -1,0 +1,56 @@
+"""Text as bytes: substitutes for characters that an encoding lacks, and escapes for bytes that are not valid text."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness import text
+
+SOURCES = Path(text.__file__).parent
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "koi8-r", "utf-8", "utf-16"])
+def test_every_text_can_be_written(encoding: str) -> None:
+    """Arrows, marks, letters of any script and half surrogate pairs are written in every encoding."""
+    written = "2.0× → 3 µs … ✓ größe Ж \udcff \ud800 😀".encode(encoding, text.ERRORS)
+    assert "3 " in written.decode(encoding)
+
+
+def test_our_own_characters_have_a_like_in_ascii() -> None:
+    """The words stay readable."""
+    written = "35 ms → 2.4 s · 1.4× faster … ✓ ±2 ≤ 3 –".encode("ascii", text.ERRORS)
+    assert written == b"35 ms -> 2.4 s | 1.4x faster ... + +/-2 <= 3 -"
+    assert "größe \udcff".encode("ascii", text.ERRORS) == rb"gr\xf6\xdfe \xff"
+    assert text.encode("größe \udcff \ud800") == "größe \\xff \\ud800".encode()
+
+
+def test_every_character_that_we_print_has_a_substitute() -> None:
+    """No message of the harness needs an escape; names of people and sections are in comments, which are not printed."""
+    used = {c for file in SOURCES.rglob("*.py") for c in file.read_text(encoding="utf-8") if ord(c) > 127}
+    assert used - set(text.SUBSTITUTES) <= {"ü", "§"}
+
+
+def test_a_record_with_half_a_surrogate_pair_is_valid_json() -> None:
+    """Such text becomes an escape wherever it is, and other records are encoded as msgspec does."""
+    record: dict[str, Any] = {"a\udcff": ["b\ud800", 1, None, float("nan")], "c": {"d": "é"}}
+    assert json.loads(text.encode_json(record)) == {"a\\xff": ["b\\ud800", 1, None, None], "c": {"d": "é"}}
+    assert text.encode_json({"c": "é"}) == msgspec.json.encode({"c": "é"})
+
+
+def test_json_for_a_terminal_without_utf_8_is_ascii() -> None:
+    """Characters become escapes of JSON, one per UTF-16 code unit, so the value stays the same."""
+    body = msgspec.json.encode({"name": "größe → 😀"})
+    written = text.ascii_json(body)
+    assert written.isascii()
+    assert json.loads(written) == {"name": "größe → 😀"}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "expected"), [("utf-8", True), ("UTF8", True), (None, True), ("latin-1", False), ("?", False)]
+)
+def test_utf_8_has_several_names(encoding: str | None, expected: bool) -> None:
+    """An unknown encoding is not UTF-8."""
+    assert text.is_utf8(encoding) is expected
