@@ -30,7 +30,7 @@ from harness.errors import (
     extra_of,
     missing_extra,
 )
-from harness.runtime.signals import as_interrupts
+from harness.runtime.signals import as_interrupts, end_at_once
 
 DESCRIPTION = (
     "Test performance advice: measure the arms of a scenario in interleaved pairs and decide every promise with an interval."
@@ -112,7 +112,10 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. The one place where errors become lines on standard error."""
     with usable_streams(), as_interrupts():
-        return _main(argv)
+        code = _main(argv)
+    if argv is None:  # the process ends with it
+        end_at_once(code)
+    return code
 
 
 def _main(argv: Sequence[str] | None) -> int:

@@ -1,6 +1,8 @@
 """The signals that ask a command to stop: SIGINT (Ctrl-C), SIGTERM (a cancelled job) and SIGHUP (a closed terminal)."""
 
+import atexit
 import math
+import os
 import signal
 import threading
 import time
@@ -33,6 +35,17 @@ def as_interrupts() -> Iterator[None]:
     asked = [number for number in STOPPING if number != signal.SIGINT and signal.getsignal(number) is not signal.SIG_IGN]
     with _handled(dict.fromkeys(asked, interrupt)):
         yield
+
+
+def end_at_once(code: int) -> None:
+    """Let these signals end the process with an exit code from now on, when all is done but the interpreter's own end.
+
+    They end it while it waits for threads. After that they are ignored: the interpreter would reset them, and they would kill it.
+    """
+    for number in STOPPING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: os._exit(code))
+            atexit.register(signal.signal, number, signal.SIG_IGN)
 
 
 @contextmanager

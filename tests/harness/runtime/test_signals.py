@@ -2,7 +2,10 @@
 
 import asyncio
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -90,3 +93,15 @@ def test_an_event_loop_cancels_its_task() -> None:
     with pytest.raises(KeyboardInterrupt), as_interrupts():
         asyncio.run(wait())
     assert cleaned
+
+
+def test_a_signal_while_the_interpreter_ends_keeps_the_exit_code() -> None:
+    """All is done by then, so the process ends at once with the code of its result; what is ignored stays ignored."""
+    program = (
+        "import signal, sys; sys.path.insert(0, {!r}); from harness.runtime.signals import end_at_once\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN); end_at_once(3)\n"
+        "signal.raise_signal(signal.SIGHUP); print('on', flush=True); signal.raise_signal(signal.SIGTERM); print('never')"
+    )
+    root = str(Path(signals.__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", program.format(root)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "on\n", "")
