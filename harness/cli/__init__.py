@@ -153,24 +153,9 @@ def _output_lost(error: OSError) -> int:
 
 
 def _internal_error(error: Exception, argv: Sequence[str] | None) -> int:
-    """Write the traceback to a file and name it in one line."""
-    import platform
-    import tempfile
-    import traceback
+    from harness.bug_report import internal_error
 
-    from harness.version import DISTRIBUTION, version
-
-    what = " ".join(f"{type(error).__name__}: {error}".split())
-    command = shlex.join(["harness", *(sys.argv[1:] if argv is None else argv)])
-    head = f"{DISTRIBUTION} {version()}, Python {platform.python_version()}, {platform.platform()}\n{command}\n\n"
-    try:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="harness-error-", suffix=".txt", delete=False) as file:
-            file.writelines([head, *traceback.format_exception(error)])
-        place = file.name
-    except OSError:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"this line: {frame.filename}:{frame.lineno}"
-    return _refuse(f"internal error ({what}); report it with {place}", INTERNAL_ERROR)
+    return _refuse(internal_error(error, shlex.join(["harness", *(sys.argv[1:] if argv is None else argv)])), INTERNAL_ERROR)
 
 
 def _parser() -> _Parser:

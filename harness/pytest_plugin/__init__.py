@@ -2,15 +2,18 @@
 
 Plain `pytest` runs each arm once: the arms must agree. With any of pytest-benchmark's measuring options (`--benchmark-compare`,
 `--benchmark-only`, `--benchmark-autosave`, …) the harness times the arms in interleaved pairs, in fresh processes, and each item
-replays its arm's samples to pytest-benchmark, for its tables, files and comparisons. Against a saved run each item's paired ratio
+hands its arm's times to pytest-benchmark, for its tables, files and comparisons. Against a saved run each item's paired ratio
 and work counts are compared as well; with `--harness-compare-fail` they decide.
 
 Scenario files are those of the folder in the ini option `harness_scenarios`. In such a project all benchmarks of a session are
 guarded, scenarios or not: a failed run is not saved as the next one to compare with; a saved benchmark that is missing, has other
-parameters, or would be compared with times of another machine, is an error. In every project a coroutine function given to
-`benchmark` fails its test. Otherwise this plugin does nothing, and imports nothing but this package.
+parameters, or would be compared with times of another machine, is an error. In every project a test fails whose `benchmark` was
+given a function that returns before its work is done: a coroutine, a generator, a lazy query. Otherwise this plugin does nothing,
+and imports nothing but this package.
 """
 
+import sys
+import traceback
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -18,16 +21,17 @@ from typing import Any
 import pytest
 
 from harness.pytest_plugin import options, saved
-from harness.pytest_plugin.coroutines import guard
-from harness.pytest_plugin.items import TRIALS, ArmItem, ReplayedSamples, ScenarioFile, Trials
+from harness.pytest_plugin.items import TRIALS, ArmItem, ScenarioFile, Trials, report_bug
+from harness.pytest_plugin.lazy_answers import MARKER_HELP, guard
 
-__all__ = ["ArmItem", "ReplayedSamples", "ScenarioFile", "Trials"]
+__all__ = ["ArmItem", "ScenarioFile", "Trials"]
 
 pytest_addoption = options.add
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check the options and prepare to run scenarios."""
+    config.addinivalue_line("markers", MARKER_HELP)
     options.check(config)
     config.stash[TRIALS] = Trials(config)
     config.add_cleanup(config.stash[TRIALS].close)
@@ -96,12 +100,29 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         raise pytest.UsageError(message)
 
 
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """Announce the time that the scenarios take, since nothing is printed until they are measured."""
+    number = len({item.loaded.file for item in items if isinstance(item, ArmItem)})
+    if not number or not options.is_measuring(config) or config.getoption("collectonly"):
+        return []
+    scenarios, budget_s = f"{number} scenario{'s' * (number > 1)}", config.getoption("harness_budget")
+    return [f"harness: {scenarios}, timed for {budget_s:g} s in all (--harness-budget), plus start-up"]
+
+
+def pytest_internalerror(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Name the file of a bug report where this plugin's own code, and not another's that it calls through pytest, has failed."""
+    frames = [Path(frame.filename).parts for frame in traceback.extract_tb(excinfo.tb)]
+    own, others = (max((i for i, parts in enumerate(frames) if name in parts), default=-1) for name in ("harness", "pluggy"))
+    if own > others:
+        sys.stderr.write(f"{report_bug(excinfo.value)}\n")
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Generator[None, Any, Any]:
     """Guard the `benchmark` fixture of any plugin."""
     value = yield
     if fixturedef.argname == "benchmark":
-        guard(value)
+        guard(value, request.node)
     return value
 
 

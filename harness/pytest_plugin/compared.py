@@ -53,6 +53,10 @@ class SavedItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The bounds of the A/A control of the same group, the baseline against itself."""
     process_ratios: list[float] = []
     pairs: int = 0
+    samples: int = 0
+    """The number of operations that the figures rest on."""
+    recorded: int = 0
+    """The number of times in `stats.data`, which are thinned above a limit."""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -208,6 +212,7 @@ def saved_item(run: records.Run, result: records.ScenarioResult, latency: record
         higher_is_better=result.higher_is_better,
         percentiles_ns=latency.percentiles_ns,
         control_95=(control.low, control.high) if control else None,
+        samples=latency.samples,
     )
     if ratio is None:
         return item

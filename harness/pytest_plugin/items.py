@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import accumulate, chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.pytest_plugin.options import FAIL, fail_beyond, is_measuring
 
 if TYPE_CHECKING:
+    from harness.bench.session import RunSession
     from harness.discovery import LoadedScenario
     from harness.pytest_plugin.compared import ComparedItem, SavedItem
     from harness.pytest_plugin.saved import SavedRun
@@ -28,6 +29,13 @@ ADVICE = (
     f"for scenarios use the paired verdict: {FAIL}=25%"
 )
 DRIFT = "ratios of separate runs drift on identical code: to confirm a difference, time both: harness gate --against REF"
+
+
+def report_bug(error: BaseException) -> str:
+    """Return one line on an exception of this plugin's own code, whose traceback is written to the file that it names."""
+    from harness.bug_report import internal_error  # noqa: PLC0415 - rarely needed
+
+    return f"harness: {internal_error(error, shlex.join(['pytest', *sys.argv[1:]]))}"
 
 
 class ScenarioFile(pytest.File):
@@ -56,15 +64,14 @@ class ArmItem(pytest.Function):
     @classmethod
     def make(cls, parent: ScenarioFile, loaded: LoadedScenario, group: str, arm: str) -> ArmItem:
         """Return the item; its function receives `benchmark` as a fixture, as any benchmark does."""
-        replay = ReplayedSamples()
 
         def run_arm(benchmark: Any) -> None:
-            """Run the arm, or replay its samples."""
-            item.config.stash[TRIALS].run_item(item, benchmark, replay)
+            """Run the arm, or hand over its times."""
+            item.config.stash[TRIALS].run_item(item, benchmark)
 
         item: ArmItem = cls.from_parent(parent, name=f"{group}[{arm}]", callobj=run_arm)
         item.loaded, item.group, item.arm = loaded, group, arm
-        item.add_marker(pytest.mark.benchmark(group=f"{loaded.name}: {group}", timer=replay))
+        item.add_marker(pytest.mark.benchmark(group=f"{loaded.name}: {group}"))
         return item
 
     @property
@@ -75,24 +82,6 @@ class ArmItem(pytest.Function):
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Return the location of a failure: the scenario file, not this plugin."""
         return self.path, None, self.name
-
-
-class ReplayedSamples:
-    """A timer that replays recorded durations: pytest-benchmark reads it before and after each round."""
-
-    __name__ = "paired_samples"
-
-    def __init__(self) -> None:
-        self._readings_s: Iterator[float] = repeat(0.0)
-
-    def load(self, durations_s: list[float]) -> None:
-        """Set the durations to replay, in seconds."""
-        times_s = list(accumulate((step for duration in durations_s for step in (0.0, duration)), initial=0.0))[1:]
-        self._readings_s = chain(times_s, repeat(times_s[-1] if times_s else 0.0))
-
-    def __call__(self) -> float:
-        """Return the time of the next reading, in seconds."""
-        return next(self._readings_s)
 
 
 class Trials:
@@ -114,6 +103,8 @@ class Trials:
         self.is_withheld = False
         """Whether this run would have been saved, and was not."""
         self.record: Run | None = None
+        self._error: Exception | None = None
+        self._session: RunSession | None = None
         self._alone: dict[str, ScenarioResult] = {}
 
     def collect(self, items: list[ArmItem], saved: list[SavedRun]) -> None:
@@ -121,12 +112,22 @@ class Trials:
         self.items, self.saved = items, saved
         self.scenarios = list({item.loaded.file: item.loaded for item in items}.values())
 
-    def run_item(self, item: ArmItem, benchmark: Any, replay: ReplayedSamples) -> None:
-        """Fail if the scenario failed, skip if it or its arm cannot run here, and replay the samples when measuring."""
+    def run_item(self, item: ArmItem, benchmark: Any) -> None:
+        """Fail if the scenario failed, skip if it or its arm cannot run here, and hand over the times when measuring."""
+        try:
+            measured = self._outcome(item, benchmark)
+        except HarnessError as error:
+            pytest.fail(str(error), pytrace=False)
+        except Exception as error:  # noqa: BLE001 - every bug is named as one
+            pytest.fail(report_bug(error), pytrace=False)
+        if measured is not None:
+            self._gate(measured)
+
+    def _outcome(self, item: ArmItem, benchmark: Any) -> SavedItem | None:
+        """Hand the item's times to pytest-benchmark and return its figures; None without times."""
         import msgspec  # noqa: PLC0415 - only when scenarios run
 
         from harness.results.run import ScenarioStatus  # noqa: PLC0415 - only when scenarios run
-        from harness.results.store import read_samples  # noqa: PLC0415 - only when scenarios run
 
         result = self._result(item.loaded)
         if result.status == ScenarioStatus.NOT_RUN:
@@ -137,23 +138,24 @@ class Trials:
         if error is not None:
             self._skip(item, benchmark, f"cannot run as written: {item.group}: {error}")
         if not hasattr(benchmark, "disabled"):
-            return  # another plugin's fixture, such as pytest-codspeed's: there is no function that it could time
+            return None  # another plugin's fixture, such as pytest-codspeed's: there is no function that it could time
         if not self._measuring:
             benchmark.disabled = True
             benchmark.pedantic(lambda: None)
-            return
+            return None
         measured = next((m for m in self._measured if m.key == item.key), None)
         if measured is None:
             reason = "the arms agree, but the time budget was exhausted before this group was timed; raise --harness-budget"
             self._skip(item, benchmark, reason)
-        assert self.folder is not None
-        assert result.samples_file is not None
-        samples = read_samples(self.folder / result.samples_file)
-        samples_s = [s.latency_ns / 1e9 for s in samples if (s.arm, s.group) == (item.arm, item.group)]
-        replay.load(samples_s)
+        from harness.pytest_plugin.recorded import OperationTimes  # noqa: PLC0415 - only when measuring
+
+        assert self._session is not None
+        times = OperationTimes(self._session.latencies_ns(*item.key))
+        measured = msgspec.structs.replace(measured, recorded=len(times.data))
         benchmark.extra_info["harness"] = msgspec.to_builtins(measured)
-        benchmark.pedantic(lambda: None, rounds=len(samples_s), iterations=1)
-        self._gate(measured)
+        benchmark.pedantic(lambda: None)
+        benchmark.stats.stats = times
+        return measured
 
     @cached_property
     def compared(self) -> list[tuple[SavedRun, list[ComparedItem], dict[str, str]]]:
@@ -233,8 +235,14 @@ class Trials:
 
     @property
     def _run(self) -> Run:
+        if self._error is not None:
+            raise self._error
         if self.record is None:
-            self.record = self._measure(self.scenarios)
+            try:
+                self.record = self._measure(self.scenarios)
+            except Exception as error:
+                self._error = error
+                raise
         return self.record
 
     def _measure(self, scenarios: Sequence[LoadedScenario]) -> Run:
@@ -252,8 +260,9 @@ class Trials:
         )
         processes, budget_s = option("harness_processes") if self._measuring else 0, option("harness_budget")
         settings = RunSettings(engines, size, seed, rtts_ms, quick=True, processes=processes, budget_s=budget_s)
-        plan = RunPlan(scenarios, settings, self.folder, "pytest", memory=False, counting=self._measuring)
-        record = RunSession(plan, Silent()).run()
+        plan = RunPlan(scenarios, settings, self.folder, "pytest", memory=False, counting=self._measuring, saving=False)
+        self._session = RunSession(plan, Silent())
+        record = self._session.run()
         if record.interrupted:
             raise KeyboardInterrupt
         return record

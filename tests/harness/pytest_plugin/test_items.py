@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 
-from harness.pytest_plugin import ReplayedSamples
-
 QUICK = ("--harness-budget", "0.5", "--harness-processes", "2")
 
 
@@ -70,17 +68,6 @@ def test_without_the_ini_option_nothing_is_collected(project: Any) -> None:
     done = project.pytest("--collect-only", "-q", "trials", "tests")
     assert "adding" not in done.stdout
     assert "test_own" in done.stdout
-
-
-def test_the_replay_timer_returns_the_recorded_durations() -> None:
-    """Reading before and after each round yields the recorded durations in order."""
-    replay = ReplayedSamples()
-    replay.load([0.5, 0.25, 2.0])
-    spans = []
-    for _ in range(3):
-        start = replay()
-        spans.append(replay() - start)
-    assert spans == [0.5, 0.25, 2.0]
 
 
 def test_a_project_without_scenarios_loads_only_the_plugin(project: Any) -> None:
