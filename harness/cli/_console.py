@@ -14,6 +14,7 @@ from rich.text import Text
 
 from harness.report.blocks import Block
 from harness.results.run import Run
+from harness.runtime import machine
 
 
 class TimeLeftColumn(ProgressColumn):
@@ -93,6 +94,12 @@ def print_lines(*lines: str) -> None:
     """Print lines of text, which the terminal wraps."""
     for line in lines:
         Console().print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def warn_of_removed_settings() -> None:
+    """Name on standard error the settings of this process that its workers start without."""
+    if warning := machine.removal_warning():
+        print(f"harness: {warning}", file=sys.stderr)
 
 
 def status(message: str) -> Status:

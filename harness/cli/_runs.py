@@ -52,7 +52,7 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
     `budgets_s` are the default of a usual and that of a quick run; `more` are further fields of the plan.
     """
     from harness.bench.session import RunPlan, RunSession
-    from harness.cli._console import Progress
+    from harness.cli._console import Progress, warn_of_removed_settings
     from harness.results import store
 
     several = len(options.engine) * len(options.rtt) > 1
@@ -67,6 +67,7 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
     )
     out = folder(options.out)
     plan = RunPlan(loaded, settings, out, command(), review=store.read_review(loaded[0].file.parent), **more)
+    warn_of_removed_settings()
     with Progress() as progress:
         record = RunSession(plan, progress).run()
     publish(record, out, as_json=options.json, more=injected(record, plan.injected) if plan.injected else "")

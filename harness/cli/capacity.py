@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Carry out the searches; return 0, 1 if the scenario failed, 3 if interrupted or out of time before there was a result."""
-    from harness.cli._console import Progress
+    from harness.cli._console import Progress, warn_of_removed_settings
     from harness.load.capacity import FIRST_LEVEL, MAX_LEVEL, SearchPlan
     from harness.load.session import CapacityPlan, CapacitySession
     from harness.verdicts import slo
@@ -59,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
         warm_up_s=options.warm_up,
         allow_remote=options.allow_remote,
     )
+    warn_of_removed_settings()
     with Progress() as progress:
         session = CapacitySession(plan, progress)
         record = session.run()

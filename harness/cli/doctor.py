@@ -24,6 +24,7 @@ def run(options: argparse.Namespace) -> int:
     from harness.doctor import measure as doctor
     from harness.doctor.verdict import MEANING, Grade
 
+    _console.warn_of_removed_settings()
     with _console.status("timing the same code in fresh processes"):
         found = doctor.examine(doctor.QUICK if options.quick else doctor.USUAL)
     exit_code = INTERRUPTED if found.grade == Grade.POOR else 0

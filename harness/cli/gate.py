@@ -162,6 +162,7 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
         seconds: float | None = options.budget
         return max(MIN_BUDGET_S, BENCHMARK_BUDGET_S * benchmarks) if seconds is None else seconds
 
+    _console.warn_of_removed_settings()
     with _console.status("") as line, workspace() as space, checkout(options.against, space) as trees:
         try:
             request = None

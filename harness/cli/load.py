@@ -41,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Carry out the run; return 0, 1 if the scenario failed or a worker crashed, 3 if it was interrupted or is inconclusive."""
-    from harness.cli._console import Progress
+    from harness.cli._console import Progress, warn_of_removed_settings
     from harness.load import arrivals
     from harness.load.protocol import LoadJob
     from harness.load.session import LoadPlan, LoadSession
@@ -65,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
     out = _runs.folder(options.out, "-load")
     cycles = max(1, math.ceil(options.duration / block_s - 1e-9))
     plan = LoadPlan(loaded, settings, job, cycles, out, _runs.command(), options.users or 0, options.allow_remote)
+    warn_of_removed_settings()
     with Progress() as progress:
         record = LoadSession(plan, progress).run()
     _runs.publish(record, out, as_json=options.json)

@@ -20,6 +20,7 @@ from harness.locust_adapter.request import RunRequest
 from harness.locust_adapter.results import VerdictPage, exit_code, report, write
 from harness.locust_adapter.statistics import count
 from harness.results.load import LoadModel, Tick
+from harness.runtime import machine
 
 POLL_S = 0.2  # the interval at which load workers and Locust workers are polled
 ALONE = "here"  # the client id of a single process
@@ -132,6 +133,8 @@ class Reporter(Role):
         self.results = CollectedResults()
         self.request: RunRequest | None = None
         self.page = VerdictPage(environment) if environment.web_ui is not None else None
+        if warning := machine.removal_warning():
+            sys.stderr.write(f"harness: {warning}\n")
 
     def requested(self, users: int, workers: list[str], run: int = 1) -> RunRequest:
         """Return the request of a run, validated before any process prepares for it."""

@@ -18,6 +18,7 @@ import psutil
 from harness.errors import HarnessError, ScenarioFailedError, UsageError
 from harness.runtime import channel
 from harness.runtime.cores import keep_to
+from harness.runtime.machine import worker_environment
 
 M = TypeVar("M")
 
@@ -178,9 +179,12 @@ def python_module(name: str, *arguments: str) -> list[str]:
 
 
 def child_environment(*, unbuffered: bool = True) -> dict[str, str]:
-    """Return this process's environment and import path for a child; `unbuffered` keeps the output of one that is killed."""
+    """Return this process's environment and import path for a child, without settings that distort times and counts.
+
+    `unbuffered` keeps the output of a child that is killed.
+    """
     paths = dict.fromkeys(p for p in sys.path if p)
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **({"PYTHONUNBUFFERED": "1"} if unbuffered else {})}
+    return {**worker_environment(), "PYTHONPATH": os.pathsep.join(paths), **({"PYTHONUNBUFFERED": "1"} if unbuffered else {})}
 
 
 def exit_description(code: int) -> str:

@@ -6,7 +6,6 @@ process pairs screens all benchmarks; what looks slower there is timed again in 
 
 import json
 import math
-import os
 import random
 import tempfile
 from collections import defaultdict
@@ -27,6 +26,7 @@ from harness.runtime import channel
 from harness.runtime.child import Child, last_error_line
 from harness.runtime.clock import Clock, MonotonicClock
 from harness.runtime.cores import CoreAllocator, Cores, Isolation, choose_cores
+from harness.runtime.machine import worker_environment
 from harness.stats import process_pairs
 from harness.stats.intervals import holm, median
 
@@ -101,7 +101,7 @@ class VersionProcess(Child[dict[str, Any]]):
         are the seconds that the version gets at the end to stop what it started.
         """
         # A version's test session must not become a part of the one around this process.
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+        inherited = {name: value for name, value in worker_environment().items() if not name.startswith("PYTEST_XDIST")}
         selected = {protocol.ONLY: str(only)} if only else {}
         super().__init__(
             version.command,
