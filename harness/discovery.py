@@ -190,8 +190,10 @@ def _import(file: Path) -> ModuleType:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except BaseException as error:
         del sys.modules[spec.name]
+        if isinstance(error, KeyboardInterrupt):
+            raise
         if isinstance(error, UsageError):
             raise UsageError(f"{file} cannot be imported: {error}") from error
         raise UsageError(f"{file}{_line_in(file, error)} cannot be imported: {_import_error(error)}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shlex
 import shutil
 import subprocess
@@ -80,8 +81,8 @@ class ArmItem(pytest.Function):
         return self.loaded.name, self.group, self.arm
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        """Return the location of a failure: the scenario file, not this plugin."""
-        return self.path, None, self.name
+        """Return the location of a failure: the scenario's class, not this plugin."""
+        return self.path, inspect.getsourcelines(type(self.loaded.scenario.written))[1] - 1, self.name
 
 
 class Trials:
@@ -117,9 +118,9 @@ class Trials:
         try:
             measured = self._outcome(item, benchmark)
         except HarnessError as error:
-            pytest.fail(str(error), pytrace=False)
+            self._fail(benchmark, str(error))
         except Exception as error:  # noqa: BLE001 - every bug is named as one
-            pytest.fail(report_bug(error), pytrace=False)
+            self._fail(benchmark, report_bug(error))
         if measured is not None:
             self._gate(measured)
 
@@ -133,15 +134,14 @@ class Trials:
         if result.status == ScenarioStatus.NOT_RUN:
             self._skip(item, benchmark, f"{item.loaded.name} on {result.engine}: {result.error}")
         if result.error is not None:
-            pytest.fail(f"{item.loaded.name}: {result.error}", pytrace=False)
+            self._fail(benchmark, f"{item.loaded.name}: {result.error}")
         error = next((a.errors.get(item.group) for a in result.arms if a.name == item.arm), None)
         if error is not None:
             self._skip(item, benchmark, f"cannot run as written: {item.group}: {error}")
         if not hasattr(benchmark, "disabled"):
             return None  # another plugin's fixture, such as pytest-codspeed's: there is no function that it could time
         if not self._measuring:
-            benchmark.disabled = True
-            benchmark.pedantic(lambda: None)
+            _use(benchmark)
             return None
         measured = next((m for m in self._measured if m.key == item.key), None)
         if measured is None:
@@ -205,8 +205,14 @@ class Trials:
         """Skip an item, or fail it where a gate would take its absence for a pass."""
         benchmark.skipped = True  # or pytest-benchmark warns that the fixture went unused
         if fail_beyond(self._config) is not None and any(item.nodeid in run.benchmarks for run in self.saved):
-            pytest.fail(f"it is in the saved run, and cannot be compared now: {reason}", pytrace=False)
+            self._fail(benchmark, f"it is in the saved run, and cannot be compared now: {reason}")
         pytest.skip(reason)
+
+    @staticmethod
+    def _fail(benchmark: Any, reason: str) -> NoReturn:
+        """Fail an item that has no times."""
+        _use(benchmark)
+        pytest.fail(reason, pytrace=False)
 
     def _gate(self, measured: SavedItem) -> None:
         """Fail an item that regressed or cannot be compared, where `--harness-compare-fail` is given."""
@@ -279,6 +285,13 @@ class Trials:
             for latency in result.latencies
             if result.error is None and latency.arm in scenarios[result.name].arms
         ]
+
+
+def _use(benchmark: Any) -> None:
+    """Use pytest-benchmark's fixture without timing anything, or it warns that it went unused."""
+    if hasattr(benchmark, "disabled"):
+        benchmark.disabled = True
+        benchmark.pedantic(lambda: None)
 
 
 TRIALS: pytest.StashKey[Trials] = pytest.StashKey()
