@@ -92,11 +92,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """
     config = session.config
     runs = saved.runs(config, config.stash[TRIALS].loaded) if options.has_scenarios(config) else []
-    scenarios = [item for item in session.items if isinstance(item, ArmItem)]
-    config.stash[TRIALS].collect(scenarios, runs)
+    config.stash[TRIALS].collect(session.items, runs)
+    scenarios = {item.nodeid for item in config.stash[TRIALS].items}
     if session.testsfailed or config.getoption("collectonly"):
         return
-    if message := next(saved.refusals(config, session.items, {item.nodeid for item in scenarios}, runs, _whole_files(config)), ""):
+    if message := next(saved.refusals(config, session.items, scenarios, runs, _whole_files(config)), ""):
         raise pytest.UsageError(message)
 
 
@@ -123,6 +123,8 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.Fix
     value = yield
     if fixturedef.argname == "benchmark":
         guard(value, request.node)
+        if getattr(value, "enabled", False) and not isinstance(request.node, ArmItem) and (active := saved.distortions()):
+            value.extra_info[saved.DISTORTIONS] = request.config.stash[TRIALS].distortions = active
     return value
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from harness.errors import HarnessError, UsageError
+from harness.pytest_plugin import saved
 from harness.pytest_plugin.options import FAIL, fail_beyond, is_measuring
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
     from harness.pytest_plugin.compared import ComparedItem, SavedItem
     from harness.pytest_plugin.saved import SavedRun
-    from harness.results.run import Run, ScenarioResult
+    from harness.results.run import Run, RunWarning, ScenarioResult
 
 ADVICE = (
     "--benchmark-compare-fail compares absolute times of separate runs, which differ this much on the same code; "
@@ -37,6 +40,17 @@ def report_bug(error: BaseException) -> str:
     from harness.bug_report import internal_error  # noqa: PLC0415 - rarely needed
 
     return f"harness: {internal_error(error, shlex.join(['pytest', *sys.argv[1:]]))}"
+
+
+def in_our_options(record: Run) -> Run:
+    """Return the record with warnings that name this plugin's options instead of those of `harness run`."""
+
+    def renamed(warning: RunWarning) -> RunWarning:
+        remedy = warning.remedy.replace(" or without --quick", "")
+        return replace(warning, remedy=re.sub("--(processes|budget|timeout)", r"--harness-\1", remedy))
+
+    scenarios = [replace(result, warnings=list(map(renamed, result.warnings))) for result in record.scenarios]
+    return replace(record, scenarios=scenarios, warnings=list(map(renamed, record.warnings)))
 
 
 class ScenarioFile(pytest.File):
@@ -97,6 +111,10 @@ class Trials:
         self.saved: list[SavedRun] = []
         self.loaded: list[tuple[dict[str, Any], dict[str, Any]]] = []
         """Each saved run that pytest-benchmark loads, with its description of this machine."""
+        self.own: list[str] = []
+        """The node ids of the other tests, whose benchmarks are timed in this process."""
+        self.distortions: list[str] = []
+        """What distorted the times of the tests that were timed in this process."""
         self.whole_files: set[str] = set()
         """The files that were collected whole."""
         self.failed = ""
@@ -108,10 +126,11 @@ class Trials:
         self._session: RunSession | None = None
         self._alone: dict[str, ScenarioResult] = {}
 
-    def collect(self, items: list[ArmItem], saved: list[SavedRun]) -> None:
+    def collect(self, items: Sequence[pytest.Item], runs: list[SavedRun]) -> None:
         """Set the items of this session, and the runs that they are compared with."""
-        self.items, self.saved = items, saved
-        self.scenarios = list({item.loaded.file: item.loaded for item in items}.values())
+        self.items, self.saved = [item for item in items if isinstance(item, ArmItem)], runs
+        self.own = [item.nodeid for item in items if not isinstance(item, ArmItem)]
+        self.scenarios = list({item.loaded.file: item.loaded for item in self.items}.values())
 
     def run_item(self, item: ArmItem, benchmark: Any) -> None:
         """Fail if the scenario failed, skip if it or its arm cannot run here, and hand over the times when measuring."""
@@ -174,27 +193,36 @@ class Trials:
         return found
 
     def report(self, reporter: pytest.TerminalReporter) -> None:
-        """Write paired ratios, and the comparison with saved runs, to the terminal."""
-        if self.folder is not None and self._measuring and self.record is not None:
-            from harness.pytest_plugin import compared  # noqa: PLC0415 - only when measuring
-
-            command = [sys.executable, "-m", "harness", "report", str(self.folder), "--format", "terminal"]
-            shown = subprocess.run(command, capture_output=True, text=True, check=False)
-            reporter.section("times faster than the baseline: paired ratios, 95 % interval over fresh processes")
-            reporter.write(shown.stdout or shown.stderr)
-            for run, found, unread in self.compared:
-                reporter.section(f"paired ratios and work counts since {run.path}")
-                for line in compared.lines(found, fail_beyond(self._config)):
-                    reporter.write_line(line)
-                for name, reason in unread.items():
-                    reporter.write_line(f"{name}  {reason}")
-                if any(item.moved for item in found):
-                    reporter.write_line(DRIFT)
+        """Write paired ratios, the comparison with saved runs, and warnings about either, to the terminal."""
+        if self._measuring and self.record is not None:
+            self._report_pairs(reporter)
+        if self.distortions:
+            active = ", ".join(self.distortions)
+            reporter.write_line(f"times of this run are distorted by {active}; run the benchmarks without it", yellow=True)
         for run in self.saved:
-            if run.another_machine:
-                reporter.write_line(f"times of {run.path} cannot be compared: {run.another_machine}", yellow=True)
+            if reason := run.another_machine or saved.distorted_otherwise(run, self.own, self.distortions):
+                reporter.write_line(f"times of {run.path} cannot be compared: {reason}", yellow=True)
         if self._config.getoption("benchmark_compare_fail", default=None) and self.items:
             reporter.write_line(ADVICE, yellow=True)
+
+    def _report_pairs(self, reporter: pytest.TerminalReporter) -> None:
+        from harness.pytest_plugin import compared  # noqa: PLC0415 - only when measuring
+        from harness.runtime import machine  # noqa: PLC0415 - only when measuring
+
+        command = [sys.executable, "-m", "harness", "report", str(self.folder), "--format", "terminal"]
+        shown = subprocess.run(command, capture_output=True, text=True, check=False)
+        reporter.section("times faster than the baseline: paired ratios, 95 % interval over fresh processes")
+        reporter.write(shown.stdout or shown.stderr)
+        for run, found, unread in self.compared:
+            reporter.section(f"paired ratios and work counts since {run.path}")
+            for line in compared.lines(found, fail_beyond(self._config), shutil.get_terminal_size().columns):
+                reporter.write_line(line)
+            for name, reason in unread.items():
+                reporter.write_line(f"{name}  {reason}")
+            if any(item.moved for item in found):
+                reporter.write_line(DRIFT)
+        if message := machine.removal_warning():
+            reporter.write_line(message, yellow=True)
 
     def close(self) -> None:
         """Remove the working folder."""
@@ -255,6 +283,7 @@ class Trials:
         from harness.bench.session import RunPlan, RunSession  # noqa: PLC0415 - only when scenarios run
         from harness.bench.steps import Silent  # noqa: PLC0415 - only when scenarios run
         from harness.results.run import RunSettings  # noqa: PLC0415 - only when scenarios run
+        from harness.results.store import write_run  # noqa: PLC0415 - only when scenarios run
 
         option = self._config.getoption
         self.folder = self.folder or Path(tempfile.mkdtemp(prefix="harness-pytest-"))
@@ -271,6 +300,8 @@ class Trials:
         record = self._session.run()
         if record.interrupted:
             raise KeyboardInterrupt
+        record = in_our_options(record)
+        write_run(record, self.folder)
         return record
 
     @cached_property

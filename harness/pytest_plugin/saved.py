@@ -5,7 +5,7 @@ by pytest-codspeed) the functions here do nothing.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from harness.pytest_plugin.options import FAIL, fail_beyond
 
 MARK = "harness"
 """The key of pytest-benchmark's JSON under which a run stores whether it failed."""
+DISTORTIONS = "distortions"
+"""The key of a benchmark's `extra_info` under which it stores what distorted its times, if anything did."""
 MACHINE = ("system", "machine", "python_implementation", "cpu")
 """The facts that must be equal for times to be compared, in addition to the interpreter's minor version."""
 CLOSE = 0.6
@@ -70,6 +72,27 @@ def another_machine(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     return matching.another_machine(facts(old), facts(new), MACHINE)
 
 
+def distortions() -> list[str]:
+    """Return what distorts times of this process while pytest-benchmark measures them, such as tracemalloc; it pauses tracing."""
+    from pytest_benchmark.fixture import PauseInstrumentation  # noqa: PLC0415 - only when something is timed
+
+    from harness.runtime import machine  # noqa: PLC0415 - only when something is timed
+
+    with PauseInstrumentation():  # type: ignore[no-untyped-call] # pytest-benchmark has no types
+        return machine.distortions()
+
+
+def distorted_otherwise(run: SavedRun, names: Iterable[str], now: Sequence[str]) -> str:
+    """Return why times of these benchmarks, measured in a test's process, cannot be compared with the run's; "" if they can."""
+    for name in names:
+        if name in run.benchmarks:
+            then = (run.benchmarks[name].get("extra_info") or {}).get(DISTORTIONS) or []
+            if then != list(now):
+                before, after = (", ".join(map(str, each)) or "nothing that distorts" for each in (then, now))
+                return f"{name} was timed under {before}, and now under {after}"
+    return ""
+
+
 def refusals(
     config: pytest.Config, items: Sequence[pytest.Item], scenarios: set[str], runs: Sequence[SavedRun], whole_files: set[str]
 ) -> Iterator[str]:
@@ -85,11 +108,12 @@ def refusals(
     if message := other_parameters(runs, items):
         yield message
     if config.getoption("benchmark_compare_fail", default=None):
+        own = [item.nodeid for item in items if item.nodeid not in scenarios]
         for run in runs:
-            if run.another_machine:
+            if reason := run.another_machine or distorted_otherwise(run, own, distortions()):
                 yield (
-                    f"{run.path}: {run.another_machine}; --benchmark-compare-fail would compare times that are not comparable: "
-                    "save a run on this machine, or leave the option out"
+                    f"{run.path}: {reason}; --benchmark-compare-fail would compare times that are not comparable: "
+                    "save a run here and now, or leave the option out"
                 )
     if fail_beyond(config) is not None and not any(name in run.benchmarks for run in runs for name in scenarios):
         yield (

@@ -25,7 +25,7 @@ class Project:
     def pytest(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run pytest in the project with the necessary plugins only: others take longer to load than the tests to run."""
         plugins = ("no:cacheprovider", "pytest_benchmark.plugin", "harness.pytest_plugin")
-        environment = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | environment
+        environment = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200"} | environment
         command = [sys.executable, "-m", "pytest", *(part for name in plugins for part in ("-p", name)), *arguments]
         alone = {
             name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
