@@ -111,10 +111,15 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
 
 def pytest_internalerror(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
     """Name the file of a bug report where this plugin's own code, and not another's that it calls through pytest, has failed."""
-    frames = [Path(frame.filename).parts for frame in traceback.extract_tb(excinfo.tb)]
-    own, others = (max((i for i, parts in enumerate(frames) if name in parts), default=-1) for name in ("harness", "pluggy"))
-    if own > others:
+    if _is_own(excinfo.value):
         sys.stderr.write(f"{report_bug(excinfo.value)}\n")
+
+
+def _is_own(error: BaseException) -> bool:
+    """Return whether this plugin's own code raised an error: after it, pytest called no other plugin."""
+    frames = [Path(frame.filename).parts for frame in traceback.extract_tb(error.__traceback__)]
+    own, others = (max((i for i, parts in enumerate(frames) if name in parts), default=-1) for name in ("harness", "pluggy"))
+    return own > others
 
 
 @pytest.hookimpl(wrapper=True)
@@ -150,7 +155,13 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
         found = "; ".join(saved.regressions(config))
         trials.failed = f"{number} test{'s' * (number > 1)} failed" if number else "it did not finish" if exitstatus else found
         trials.is_withheld = bool(trials.failed) and saved.withhold(config)
-    return (yield)
+    try:
+        return (yield)
+    except Exception as error:
+        if not _is_own(error):
+            raise
+        sys.stderr.write(f"{report_bug(error)}\n")  # pytest would show a traceback and exit with 1
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
 
 @pytest.hookimpl(wrapper=True)

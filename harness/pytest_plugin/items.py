@@ -123,6 +123,7 @@ class Trials:
         """Whether this run would have been saved, and was not."""
         self.record: Run | None = None
         self._error: Exception | None = None
+        self._bug = ""
         self._session: RunSession | None = None
         self._alone: dict[str, ScenarioResult] = {}
 
@@ -139,7 +140,8 @@ class Trials:
         except HarnessError as error:
             self._fail(benchmark, str(error))
         except Exception as error:  # noqa: BLE001 - every bug is named as one
-            self._fail(benchmark, report_bug(error))
+            self._bug = self._bug or report_bug(error)  # one report of the same bug in every item
+            self._fail(benchmark, self._bug)
         if measured is not None:
             self._gate(measured)
 

@@ -47,6 +47,7 @@ class Project:
 
     def write(self, name: str, text: str) -> None:
         """Write a file of the project."""
+        (self.path / name).parent.mkdir(exist_ok=True)
         (self.path / name).write_text(text)
 
     def replace(self, name: str, old: str, new: str) -> None:

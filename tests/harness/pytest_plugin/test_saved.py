@@ -152,3 +152,34 @@ def test_a_patch_version_and_a_clock_rate_do_not_make_another_machine() -> None:
     old = {"system": "Linux", "python_version": "3.11.7", "cpu": cpu}
     assert another_machine(old, old | {"python_version": "3.11.9", "cpu": cpu | {"hz_actual": [2, 0]}}) == ""
     assert another_machine(old, old | {"python_version": "3.12.0"}) == "another machine or interpreter: python 3.11 and 3.12"
+
+
+def test_times_under_another_distortion_are_not_compared(project: Any) -> None:
+    """Tracemalloc is recorded and warned of once; a plain comparison with it has a warning, and a threshold is refused."""
+    project.write("tests/test_own.py", BENCHMARK + OTHER)
+    traced = project.pytest("tests", "--benchmark-autosave", PYTHONTRACEMALLOC="1")
+    assert traced.stdout.count("times of this run are distorted by tracemalloc; run the benchmarks without it") == 1
+    (saved,) = project.saved
+    infos = [benchmark["extra_info"] for benchmark in json.loads(saved.read_text())["benchmarks"]]
+    assert infos == [{"distortions": ["tracemalloc"]}] * 2
+    done = project.pytest(*OWN)
+    assert done.returncode == 0, done.stdout + done.stderr
+    reason = "tests/test_own.py::test_pause was timed under tracemalloc, and now under nothing that distorts"
+    assert f"cannot be compared: {reason}" in done.stdout
+    assert "machine_info is different" not in done.stderr
+    done = project.pytest(*OWN, "--benchmark-compare-fail=min:500%")
+    assert done.returncode == 4
+    assert f"{reason}; --benchmark-compare-fail would compare times that are not comparable" in done.stderr
+    done = project.pytest(*OWN, PYTHONTRACEMALLOC="1")
+    assert "cannot be compared" not in done.stdout
+
+
+def test_scenarios_are_timed_without_the_distortions_of_pytest(project: Any) -> None:
+    """Their workers start without them, which is stated once, and the times of the items are comparable."""
+    arguments = ("trials", "--benchmark-json=it.json", "--harness-budget=0.5", "--harness-processes=1")
+    done = project.pytest(*arguments, PYTHONDEVMODE="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("workers start without PYTHONDEVMODE, which would distort times and counts") == 1
+    assert "times of this run are distorted" not in done.stdout
+    benchmarks = json.loads((project.path / "it.json").read_text())["benchmarks"]
+    assert [list(benchmark["extra_info"]) for benchmark in benchmarks] == [["harness"]] * 3
