@@ -63,7 +63,7 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect the scenario files of the folder that the ini file names."""
-    folder = parent.config.getini("harness_scenarios")
+    folder = parent.config.getini(options.SCENARIOS)
     in_it = folder and file_path.parent == parent.config.rootpath / folder and file_path.suffix == ".py"
     if not in_it or file_path.name.startswith("_") or file_path.stem == "locustfile":
         return None

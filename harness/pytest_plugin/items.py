@@ -32,6 +32,7 @@ ADVICE = (
     "--benchmark-compare-fail compares absolute times of separate runs, which differ this much on the same code; "
     f"for scenarios use the paired verdict: {FAIL}=25%"
 )
+UNSAVED = "there was no saved run to compare with; save one: --benchmark-autosave"
 DRIFT = "ratios of separate runs drift on identical code: to confirm a difference, time both: harness gate --against REF"
 
 
@@ -204,6 +205,9 @@ class Trials:
         for run in self.saved:
             if reason := run.another_machine or saved.distorted_otherwise(run, self.own, self.distortions):
                 reporter.write_line(f"times of {run.path} cannot be compared: {reason}", yellow=True)
+        compare, *saving = (self._config.getoption(f"benchmark_{name}", default=None) for name in ("compare", "autosave", "save"))
+        if self._measuring and self.items and compare and not (self.saved or any(saving)):
+            reporter.write_line(UNSAVED, yellow=True)
         if self._config.getoption("benchmark_compare_fail", default=None) and self.items:
             reporter.write_line(ADVICE, yellow=True)
 

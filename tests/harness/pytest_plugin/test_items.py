@@ -30,6 +30,7 @@ def test_bare_benchmark_compare_works_with_and_without_a_saved_run(project: Any)
     first = project.pytest("--benchmark-compare", "--benchmark-autosave", *QUICK)
     assert first.returncode == 0, first.stdout + first.stderr
     assert "benchmark 'adding: sum': 3 tests" in first.stdout
+    assert "no saved run to compare with" not in first.stdout
     assert "times faster than the baseline" in first.stdout
     (saved,) = project.saved
     stored = {b["name"]: b for b in json.loads(saved.read_text())["benchmarks"]}
@@ -98,12 +99,13 @@ def test_a_quick_operation_is_recorded_by_a_limited_number_of_times(project: Any
 
 
 @pytest.mark.slow
-def test_warnings_name_options_of_pytest(project: Any) -> None:
-    """Those of `harness run` have other names."""
-    done = project.pytest("trials", "--benchmark-only", *QUICK)
+def test_warnings_and_hints_name_options_of_pytest(project: Any) -> None:
+    """Those of `harness run` have other names; without a saved run, the option that saves one is named."""
+    done = project.pytest("trials", "--benchmark-compare", *QUICK)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "run with --harness-processes 5" in " ".join(done.stdout.split())
     assert "--quick" not in done.stdout
+    assert "there was no saved run to compare with; save one: --benchmark-autosave" in done.stdout
 
 
 def test_a_project_without_scenarios_loads_only_the_plugin(project: Any) -> None:
