@@ -58,7 +58,11 @@ _LAZY_PROTOCOLS: Sequence[tuple[Callable[[Any], bool], str, str]] = (
     (inspect.isasyncgen, "an asynchronous generator", _GATHER),
     (inspect.iscoroutine, "a coroutine", _AWAIT),
     (inspect.isawaitable, "an awaitable ({})", _AWAIT),
-    (lambda part: _has(part, "execute", "fetchall"), "a database cursor", "return its .fetchall() from run()"),
+    (
+        lambda part: _has(part, "execute", "fetchall") and not _has_no_rows(part),
+        "a database cursor",
+        "return its .fetchall() from run()",
+    ),
     (lambda part: _has(part, "__aiter__"), "an asynchronous iterator ({})", _GATHER),
     (lambda part: isinstance(part, io.IOBase), "an open file", "return what was read or written from run()"),
     (lambda part: _has(part, "__next__"), "an iterator ({})", _FETCH),
@@ -120,11 +124,17 @@ def _lazy(part: Any) -> tuple[str, str] | None:
     for base in type(part).__mro__[:-1]:
         known = _LAZY_CLASSES.get((base.__module__.partition(".")[0].lstrip("_"), base.__name__))
         if known is not None:
-            return None if any(getattr(part, name, None) is not None for name in _FILLED) else known
+            is_complete = _has_no_rows(part) or any(getattr(part, name, None) is not None for name in _FILLED)
+            return None if is_complete else known
     for is_lazy, kind, remedy in _LAZY_PROTOCOLS:
         if is_lazy(part):
             return kind.format(type(part).__name__), remedy
     return None
+
+
+def _has_no_rows(part: Any) -> bool:
+    """Return whether the result or the cursor of a statement has nothing to read, as that of an INSERT."""
+    return getattr(part, "returns_rows", None) is False or getattr(part, "description", part) is None
 
 
 def _has(part: Any, *names: str) -> bool:
@@ -135,7 +145,7 @@ def _parts(path: str, part: Any, limit: int) -> Iterable[tuple[str, Any]]:
     """Return the parts of a container that may be lazy themselves, with their paths, `limit` at most."""
     names = field_names(part)
     if names is not None:
-        pairs: Iterable[tuple[Any, Any]] = ((name, _field(part, name)) for name in names)
+        pairs: Iterable[tuple[Any, Any]] = ((name, field_value(part, name)) for name in names)
         place = ".{}"
     elif isinstance(part, Mapping):
         pairs, place = part.items(), "[{!r:.40}]"
@@ -149,7 +159,7 @@ def _parts(path: str, part: Any, limit: int) -> Iterable[tuple[str, Any]]:
     return [(path + place.format(key), value) for key, value in islice(found, limit)]
 
 
-def _field(part: Any, name: str) -> Any:
+def field_value(part: Any, name: str) -> Any:
     """Return a field's value, without loading one that its object would load now."""
     return vars(part).get(name) if hasattr(part, "__dict__") else getattr(part, name, None)
 

@@ -6,16 +6,17 @@ import inspect
 import re
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from harness.errors import UsageError, extra_of, missing_extra
+from harness.declarations import Declarations
+from harness.errors import UsageError, describe, extra_of, missing_extra
 from harness.results.run import BASELINE
 from harness.runnable import RunnableScenario, runnable
-from harness.scenario import Arm, DeclaredFinding, Group, Scenario
+from harness.scenario import DeclaredFinding, Scenario
 
 WHAT = "a scenario is a .py file with a subclass of harness.Scenario"
 """The next step where there are no scenarios."""
@@ -70,9 +71,9 @@ def _candidates(folder: Path) -> list[Path]:
 def find(names: Sequence[str], folder: Path) -> list[Path]:
     """Return the files of the scenarios in `names`: "all", a name in `folder`, a file, or a folder of scenario files.
 
-    Raises UsageError for any other name.
+    Raises UsageError for any other name, and for two files of one name.
     """
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}
     for name in names:
         if name == "all":
             candidates = scenario_files(folder)
@@ -84,8 +85,19 @@ def find(names: Sequence[str], folder: Path) -> list[Path]:
             known = ", ".join(f.stem for f in _candidates(folder))
             others = f"choose from {known}, or" if known else f"there are none in {str(folder)!r},"
             raise UsageError(f"unknown scenario {name!r}; {others} name a scenario file or a folder of them")
-        found.update(dict.fromkeys(candidates))
-    return list(found)
+        for file in candidates:
+            found.setdefault(file.resolve(), file)
+    refuse_namesakes(found.values())
+    return list(found.values())
+
+
+def refuse_namesakes(files: Iterable[Path]) -> None:
+    """Raise UsageError for two files of one name: it is the scenario's name, by which data, cases and results are kept apart."""
+    named: dict[str, Path] = {}
+    for file in files:
+        other = named.setdefault(file.stem, file)
+        if other.resolve() != file.resolve():
+            raise UsageError(f"two scenarios are named {file.stem!r}: {other} and {file}; rename one, or name one of them")
 
 
 def load(file: Path) -> LoadedScenario:
@@ -106,17 +118,18 @@ def load(file: Path) -> LoadedScenario:
     if not doc or kind.__doc__ == Scenario.__doc__:
         raise UsageError(f"{file}: {kind.__name__} has no docstring; add one, its first line is the scenario's title in the report")
     _refuse_old_contract(file, kind)
-    if next(iter(kind.arms), None) != BASELINE:
-        raise UsageError(f"{file}: {kind.__name__} has no baseline; the first of its arms must be {BASELINE!r}")
-    if len(kind.arms) < 2:  # noqa: PLR2004 - a comparison has two sides
-        raise UsageError(f"{file}: {kind.__name__} has only a baseline; name at least one arm to compare with it")
-    for method in ("cases", "open", "run"):
-        if getattr(kind, method) is getattr(Scenario, method):
-            raise UsageError(f"{file}: {kind.__name__} does not define {method}(); add it, see harness.Scenario")
-    if inspect.isgeneratorfunction(kind.run) or inspect.isasyncgenfunction(kind.run):
-        raise UsageError(f"{file}: {kind.__name__}.run is a generator, whose work would not be timed; return a list instead")
-    _check_groups(file, kind)
-    return LoadedScenario(name=file.stem, file=file, scenario=runnable(kind()), title=doc.splitlines()[0].rstrip("."), doc=doc)
+    declared = Declarations(file, kind)
+    declared.check()
+    loaded = LoadedScenario(name=file.stem, file=file, scenario=_made(file, kind), title=doc.splitlines()[0].rstrip("."), doc=doc)
+    declared.check_promises(loaded.findings)
+    return loaded
+
+
+def _made(file: Path, kind: type[Scenario[Any]]) -> RunnableScenario:
+    try:
+        return runnable(kind())
+    except Exception as error:
+        raise UsageError(f"{file}{_line_in(file, error)}: {kind.__name__}() raised {describe(error)}; fix the file") from error
 
 
 OLD_ATTRIBUTES = {
@@ -148,24 +161,6 @@ def _refuse_old_contract(file: Path, kind: type[Scenario[Any]]) -> None:
     if isinstance(kind.groups, Mapping):
         name, description = next(iter(kind.groups.items()), ("page", "a page of a list"))
         raise UsageError(f"{file}{line_of('groups')}: `groups` is a mapping; write a list: [Group({name!r}, {description!r}), …]")
-
-
-def _check_groups(file: Path, kind: type[Scenario[Any]]) -> None:
-    where = f"{file}: {kind.__name__}"
-    if not kind.groups or not all(isinstance(group, Group) for group in kind.groups):
-        raise UsageError(f"{where} has no groups of cases; declare them: groups = [Group(name, description), …]")
-    names = [group.name for group in kind.groups]
-    for group in kind.groups:
-        if names.count(group.name) > 1:
-            raise UsageError(f"{where} has two groups named {group.name!r}; rename one")
-        if not all(0 < share <= 1 for share in group.growth):
-            raise UsageError(f"{where}: growth of group {group.name!r} is not above 0 and up to 1; write shares, such as (0.5, 1)")
-        for arm in group.skip:
-            if arm not in kind.arms or arm == BASELINE:
-                others = ", ".join(list(kind.arms)[1:])
-                raise UsageError(f"{where}: group {group.name!r} cannot skip arm {arm!r}; choose from {others}")
-    if isinstance(baseline := kind.arms[BASELINE], Arm) and baseline.as_written:
-        raise UsageError(f"{where}: the baseline is as_written, but every other arm is compared with it; remove as_written")
 
 
 def _refuse_shadowing(file: Path) -> None:

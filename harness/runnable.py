@@ -6,16 +6,18 @@ import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import UsageError
 from harness.results.run import Statement
 from harness.scenario import Arm, Case, Group, Prepared, Scenario, Setting
+from harness.user_code import scenario_file, shown, user_code
 
 DECLARED = ("groups", "promises", "engines", "busy", "tolerances", "higher_is_better", "switches")
 """What a scenario declares in its class."""
-AS_WRITTEN = ("servers", "cases", "normalise", "self_reported_ns", "load_cases", "targets", "probes", "memory_limits_bytes", "rows")
+AS_WRITTEN = ("servers", "normalise", "self_reported_ns", "targets", "probes", "memory_limits_bytes", "rows")
 """Methods that are synchronous by contract."""
 AWAITED = ("run", "ping", "counts", "state", "reset", "settle", "statements", "facts")
 """Methods that may be written either way."""
@@ -76,7 +78,9 @@ def runnable(scenario: Scenario[Any], pool: Executor | None = None) -> RunnableS
             method = _awaitable(method) if pool is None else _threaded(method, pool)
         setattr(made, name, method)
     for name in ("open", "open_switched"):
-        setattr(made, name, _entered(getattr(scenario, name)))
+        setattr(made, name, _entered(scenario, getattr(scenario, name)))
+    for name in ("cases", "load_cases"):
+        setattr(made, name, _checked(scenario, getattr(scenario, name)))
     setattr(made, "prepare", _prepared(scenario))  # noqa: B010 - it is declared for the type checker alone, as all of these
     return made
 
@@ -102,29 +106,51 @@ def _threaded(method: Callable[..., Any], pool: Executor) -> Callable[..., Await
     return call
 
 
+def _checked(scenario: Scenario[Any], method: Callable[[Setting], Sequence[Case]]) -> Callable[[Setting], list[Case]]:
+    def cases(setting: Setting) -> list[Case]:
+        with user_code(scenario):
+            made = list(method(setting))
+        file, groups = shown(scenario_file(scenario)), [group.name for group in scenario.groups]
+        for case in made:
+            if not isinstance(case, Case):
+                raise UsageError(f"{file}: {method.__name__}() returns {case!r:.60}; return a list of Case(group, name, args)")
+            if case.group not in groups:
+                known = ", ".join(map(repr, groups))
+                raise UsageError(f"{file}: case {case.name!r} is of an undeclared group {case.group!r}; choose from {known}")
+        return made
+
+    return cases
+
+
 def _prepared(scenario: Scenario[Any]) -> Callable[[Setting], Prepared]:
     def prepare(setting: Setting) -> Prepared:
-        made = scenario.prepare(setting)
-        return (asyncio.run(resolved(made)) if inspect.isawaitable(made) else made) or Prepared()
+        with user_code(scenario):
+            made = scenario.prepare(setting)
+            return (asyncio.run(resolved(made)) if inspect.isawaitable(made) else made) or Prepared()
 
     return prepare
 
 
-def _entered(method: Callable[..., Any]) -> Callable[..., AbstractAsyncContextManager[Any]]:
+def _entered(scenario: Scenario[Any], method: Callable[..., Any]) -> Callable[..., AbstractAsyncContextManager[Any]]:
     @asynccontextmanager
-    async def opened(*args: Any) -> AsyncIterator[Any]:
-        made = await resolved(method(*args))
-        if isinstance(made, AsyncGenerator):
-            made = asynccontextmanager(lambda: made)()
-        elif isinstance(made, Generator):
-            made = contextmanager(lambda: made)()
-        if isinstance(made, AbstractAsyncContextManager):
-            async with made as instance:
-                yield instance
-        elif isinstance(made, AbstractContextManager):
-            with made as instance:
-                yield instance
-        else:
-            yield made
+    async def opened(arm: Any, setting: Setting) -> AsyncIterator[Any]:
+        name = arm if isinstance(arm, str) else " + ".join(sorted(arm))
+        async with AsyncExitStack() as stack:
+            with user_code(scenario, name):
+                instance = await _open(stack, await resolved(method(arm, setting)))
+            yield instance
+            with user_code(scenario, name):
+                await stack.aclose()
 
     return opened
+
+
+async def _open(stack: AsyncExitStack, made: Any) -> Any:
+    """Enter the context manager that `open` returned, or that its generator makes; return the instance."""
+    if isinstance(made, AsyncGenerator):
+        made = asynccontextmanager(lambda: made)()
+    elif isinstance(made, Generator):
+        made = contextmanager(lambda: made)()
+    if isinstance(made, AbstractAsyncContextManager):
+        return await stack.enter_async_context(made)
+    return stack.enter_context(made) if isinstance(made, AbstractContextManager) else made

@@ -15,14 +15,55 @@ from pathlib import Path
 from typing import Any
 
 
+class UnpicklableCaseError(ValueError):
+    """A case whose `args` cannot be passed to another process; the message names the case, the part and the remedy."""
+
+
 def cached_cases(file: Path, make: Callable[[], Iterable[Any]]) -> list[Any]:
-    """Return a scenario's cases, made once per run and cached in `file`, since every worker process needs them."""
+    """Return a scenario's cases, made once per run and cached in `file`, since every worker process needs them.
+
+    Raises UnpicklableCaseError if a case cannot be pickled, or not be read again.
+    """
     if not file.exists():
+        cases = list(make())
+        try:
+            pickled = pickle.dumps(cases)
+            pickle.loads(pickled)  # noqa: S301 - made in the line above
+        except Exception as error:
+            raise UnpicklableCaseError(_unpicklable(cases, error)) from error
         partial = file.with_suffix(f".{os.getpid()}")
-        partial.write_bytes(pickle.dumps(list(make())))
+        partial.write_bytes(pickled)
         partial.rename(file)
-    cases: list[Any] = pickle.loads(file.read_bytes())  # noqa: S301 - written by this run, in its own folder
-    return cases
+    cases = pickle.loads(file.read_bytes())  # noqa: S301 - written by this run, in its own folder
+    return list(cases)
+
+
+def _unpicklable(cases: Iterable[Any], error: Exception) -> str:
+    """Return the message for cases that cannot be pickled: the first of them, with the part of its args that is why."""
+    for case in cases:
+        try:
+            pickle.loads(pickle.dumps(case))  # noqa: S301 - made here
+        except Exception as its_error:  # noqa: BLE001 - pickling runs methods of the user's objects
+            part = _unpicklable_part(case.args) or f"{type(its_error).__name__}: {its_error}"
+            built = "the function" if " at line " in part else "the object"
+            return f"case {case.name!r}: its args cannot be pickled ({part}); pass plain data and build {built} in run()"
+    return f"its cases cannot be pickled ({type(error).__name__}: {error}); pass plain data as their args"
+
+
+def _unpicklable_part(args: Any, depth: int = 4) -> str:
+    """Return the innermost part that cannot be pickled, such as "a lambda at line 16"; empty if no part is the reason."""
+    try:
+        pickle.loads(pickle.dumps(args))  # noqa: S301 - made here
+    except Exception:  # noqa: BLE001 - see above
+        parts = args.values() if isinstance(args, dict) else args if isinstance(args, list | tuple | set | frozenset) else ()
+        parts = parts or (vars(args).values() if hasattr(args, "__dict__") and not hasattr(args, "__code__") else ())
+        found = next(filter(None, (_unpicklable_part(part, depth - 1) for part in parts)), "") if depth else ""
+        code = getattr(args, "__code__", None)
+        if code is not None:
+            what = "a lambda" if code.co_name == "<lambda>" else f"the local function {code.co_name}"
+            return f"{what} at line {code.co_firstlineno}"
+        return found or f"an object of {type(args).__name__}"
+    return ""
 
 
 def first_of_each_group(cases: Sequence[Any], count: int = 1) -> list[Any]:

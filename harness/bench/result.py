@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -232,7 +232,7 @@ class ScenarioRun:
             controls=records.Controls(controls.drifts(self._readings), controls.injected(self.injected, self._slowed)),
         )
         judged = replace(measured, verdicts=[v for promise in scenario.promises for v in judge(promise, measured)])
-        return replace(judged, warnings=[*warnings_about(judged), *self.warnings])
+        return replace(judged, warnings=[*warnings_about(judged), *self.warnings, *_about_memory(judged, self.setting)])
 
 
 Row = TypeVar("Row", records.Latency, records.Ratio, records.PercentileRatio)
@@ -246,6 +246,14 @@ def in_order(rows: list[Row], scenario: RunnableScenario) -> list[Row]:
         return names.index(name) if name in names else len(names)
 
     return sorted(rows, key=lambda row: (place(row.group, groups), place(row.arm, arms)))
+
+
+def _about_memory(result: records.ScenarioResult, setting: Setting) -> Iterator[records.RunWarning]:
+    """Yield a warning where arms may use memory that is not theirs alone, and so is not measured."""
+    if result.memory and setting.servers:
+        names = " and ".join(setting.servers)
+        message = f"the memory of {names}, which all arms share, was not measured; figures are those of each arm's own processes"
+        yield records.RunWarning("memory without the server", message, "compare the server's work by its work counts")
 
 
 def latencies(slots: list[records.Slot]) -> list[records.Latency]:

@@ -1,13 +1,19 @@
-"""Verification: the arms' answers to every case must be equal, or nothing of the scenario is timed."""
+"""Verification: the arms' answers to every case must be complete, equal and repeatable, or nothing of the scenario is timed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from harness.errors import ScenarioFailedError
+from harness.answers import find_lazy
+from harness.equality import Difference, difference, snapshot
+from harness.errors import HarnessError, ScenarioFailedError, describe
 from harness.results.run import BASELINE
 from harness.runnable import RunnableScenario
 from harness.scenario import Case
+from harness.user_code import line_of, user_code
+
+REPETITIONS = 2
+"""Runs of a case on each arm: a second one shows whether `reset` undoes what the first wrote."""
 
 
 @dataclass
@@ -20,49 +26,90 @@ class Verification:
     """(arm, group) → the error of an arm that raised as written, or the reason why it is skipped."""
 
 
-async def verify(scenario: RunnableScenario, instances: Mapping[str, Any], cases: Sequence[Case]) -> Verification:
-    """Run every case on every arm and compare the normalised answers with the baseline's.
+class _Outcome(NamedTuple):
+    """The outcome of one operation, as it was before the operation was reset."""
 
-    Raises ScenarioFailedError, with the arm and the case, if an arm disagrees or one that has to work raises.
+    answer: Any
+    """The normalised answer."""
+    state: Any
+    """The state that the operation left behind."""
+
+
+async def verify(scenario: RunnableScenario, instances: Mapping[str, Any], cases: Sequence[Case]) -> Verification:
+    """Run every case twice on every arm; compare the normalised answers and states with the baseline's, and with each other.
+
+    Of a group declared slow, the first case alone is repeated.
+
+    Raises ScenarioFailedError, with the arm and the case, if an arm disagrees with the baseline or with itself, answers with work
+    that is not done, or raises without being as written.
     """
     verified = Verification(cannot_run=dict(scenario.skipped))
+    seen = set[str]()
     for case in cases:
-        expected = await _answer(scenario, instances[BASELINE], BASELINE, case)
+        slow = case.group in scenario.group and scenario.group[case.group].slow
+        repetitions = 1 if slow and case.group in seen else REPETITIONS
+        seen.add(case.group)
+        expected = await _repeated(scenario, instances[BASELINE], BASELINE, case, repetitions)
         for arm, instance in instances.items():
             if arm == BASELINE or (arm, case.group) in verified.cannot_run:
                 continue
             try:
-                answer = await _answer(scenario, instance, arm, case)
-            except ScenarioFailedError as error:
-                if not scenario.arms[arm].as_written:
+                await _repeated(scenario, instance, arm, case, repetitions, expected)
+            except HarnessError as error:
+                is_verdict = isinstance(error, ScenarioFailedError) and error.__cause__ is None
+                if is_verdict or not scenario.arms[arm].as_written:
                     raise
-                verified.cannot_run[arm, case.group] = str(error.__cause__ and _describe(error.__cause__))
-                continue
-            if answer != expected:
-                difference, part = ("leaves another state behind", 1) if answer[0] == expected[0] else ("gives another answer", 0)
-                raise ScenarioFailedError(
-                    f"{arm} {difference} than {BASELINE} to case {case.name!r}: {_short(answer[part])} instead of "
-                    f"{_short(expected[part])}; no arm is timed until they agree"
-                )
+                verified.cannot_run[arm, case.group] = describe(error.__cause__ or error)
         verified.cases += 1
     return verified
 
 
-async def _answer(scenario: RunnableScenario, instance: Any, arm: str, case: Case) -> tuple[Any, Any]:
-    try:
+async def _repeated(
+    scenario: RunnableScenario, instance: Any, arm: str, case: Case, repetitions: int, expected: _Outcome | None = None
+) -> _Outcome:
+    """Run a case on an arm, compare the first outcome with what the baseline gave and the others with the first; return that."""
+    first = await _outcome(scenario, instance, arm, case, 1, expected)
+    for repetition in range(2, repetitions + 1):
+        await _outcome(scenario, instance, arm, case, repetition, first)
+    return first
+
+
+async def _outcome(
+    scenario: RunnableScenario, instance: Any, arm: str, case: Case, repetition: int, expected: _Outcome | None
+) -> _Outcome:
+    with user_code(scenario.written, arm, case.name, repetition):
         answer = await scenario.run(instance, case)
-        normal = scenario.normalise(case, answer), await scenario.state(instance, case)
+        lazy = find_lazy(answer)
+        if lazy is not None:
+            raise ScenarioFailedError(
+                f"{arm} answers case {case.name!r} with {lazy}: the work is not done yet; "
+                f"{lazy.remedy}{line_of(scenario.written, 'run')}"
+            )
+        outcome = _Outcome(snapshot(scenario.normalise(case, answer)), snapshot(await scenario.state(instance, case)))
+        if expected is not None:
+            _compare(arm, case, repetition, outcome, expected)
         await scenario.reset(instance, case, answer)
-    except Exception as error:
-        raise ScenarioFailedError(f"{arm} raised in case {case.name!r}: {_describe(error)}") from error
-    return normal
+    return outcome
 
 
-def _describe(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
+def _compare(arm: str, case: Case, repetition: int, outcome: _Outcome, expected: _Outcome) -> None:
+    """Raise ScenarioFailedError if an outcome is not the expected one: the baseline's, or that of the arm's first repetition."""
+    for part, found in enumerate(map(difference, outcome, expected)):
+        if found is None:
+            continue
+        if found.failure:
+            sides = f"{arm} and {BASELINE}" if repetition == 1 else f"{arm} on its first and second run"
+            compared = f"comparing the {'states after' if part else 'answers of'} {sides} to case {case.name!r}"
+            raise ScenarioFailedError(f"{compared}{_at(found)} {found.failure}; return plain values from normalise()")
+        values = f"{_at(found)}: {found.found} instead of {found.expected}"
+        if repetition == 1:
+            differs = "leaves another state behind" if part else "gives another answer"
+            message = f"{arm} {differs} than {BASELINE} to case {case.name!r}{values}; no arm is timed until they agree"
+        else:
+            differs = "leaves another state behind" if part else "answers differently"
+            message = f"{arm} {differs} the second time to case {case.name!r}{values}; does reset() undo what run() wrote?"
+        raise ScenarioFailedError(message)
 
 
-def _short(answer: Any, limit: int = 120) -> str:
-    text = repr(answer)
-    return text if len(text) <= limit else f"{text[:limit]}…"
+def _at(found: Difference) -> str:
+    return f" at {found.path}" if found.path else ""

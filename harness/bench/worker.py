@@ -26,7 +26,7 @@ from typing import Any
 import msgspec
 
 from harness.bench import work_counts
-from harness.bench.operations import cached_cases, first_of_each_group, run_timed
+from harness.bench.operations import UnpicklableCaseError, cached_cases, first_of_each_group, run_timed
 from harness.bench.probes import instructions
 from harness.bench.probes.cpu_control import spin
 from harness.bench.probes.interpreter import watch_new_threads
@@ -40,6 +40,7 @@ from harness.runtime import channel
 from harness.runtime.child import Child, JobFailed, decode_path, kill_group, python_module
 from harness.runtime.clock import Clock, MonotonicClock
 from harness.scenario import Case, DeclaredFinding, Setting
+from harness.user_code import failure, shown, user_code
 
 
 class Task(StrEnum):
@@ -285,16 +286,18 @@ async def _examine(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
         if job.task is Task.TRY:  # only whether the arms agree is shown
             return
         for arm, instance in instances.items():
-            send(Figures(await work_counts.facts(scenario, arm, instance, job.setting.scale)))
+            with user_code(scenario.written, arm):
+                send(Figures(await work_counts.facts(scenario, arm, instance, job.setting.scale)))
             for case in first_of_each_group(cases) if job.task is Task.EXAMINE else ():
                 if (arm, case.group) in verified.cannot_run or scenario.group[case.group].uncounted:
                     continue
-                counted = await work_counts.count(scenario, arm, instance, case, job.setting.scale)
-                shapes = [replace(s, arm=arm, group=case.group) for s in await scenario.statements(instance, case)]
-                if round_trips and not scenario.group[case.group].slow:
-                    counted += await work_counts.round_trips(scenario, arm, instance, case, round_trips)
-                if job.effort.is_full and not scenario.group[case.group].slow:
-                    counted += await work_counts.interpreter(scenario, arm, instance, case)
+                with user_code(scenario.written, arm, case.name):
+                    counted = await work_counts.count(scenario, arm, instance, case, job.setting.scale)
+                    shapes = [replace(s, arm=arm, group=case.group) for s in await scenario.statements(instance, case)]
+                    if round_trips and not scenario.group[case.group].slow:
+                        counted += await work_counts.round_trips(scenario, arm, instance, case, round_trips)
+                    if job.effort.is_full and not scenario.group[case.group].slow:
+                        counted += await work_counts.interpreter(scenario, arm, instance, case)
                 send(Figures(counted, shapes))
     for finding in loaded.findings if job.task is not Task.REVISIT else ():
         send(Figures(findings=[await _demonstrate(scenario, finding, cases, job)]))
@@ -303,7 +306,8 @@ async def _examine(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
 async def _demonstrate(scenario: RunnableScenario, finding: DeclaredFinding, cases: list[Case], job: BenchJob) -> Finding:
     async with scenario.open(finding.arm, job.setting) as instance:
         try:
-            evidence = await resolved(finding.demonstrate(scenario.written, instance, cases))
+            with user_code(scenario.written, finding.arm, passed=AssertionError):
+                evidence = await resolved(finding.demonstrate(scenario.written, instance, cases))
         except (AssertionError, NotMeasurableError) as error:
             return Finding(finding.arm, finding.message, holds=False, evidence=str(error) or "not demonstrated")
     return Finding(finding.arm, finding.message, holds=True, evidence=evidence)
@@ -316,7 +320,8 @@ async def _count(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
         async with scenario.open(arm, job.setting) as instance:
             for case in cases:
                 if (arm, case.group) not in job.excluded:
-                    send(Figures(await work_counts.count(scenario, arm, instance, case, job.setting.scale)))
+                    with user_code(scenario.written, arm, case.name):
+                        send(Figures(await work_counts.count(scenario, arm, instance, case, job.setting.scale)))
 
 
 async def _pairs(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
@@ -390,6 +395,7 @@ class Pairing:
     injected: float = 0.0
     """Share of its time by which the instance of SLOWED is slowed."""
     _repeats: dict[tuple[str, str], int] = field(default_factory=dict)
+    _operations: Counter[tuple[str, str]] = field(default_factory=Counter)  # (arm, case) → operations so far
 
     async def warm_up(self) -> None:
         """Run every group on every arm, to fill caches and to size the slots; declared slow groups are left to their one pair."""
@@ -400,9 +406,9 @@ class Pairing:
                 if group in declared or (arm in BASELINE_COPIES and group in self.budget.slow):
                     self._repeats[arm, group] = 1
                     continue
-                _, fastest = await run_timed(self.scenario, self.instances[arm], cases[group], self.clock.now_ns)
+                ((_, fastest),) = await self._timed(arm, self.instances[arm], cases[group])
                 if fastest <= SLOT_NS:
-                    _, again = await run_timed(self.scenario, self.instances[arm], cases[group], self.clock.now_ns)
+                    ((_, again),) = await self._timed(arm, self.instances[arm], cases[group])
                     fastest = min(fastest, again)
                 self._repeats[arm, group] = max(1, math.ceil(SLOT_NS / max(1, fastest)))
                 if arm == BASELINE and fastest >= self.slow_from_ns:
@@ -429,11 +435,25 @@ class Pairing:
         instances = {**self.instances, **dict(zip(equal, exchanged, strict=True))}
         slots = []
         for arm in order:
-            operation = self.scenario, instances[arm], case, self.clock.now_ns, self.injected if arm == SLOWED else 0.0
-            times = [(await run_timed(*operation))[0] for _ in range(self._repeats[arm, case.group])]
-            slots.append(SlotTimes(arm, times))
+            times = await self._timed(arm, instances[arm], case, self._repeats[arm, case.group])
+            slots.append(SlotTimes(arm, [counted for counted, _ in times]))
         controls_ns = await self._controls_ns(instances[BASELINE]) if AA_CONTROL in copies else {}
         return PairTimes(case.group, case.name, slots, controls_ns)
+
+    async def _timed(self, arm: str, instance: Any, case: Case, repeats: int = 1) -> list[tuple[int, int]]:
+        """Time an operation a number of times; an error of it has the repetition, counted from the process's start."""
+        times: list[tuple[int, int]] = []
+        slowdown = self.injected if arm == SLOWED else 0.0
+        try:
+            for _ in range(repeats):
+                times.append(await run_timed(self.scenario, instance, case, self.clock.now_ns, slowdown))  # noqa: PERF401 - counted
+        except HarnessError:
+            raise
+        except Exception as error:
+            repetition = self._operations[arm, case.name] + len(times) + 1
+            raise ScenarioFailedError(failure(error, self.scenario.written, arm, case.name, repetition)) from error
+        self._operations[arm, case.name] += repeats
+        return times
 
     async def _controls_ns(self, instance: Any) -> dict[str, int]:
         """Time what depends on no arm: the interpreter, and a ping of the baseline instance's server."""
@@ -471,14 +491,16 @@ async def _instructions(job: BenchJob, loaded: LoadedScenario, send: Send) -> No
 def _memory(job: BenchJob, scenario: RunnableScenario) -> Memory:
     from harness.bench.probes import memory  # noqa: PLC0415 - memory-profiler must run only in a dedicated process
 
+    memory.adopt_orphans()
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         instance = runner.run(stack.enter_async_context(scenario.open(job.arm, job.setting)))
         cases = {c.group: c for c in reversed(_cases(scenario, job))}
         case = cases[job.group]
         for group in scenario.groups_with("memory_warm_up"):
-            answer = runner.run(scenario.run(instance, cases[group]))
-            runner.run(scenario.reset(instance, cases[group], answer))
+            with user_code(scenario.written, job.arm, cases[group].name):
+                answer = runner.run(scenario.run(instance, cases[group]))
+                runner.run(scenario.reset(instance, cases[group], answer))
         gc.collect()
 
         def operation() -> Any:
@@ -488,10 +510,11 @@ def _memory(job: BenchJob, scenario: RunnableScenario) -> Memory:
         try:
             used, answer = memory.measure(operation, MonotonicClock(), job.limit_bytes)
         except Exception as raised:  # noqa: BLE001 - running out of memory raises many types; each is a result
-            error = "out of memory" if _is_memory_error(raised) else f"{type(raised).__name__}: {raised}"
+            error = "out of memory" if _is_memory_error(raised) else failure(raised, scenario.written, job.arm, case.name)
         rows = None if answer is None else scenario.rows(case, answer)
         if error is None:
-            runner.run(scenario.reset(instance, case, answer))
+            with user_code(scenario.written, job.arm, case.name):
+                runner.run(scenario.reset(instance, case, answer))
             runner.run(stack.aclose())
     return Memory(job.arm, job.group, *used, rows=rows, scale=job.setting.scale, limit_bytes=job.limit_bytes, error=error)
 
@@ -508,13 +531,16 @@ def _cases(scenario: RunnableScenario, job: BenchJob) -> list[Case]:
     def make() -> list[Case]:
         cases = list(scenario.cases(job.setting))
         if not cases:
-            raise ScenarioFailedError(f"{job.file} returns no cases for size {job.setting.size!r}, seed {job.setting.seed}")
+            raise ScenarioFailedError(f"{shown(job.file)} returns no cases for size {job.setting.size!r}, seed {job.setting.seed}")
         name, times = Counter(case.name for case in cases).most_common(1)[0]
         if times > 1:
-            raise ScenarioFailedError(f"{job.file} has two cases named {name!r}; give every case a unique name")
+            raise ScenarioFailedError(f"{shown(job.file)} has two cases named {name!r}; give every case a unique name")
         return cases
 
-    return cached_cases(job.setting.folder / f"cases-{job.setting.scale:g}.pickle", make)
+    try:
+        return cached_cases(job.setting.folder / f"cases-{job.setting.scale:g}.pickle", make)
+    except UnpicklableCaseError as error:
+        raise ScenarioFailedError(f"{shown(job.file)}: {error}") from error
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import msgspec
 from locust import User, tag, task
 
 from harness import options as converters
-from harness.discovery import LoadedScenario, load, scenario_files
+from harness.discovery import LoadedScenario, load, refuse_namesakes, scenario_files
 from harness.errors import HarnessError, UsageError
 from harness.load import arrivals
 from harness.load.environment import LoadEnvironment
@@ -43,7 +43,9 @@ def users(folder: Path) -> dict[str, type[User]]:
         globals().update(users(Path(__file__).parent))
     """
     try:
-        found = [load(file) for file in scenario_files(folder)]
+        files = scenario_files(folder)
+        refuse_namesakes([*_files.values(), *files])
+        found = [load(file) for file in files]
     except HarnessError as error:
         sys.stderr.write(f"harness: {error}\n")
         sys.exit(error.code)

@@ -36,6 +36,10 @@ UNSAVED = "there was no saved run to compare with; save one: --benchmark-autosav
 DRIFT = "ratios of separate runs drift on identical code: to confirm a difference, time both: harness gate --against REF"
 
 
+FILES = pytest.StashKey[list[Path]]()
+"""The scenario files collected so far."""
+
+
 def report_bug(error: BaseException) -> str:
     """Return one line on an exception of this plugin's own code, whose traceback is written to the file that it names."""
     from harness.bug_report import internal_error  # noqa: PLC0415 - rarely needed
@@ -59,9 +63,12 @@ class ScenarioFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yield one item per arm and group."""
-        from harness.discovery import load  # noqa: PLC0415 - only where scenarios are collected
+        from harness.discovery import load, refuse_namesakes  # noqa: PLC0415 - only where scenarios are collected
 
+        files = self.config.stash.setdefault(FILES, [])
+        files.append(self.path)
         try:
+            refuse_namesakes(files)
             loaded = load(self.path)
         except UsageError as error:
             raise self.CollectError(str(error)) from None

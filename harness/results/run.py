@@ -289,15 +289,15 @@ class Statement(ArmFigure):
 
 @dataclass(frozen=True)
 class Memory(ArmFigure):
-    """One operation's memory in its own child process."""
+    """One operation's memory in a process of its own, with every process below it."""
 
     idle_bytes: int
-    """The resident set just before the operation."""
+    """The memory just before the operation: the resident set, and the private memory of the processes below."""
     peak_bytes: int
-    """The kernel's high-water mark, which sampling could miss."""
+    """The highest memory, from the samples and from the kernel's high-water marks, which sampling could miss."""
     seconds: float
     curve: list[tuple[float, int]]
-    """The resident set sampled by memory-profiler: seconds from the start, bytes."""
+    """The memory sampled by memory-profiler: seconds from the start, bytes."""
     rows: int | None = None
     scale: float = 1.0
     limit_bytes: int | None = None

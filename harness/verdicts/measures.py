@@ -5,7 +5,7 @@ All read only the scenario's result. A missing figure raises NotMeasurableError;
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from inspect import signature
+from inspect import Parameter, signature
 from statistics import geometric_mean
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -27,11 +27,24 @@ def as_measure(figure: Callable[Concatenate[ScenarioResult, str, Rest], Estimate
     """Return a function that makes a measure: it takes what `figure` takes besides the result and the arm."""
 
     def make(*args: Rest.args, **kwargs: Rest.kwargs) -> Measure:
-        signature(figure).bind(None, None, *args, **kwargs)  # a wrong argument is an error where the promise is declared
-        return lambda result, arm: figure(result, arm, *args, **kwargs)
+        given = (
+            signature(figure).bind(None, None, *args, **kwargs).arguments
+        )  # a wrong one is an error where the promise is declared
+        for name, parameter in signature(figure).parameters.items():
+            if parameter.kind is Parameter.VAR_POSITIONAL and not given.get(name):
+                raise TypeError(f"{figure.__name__}() needs at least one of its {name}")
+        groups = (given.get("group", ""), given.get("as_group", ""), *given.get("groups", ()))
+        return reading(lambda result, arm: figure(result, arm, *args, **kwargs), groups, given.get("messages", ()))
 
     make.__name__, make.__doc__ = figure.__name__, figure.__doc__
     return make
+
+
+def reading(measure: Measure, groups: Iterable[str], messages: Iterable[str] = ()) -> Measure:
+    """Return a measure that says which groups and findings it reads, so that a scenario without them is refused before it runs."""
+    for name, values in (("groups", groups), ("messages", messages)):
+        setattr(measure, name, tuple(value for value in values if value))
+    return measure
 
 
 @as_measure
@@ -73,7 +86,7 @@ def latency(group: str, unit: str = "ms") -> Measure:
         note = f"p95 {p95 / per_unit:.2f} {unit}" if p95 is not None else ""
         return Estimate(centre.value, None if centre.low is None else max(0.0, centre.low), centre.high, note=note)
 
-    return measure
+    return reading(measure, [group])
 
 
 @as_measure
@@ -223,7 +236,8 @@ def combine(measures: Sequence[Measure], how: Callable[[list[float]], float] = m
         unit = units.pop() if len(units) == 1 else ""
         return Estimate(value, exact=all(p.exact for p in parts), note=note, checks=checks, unit=unit)
 
-    return measure
+    read = [[name for part in measures for name in getattr(part, kind, ())] for kind in ("groups", "messages")]
+    return reading(measure, *read)
 
 
 @as_measure

@@ -13,6 +13,7 @@ import gc
 import json
 import runpy
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import partial
@@ -27,6 +28,11 @@ CASES = 4
 
 protocol = runpy.run_path(str(Path(__file__).resolve().with_name("protocol.py")))
 operations = runpy.run_path(str(protocol["HARNESS"] / "bench" / "operations.py"))
+answers = runpy.run_path(str(protocol["HARNESS"] / "answers.py"))
+
+
+class CaseFailedError(Exception):
+    """An operation of a version that raised, or that answered with work that is not done; the message has the arm and the case."""
 
 
 def main() -> None:
@@ -44,6 +50,8 @@ def main() -> None:
         found = TASKS[job["task"]](channel, scenario, setting, job)
         if asyncio.iscoroutine(found):
             found = asyncio.run(found)
+    except CaseFailedError as error:
+        channel.fail(str(error), type(error).__name__)
     except Exception as error:  # noqa: BLE001 - another version's code may raise anything; the coordinator names it
         text = str(error).strip().splitlines()
         channel.fail(f"{type(error).__name__}: {text[0] if text else ''}", type(error).__name__)
@@ -111,12 +119,14 @@ async def _examine(_: VersionChannel, scenario: Any, setting: Any, job: dict[str
                 name = f"{group}[{arm}]"
                 everything.append([name, group, arm])
                 try:
-                    digest = partial(_digest, scenario, case)
+                    digest = partial(_digest, scenario, arm, case)
                     count = partial(operations["run_counted"], scenario, instance, case)
                     first, second = [await count(scenario.probes(instance), digest) for _ in range(2)]
+                except CaseFailedError:
+                    raise
                 except Exception as error:
                     if arm not in declared["as_written"]:
-                        raise
+                        raise _failed(error, job["file"], arm, case) from error
                     cannot_run[name] = f"{type(error).__name__}: {error}"
                     continue
                 if first[1] is not None and first[1] == second[1]:
@@ -156,8 +166,19 @@ def _declared(scenario: Any) -> dict[str, Any]:
     }
 
 
-def _digest(scenario: Any, case: Any, answer: Any) -> Any:
-    """Return the digest of an answer, None for one without a stable representation."""
+def _failed(error: Exception, file: str, arm: str, case: Any) -> CaseFailedError:
+    """Return the error for an operation that raised: arm, case, the line in the scenario's file, and the error in one line."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name == Path(file).name]
+    place = f", {Path(file).name}, line {lines[-1]}" if lines else ""
+    text = str(error).strip().splitlines() or [""]
+    return CaseFailedError(f"{arm} raised in case {case.name!r}{place}: {type(error).__name__}: {text[0]}")
+
+
+def _digest(scenario: Any, arm: str, case: Any, answer: Any) -> Any:
+    """Return the digest of an answer, None for one without a stable representation; CaseFailedError if its work is not done."""
+    lazy = answers["find_lazy"](answer)
+    if lazy is not None:
+        raise CaseFailedError(f"{arm} answers case {case.name!r} with {lazy}: the work is not done yet; {lazy.remedy}")
     return operations["digest"](scenario.normalise(case, answer))
 
 
@@ -176,7 +197,10 @@ async def _time(channel: VersionChannel, scenario: Any, setting: Any, job: dict[
                 while (wanted := channel.next_slice()) is not None:
                     case, spent_ns = chosen[wanted[0]], 0
                     for _ in range(wanted[1]):
-                        spent_ns += (await operations["run_timed"](scenario, instance, case))[0]
+                        try:
+                            spent_ns += (await operations["run_timed"](scenario, instance, case))[0]
+                        except Exception as error:
+                            raise _failed(error, job["file"], arm, case) from error
                     channel.send("time", ns=spent_ns)
     return {}
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.bench.worker import CONTROL_EVERY, SLOT_NS, SLOWED, Pairing, PairTimes, TimeBudget
+from harness.errors import ScenarioFailedError
 from harness.results.run import AA_CONTROL, PING, PURE_CPU
 from harness.runnable import runnable
 from harness.runtime.clock import FakeClock
@@ -204,3 +205,20 @@ def test_without_time_only_the_minimum_is_run() -> None:
 def test_a_slow_group_is_timed_once_and_takes_no_time_from_the_others() -> None:
     """Its one pair is not part of the budget that the others share."""
     assert spend({"a": 5, "slow": 10_000, "b": 10}, 100, 2, slow=("slow",)).pairs == {"a": 10, "slow": 1, "b": 5}
+
+
+def test_an_error_while_timing_has_arm_case_and_repetition() -> None:
+    """The repetition is counted from the start of the process, warm-up included."""
+
+    class Breaking(Ticking):
+        async def run(self, instance: str, case: Case) -> str:
+            answer = await super().run(instance, case)
+            if self.ran.count(("optimised", case.name)) > 17:
+                raise ConnectionResetError("reset by peer")
+            return answer
+
+    with pytest.raises(ScenarioFailedError) as failed:
+        pairs(8, kind=Breaking)
+    message = str(failed.value)
+    assert message.startswith("optimised raised in case 'first', repetition 18, at tests/harness/bench/test_pairing.py, line ")
+    assert message.endswith("ConnectionResetError: reset by peer")

@@ -1,15 +1,16 @@
 """Tests of a scenario's result: pure functions from raw samples to percentiles, ratios and growth."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.bench.result import ScenarioRun, clean_controls, growths, in_order, latencies, ratios
-from harness.bench.worker import AnswersVerified, DataPrepared, PairTimes, SlotTimes
+from harness.bench.worker import AnswersVerified, DataPrepared, Figures, PairTimes, SlotTimes
 from harness.discovery import load
 from harness.results.run import AA_CONTROL, Memory, Ratio, ScenarioResult, ScenarioStatus, Slot, WorkCount
 from harness.runtime.child import JobFailed
-from harness.scenario import Setting
+from harness.scenario import Server, Setting
 
 TOY = Path(__file__).parents[2] / "toys" / "adding.py"
 SETTING = Setting(Path(), Path())
@@ -45,6 +46,15 @@ def test_growth_uses_the_median_of_repeated_measurements_without_failures() -> N
     exact = [WorkCount("optimised", "sum", "steps", 4, scale) for scale in (0.5, 1.0)]
     found = {(g.metric): g.exponent for g in growths(exact, memory)}
     assert found == {"steps": pytest.approx(0.0, abs=1e-9), "peak_memory": pytest.approx(1.0)}
+
+
+def test_memory_without_the_server_is_a_warning() -> None:
+    """A server that the harness starts is shared by the arms, so that its memory belongs to none of them."""
+    server = Server("db://127.0.0.1:1", "db://127.0.0.1:1")
+    for servers, expected in (({}, []), ({"postgres": server}, ["memory without the server"])):
+        evidence = ScenarioRun(load(TOY), replace(SETTING, servers=servers))
+        evidence.add(Figures(memory=[Memory("baseline", "sum", 0, 100, 1.0, [])]))
+        assert [w.name for w in evidence.result().warnings if w.name.startswith("memory")] == expected
 
 
 def test_a_failed_scenario_has_no_timings_and_no_verdicts() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -89,6 +90,17 @@ def test_a_usage_error_is_one_line(locust: Run, tmp_path: Path, arguments: tuple
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_two_scenarios_of_one_name_are_refused(folder: Path, tmp_path: Path) -> None:
+    """Users of two folders in one process could not be kept apart; the message has both files."""
+    other = shutil.copytree(folder, tmp_path / "other")
+    program = "import sys, pathlib\nfrom harness.locust_adapter import users\nfor name in sys.argv[1:]: users(pathlib.Path(name))"
+    done = subprocess.run(
+        [sys.executable, "-c", program, folder, folder, other], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 2, done.stderr
+    assert f"two scenarios are named 'adding': {folder / 'adding.py'} and {other / 'adding.py'}; rename one" in done.stderr
 
 
 def test_different_answers_end_the_run_in_one_line(folder: Path, locust: Run, tmp_path: Path) -> None:

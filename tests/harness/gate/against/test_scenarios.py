@@ -69,6 +69,24 @@ def test_a_different_answer_is_not_comparable(toy: Toy, capsys: Captured) -> Non
     assert not [r for r in result["rows"] if r["kind"] == "time"]
 
 
+@pytest.mark.parametrize(
+    ("new", "message"),
+    [
+        (
+            "return (n for n in range(case.args))",
+            "optimised answers case 'sum 20000' with a generator: the work is not done yet; return li",
+        ),
+        ("return [][case.args]", "optimised raised in case 'sum 20000', adding.py, line "),
+    ],
+)
+def test_an_operation_that_fails_in_the_candidate_is_named(toy: Toy, capsys: Captured, new: str, message: str) -> None:
+    """With the arm and the case; one that puts its work off would be the fastest of all."""
+    change(toy, "return int(case.args * (case.args - 1) // 2)", new)
+    code, result, _ = gate(capsys, "adding")
+    assert code == 1
+    assert message in json.dumps(result, ensure_ascii=False)
+
+
 def test_a_renamed_scenario_is_not_comparable(toy: Toy, capsys: Captured) -> None:
     """The scenarios of both versions are compared, so that a missing one is reported."""
     (toy.folder / "scenarios" / "adding.py").rename(toy.folder / "scenarios" / "summing.py")
