@@ -58,11 +58,7 @@ _LAZY_PROTOCOLS: Sequence[tuple[Callable[[Any], bool], str, str]] = (
     (inspect.isasyncgen, "an asynchronous generator", _GATHER),
     (inspect.iscoroutine, "a coroutine", _AWAIT),
     (inspect.isawaitable, "an awaitable ({})", _AWAIT),
-    (
-        lambda part: _has(part, "execute", "fetchall") and not _has_no_rows(part),
-        "a database cursor",
-        "return its .fetchall() from run()",
-    ),
+    (lambda part: _has(part, "execute", "fetchall"), "a database cursor", "return its .fetchall() from run()"),
     (lambda part: _has(part, "__aiter__"), "an asynchronous iterator ({})", _GATHER),
     (lambda part: isinstance(part, io.IOBase), "an open file", "return what was read or written from run()"),
     (lambda part: _has(part, "__next__"), "an iterator ({})", _FETCH),
@@ -121,11 +117,12 @@ def find_lazy(answer: Any) -> LazyPart | None:
 
 def _lazy(part: Any) -> tuple[str, str] | None:
     """Return the kind of one object whose work is not done, and the remedy."""
+    if _has_no_rows(part):
+        return None
     for base in type(part).__mro__[:-1]:
         known = _LAZY_CLASSES.get((base.__module__.partition(".")[0].lstrip("_"), base.__name__))
         if known is not None:
-            is_complete = _has_no_rows(part) or any(getattr(part, name, None) is not None for name in _FILLED)
-            return None if is_complete else known
+            return None if any(getattr(part, name, None) is not None for name in _FILLED) else known
     for is_lazy, kind, remedy in _LAZY_PROTOCOLS:
         if is_lazy(part):
             return kind.format(type(part).__name__), remedy
@@ -134,7 +131,9 @@ def _lazy(part: Any) -> tuple[str, str] | None:
 
 def _has_no_rows(part: Any) -> bool:
     """Return whether the result or the cursor of a statement has nothing to read, as that of an INSERT."""
-    return getattr(part, "returns_rows", None) is False or getattr(part, "description", part) is None
+    if _has(part, "execute", "fetchall"):
+        return getattr(part, "description", part) is None
+    return _has(part, "returns_rows", "fetchall") and part.returns_rows is False
 
 
 def _has(part: Any, *names: str) -> bool:

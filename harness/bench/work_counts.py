@@ -21,7 +21,8 @@ LONG_NS = 50_000_000
 
 
 async def count(scenario: RunnableScenario, arm: str, instance: Any, case: Case, scale: float) -> list[WorkCount]:
-    """Count one operation's work with all of the scenario's probes at once, in two runs."""
+    """Count one operation's work with all of the scenario's probes at once, in two runs after one that fills caches."""
+    await run_counted(scenario, instance, case)
     first, second = [(await run_counted(scenario, instance, case, scenario.probes(instance)))[0] for _ in range(2)]
     return _counted(arm, case, first, second, scale)
 

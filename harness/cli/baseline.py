@@ -1,7 +1,7 @@
 """Save a run as the baseline for later gates.
 
 `harness baseline accept RUN` copies a run's figures, without its raw samples, to baselines/NAME.json: a file to commit together
-with the code. A run that failed, was interrupted, was a preview (--quick) or has no figures is refused. So is a run that regressed
+with the code. A run that failed, did not finish, was a preview (--quick) or has no figures is refused. So is a run that regressed
 against the baseline that it would replace, unless --regressed-on-purpose gives a reason, which is saved. `harness baseline show`
 lists the baselines. Only `accept` writes one.
 """
@@ -78,9 +78,10 @@ def _refuse_unfit(found: Run, path: Path) -> None:
     failed = [f"{r.name} on {r.engine}" for r in found.scenarios if r.status == ScenarioStatus.FAILED]
     if failed:
         raise ScenarioFailedError(f"{path} cannot become a baseline: {', '.join(failed)} failed; fix it and run again")
-    interrupted = found.interrupted or any(r.status == ScenarioStatus.INTERRUPTED for r in found.scenarios)
+    interrupted = any(r.status == ScenarioStatus.INTERRUPTED for r in found.scenarios)
+    incomplete = found.incomplete or "was interrupted"
     reasons = {
-        "it was interrupted; run again": interrupted,
+        f"it {incomplete}; run again": interrupted or bool(found.incomplete),
         "it is a preview; run again without --quick": found.settings.quick,
         "it is a comparison; give the two files that it compares to `harness gate`": found.kind == RunKind.COMPARISON,
         "another tool measured it; give the file itself to `harness gate`": found.kind == RunKind.FILE,

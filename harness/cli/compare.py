@@ -6,13 +6,20 @@ regression, 3 that a change is inconclusive: separate runs of the same code diff
 --out writes an HTML page as well.
 """
 
+from __future__ import annotations
+
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness import options as converters
 from harness.cli import _options, _runs
+from harness.results.gate import GateResult
 from harness.results.run import Run
+
+if TYPE_CHECKING:
+    from harness.gate.result_files import FileRules
 
 MAX_DRIFT = 10.0
 
@@ -27,37 +34,49 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def drift_and_out(parser: argparse.ArgumentParser, out: str) -> None:
     """Declare the options of a comparison that `harness report` has as well; `out` is the default folder of the page."""
+    judging(parser, "benchmarks")
+    _options.value(parser, "--out DIR", Path, f"folder of the page (default: {out})")
+
+
+def judging(parser: argparse.ArgumentParser, noun: str) -> None:
+    """Declare the options by which two sides are judged; `noun` is the word for what `--only` selects."""
     drift = "difference between two runs of the same code on this machine (default: 25%%); compare two such runs to measure it"
     _options.value(parser, "--drift PERCENT", converters.percent(MAX_DRIFT, zero=True, example="25%"), drift)
-    only = "compare only benchmarks whose name matches the pattern (default: all)"
-    _options.value(parser, "--only PATTERN", str, only, "*")
-    _options.value(parser, "--out DIR", Path, f"folder of the page (default: {out})")
+    _options.errors(parser)
+    _options.selection(parser, noun)
+
+
+def rules(options: argparse.Namespace, *, allow_missing: bool = True) -> FileRules:
+    """Return the options of `judging` as rules."""
+    from harness.gate.result_files import FileRules
+    from harness.gate.selection import Selection
+    from harness.verdicts.unpaired import DRIFT
+
+    drift = DRIFT if options.drift is None else options.drift
+    return FileRules(drift, options.errors, Selection(options.only, options.excluded), allow_missing)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the comparison or write its page, and return 0, 1 with a regression, or 3 where a change is inconclusive."""
     from harness.cli import _console
-    from harness.gate.result_files import gated
 
-    record = compared(options.before, options.after, options)
+    record, result = compared(options.before, options.after, options)
     if options.format != "html":
         _console.show(record, options.format, tables=options.format == "markdown")
     if options.format == "html" or options.out:
         page = publish(record, options.out)
         if options.format in {"html", "terminal"}:
             print(page)
-    return gated(record).exit_code
+    return result.exit_code
 
 
-def compared(before: Path, after: Path, options: argparse.Namespace) -> Run:
-    """Return two files side by side as a run; UsageError or NotComparableError if they cannot be read or compared."""
+def compared(before: Path, after: Path, options: argparse.Namespace) -> tuple[Run, GateResult]:
+    """Return two files side by side as a run, and the verdict; UsageError or NotComparableError if they cannot be compared."""
     from harness import importers
     from harness.gate import result_files
-    from harness.verdicts.unpaired import DRIFT
 
-    drift = DRIFT if options.drift is None else options.drift
-    run = result_files.side_by_side(importers.reading(before), importers.reading(after), drift=drift, only=options.only)
-    return replace(run, command=_runs.command())
+    found = result_files.side_by_side(importers.reading(before), importers.reading(after), rules(options))
+    return replace(found.run, command=_runs.command()), found.gate
 
 
 def publish(run: Run, out: Path | None) -> Path:

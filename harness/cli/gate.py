@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import options as converters
-from harness.cli import _options, _project
+from harness.cli import _options, _project, compare
 from harness.errors import NotComparableError, UsageError
 from harness.results.gate import GateResult
 from harness.results.run import RunKind, RunSettings
 
 if TYPE_CHECKING:
     from harness.gate.against.checkout import Checkout
+    from harness.gate.result_files import FileRules
 
 SIDES = 2
 PYTEST = "pytest"
@@ -37,8 +38,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     help_ = "two stored runs; with --against, the scenarios to time"
     parser.add_argument("files", nargs="*", metavar="BASE CANDIDATE", help=help_)
-    only = "compare only scenarios whose name matches the pattern (default: all)"
-    _options.value(parser, "--only PATTERN", str, only, "*")
+    compare.judging(parser, "scenarios or benchmarks")
+    allowed = "pass although benchmarks, scenarios, arms or groups are missing in the candidate (default: not comparable)"
+    parser.add_argument("--allow-missing", action="store_true", help=allowed)
     _options.value(parser, "--junit FILE", Path, "also write JUnit XML, for a test reporter")
     _options.value(parser, "--markdown FILE", str, "also write Markdown; - prints it instead of the table")
     parser.add_argument("--github", action="store_true", help="also print annotations for GitHub Actions and write the job summary")
@@ -64,11 +66,11 @@ def run(options: argparse.Namespace) -> int:
     if len(options.files) != SIDES:
         raise UsageError(f"a gate needs two runs, BASE and CANDIDATE, not {len(options.files)}; name both, or use --against REF")
     base, candidate = (Path(name) for name in options.files)
-    return _publish(gated(base, candidate, options.only), options)
+    return _publish(gated(base, candidate, compare.rules(options, allow_missing=options.allow_missing)), options)
 
 
-def gated(base: Path, candidate: Path, only: str = "*") -> GateResult:
-    """Return the gate's result on two stored runs, or on two result files of the same other tool.
+def gated(base: Path, candidate: Path, rules: FileRules | None = None) -> GateResult:
+    """Return the gate's result on two stored runs, or on two result files of the same other tool, by default rules.
 
     Files that cannot be compared are a result as well, `not comparable`, so that test reporters show it.
     """
@@ -77,6 +79,7 @@ def gated(base: Path, candidate: Path, only: str = "*") -> GateResult:
     from harness.results import store
 
     allowed, runs, names = tolerances(), [], (str(base), str(candidate))
+    rules = result_files.FileRules(allow_missing=False) if rules is None else rules
     try:
         for path in (base, candidate):
             version = store.schema_of(path)
@@ -87,9 +90,18 @@ def gated(base: Path, candidate: Path, only: str = "*") -> GateResult:
             if runs[-1].kind == RunKind.COMPARISON:
                 raise UsageError(f"{path} is a comparison; name the two files that it compares")
         if all(run.kind == RunKind.FILE for run in runs):
-            compared = result_files.side_by_side(importers.reading(base), importers.reading(candidate), only=only)
-            return result_files.gated(compared)
-        return stored_runs.gate(runs[0], runs[1], allowed, only=only, names=names)
+            return result_files.side_by_side(importers.reading(base), importers.reading(candidate), rules).gate
+        if rules.drift != result_files.FileRules.drift:
+            raise UsageError("--drift is for result files of other tools: stored times of runs do not decide; leave it out")
+        return stored_runs.gate(
+            runs[0],
+            runs[1],
+            allowed,
+            selection=rules.selection,
+            errors=rules.errors,
+            allow_missing=rules.allow_missing,
+            names=names,
+        )
     except NotComparableError as error:
         return stored_runs.refused(*names, str(error))
 
@@ -150,10 +162,12 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
     from rich.markup import escape
 
     from harness.cli import _console
-    from harness.gate import stored_runs
+    from harness.gate import result_files, stored_runs
     from harness.gate.against import pytest_suites, scenarios
     from harness.gate.against.checkout import checkout, interpreter
     from harness.runtime.workspace import workspace
+
+    rules = compare.rules(options, allow_missing=options.allow_missing)
 
     def report(message: str) -> None:
         line.update(escape(message))
@@ -170,12 +184,17 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
                 rtts_ms = [options.rtt]
                 settings = RunSettings(options.engine, options.size, options.seed, rtts_ms, quick=False, processes=0, budget_s=0.0)
                 files = _files(trees, options.files or ["all"], options.scenarios)
-                request = scenarios.CompareRequest(files, settings, options.margin, tolerances(), budget_s)
+                selected = set(rules.selection.of((file.stem for file in files), "scenario"))
+                files = [file for file in files if file.stem in selected]
+                request = scenarios.CompareRequest(files, settings, options.margin, tolerances(), budget_s, rules.allow_missing)
+            elif rules.selection != result_files.FileRules.selection:
+                raise UsageError("--only and --except select scenarios; select tests with pytest's own options, such as -k")
             report("comparing the dependencies of both versions")
             python = interpreter(trees, space)
             if request is not None:
                 return scenarios.compare(trees, python, request, space, report)
-            return pytest_suites.compare(trees, python, options.files[1:], space, options.margin, budget_s, report)
+            suite = (trees, python, options.files[1:], space, options.margin, budget_s, report)
+            return pytest_suites.compare(*suite, allow_missing=rules.allow_missing)
         except NotComparableError as error:  # a result as well, so that test reporters show it
             return stored_runs.refused(*trees.names, str(error))
 

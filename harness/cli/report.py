@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     if options.after is None:
         record = importers.read(options.run_path)
     else:
-        record = compare.compared(options.run_path, options.after, options)
+        record, _ = compare.compared(options.run_path, options.after, options)
     of_files = record.kind in {RunKind.FILE, RunKind.COMPARISON}
     if options.summary and (of_files or options.format not in {"terminal", "markdown"}):
         raise UsageError("--summary is for a run of this harness in the formats terminal and markdown; leave it out")

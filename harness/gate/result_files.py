@@ -1,21 +1,41 @@
-"""Compare two result files, before and after: benchmarks joined by name, each with its ratio and verdict, and the warnings."""
+"""Compare two result files, before and after: benchmarks joined by name, and judged by failures, times and rates.
+
+What both files have is compared, the rest is listed. Failures come first: the times of a side that fails more are not judged, since
+failed operations often end at once. Files of another load are not comparable at all.
+"""
 
 import math
-from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from harness.errors import NotComparableError, UsageError
+from harness.errors import NotComparableError
 from harness.gate.matching import differences, rename_hints, renamed
+from harness.gate.selection import Selection
 from harness.gate.verdict import SHOWN_NAMES, listed
 from harness.gate.verdict import result as gate_result
 from harness.importers import own_run
 from harness.importers.reading import Reading, Timing, one_line
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
-from harness.results.run import BASELINE, ArmResult, Ratio, Run, RunKind, RunWarning, ScenarioResult, ScenarioStatus, Verdict
-from harness.stats.intervals import median
+from harness.results.run import (
+    BASELINE,
+    ArmResult,
+    FileMetric,
+    OperationCounts,
+    PromiseVerdict,
+    Ratio,
+    Run,
+    RunKind,
+    RunWarning,
+    ScenarioResult,
+    ScenarioStatus,
+    Verdict,
+)
+from harness.stats.intervals import QUANTILES, is_supported, median
+from harness.verdicts import failures
+from harness.verdicts.failures import Failures
 from harness.verdicts.unpaired import DRIFT, Unpaired, UnpairedOutcome, compare
 
 CANDIDATE = "candidate"
@@ -23,49 +43,85 @@ CANDIDATE = "candidate"
 SHIFT, SHARE, MIN_BENCHMARKS = 1.1, 0.8, 4
 """All benchmarks shifted if at least MIN_BENCHMARKS and this SHARE of them moved the same way, their median ratio beyond SHIFT."""
 
+OTHER_LOAD = 2.0
+"""The factor between two throughputs from which on the load may be another, if the files do not state it."""
 
-def side_by_side(before: Reading, after: Reading, *, drift: float = DRIFT, only: str = "*") -> Run:
-    """Return the comparison of two files as a run of kind `RunKind.COMPARISON`, the first its baseline.
+Z = 2.6
+"""The number of standard errors, of a Poisson process, by which a change of throughput has to exceed the drift: 99 %."""
 
-    `drift` is the share by which two runs of the same code may differ; `only` is a glob that selects benchmarks by name.
+TAILS = ("90", "95", "99")
+
+
+@dataclass(frozen=True)
+class FileRules:
+    """The rules by which two files are compared."""
+
+    drift: float = DRIFT
+    """The share by which medians of two runs of the same code may differ."""
+    errors: float = failures.TOLERANCE
+    """The tolerated share of failed operations."""
+    selection: Selection = field(default_factory=Selection)
+    allow_missing: bool = True
+    """Whether a benchmark of the first file that the second lacks is only listed."""
+
+
+@dataclass(frozen=True)
+class FileComparison:
+    """Two files side by side."""
+
+    run: Run
+    """The record for reports, of kind `RunKind.COMPARISON`."""
+    gate: GateResult
+    """Every figure with its verdict, and the verdict on the whole."""
+
+
+@dataclass(frozen=True)
+class _Benchmark:
+    """One benchmark of both files."""
+
+    name: str
+    timings: tuple[Timing | None, Timing | None]
+    operations: tuple[OperationCounts | None, OperationCounts | None]
+    metrics: tuple[FileMetric | None, FileMetric | None]
+
+
+def side_by_side(before: Reading, after: Reading, rules: FileRules = FileRules()) -> FileComparison:
+    """Return the comparison of two files, the first of which is the baseline.
 
     Raises:
-        UsageError: `only` matches no benchmark.
-        NotComparableError: the files are from different tools or data, or one lacks a benchmark that the other has.
+        UsageError: the selection matches no benchmark.
+        NotComparableError: the files are from different tools or data, or have no benchmark in common.
     """
     _refuse_other_kinds(before, after)
-    pairs = _joined(before, after, only)
-    outcomes = {old.name: compare(_unpaired(old), _unpaired(new), drift) for old, new in pairs}
-    name = one_line(f"{Path(before.file).name} → {Path(after.file).name}")
-    ratios = {benchmark: outcome.ratio for benchmark, outcome in outcomes.items() if outcome.ratio is not None}
-    doc = f"Measured by {before.tool} in two separate runs."
-    about = ("comparison", name, doc, after.file, after.tool, 0.0, ScenarioStatus.OK)
-    result = ScenarioResult(
-        *about,
-        arms=[ArmResult(BASELINE, f"before: {one_line(before.file)}"), ArmResult(CANDIDATE, f"after: {one_line(after.file)}")],
-        latencies=[own_run.latency(timing, arm) for pair in pairs for timing, arm in zip(pair, (BASELINE, CANDIDATE), strict=True)],
-        ratios=[Ratio(CANDIDATE, n, ratio, *_interval(outcomes[n]), processes=[], pairs=0) for n, ratio in ratios.items()],
-        verdicts=[_verdict(benchmark, outcome) for benchmark, outcome in outcomes.items()],
-        warnings=[*_warnings(before, after, drift), *_shifted(list(ratios.values()))],
-    )
-    return own_run.of_result(RunKind.COMPARISON, name, after, result, _environment(before, after, drift))
+    old, new = _names(before), _names(after)
+    selected = rules.selection.of([*old, *new])
+    common = [_benchmark(name, before, after) for name in selected if name in old and name in new]
+    removed, added = _others([n for n in selected if n not in new], [n for n in selected if n not in old], before, after)
+    if not common:
+        raise NotComparableError(f"no benchmark is in both files; {'; '.join(w.message for w in (*removed, *added))}")
+    load = _other_load(before, after, common)
+    rows, outcomes = ([], {}) if load else _judged(before, after, common, rules)
+    incomparable = [*load, *([] if rules.allow_missing else removed), *_all_failed(rows)]
+    warnings = [*(removed if rules.allow_missing else []), *added, *_warnings(before, after, rules.drift)]
+    if not load:
+        warnings += _maybe_other_load(before, after, common)
+        warnings += _shifted([outcome.ratio for outcome in outcomes.values() if outcome.ratio is not None])
+    names = (one_line(before.file), one_line(after.file))
+    undecided = f"no benchmark's change is beyond the drift of {rules.drift * 100:.3g} %"
+    gate = gate_result(names, rows, incomparable, warnings, undecided=undecided)
+    if gate.verdict == GateVerdict.REGRESSED:
+        regressed = sorted((row for row in rows if row.verdict == GateVerdict.REGRESSED), key=_urgency)
+        more = f", and {len(regressed) - 1} more" if len(regressed) > 1 else ""
+        worst = regressed[0]
+        gate = replace(gate, sentence=f"{worst.scenario}: regressed {_at(worst, outcomes)}{more}")
+    elif gate.verdict == GateVerdict.EQUIVALENT and _is_identical(before, after):
+        gate = replace(gate, sentence="identical files")
+    verdicts = [_verdict(benchmark.name, rows, outcomes, load) for benchmark in common]
+    return FileComparison(_record(before, after, selected, rules, outcomes, verdicts, [*incomparable, *warnings]), gate)
 
 
-def gated(compared: Run) -> GateResult:
-    """Return the gate's result on a comparison of two files: unpaired times only."""
-    rows, names = [], ("before", "after")
-    for result in compared.scenarios:
-        names = (result.arms[0].description.removeprefix("before: "), result.arms[-1].description.removeprefix("after: "))
-        medians_ns = {(x.group, x.arm): x.process_medians_ns[0] for x in result.latencies}
-        for verdict in result.verdicts:
-            judged = GateVerdict(verdict.verdict)
-            if judged == GateVerdict.INCONCLUSIVE:
-                judged = GateVerdict.NOT_JUDGED
-            base, candidate = (medians_ns.get((verdict.promise, arm)) for arm in (result.arms[0].name, verdict.arm))
-            change, low, high = (1 / ratio if ratio else None for ratio in (verdict.value, verdict.high, verdict.low))
-            place = (verdict.promise, result.engine, 0.0, "", "")
-            rows.append(GateRow(RowKind.TIME, *place, "time", judged, verdict.sentence, base, candidate, "ns", change, low, high))
-    return gate_result(names, rows, warnings=[warning for result in compared.scenarios for warning in result.warnings])
+def _is_identical(before: Reading, after: Reading) -> bool:
+    return bool(before.digest) and before.digest == after.digest
 
 
 def _refuse_other_kinds(before: Reading, after: Reading) -> None:
@@ -79,23 +135,168 @@ def _refuse_other_kinds(before: Reading, after: Reading) -> None:
             raise NotComparableError(f"the {name} differs ({digests}); compare runs with the same --size and --seed")
 
 
-def _joined(before: Reading, after: Reading, only: str) -> list[tuple[Timing, Timing]]:
-    old, new = ({t.name: t for t in file.timings if fnmatchcase(t.name, only)} for file in (before, after))
-    if not (old or new):
-        raise UsageError(f"no benchmark matches {only!r}; there are, for example, {listed([t.name for t in before.timings])}")
-    missing, added = ({name: "" for name in one if name not in other} for one, other in ((old, new), (new, old)))
-    if missing or added:
-        parts = [f"only in {before.file}: {listed(list(missing))}"] * bool(missing)
-        parts += [f"only in {after.file}: {listed(list(added))}"] * bool(added)
-        hints = rename_hints(renamed(missing, added))
-        raise NotComparableError(f"{'; '.join(parts)}{hints}; rename them back, or select benchmarks of both files with --only")
-    return [(timing, new[name]) for name, timing in old.items()]
+def _names(file: Reading) -> dict[str, None]:
+    """Return the benchmarks of a file in its order, those included of which every operation failed, and judged metrics."""
+    timed = [timing.name for timing in file.timings]
+    counted = [counts.group for counts in file.operations]
+    measured = [metric.group for metric in file.metrics if metric.less_is_better is not None]
+    return dict.fromkeys([*(counted if set(timed) <= set(counted) else timed), *timed, *counted, *measured])
+
+
+def _benchmark(name: str, *files: Reading) -> _Benchmark:
+    timings = [next((t for t in file.timings if t.name == name), None) for file in files]
+    operations = [next((o for o in file.operations if o.group == name), None) for file in files]
+    metrics = [next((m for m in file.metrics if m.group == name), None) for file in files]
+    return _Benchmark(name, (timings[0], timings[1]), (operations[0], operations[1]), (metrics[0], metrics[1]))
+
+
+def _others(missing: list[str], added: list[str], before: Reading, after: Reading) -> tuple[list[RunWarning], list[RunWarning]]:
+    """Return a warning about the benchmarks that only the first file has, and one about those of the second."""
+    hints = rename_hints(renamed(dict.fromkeys(missing, ""), dict.fromkeys(added, "")))
+    gone = f"removed: {listed(missing)}, only in {one_line(before.file)}{hints}"
+    new = f"added: {listed(added)}, only in {one_line(after.file)}"
+    return (
+        [RunWarning("removed benchmarks", gone, "restore them; a gate passes without them with --allow-missing")] * bool(missing),
+        [RunWarning("added benchmarks", new, "measure a baseline that has them")] * bool(added),
+    )
+
+
+def _other_load(before: Reading, after: Reading, common: Sequence[_Benchmark]) -> list[RunWarning]:
+    """Return why two loads are not comparable, with their throughputs; nothing where no stated setting differs."""
+    old, new = before.load_settings, after.load_settings
+    differ = [f"{key}: {old[key]} → {new[key]}" for key in old if key in new and old[key] != new[key]]
+    rates = [f"{b.name} {_rate(x)} → {_rate(y)} per s" for b in common for x, y in [_rates(b)] if x and y]
+    throughput = f"; throughput: {listed(rates, quote=False)}" if rates else ""
+    return [RunWarning("another load", f"{', '.join(differ)}{throughput}", "measure both under the same load")] * bool(differ)
+
+
+def _maybe_other_load(before: Reading, after: Reading, common: Sequence[_Benchmark]) -> Iterator[RunWarning]:
+    """Yield a warning if the throughputs differ much, and nothing in the files shows that the load was the same."""
+    if before.load_settings.keys() & after.load_settings.keys():
+        return
+    rates = {b.name: (x, y) for b in common for x, y in [_rates(b)] if x and y}
+    far = [f"{name} {_rate(x)} → {_rate(y)} per s" for name, (x, y) in rates.items() if max(x / y, y / x) >= OTHER_LOAD]
+    if far:
+        message = f"the throughput changed much: {listed(far, quote=False)}; the files do not state the load"
+        yield RunWarning("perhaps another load", message, "check that both runs had the same users, rate and duration")
+
+
+def _rates(benchmark: _Benchmark) -> tuple[float | None, float | None]:
+    old, new = (counts.per_s if counts else None for counts in benchmark.operations)
+    return old, new
+
+
+def _rate(per_s: float | None) -> str:
+    return "unknown" if per_s is None else f"{per_s:,.4g}"
+
+
+def _judged(
+    before: Reading, after: Reading, common: Sequence[_Benchmark], rules: FileRules
+) -> tuple[list[GateRow], dict[str, UnpairedOutcome]]:
+    """Return a row per figure of the benchmarks, and the outcomes of those whose times were judged."""
+    failed = {b.name: row for b in common if (row := _failures(b, before.tool, rules.errors)) is not None}
+    decided = {name for name, row in failed.items() if row.verdict not in {GateVerdict.EQUAL, GateVerdict.INCONCLUSIVE}}
+    rows, outcomes = [*_of_files(before, after)], {}
+    for benchmark in common:
+        name = benchmark.name
+        row = failed.get(name)
+        if row is not None:
+            rows.append(row)
+        if name in decided or (row is None and decided):
+            continue  # times of a side that fails more are not judged, and one without counts may depend on the others
+        if benchmark.timings[0] and benchmark.timings[1]:
+            outcome = compare(_unpaired(benchmark.timings[0]), _unpaired(benchmark.timings[1]), rules.drift)
+            outcomes[name] = outcome
+            timed = _time_row(benchmark, outcome, before.tool, identical=_is_identical(before, after))
+            if timed.verdict == GateVerdict.IMPROVED and row is not None and row.verdict == GateVerdict.INCONCLUSIVE:
+                timed = replace(timed, verdict=GateVerdict.NOT_JUDGED, reason="more operations failed, which may be the fast ones")
+            rows.append(timed)
+        elif benchmark.timings[0] or benchmark.timings[1]:
+            when = "before" if benchmark.timings[0] is None else "after"
+            rows.append(replace(_row(RowKind.TIME, name, before.tool, "time"), reason=f"no operation was timed {when}"))
+        rows += _throughput(benchmark, before, after, rules.drift)
+        rows += _metric(benchmark, before.tool, rules.drift)
+    return rows, outcomes
+
+
+def _row(kind: RowKind, name: str, tool: str, metric: str) -> GateRow:
+    return GateRow(kind, name, tool, 0.0, "", "", metric, GateVerdict.NOT_JUDGED, "")
+
+
+def _of_files(before: Reading, after: Reading) -> Iterator[GateRow]:
+    """Yield a row per check of the tool itself that failed after and not before, and one if a load was not what it should be."""
+    for check in after.failed_checks:
+        if check not in before.failed_checks:
+            row = _row(RowKind.CHECKS, one_line(check), before.tool, "check")
+            yield replace(row, verdict=GateVerdict.REGRESSED, reason="it failed after, and not before")
+    for file, when in ((before, "before"), (after, "after")):
+        if file.dropped:
+            reason = f"invalid load {when}: {file.dropped:,} operations were due and did not start"
+            name = one_line(Path(file.file).name)
+            yield replace(_row(RowKind.STATUS, name, file.tool, "load"), verdict=GateVerdict.INCONCLUSIVE, reason=reason)
+
+
+def _failures(benchmark: _Benchmark, tool: str, tolerance: float) -> GateRow | None:
+    """Return the row of the operations that failed; None where neither file counts them."""
+    if benchmark.operations == (None, None):
+        return None
+    old, new = (Failures(0, 0) if x is None else Failures(x.errors, x.operations) for x in benchmark.operations)
+    verdict, reason = failures.judge(old, new, tolerance)
+    if None in benchmark.operations and old.errors + new.errors:
+        reason += f"; not stated {'before' if benchmark.operations[0] is None else 'after'}"
+    row = _row(RowKind.ERRORS, benchmark.name, tool, "failed operations")
+    return replace(row, verdict=verdict, reason=reason, base=old.share, candidate=new.share, unit="share", tolerated=tolerance)
+
+
+def _all_failed(rows: Sequence[GateRow]) -> list[RunWarning]:
+    remedy = "fix the operation, and measure again"
+    failed = [row for row in rows if row.kind == RowKind.ERRORS and row.verdict == GateVerdict.NOT_COMPARABLE]
+    return [RunWarning(row.scenario, row.reason, remedy) for row in failed]
 
 
 def _unpaired(timing: Timing) -> Unpaired:
+    """Return a timing as what is compared; percentiles only where the number of values supports them, or is unknown."""
     empty = np.empty(0, dtype=np.float64), np.empty(0, dtype=np.int64)
     values, counts = (timing.units.values_ns, timing.units.counts) if timing.units else empty
-    return Unpaired(timing.median_ns, timing.samples, values, counts, timing.rounding_ns)
+    known = {label: timing.percentiles_ns.get(label) for label in TAILS}
+    tails = {f"p{q}": ns for q, ns in known.items() if ns is not None and _supports(timing, q)}
+    return Unpaired(
+        timing.median_ns,
+        timing.samples,
+        values,
+        counts,
+        timing.rounding_ns,
+        timing.mean_ns,
+        tails,
+        (timing.calls.values_ns, timing.calls.counts) if timing.calls else None,
+        timing.deviation_ns,
+        timing.max_ns,
+    )
+
+
+def _supports(timing: Timing, label: str) -> bool:
+    number = timing.calls.total if timing.calls else timing.samples
+    return number is None or is_supported(number, QUANTILES[label])
+
+
+def _time_row(benchmark: _Benchmark, outcome: UnpairedOutcome, tool: str, *, identical: bool) -> GateRow:
+    """Return the row of a benchmark's worst figure, or its median if none decided."""
+    timings = [timing for timing in benchmark.timings if timing is not None]
+    row = _row(RowKind.TIME, benchmark.name, tool, "time")
+    if identical:
+        same = timings[0].median_ns
+        return replace(row, verdict=GateVerdict.EQUIVALENT, reason="identical files", base=same, candidate=same, unit="ns")
+    row = replace(row, reason=outcome.reason, unit="ns", base=timings[0].median_ns, candidate=timings[1].median_ns)
+    change, low, high = (1 / bound if bound else None for bound in (outcome.ratio, *reversed(_interval(outcome))))
+    row = replace(row, change=change, low=low, high=high)
+    worst = outcome.worst
+    if worst is None:
+        return row
+    row = replace(row, metric=worst.figure, verdict=GateVerdict(outcome.verdict), tolerated=worst.drift)
+    if worst.figure != "median":
+        row = replace(row, base=worst.before, candidate=worst.after, change=worst.change, low=None, high=None)
+        row = replace(row, reason=f"{row.reason}; the median is {_change(outcome.ratio)}" if outcome.ratio else row.reason)
+    return replace(row, reason=f"{row.reason}; {outcome.verdict} at {', '.join(outcome.also)} as well") if outcome.also else row
 
 
 def _interval(outcome: UnpairedOutcome) -> tuple[float | None, float | None]:
@@ -104,9 +305,157 @@ def _interval(outcome: UnpairedOutcome) -> tuple[float | None, float | None]:
     return bounds if all(bound is not None and math.isfinite(bound) for bound in bounds) else (None, None)
 
 
-def _verdict(name: str, outcome: UnpairedOutcome) -> Verdict:
-    figures = (outcome.ratio, *_interval(outcome))
-    return Verdict(name, "", CANDIDATE, outcome.verdict, outcome.reason, "×", "", *figures, neutral=1.0)
+def _is_closed(settings: Mapping[str, str]) -> bool:
+    """Return whether a load is known to come from users that wait for their answers, so that its throughput is a result."""
+    model = settings.get("model", "")
+    return "closed" in model or ("users" in settings and not model and "rate" not in settings)
+
+
+def _throughput(benchmark: _Benchmark, before: Reading, after: Reading, drift: float) -> Iterator[GateRow]:
+    """Yield the row of a benchmark's throughput, which is judged where the number of users is known to be the same."""
+    old, new = _rates(benchmark)
+    if not old or not new:
+        return
+    row = replace(_row(RowKind.THROUGHPUT, benchmark.name, before.tool, "throughput"), base=old, candidate=new, unit="per s")
+    row = replace(row, change=new / old, tolerated=drift)
+    if not (_is_closed(before.load_settings) and _is_closed(after.load_settings)):
+        yield replace(row, reason="the load decides it, not the code: the model is open or unknown")
+        return
+    numbers = [counts.operations for counts in benchmark.operations if counts is not None]
+    error = math.sqrt(sum(1 / max(1, number) for number in numbers))
+    verdict = GateVerdict.REGRESSED if new < old else GateVerdict.IMPROVED
+    if abs(math.log(new / old)) > math.log1p(drift) + Z * error:
+        yield replace(row, verdict=verdict, reason=f"beyond the drift of {drift * 100:.3g} %, with the same users")
+    else:
+        yield replace(row, reason=f"within the drift of {drift * 100:.3g} %, or of too few operations")
+
+
+def _metric(benchmark: _Benchmark, tool: str, drift: float) -> Iterator[GateRow]:
+    """Yield the row of a metric of which the better direction is known."""
+    metrics = [metric for metric in benchmark.metrics if metric is not None]
+    if len(metrics) < len(benchmark.metrics) or metrics[0].less_is_better is None:
+        return
+    old, new = (metric.mean if metric.median is None else metric.median for metric in metrics)
+    row = replace(_row(RowKind.METRIC, benchmark.name, tool, metrics[0].unit or "value"), base=old, candidate=new, tolerated=drift)
+    row = replace(row, unit="bytes" if metrics[0].unit == "bytes" else "")
+    if metrics[0].unit != metrics[1].unit or old is None or new is None:
+        yield replace(row, reason="one file has no such figure, or in another unit")
+    elif old == 0 or new == 0 or abs(math.log(new / old)) <= math.log1p(drift):
+        change = new / old if old else None
+        reason = f"within the drift of {drift * 100:.3g} %" if (old and new) or old == new else "one is 0, so there is no ratio"
+        yield replace(row, change=change, reason=reason)
+    else:
+        worse = (new > old) == metrics[0].less_is_better
+        verdict = GateVerdict.REGRESSED if worse else GateVerdict.IMPROVED
+        yield replace(row, change=new / old, verdict=verdict, reason=f"beyond the drift of {drift * 100:.3g} %")
+
+
+SEVERITY = (
+    GateVerdict.REGRESSED,
+    GateVerdict.NOT_COMPARABLE,
+    GateVerdict.INCONCLUSIVE,
+    GateVerdict.NOT_JUDGED,
+    GateVerdict.IMPROVED,
+)
+"""The order in which the rows of a benchmark decide on it."""
+PRIORITY = (RowKind.ERRORS, RowKind.TIME, RowKind.METRIC, RowKind.THROUGHPUT)
+
+
+def _urgency(row: GateRow) -> tuple[int, int, float]:
+    """Return the place in the order of rows: the most severe first, failures before times, then the largest change."""
+    severity = SEVERITY.index(row.verdict) if row.verdict in SEVERITY else len(SEVERITY)
+    priority = PRIORITY.index(row.kind) if row.kind in PRIORITY else len(PRIORITY)
+    return severity, priority, -abs(math.log(row.change)) if row.change else 0.0
+
+
+def _at(row: GateRow, outcomes: Mapping[str, UnpairedOutcome]) -> str:
+    """Return the figure of a row that decided, in words: `at p95: 35 ms → 2.4 s (median 1.4× faster)`."""
+    if row.kind == RowKind.TIME and row.base is not None and row.candidate is not None:
+        ratio = outcomes[row.scenario].ratio
+        beside = f" (median {_change(ratio)})" if ratio and row.metric != "median" else ""
+        return f"at {'the median' if row.metric == 'median' else row.metric}: {_time(row.base)} → {_time(row.candidate)}{beside}"
+    if row.kind == RowKind.ERRORS:
+        return f"by failures: {row.reason}"
+    if row.kind in {RowKind.THROUGHPUT, RowKind.METRIC}:
+        return f"in {row.metric}: {_rate(row.base)} → {_rate(row.candidate)} {'per s' if row.unit == 'per s' else ''}".rstrip()
+    return f"in a {row.metric} of the tool: {row.reason}"
+
+
+def _verdict(name: str, rows: Sequence[GateRow], outcomes: Mapping[str, UnpairedOutcome], load: Sequence[RunWarning]) -> Verdict:
+    """Return the verdict on a benchmark: that of its most severe row. Its figures are the ratio of the medians."""
+    outcome = outcomes.get(name)
+    figures = (outcome.ratio, *_interval(outcome)) if outcome else (None, None, None)
+    deciding = [row for row in rows if row.scenario == name and row.kind in {RowKind.ERRORS, RowKind.TIME, RowKind.METRIC}]
+    deciding += [row for row in rows if (row.scenario, row.kind, row.verdict) == (name, RowKind.THROUGHPUT, GateVerdict.REGRESSED)]
+    verdict, part = PromiseVerdict.INCONCLUSIVE, ""
+    if load:
+        verdict, sentence = PromiseVerdict.NOT_COMPARABLE, load[0].message
+    elif not deciding:
+        sentence = "its times are not judged, since other operations of one side fail more"
+    else:
+        row = min(deciding, key=_urgency)
+        verdict, part = VERDICTS[row.verdict], row.metric
+        is_change = row.verdict in {GateVerdict.REGRESSED, GateVerdict.IMPROVED}
+        reason = "" if row.kind == RowKind.ERRORS else f"; {row.reason}"
+        sentence = f"{_at(row, outcomes)}{reason}" if is_change else row.reason
+    return Verdict(name, "", CANDIDATE, verdict, sentence, "×", part, *figures, neutral=1.0)
+
+
+VERDICTS = {
+    GateVerdict.REGRESSED: PromiseVerdict.REGRESSED,
+    GateVerdict.NOT_COMPARABLE: PromiseVerdict.NOT_COMPARABLE,
+    GateVerdict.INCONCLUSIVE: PromiseVerdict.INCONCLUSIVE,
+    GateVerdict.NOT_JUDGED: PromiseVerdict.INCONCLUSIVE,
+    GateVerdict.IMPROVED: PromiseVerdict.IMPROVED,
+    GateVerdict.EQUIVALENT: PromiseVerdict.EQUAL,
+    GateVerdict.EQUAL: PromiseVerdict.INCONCLUSIVE,
+}
+"""The verdict on a benchmark by that of its deciding row. Equally many failures alone do not show that the times are equal."""
+
+
+def _record(
+    before: Reading,
+    after: Reading,
+    selected: Sequence[str],
+    rules: FileRules,
+    outcomes: Mapping[str, UnpairedOutcome],
+    verdicts: list[Verdict],
+    warnings: list[RunWarning],
+) -> Run:
+    """Return the record of the comparison; benchmarks that only one file has are in it as well."""
+    name = one_line(f"{Path(before.file).name} → {Path(after.file).name}")
+    about = ("comparison", name, f"Measured by {before.tool} in two separate runs.", after.file, after.tool, 0.0, ScenarioStatus.OK)
+    sides = ((before, BASELINE), (after, CANDIDATE))
+    timings = {(timing.name, arm): timing for file, arm in sides for timing in file.timings}
+    known = set(selected)
+    result = ScenarioResult(
+        *about,
+        arms=[ArmResult(BASELINE, f"before: {one_line(before.file)}"), ArmResult(CANDIDATE, f"after: {one_line(after.file)}")],
+        latencies=[own_run.latency(timings[n, arm], arm) for n in selected for _, arm in sides if (n, arm) in timings],
+        ratios=[
+            Ratio(CANDIDATE, n, o.ratio, *_interval(o), processes=[], pairs=0) for n, o in outcomes.items() if o.ratio is not None
+        ],
+        verdicts=verdicts,
+        warnings=warnings,
+        operations=[replace(x, arm=arm) for file, arm in sides for x in file.operations if x.group in known],
+        metrics=[replace(x, arm=arm) for file, arm in sides for x in file.metrics if x.group in known or x.less_is_better is None],
+    )
+    return own_run.of_result(RunKind.COMPARISON, name, after, result, _environment(before, after, rules.drift))
+
+
+def _time(value_ns: float) -> str:
+    """Return a time with three digits and its unit: `35 ms`."""
+    per_unit, unit = next(
+        ((ns, unit) for ns, unit in ((1e9, "s"), (1e6, "ms"), (1e3, "µs")) if value_ns >= ns * 0.9995), (1.0, "ns")
+    )
+    return f"{float(f'{value_ns / per_unit:.3g}'):,g} {unit}"
+
+
+def _change(ratio: float) -> str:
+    """Return a ratio before ÷ after in words: `1.4× faster`, `12 % slower`, `69 times as long`."""
+    if ratio >= 1:
+        return "unchanged" if ratio < 1.005 else f"{ratio:.3g}× faster"  # noqa: PLR2004 - three digits
+    return f"{(1 / ratio - 1) * 100:.3g} % slower" if ratio > 0.5 else f"{1 / ratio:.3g} times as long"  # noqa: PLR2004 - larger percentages are hard to read
 
 
 def _warnings(before: Reading, after: Reading, drift: float) -> list[RunWarning]:
@@ -114,8 +463,8 @@ def _warnings(before: Reading, after: Reading, drift: float) -> list[RunWarning]
     differ = f"differ by up to {drift * 100:.3g} % ({'as given' if drift != DRIFT else default})"
     message = f"these runs were not interleaved; separate runs of the same code {differ}, so smaller differences are not judged"
     found = [RunWarning("unpaired", message, "measure both versions interleaved, in one run, to detect smaller differences")]
-    if before.digest and before.digest == after.digest:
-        found.append(RunWarning("the same file", "both files hold the same bytes", "name the file of the other run"))
+    if _is_identical(before, after):
+        found = [RunWarning("identical files", "both files hold the same bytes", "name the file of the other run")]
     other = differences(before.environment, after.environment)
     if other:
         more = f" and {len(other) - SHOWN_NAMES} more" if len(other) > SHOWN_NAMES else ""

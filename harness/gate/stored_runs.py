@@ -1,46 +1,53 @@
 """Gate two stored runs: from the runs to a row per figure and one verdict. Pure.
 
-Work counts decide. A machine drifts between two runs, sometimes for all times alike, so that a stored time counts only if the
-intervals over both runs' processes are apart and the change is beyond a limit that holds for all times of the comparison together,
-and is as wide as these scatter themselves. A shift of all times raises a warning, and is charged to no single one. Other times are
-not judged; where there are only those, the gate is inconclusive.
+Failures and work counts decide. A stored time never does: a machine drifts between two runs of the same code, on a busy day by a
+multiple. Large changes of stored times are warnings; where there are only times, the gate is inconclusive.
 """
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
-from statistics import NormalDist
-
-import numpy as np
 
 from harness.errors import UsageError
 from harness.gate import work_counts
-from harness.gate.matching import MatchedPair, another_machine, incomparable_runs, match, other_versions, place
+from harness.gate.matching import (
+    MEASURE,
+    MatchedPair,
+    another_machine,
+    changed_load,
+    incomparable_runs,
+    match,
+    new_versions,
+    other_versions,
+    place,
+    status,
+    unmeasured,
+)
+from harness.gate.selection import Selection
 from harness.gate.verdict import ACCEPT, AGAINST, counted, listed, result
 from harness.gate.work_counts import Rules
+from harness.importers import own_run
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
+from harness.results.load import ALL, LoadedArm
 from harness.results.run import AA_CONTROL, Latency, Run, RunWarning, ScenarioResult, WorkCount
-from harness.stats.intervals import mean_interval, median
-from harness.stats.noise import robust_sd
+from harness.stats.intervals import median
+from harness.verdicts import failures
+from harness.verdicts.failures import Failures
 
-DRIFT_SD = 0.075
-"""The standard deviation, as a share, of a process's time from run to run of the same code, in fresh processes on two shared cores.
-Two runs differ by √2 of it."""
+LARGE = 1.5
+"""The factor from which on a change of a stored time is a warning. Runs of the same code on a quiet machine differ by less."""
 
-MIN_CHANGE = 0.25
-"""The smallest change of a stored time that counts, however few times are compared."""
+SHIFTED, SUITE = 1.1, 8
+"""The factor from which on a common shift of all times is a warning, and the number of times from which on there is one. Single
+times are then compared with the shift."""
 
-ALPHA = 0.01
-"""The probability, at most, that any time of the same code is beyond the limit, if the drift is as stated (Bonferroni)."""
+TAILS = ("95", "99")
+"""The percentiles whose large changes are warnings, beside that of the median."""
 
-SHIFTED, SHIFTED_BADLY = 1.1, 1.5
-"""The factors from which on a shift of all times raises a warning, and the gate does not pass: a machine alone seldom shifts that
-much. Where too few times are compared to see their common shift, it is assumed to be the larger one."""
+EVERYTHING = Selection()
 
-SUITE, MIN_PROCESSES = 8, 2
-"""The number of times from which on their own scatter and common shift count, and the number of processes for an interval."""
+NOT_JUDGED = "a stored time never decides: separate runs of the same code differ"
 
 
 def gate(
@@ -48,34 +55,52 @@ def gate(
     candidate: Run,
     tolerances: Mapping[str, float] | None = None,
     *,
-    only: str = "*",
+    selection: Selection = EVERYTHING,
+    errors: float = failures.TOLERANCE,
+    allow_missing: bool = False,
     names: tuple[str, str] = ("the baseline", "the candidate"),
 ) -> GateResult:
     """Compare every figure of `base` with `candidate`, and return the rows with the verdict.
 
-    `tolerances` maps "scenario.metric" to a share and overrides the scenarios' own; `only` is a glob that selects scenarios by
-    name; `names` are shown for the two runs.
+    `tolerances` maps "scenario.metric" to a share and overrides the scenarios' own; `selection` is of scenarios by name; `errors`
+    is the tolerated share of failed operations; with `allow_missing`, what the candidate lacks is a warning; `names` are shown for
+    the two runs.
 
     Raises:
-        UsageError: `only` matches no scenario of the baseline, or a tolerance is not a share from 0 up.
+        UsageError: the selection matches no scenario, or a tolerance is not a share from 0 up.
     """
+    selected = set(selection.of((r.name for run in (base, candidate) for r in run.scenarios), "scenario"))
+    before, after = ([r for r in run.scenarios if r.name in selected] for run in (base, candidate))
     reasons = incomparable_runs(base, candidate)
+    if base.incomplete:
+        reasons.append(RunWarning("the baseline", f"the run {base.incomplete}{unmeasured(before, after)}", MEASURE))
     if reasons:
         return GateResult(*names, GateVerdict.NOT_COMPARABLE, reasons[0].message, incomparable=reasons)
-    before, after = ([r for r in run.scenarios if fnmatchcase(r.name, only)] for run in (base, candidate))
-    if base.scenarios and not before:
-        raise UsageError(f"no scenario matches {only!r}; the baseline has {', '.join(sorted({r.name for r in base.scenarios}))}")
-    matched = match(before, after, interrupted=candidate.interrupted)
-    rows, incomparable = matched.rows, matched.incomparable
+    loads = _other_loads(base, candidate, before, after)
+    before, after = ([r for r in results if place(r) not in loads] for results in (before, after))
+    matched = match(before, after, is_partial=bool(candidate.incomplete), allow_missing=allow_missing)
+    rows, incomparable, warnings = matched.rows, [*loads.values(), *matched.incomparable], matched.warnings
+    if candidate.incomplete:
+        incomparable.append(RunWarning("the candidate", f"the run {candidate.incomplete}{unmeasured(after, before)}", MEASURE))
     for pair in matched.pairs:
-        found, reasons = _rows(pair, _rules(pair, tolerances or {}, base, candidate))
-        rows += found
-        incomparable += reasons
-    both = [(pair.old, pair.new) for pair in matched.pairs]
-    times = stored_times(both, another_machine(base.environment, candidate.environment))
+        found, excluded, missing = _rows(pair, _rules(pair, tolerances or {}, base, candidate))
+        rows += [*found, *_load_rows(pair, errors)]
+        incomparable += excluded
+        if not candidate.incomplete:
+            (warnings if allow_missing else incomparable).extend(missing)
+    pairs = [(pair.old, pair.new) for pair in matched.pairs]
+    times = stored_times(pairs, another_machine(base.environment, candidate.environment))
     rows += times.rows
-    warnings = [*matched.warnings, *times.warnings, *_warnings(base, candidate, rows)]
-    return result(names, rows, incomparable, warnings, all_slower=times.all_slower)
+    return result(names, rows, incomparable, [*warnings, *times.warnings, *_warnings(base, candidate, matched.pairs, rows)])
+
+
+def _other_loads(
+    base: Run, candidate: Run, before: Sequence[ScenarioResult], after: Sequence[ScenarioResult]
+) -> dict[str, RunWarning]:
+    """Return the scenarios, by their place, that were put under another load, with what differs."""
+    new = {place(r): own_run.load_settings(candidate, r) for r in after}
+    changed = {place(r): changed_load(own_run.load_settings(base, r), new[place(r)]) for r in before if place(r) in new}
+    return {where: RunWarning(where, f"another load: {other}", MEASURE) for where, other in changed.items() if other}
 
 
 def refused(base: str, candidate: str, reason: str) -> GateResult:
@@ -94,25 +119,61 @@ def _rules(pair: MatchedPair, tolerances: Mapping[str, float], base: Run, candid
     return Rules(merged, pair.new.higher_is_better, *other_versions(pair, base, candidate))
 
 
-def _rows(pair: MatchedPair, rules: Rules) -> tuple[list[GateRow], list[RunWarning]]:
-    """Return the rows of a scenario's work counts and memory, and why others are missing or cannot be compared."""
+def _rows(pair: MatchedPair, rules: Rules) -> tuple[list[GateRow], list[RunWarning], list[RunWarning]]:
+    """Return the rows of a scenario's work counts and memory, why some cannot be compared, and which counts are missing."""
     rows, missing = work_counts.work(pair.old, pair.new, rules)
     missing = [count for count in missing if pair.keeps(count.arm, count.group)]
     rows += [row for row in work_counts.memory(pair.old, pair.new, rules) if pair.keeps(row.arm, row.group)]
     excluded = Counter(row.reason for row in rows if row.verdict == GateVerdict.NOT_COMPARABLE)
     reasons = [RunWarning(f"{place(pair.old)}: {counted(n, 'figure')}", reason, ACCEPT) for reason, n in excluded.items()]
-    if missing and not pair.interrupted:
-        verb = "is" if len(missing) == 1 else "are"
-        message = f"{counted(len(missing), 'count')} of {_metrics(missing)} {verb} missing in the candidate"
-        reasons.append(RunWarning(place(pair.old), message, ACCEPT))
-    return rows, reasons
+    if not missing:
+        return rows, reasons, []
+    verb = "is" if len(missing) == 1 else "are"
+    message = f"{counted(len(missing), 'count')} of {_metrics(missing)} {verb} missing in the candidate"
+    return rows, reasons, [RunWarning(place(pair.old), message, ACCEPT)]
+
+
+def _load_rows(pair: MatchedPair, tolerance: float) -> Iterator[GateRow]:
+    """Yield the rows of failed operations and throughput under load, per arm and group, and of a load that was not as planned."""
+    sides = [{(arm.arm, arm.group): arm for arm in r.load.arms} if r.load else {} for r in (pair.old, pair.new)]
+    for where, old in sides[0].items():
+        new = sides[1].get(where)
+        if new is None or old.group == ALL:
+            continue
+        figure = (pair.old.name, pair.old.engine, pair.old.rtt_ms, *where)
+        before, after = _failures(old), _failures(new)
+        verdict, reason = failures.judge(before, after, tolerance)
+        message = max(new.error_messages, key=new.error_messages.__getitem__, default="")
+        worse = f"{reason}; most often: {message}" if message and verdict == GateVerdict.REGRESSED else reason
+        row = GateRow(RowKind.ERRORS, *figure, "failed operations", verdict, worse, before.share, after.share, "share")
+        yield replace(row, change=after.share / before.share if before.share else None, tolerated=tolerance)
+        row = GateRow(RowKind.THROUGHPUT, *figure, "throughput", GateVerdict.NOT_JUDGED, NOT_JUDGED, unit="per s")
+        change = new.achieved_per_s / old.achieved_per_s if old.achieved_per_s else None
+        yield replace(row, base=old.achieved_per_s, candidate=new.achieved_per_s, change=change)
+    for of, when in ((pair.old, "baseline"), (pair.new, "candidate")):
+        if of.load and (reason := _invalid(of.load.invalid, of.load.arms)):
+            yield status(of, GateVerdict.INCONCLUSIVE, f"the {when}'s load is not valid: {reason}")
+
+
+def _failures(arm: LoadedArm) -> Failures:
+    """Return the operations of a loaded arm; one that was unfinished at the drain timeout has failed."""
+    failed = arm.errors + arm.unfinished
+    return Failures(failed, arm.operations + failed)
+
+
+def _invalid(generator: str | None, arms: Sequence[LoadedArm]) -> str:
+    """Return the reason why a load was not as planned: the generator was the limit, or operations did not start."""
+    dropped = {arm.arm: arm.dropped for arm in arms if arm.group == ALL and arm.dropped}
+    at = "dropped at the limit of in-flight operations"
+    reasons = [f"{number:,} operations of {arm} were {at}" for arm, number in dropped.items()]
+    return "; ".join([*filter(None, [generator]), *reasons])
 
 
 def _metrics(figures: Sequence[WorkCount | GateRow]) -> str:
     return ", ".join(sorted({figure.metric.replace("_", " ") for figure in figures}))
 
 
-def _warnings(base: Run, candidate: Run, rows: Sequence[GateRow]) -> list[RunWarning]:
+def _warnings(base: Run, candidate: Run, pairs: Sequence[MatchedPair], rows: Sequence[GateRow]) -> list[RunWarning]:
     """Return the warnings of both runs, and those about the comparison."""
     found = [
         RunWarning(f"{warning.name}, {when}", warning.message, warning.remedy)
@@ -122,6 +183,9 @@ def _warnings(base: Run, candidate: Run, rows: Sequence[GateRow]) -> list[RunWar
     if base.started_at == candidate.started_at and base.scenarios == candidate.scenarios:
         message, remedy = "baseline and candidate hold the same figures", "name the run of the other version"
         found.append(RunWarning("the same run", message, remedy))
+    if other := new_versions(pairs, base, candidate):
+        message = f"baseline and candidate differ in {listed(other, quote=False)}"
+        found.append(RunWarning("another machine or version", message, "measure both on the same machine, with the same versions"))
     work = [row for row in rows if row.kind == RowKind.WORK]
     unsteady = [r for r in work if r.verdict == GateVerdict.NOT_JUDGED and r.group and r.base != r.candidate]
     if unsteady:
@@ -137,73 +201,74 @@ def _warnings(base: Run, candidate: Run, rows: Sequence[GateRow]) -> list[RunWar
 
 @dataclass(frozen=True)
 class StoredTimes:
-    """The rows of stored times."""
+    """The rows of stored times, none of which is judged, and the warnings about large changes."""
 
     rows: list[GateRow]
     warnings: list[RunWarning]
-    all_slower: bool = False
-    """Whether all times became so much slower together that the gate must not pass."""
 
 
 def stored_times(pairs: Sequence[tuple[ScenarioResult, ScenarioResult]], another_machine: str) -> StoredTimes:
-    """Return a row per arm and group that the first run timed. `another_machine` is why none is judged, "" if they are."""
-    found = []
+    """Return a row per arm and group that the first run timed, and one per percentile that changed much.
+
+    `another_machine` is why the times of the two runs have nothing in common, "" if they are of one machine.
+    """
+    medians: list[GateRow] = []
+    tails: list[GateRow] = []
     for old, new in pairs:
         after = {(x.arm, x.group): x for x in new.latencies}
-        found += [_time_row(old, new, x, after.get((x.arm, x.group))) for x in old.latencies if x.arm != AA_CONTROL]
-    known = [change for _, change, _ in found if change is not None]
-    is_suite = len(known) >= SUITE
-    # The common shift and the scatter around it; of few times, the shift that must be allowed for.
-    centre, spread = (median(known), robust_sd(np.array(known))) if is_suite else (math.log(SHIFTED_BADLY), 0.0)
-    limit = abs(centre) + limit_log(len(known), spread)
+        for latency in (x for x in old.latencies if x.arm != AA_CONTROL):
+            now = after.get((latency.arm, latency.group))
+            medians.append(_time_row(old, new, latency, now))
+            tails += _tail_rows(medians[-1], latency, now) if now else ()
     if another_machine:
-        return StoredTimes([replace(row, reason=another_machine) for row, _, _ in found], [])
-    rows = [row if change is None else _judge_time(row, change, apart, limit) for row, change, apart in found]
-    if not is_suite or math.exp(abs(centre)) < SHIFTED:
-        return StoredTimes(rows, [])
-    slower = centre > 0
-    message = f"half of {len(known)} times became at least {math.exp(abs(centre)):.2f}× {'slower' if slower else 'faster'}"
-    warning = RunWarning("all times shifted", message, AGAINST)
-    return StoredTimes(rows, [warning], all_slower=slower and math.exp(centre) >= SHIFTED_BADLY)
+        return StoredTimes([replace(row, reason=another_machine) for row in medians], [])
+    logs = [math.log(row.change) for row in medians if row.change]
+    shift = math.exp(median(logs)) if len(logs) >= SUITE else 1.0
+    large = [row for row in [*medians, *tails] if row.change and _times(row.change / shift) >= LARGE]
+    changed = {id(row): f"{_direction(row.change)}; {NOT_JUDGED}" for row in large if row.change}
+    shown = [*medians, *(row for row in large if row.metric != "time")]
+    rows = [replace(row, reason=changed.get(id(row), row.reason)) for row in shown]
+    return StoredTimes(rows, [*_shifted(shift, len(logs)), *_large(large)])
 
 
-def limit_log(number: int, spread: float = 0.0) -> float:
-    """Return the log ratio beyond which one of `number` times counts, if two runs differ by the log sd `spread`, or more."""
-    if not number:
-        return math.log(1 + MIN_CHANGE)
-    z = NormalDist().inv_cdf(1 - ALPHA / (2 * number))
-    return max(math.log(1 + MIN_CHANGE), z * max(math.sqrt(2) * DRIFT_SD, spread))
+def _times(change: float) -> float:
+    return max(change, 1 / change)
 
 
-def _time_row(
-    result: ScenarioResult, new_result: ScenarioResult, old: Latency, new: Latency | None
-) -> tuple[GateRow, float | None, bool]:
-    """Return a time's row, the log of its change, and whether the 95 % intervals over both runs' processes are apart.
+def _direction(change: float) -> str:
+    return f"{_times(change):.3g}× {'slower' if change > 1 else 'faster'}"
 
-    There is no log where a run has too few processes.
-    """
-    place = (result.name, result.engine, result.rtt_ms, old.arm, old.group)
-    row = GateRow(RowKind.TIME, *place, "time", GateVerdict.NOT_JUDGED, "", unit="ns")
+
+def _shifted(shift: float, number: int) -> Iterator[RunWarning]:
+    if _times(shift) >= SHIFTED:
+        message = f"half of {number} times became at least {_direction(shift)}, which is the machine or the code"
+        yield RunWarning("all times shifted", message, AGAINST)
+
+
+def _large(rows: Sequence[GateRow]) -> Iterator[RunWarning]:
+    """Yield a warning that names the times that changed most."""
+    if rows:
+        worst = sorted(rows, key=lambda row: -_times(row.change or 1.0))
+        named = listed([f"{row.place} · {row.label} {_direction(row.change or 1.0)}" for row in worst], quote=False)
+        yield RunWarning("large changes of stored times", f"{named}; separate runs cannot tell the code from the machine", AGAINST)
+
+
+def _time_row(result: ScenarioResult, new_result: ScenarioResult, old: Latency, new: Latency | None) -> GateRow:
+    """Return a time's row: the median of the processes' medians, without a change where a run has none."""
+    where = (result.name, result.engine, result.rtt_ms, old.arm, old.group)
+    row = GateRow(RowKind.TIME, *where, "time", GateVerdict.NOT_JUDGED, NOT_JUDGED, unit="ns")
     if new is None:
-        return replace(row, reason=f"not timed in the candidate ({new_result.status})"), None, False
+        return replace(row, reason=f"not timed in the candidate ({new_result.status})")
     times_ns = [[ns for ns in x.process_medians_ns if math.isfinite(ns) and ns > 0] for x in (old, new)]
     if not all(times_ns):
-        return replace(row, reason="baseline or candidate has no time above 0"), None, False
+        return replace(row, reason="baseline or candidate has no time above 0")
     base, candidate = map(median, times_ns)
-    row = replace(row, base=base, candidate=candidate, change=candidate / base)
-    if min(map(len, times_ns)) < MIN_PROCESSES:
-        return replace(row, reason="one process cannot show the drift"), None, False
-    intervals = [mean_interval([math.log(ns) for ns in of_run]) for of_run in times_ns]
-    lows = [interval.low for interval in intervals if interval.low is not None]
-    apart = min(interval.high for interval in intervals if interval.high is not None) < max(lows)
-    return row, math.log(candidate / base), apart
+    return replace(row, base=base, candidate=candidate, change=candidate / base)
 
 
-def _judge_time(row: GateRow, change: float, apart: bool, limit: float) -> GateRow:
-    row = replace(row, tolerated=math.exp(limit) - 1)
-    drift = f"{math.exp(limit):.2f}×, the drift of stored times"
-    if abs(change) <= limit:
-        return replace(row, reason=f"within {drift}, so the machine may explain it")
-    if not apart:
-        return replace(row, reason=f"beyond {drift}, but the intervals over processes overlap")
-    return replace(row, verdict=GateVerdict.REGRESSED if change > 0 else GateVerdict.IMPROVED, reason=f"beyond {drift}")
+def _tail_rows(row: GateRow, old: Latency, new: Latency) -> Iterator[GateRow]:
+    """Yield a row per percentile that both runs support."""
+    for label in TAILS:
+        base, candidate = (x.percentiles_ns.get(label) for x in (old, new))
+        if base and candidate and math.isfinite(base) and math.isfinite(candidate):
+            yield replace(row, metric=f"p{label}", reason=NOT_JUDGED, base=base, candidate=candidate, change=candidate / base)

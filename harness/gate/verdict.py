@@ -15,22 +15,25 @@ NOUNS = {
     RowKind.MEMORY: "memory peak",
     RowKind.TIME: "time",
     RowKind.THROUGHPUT: "throughput",
+    RowKind.METRIC: "metric",
+    RowKind.CHECKS: "check",
     RowKind.STATUS: "scenario or arm",
 }
+UNDECIDED = "no work count was judged that could decide"
 SHOWN_NAMES = 5
 """The number of names that a message lists before it only counts the rest."""
 
 
 def overall(
-    rows: Sequence[GateRow], incomparable: Sequence[RunWarning] = (), *, all_slower: bool = False
+    rows: Sequence[GateRow], incomparable: Sequence[RunWarning] = (), *, undecided: str = UNDECIDED
 ) -> tuple[GateVerdict, str]:
     """Return the verdict on a whole comparison, and the reason in one sentence without a full stop.
 
     The first that applies: a row regressed; something could not be compared, or nothing was; a row is inconclusive; nothing decided
-    (no work count was judged, no time is equivalent, and some times could not be judged or none improved); `all_slower`, that is,
-    stored times became so much slower together that the machine may have changed; a row improved; otherwise equivalent.
+    (no work count was judged, no time is equivalent, and some times could not be judged or none improved); a row improved; none of
+    them, which is equivalent. `undecided` is the reason where nothing decided.
     """
-    return next(_rules(rows, incomparable, all_slower))
+    return next(_rules(rows, incomparable, undecided))
 
 
 def result(
@@ -39,10 +42,10 @@ def result(
     incomparable: Sequence[RunWarning] = (),
     warnings: Sequence[RunWarning] = (),
     *,
-    all_slower: bool = False,
+    undecided: str = UNDECIDED,
 ) -> GateResult:
     """Return the result of a comparison with its overall verdict; `names` are those of the baseline and the candidate."""
-    verdict, sentence = overall(rows, incomparable, all_slower=all_slower)
+    verdict, sentence = overall(rows, incomparable, undecided=undecided)
     return GateResult(*names, verdict, sentence, list(rows), list(incomparable), list(warnings))
 
 
@@ -57,11 +60,12 @@ def listed(names: Sequence[str], *, quote: bool = True) -> str:
     return f"{shown} and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else shown
 
 
-def _rules(rows: Sequence[GateRow], incomparable: Sequence[RunWarning], all_slower: bool) -> Iterator[tuple[GateVerdict, str]]:
+def _rules(rows: Sequence[GateRow], incomparable: Sequence[RunWarning], undecided: str) -> Iterator[tuple[GateVerdict, str]]:
     """Yield the verdicts whose rule applies, in the order of `overall`; the last one always does."""
     verdicts = Counter(row.verdict for row in rows)
     found = Counter((row.kind, row.verdict) for row in rows)
-    not_judged = found[RowKind.TIME, GateVerdict.NOT_JUDGED]
+    not_judged = found[RowKind.TIME, GateVerdict.NOT_JUDGED] + found[RowKind.METRIC, GateVerdict.NOT_JUDGED]
+    improved = any(found[kind, GateVerdict.IMPROVED] for kind in (RowKind.TIME, RowKind.ERRORS, RowKind.METRIC))
     also = f"; {counted(not_judged, 'time')} could not be judged" if not_judged else ""
     work = found[RowKind.WORK, GateVerdict.EQUAL] + found[RowKind.WORK, GateVerdict.IMPROVED]
     equivalent = found[RowKind.TIME, GateVerdict.EQUIVALENT]
@@ -70,18 +74,15 @@ def _rules(rows: Sequence[GateRow], incomparable: Sequence[RunWarning], all_slow
     if incomparable:
         more = f", and {len(incomparable) - 1} more" if len(incomparable) > 1 else ""
         yield GateVerdict.NOT_COMPARABLE, f"{incomparable[0].name}: {incomparable[0].message}{more}"
-    if not any(row.kind != RowKind.STATUS for row in rows):
+    if not any(row.kind not in {RowKind.STATUS, RowKind.CHECKS} for row in rows):
         yield GateVerdict.NOT_COMPARABLE, "baseline and candidate have no figure in common: nothing was compared"
     if verdicts[GateVerdict.INCONCLUSIVE]:
-        undecided = [row for row in rows if row.verdict == GateVerdict.INCONCLUSIVE]
-        reasons = dict.fromkeys(row.reason for row in undecided if row.kind == RowKind.STATUS)
-        figures = _by_kind([row for row in undecided if row.kind != RowKind.STATUS], GateVerdict.INCONCLUSIVE)
+        open_rows = [row for row in rows if row.verdict == GateVerdict.INCONCLUSIVE]
+        reasons = dict.fromkeys(row.reason for row in open_rows if row.kind == RowKind.STATUS)
+        figures = _by_kind([row for row in open_rows if row.kind != RowKind.STATUS], GateVerdict.INCONCLUSIVE)
         yield GateVerdict.INCONCLUSIVE, "; ".join([*reasons, *([f"{figures} inconclusive"] if figures else [])])
-    if not work and not equivalent and (not_judged or not found[RowKind.TIME, GateVerdict.IMPROVED]):
-        yield GateVerdict.INCONCLUSIVE, f"no work count was judged that could decide{also}"
-    if all_slower:
-        sentence = f"all times became much slower, and {counted(work, 'work count')} cannot explain it; {AGAINST}"
-        yield GateVerdict.INCONCLUSIVE, sentence
+    if not work and not equivalent and (not_judged or not improved):
+        yield GateVerdict.INCONCLUSIVE, f"{undecided}{also}"
     if verdicts[GateVerdict.IMPROVED]:
         yield GateVerdict.IMPROVED, f"{_by_kind(rows, GateVerdict.IMPROVED)} improved, nothing regressed{also}"
     equal = [f"{counted(work, 'work count')} equal"] * bool(work or not equivalent)

@@ -18,9 +18,12 @@ INTERPRETER = ("calls", "allocations", "instructions")
 """The final parts of the names of metrics that count the interpreter's own work. They repeat to a fraction of `TOLERANCE`, but with
 threads and an event loop not to the last count, even if they did in one process. Another interpreter does different work."""
 
+ALLOCATION_BYTES = 1024
+"""The bytes by which allocations may differ in any case: a dictionary that grows in one run and not in another."""
+
 UNSTEADY = 0.2
-"""If at least this share of a metric's counts in a baseline did not repeat, those that did may have done so by luck: two equal
-counts prove little. A server's own counters are like that, since they include its other work."""
+"""If at least this share of an arm's counts of a metric did not repeat in a baseline, those that did may have done so by luck: two
+equal counts prove little. A server's own counters are like that, since they include its other work."""
 
 MEMORY_TOLERANCE, MEMORY_MIN_BYTES = 0.15, 2 * 2**20
 """The share, and the bytes, by which memory added at the peak may differ: the allocator decides what it keeps."""
@@ -42,22 +45,22 @@ class Rules:
     no_interpreter: str = ""
     """The same for the interpreter's own counts."""
     no_instructions: str = ""
+    """The reason why instructions are not judged: another patch level of the interpreter, or another CPU."""
 
     def excluded(self, metric: str) -> str:
         """Return why the metric cannot be compared, "" if it can."""
-        interpreter = self.no_interpreter if _last_word(metric) in INTERPRETER else ""
-        return self.no_work or interpreter or (self.no_instructions if _last_word(metric) == "instructions" else "")
+        return self.no_work or (self.no_interpreter if _last_word(metric) in INTERPRETER else "")
 
 
 def work(old: ScenarioResult, new: ScenarioResult, rules: Rules) -> tuple[list[GateRow], list[WorkCount]]:
     """Return a row per count that both results have, and the baseline's counts that the candidate lacks."""
     after = {key(count): count for count in new.work_counts}
-    unsteady = {metric for metric in {count.metric for count in old.work_counts} if _is_unsteady(metric, old.work_counts)}
+    unsteady = _unsteady(old.work_counts)
     rows, missing = [], []
     for count in old.work_counts:
         now = after.get(key(count))
         if now is not None:
-            verdict, reason, tolerated = _judge(count, now, rules, count.metric in unsteady)
+            verdict, reason, tolerated = _judge(count, now, rules, (count.arm, count.metric) in unsteady)
             row = _row(RowKind.WORK, old, count, count.metric, verdict, reason, tolerated)
             change = now.value / count.value if count.value else 1.0 if now.value == count.value else math.nan
             rows.append(replace(row, base=count.value, candidate=now.value, change=change if math.isfinite(change) else None))
@@ -82,10 +85,16 @@ def _last_word(metric: str) -> str:
     return metric.rsplit("_", 1)[-1]
 
 
-def _is_unsteady(metric: str, counts: Sequence[WorkCount]) -> bool:
-    """Return whether at least the share `UNSTEADY` of a metric's counts did not repeat."""
-    repeats = [count.repeats_exactly for count in counts if count.metric == metric and count.group != ARM_ITSELF]
-    return bool(repeats) and repeats.count(False) >= UNSTEADY * len(repeats)
+def _unsteady(counts: Sequence[WorkCount]) -> set[tuple[str, str]]:
+    """Return (arm, metric) of which at least the share `UNSTEADY` of the counts did not repeat.
+
+    Arm by arm, because one that keeps its answers counts differently each time, and the others' counts remain exact.
+    """
+    repeats: dict[tuple[str, str], list[bool]] = {}
+    for count in counts:
+        if count.group != ARM_ITSELF:
+            repeats.setdefault((count.arm, count.metric), []).append(count.repeats_exactly)
+    return {where for where, each in repeats.items() if each.count(False) >= UNSTEADY * len(each)}
 
 
 def _judge(old: WorkCount, new: WorkCount, rules: Rules, unsteady: bool) -> tuple[GateVerdict, str, float]:
@@ -96,15 +105,20 @@ def _judge(old: WorkCount, new: WorkCount, rules: Rules, unsteady: bool) -> tupl
         return GateVerdict.NOT_COMPARABLE, excluded, 0.0
     more_is_better = old.metric in rules.higher_is_better or "hits" in old.metric.split("_")  # such as hits of a cache
     named = rules.tolerances.get(old.metric)
-    if named is not None:
+    unknown = rules.no_instructions if _last_word(old.metric) == "instructions" else ""
+    if named is not None and not unknown:
         return _compare(old.value, new.value, named, more_is_better=more_is_better, of="the tolerance")
-    if old.group == ARM_ITSELF:
-        return GateVerdict.NOT_JUDGED, "a figure of the arm itself, taken once; set a tolerance to have it judged", 0.0
+    if old.group == ARM_ITSELF or unknown:
+        once = "a figure of the arm itself, taken once; set a tolerance to have it judged"
+        return GateVerdict.NOT_JUDGED, unknown or once, 0.0
     interpreter = _last_word(old.metric) in INTERPRETER
     if old.repeats_exactly and new.repeats_exactly and not unsteady and not interpreter:
         return _compare(old.value, new.value, 0.0, more_is_better=more_is_better, of="")
     of = "the tolerance of counts that do not repeat exactly"
-    found = _compare(old.value, new.value, TOLERANCE, more_is_better=more_is_better, of=of)
+    tolerated = TOLERANCE
+    if _last_word(old.metric) == "allocations" and old.value:
+        tolerated = max(TOLERANCE, ALLOCATION_BYTES / abs(old.value))
+    found = _compare(old.value, new.value, tolerated, more_is_better=more_is_better, of=of)
     steady_before = old.repeats_exactly and not unsteady
     if found[0] == GateVerdict.EQUAL or steady_before or interpreter:
         return found

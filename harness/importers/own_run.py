@@ -2,14 +2,29 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from harness.errors import UsageError
+from harness.gate import matching
 from harness.importers.reading import Reading, TimeCounts, Timing, one_line
-from harness.results.run import AA_CONTROL, BASELINE, ArmResult, Latency, Run, RunKind, RunSettings, ScenarioResult, ScenarioStatus
+from harness.results.load import ALL, LoadModel
+from harness.results.run import (
+    AA_CONTROL,
+    BASELINE,
+    ArmResult,
+    Latency,
+    OperationCounts,
+    Run,
+    RunKind,
+    RunSettings,
+    RunWarning,
+    ScenarioResult,
+    ScenarioStatus,
+)
 from harness.results.store import SCHEMA_VERSION
 from harness.stats.intervals import QUANTILES
 
@@ -19,30 +34,112 @@ TOOL = "this harness"
 def reading(run: Run, path: Path) -> Reading:
     """Return the times of a run: one benchmark per scenario, arm and group, with the processes' medians as units.
 
-    UsageError: it has none, or is a comparison.
+    A scenario that failed, and an arm that cannot run, is a failed check.
+
+    UsageError: it has neither times nor failures, or is a comparison.
     """
     if run.kind == RunKind.COMPARISON:
         raise UsageError(f"{path} is a comparison; name the two files that it compares")
     tool = {RunKind.PAIRS: TOOL, RunKind.LOAD: f"{TOOL}, under load"}.get(run.kind, next((r.engine for r in run.scenarios), TOOL))
     each = [(result, latency) for result in run.scenarios for latency in result.latencies if latency.arm != AA_CONTROL]
     timings = [_timing(result, latency, run.kind) for result, latency in each]
-    if not timings:
+    operations = [counts for result in run.scenarios for counts in _operations(result)]
+    failed = dict(_failed(run))
+    if not (timings or operations or failed):
         raise UsageError(f"{path} has no times to compare; name a run in which a scenario was timed")
-    ((twice, number),) = Counter(timing.name for timing in timings).most_common(1)
-    if number > 1:
-        raise UsageError(f"{path} has two scenarios with {twice!r}; compare runs in which each scenario has its own name")
+    names = Counter(timing.name for timing in timings) | Counter(counts.group for counts in operations)
+    twice = [name for name, number in names.items() if number > 1]
+    if twice:
+        raise UsageError(f"{path} has two scenarios with {twice[0]!r}; compare runs in which each scenario has its own name")
     datasets = {f"dataset of {r.name}": str(r.dataset["digest"]) for r in run.scenarios if "digest" in r.dataset}
     facts, digest = run.environment | datasets, hashlib.sha256(msgspec.json.encode(run.scenarios)).hexdigest()
-    measured = (run.started_at, run.commit, run.dirty, facts, digest, tuple(run.warnings))
-    return Reading(str(path), tool, "a run of this harness", tuple(timings), *measured)
+    return Reading(
+        str(path),
+        tool,
+        "a run of this harness",
+        tuple(timings),
+        run.started_at,
+        run.commit,
+        run.dirty,
+        facts,
+        digest,
+        warnings=(*run.warnings, *_warnings(run, failed)),
+        operations=tuple(operations),
+        metrics=tuple(replace(metric, arm="") for result in run.scenarios for metric in result.metrics),
+        load_settings=_identity(run),
+        dropped=sum(arm.dropped for result in run.scenarios if result.load for arm in result.load.arms if arm.group != ALL),
+        failed_checks=tuple(failed),
+    )
+
+
+def _failed(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield the scenarios that failed and the arms that cannot run, each with its error."""
+    for result in run.scenarios:
+        if result.status == ScenarioStatus.FAILED:
+            yield f"{result.name} · {result.engine}, RTT {result.rtt_ms:g} ms", result.error or "no error was recorded"
+        for arm in result.arms:
+            for group, error in arm.errors.items():
+                yield benchmark(result, arm.name, group), error
+
+
+def _warnings(run: Run, failed: Mapping[str, str]) -> Iterator[RunWarning]:
+    """Yield the errors of a run, and that it is only a part of one."""
+    for name, error in failed.items():
+        yield RunWarning("failed", one_line(f"{name}: {error}"), "fix it, and measure again")
+    if run.incomplete:
+        yield RunWarning("part of a run", f"the run {run.incomplete}, so that results may be missing", "run it again")
+
+
+def _identity(run: Run) -> dict[str, str]:
+    """Return the load of a run, and the settings of its engines and its interpreter that its scenarios share."""
+    shared: dict[str, set[str]] = {}
+    for result in run.scenarios:
+        for key, value in matching.engine_settings(result).items():
+            shared.setdefault(f"{result.engine} {key}", set()).add(value)
+    loads = {key: value for result in run.scenarios for key, value in load_settings(run, result).items()}
+    same = {key: next(iter(values)) for key, values in shared.items() if len(values) == 1}
+    return loads | same | matching.interpreter(run.environment)
+
+
+def load_settings(run: Run, result: ScenarioResult) -> dict[str, str]:
+    """Return what identifies the load of a result, in words; empty without a load, and after a search for the highest one."""
+    load = result.load
+    if load is None or load.drain_s is None:
+        return result.load_settings
+    (model, *_), budget_s = load.models, run.settings.budget_s
+    return {
+        "model": model,
+        "users" if model == LoadModel.CLOSED else "rate": load.arrivals,
+        **({"duration": f"{budget_s:g} s"} if budget_s else {}),
+        "block": f"{load.block_s:g} s",
+        "warm-up": f"{load.warm_up_s:g} s",
+        "drain timeout": f"{load.drain_s:g} s",
+        "in-flight limit": str(load.in_flight_limit),
+    }
+
+
+def _operations(result: ScenarioResult) -> Iterator[OperationCounts]:
+    """Yield the operations that were tried and that failed, by benchmark: of a file, or under load."""
+    yield from (replace(counted, arm="") for counted in result.operations)
+    for arm in result.load.arms if result.load else ():
+        if arm.group != ALL:
+            failed, messages = arm.errors + arm.unfinished, dict(arm.error_messages)
+            if arm.unfinished:
+                messages["unfinished at the drain timeout"] = arm.unfinished
+            name = benchmark(result, arm.arm, arm.group)
+            yield OperationCounts("", name, arm.operations + failed, failed, arm.achieved_per_s, messages)
+
+
+def benchmark(result: ScenarioResult, arm: str, group: str) -> str:
+    """Return the name of an arm's benchmark in one group."""
+    return f"{result.name} · {result.engine}, RTT {result.rtt_ms:g} ms · {arm} · {group}"
 
 
 def _timing(result: ScenarioResult, latency: Latency, kind: str) -> Timing:
-    place = f"{result.engine}, RTT {result.rtt_ms:g} ms"
     medians = [value for value in latency.process_medians_ns if value > 0]
     units = TimeCounts.of(medians) if medians else None
     median_ns = units.quantile_ns(0.5) if units else latency.percentiles_ns.get("50") or latency.mean_ns
-    name = latency.group if kind == RunKind.FILE else f"{result.name} · {place} · {latency.arm} · {latency.group}"
+    name = latency.group if kind == RunKind.FILE else benchmark(result, latency.arm, latency.group)
     figures = (median_ns, latency.mean_ns, latency.min_ns, latency.max_ns, latency.percentiles_ns)
     return Timing(name, latency.samples or None, *figures, units if len(medians) > 1 else None)
 
@@ -59,7 +156,15 @@ def of_file(found: Reading) -> Run:
     name = one_line(Path(found.file).name)
     about = (name, name, f"Measured by {found.tool}.", found.file, found.tool, 0.0, ScenarioStatus.OK)
     arms, latencies = [ArmResult(BASELINE, f"{found.format}, {name}")], [latency(timing, BASELINE) for timing in found.timings]
-    result = ScenarioResult(*about, arms=arms, latencies=latencies, warnings=list(found.warnings))
+    result = ScenarioResult(
+        *about,
+        arms=arms,
+        latencies=latencies,
+        warnings=list(found.warnings),
+        operations=[replace(counts, arm=BASELINE) for counts in found.operations],
+        metrics=[replace(metric, arm=BASELINE) for metric in found.metrics],
+        load_settings=found.load_settings,
+    )
     environment = found.environment | {"file": one_line(found.file), "SHA-256": found.digest}
     return of_result(RunKind.FILE, name, found, result, environment)
 

@@ -340,6 +340,8 @@ def _load_result(blocks: Blocks, collected: CollectedResults, job: LoadJob) -> L
         ticks=collected.ticks,
         invalid=invalid,
         lost_workers=collected.crashed,
+        drain_s=job.drain_s,
+        in_flight_limit=job.in_flight_limit,
     )
 
 

@@ -217,7 +217,7 @@ def saved_item(run: records.Run, result: records.ScenarioResult, latency: record
         dataset=result.dataset,
         verified_cases=result.verified_cases,
         engine_settings=result.engine_settings,
-        environment={key: value for key, value in run.environment.items() if key != matching.ALWAYS_DIFFERS},
+        environment={key: value for key, value in run.environment.items() if key not in matching.ALWAYS_DIFFERS},
         work_counts=[count for count in result.work_counts if count.arm == arm and count.group in groups],
         tolerances=result.tolerances,
         higher_is_better=result.higher_is_better,

@@ -1,11 +1,35 @@
 """Result files of other tools, alone or two of them compared: runs of the kinds "file" and "comparison"."""
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from harness.report import tables
-from harness.report.blocks import Block, Cell, Paragraph, ReportSection, Table, cells, of, status, warning_notices
-from harness.report.numbers import DASH, duration, interval, times, whole
-from harness.results.run import BASELINE, UNPAIRED_VERDICTS, Latency, PromiseVerdict, Run, RunKind, ScenarioResult, Verdict
+from harness.report.blocks import (
+    Block,
+    Cell,
+    Notice,
+    Notices,
+    Paragraph,
+    ReportSection,
+    Table,
+    cells,
+    of,
+    status,
+    warning_notices,
+)
+from harness.report.numbers import DASH, duration, interval, significant, times, whole
+from harness.results.run import (
+    BASELINE,
+    UNPAIRED_VERDICTS,
+    FileMetric,
+    Latency,
+    OperationCounts,
+    PromiseVerdict,
+    Run,
+    RunKind,
+    Verdict,
+)
 from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
 
 KINDS = {RunKind.FILE, RunKind.COMPARISON}
@@ -13,40 +37,80 @@ KINDS = {RunKind.FILE, RunKind.COMPARISON}
 
 TAIL = ("90", "95", "99", "99.9")
 UNKNOWN = "not in the file"
+NO_TIMES = "no operation succeeded, or none was tried"
 
 READ = (
     "Times faster is the median before ÷ the median after: above 1 is faster.",
-    "The 95 % confidence interval is a bootstrap over each file's values: the precision of each median. Aggregates have none.",
-    "Regressed and improved: the whole interval, or the change if no interval is known, is beyond the drift.",
+    "The 95 % confidence interval comes from each file's values: the precision of each median. Aggregates have none.",
+    "The median, p90, p95, p99 and the mean are tested together, each against its own drift: one that is slower is a regression.",
+    "More failed operations are a regression, whatever the times are: failed operations often end at once.",
     "Inconclusive: the difference may be drift. Two runs that were not interleaved are never shown to be equal.",
 )
 
 
+@dataclass(frozen=True)
+class FileBenchmark:
+    """One benchmark of one file or of two: of each a pair (before, after), of one file (it, nothing)."""
+
+    name: str
+    latencies: tuple[Latency | None, Latency | None]
+    operations: tuple[OperationCounts | None, OperationCounts | None]
+    verdict: Verdict | None
+
+
+def benchmarks(run: Run) -> list[FileBenchmark]:
+    """Return the benchmarks: of one file in its order, of two the most pressing verdict first, then the largest change."""
+    found = []
+    for result in run.scenarios:
+        latencies = {(x.group, x.arm == BASELINE): x for x in result.latencies}
+        operations = {(x.group, x.arm in {BASELINE, ""}): x for x in result.operations}
+        verdicts = {verdict.promise: verdict for verdict in result.verdicts}
+        timed, counted = ([x.group for x in records] for records in (result.latencies, result.operations))
+        for name in dict.fromkeys([*(counted if set(timed) <= set(counted) else timed), *timed, *counted]):
+            pairs = [(of_side.get((name, True)), of_side.get((name, False))) for of_side in (latencies, operations)]
+            found.append(FileBenchmark(name, pairs[0], pairs[1], verdicts.get(name)))  # type: ignore[arg-type]
+    return sorted(found, key=_urgency) if run.kind == RunKind.COMPARISON else found
+
+
+def _urgency(benchmark: FileBenchmark) -> tuple[int, float]:
+    verdict = benchmark.verdict
+    if verdict is None:
+        return len(UNPAIRED_VERDICTS), 0.0
+    return UNPAIRED_VERDICTS.index(verdict.verdict), -max(verdict.value, 1 / verdict.value) if verdict.value else 0.0
+
+
 def tally(run: Run) -> dict[PromiseVerdict, int]:
-    """Return the number of benchmarks with each verdict, the most pressing first."""
+    """Return the number of benchmarks with each verdict, the most pressing first; unusual ones only where there are some."""
     counts = Counter(verdict.verdict for result in run.scenarios for verdict in result.verdicts)
-    return {verdict: counts[verdict] for verdict in UNPAIRED_VERDICTS}
+    unusual = {PromiseVerdict.NOT_COMPARABLE, PromiseVerdict.EQUAL}
+    return {verdict: counts[verdict] for verdict in UNPAIRED_VERDICTS if counts[verdict] or verdict not in unusual}
 
 
 def counts(run: Run) -> str:
     """Return the tally as text, without zeros: `▲ 2 improved, ? 1 inconclusive`; empty for a single file."""
-    return ", ".join(f"{status(word).sign} {number} {word}" for word, number in tally(run).items() if number)
+    return ", ".join(f"{status(verdict).sign} {number} {verdict}" for verdict, number in tally(run).items() if number)
 
 
 def warnings(run: Run) -> list[Block]:
-    """Return the warnings of the run and of its files in a box; nothing for no warnings."""
+    """Return what regressed and why, and the warnings of the run and of its files, in boxes; nothing for neither."""
     of_files = (warning for result in run.scenarios for warning in result.warnings)
-    return warning_notices("Warnings", [*run.warnings, *of_files])
+    shown = {PromiseVerdict.REGRESSED, PromiseVerdict.NOT_COMPARABLE}
+    judged = [b.verdict for b in benchmarks(run) if b.verdict is not None and b.verdict.verdict in shown]
+    items = [Notice(v.verdict, v.promise, v.sentence, status(v.verdict).tone) for v in judged]
+    found = [Notices("Regressed or not comparable", tuple(items))] if items else []
+    return [*found, *warning_notices("Warnings", [*run.warnings, *of_files])]
 
 
 def blocks(run: Run) -> list[Block]:
-    """Return the table, the tally, every warning, the percentiles, how to read them, and the files."""
+    """Return the tables, the tally, every warning, the percentiles, how to read them, and the files."""
     compared = run.kind == RunKind.COMPARISON
     beyond = tails(run)
     found = of(
         table(run),
-        Paragraph("", f"{counts(run)}.") if counts(run) else None,
+        extremes(run),
+        metrics(run),
         *warnings(run),
+        Paragraph("", f"{counts(run)}.") if counts(run) else None,
         ReportSection(beyond.caption, (beyond,)) if beyond else None,
         ReportSection("How to read this", tuple(Paragraph(text) for text in READ)) if compared else None,
         ReportSection("Files", (files(run),)) if run.environment else None,
@@ -60,55 +124,144 @@ def files(run: Run) -> Table:
 
 
 def table(run: Run) -> Table:
-    """Return a row per benchmark: before, after, ratio, interval and verdict, or the times alone for one file."""
-    if any(result.verdicts for result in run.scenarios):
-        head: tuple[str, ...] = ("benchmark", "verdict", "before", "after", "times faster, 95 % CI", "values")
-        compared = (_compared(*pair) for result in run.scenarios for pair in sorted(_pairs(result), key=_urgency))
-        return Table("Medians, before and after", head, tuple(compared), names=2, wide=("values",))
-    head = ("benchmark", "median", *(f"p{label}" for label in TAIL), "max", "mean", "values")
+    """Return a row per benchmark: before, after, ratio, interval and verdict, or the figures of one file."""
+    return _two_files(run) if run.kind == RunKind.COMPARISON else _one_file(run)
+
+
+def _two_files(run: Run) -> Table:
     rows = []
-    for x in (latency for result in run.scenarios for latency in result.latencies):
-        shown = [_percentile(label, x.percentiles_ns.get(label)) for label in TAIL]
-        values = whole(x.samples) if x.samples else Cell(DASH, UNKNOWN)
-        rows.append(cells(x.group, duration(median_ns(x)), *shown, duration(x.max_ns), duration(x.mean_ns), values))
-    return Table("Times", head, tuple(rows), wide=("p95", "p99", "p99.9", "mean"))
+    for benchmark in benchmarks(run):
+        verdict, (old, new) = benchmark.verdict, benchmark.latencies
+        only = "removed" if new is None and benchmark.operations[1] is None else "added"
+        judged = Cell(only) if verdict is None else Cell("", verdict.sentence, status=status(verdict.verdict))
+        medians = [
+            Cell(DASH, NO_TIMES if verdict else "not in this file") if x is None else duration(median_ns(x)) for x in (old, new)
+        ]
+        samples = [whole(x.samples) if x and x.samples else DASH for x in (old, new)]
+        values = Cell(" → ".join(dict.fromkeys(samples)), UNKNOWN if DASH in samples else "")
+        rows.append(cells(_name(benchmark), judged, *medians, _ratio(benchmark), values))
+    head = ("benchmark", "verdict", "before", "after", "times faster, 95 % CI", "values")
+    return Table("Medians, before and after", head, tuple(rows), names=2, wide=("values",))
+
+
+def _ratio(benchmark: FileBenchmark) -> Cell:
+    """Return the ratio of the medians with its interval; a dash with the reason for none."""
+    verdict = benchmark.verdict
+    if verdict is None or None in benchmark.latencies:
+        return Cell(DASH, "only one file has times")
+    if verdict.value is None:
+        return Cell(DASH, verdict.sentence, "(a median is 0)")
+    bounds = interval(verdict.low, verdict.high)
+    return Cell(times(verdict.value), "" if bounds else verdict.sentence, bounds or "(no interval)")
+
+
+def _one_file(run: Run) -> Table:
+    rows, (has_failures, has_rates) = [], _counted(run)
+    for benchmark in benchmarks(run):
+        latency = benchmark.latencies[0]
+        shown = [_failed(benchmark, 1)] * has_failures + [_per_s(benchmark, 1)] * has_rates
+        if latency is None:
+            rows.append(cells(_name(benchmark), *[Cell(DASH, NO_TIMES)] * 3, *shown, *[Cell(DASH, NO_TIMES)] * 6))
+            continue
+        tail = [_percentile(label, latency.percentiles_ns.get(label)) for label in TAIL]
+        values = whole(latency.samples) if latency.samples else Cell(DASH, UNKNOWN)
+        highest = _highest((latency,))
+        figures = (duration(median_ns(latency)), highest, duration(latency.max_ns))
+        rows.append(cells(_name(benchmark), *figures, *shown, *tail, duration(latency.mean_ns), values))
+    optional = ["failed"] * has_failures + ["per s"] * has_rates
+    wide = (*(f"p{label}" for label in TAIL), "mean", "values")
+    return Table("Times", ("benchmark", "median", "highest percentile", "max", *optional, *wide), tuple(rows), wide=wide)
+
+
+def extremes(run: Run) -> Table | None:
+    """Return the failures, throughput, highest percentile and maximum of two files, before → after; None for one file."""
+    if run.kind != RunKind.COMPARISON:
+        return None
+    rows, (has_failures, has_rates) = [], _counted(run)
+    for benchmark in benchmarks(run):
+        found = [_failed(benchmark, 2)] * has_failures + [_per_s(benchmark, 2)] * has_rates
+        known = [x for x in benchmark.latencies if x is not None]
+        largest = [DASH if x is None else duration(x.max_ns) for x in benchmark.latencies]
+        rows.append(
+            cells(_name(benchmark), *found, _highest(benchmark.latencies), " → ".join(largest) if known else Cell(DASH, NO_TIMES))
+        )
+    head = ("benchmark", *["failed"] * has_failures, *["per s"] * has_rates, "highest percentile", "max")
+    return Table("Failures, throughput and the slowest, before → after", head, tuple(rows), texts=head[1:])
+
+
+def _counted(run: Run) -> tuple[bool, bool]:
+    """Return whether any benchmark has counts of failures, and a throughput."""
+    known = [x for result in run.scenarios for x in result.operations]
+    return bool(known), any(x.per_s is not None for x in known)
+
+
+def _failed(benchmark: FileBenchmark, sides: int) -> Cell:
+    found = benchmark.operations[:sides]
+    if all(x is None for x in found):
+        return Cell(DASH, UNKNOWN)
+    shares = [DASH if x is None else f"{x.errors / x.operations * 100:.3g} %" if x.operations else "0 %" for x in found]
+    numbers = [UNKNOWN if x is None else f"{x.errors:,} of {x.operations:,}" for x in found]
+    return Cell(" → ".join(shares), " → ".join(numbers))
+
+
+def _per_s(benchmark: FileBenchmark, sides: int) -> Cell:
+    rates = [None if x is None else x.per_s for x in benchmark.operations[:sides]]
+    if all(rate is None for rate in rates):
+        return Cell(DASH, UNKNOWN)
+    return Cell(" → ".join(DASH if rate is None else significant(rate) for rate in rates))
+
+
+def _highest(latencies: Sequence[Latency | None]) -> Cell:
+    """Return the highest percentile that all files have: `p95 35.0 ms → 2.40 s`."""
+    known = [x for x in latencies if x is not None]
+    for label in reversed(QUANTILES):
+        values = [x.percentiles_ns.get(label) for x in known]
+        if known and all(value is not None for value in values):
+            return Cell(f"p{label} {' → '.join(duration(value or 0.0) for value in values)}")
+    return Cell(DASH, NO_TIMES if not known else f"{UNKNOWN}, or too few values")
+
+
+def metrics(run: Run) -> Table | None:
+    """Return what the files have besides times, in its own unit; None without any."""
+    found: dict[str, list[FileMetric]] = {}
+    for metric in (x for result in run.scenarios for x in result.metrics):
+        found.setdefault(metric.group, []).append(metric)
+    rows = []
+    for name, sides in found.items():
+        figures = [_arrow(sides, figure) for figure in ("median", "mean", "max")]
+        tail = [f"{q} {significant(v)}" for m in sides for q, v in [_highest_of(m)] if v is not None]
+        rows.append(cells(name, sides[0].unit or Cell(DASH, "a plain number"), *figures, " → ".join(tail) or Cell(DASH, UNKNOWN)))
+    head = ("figure", "unit", "median", "mean", "max", "highest percentile")
+    return Table("Other figures", head, tuple(rows), names=2, texts=("highest percentile",)) if rows else None
+
+
+def _arrow(sides: Sequence[FileMetric], figure: str) -> Cell:
+    values: list[float | None] = [getattr(metric, figure) for metric in sides]
+    if all(value is None for value in values):
+        return Cell(DASH, UNKNOWN)
+    return Cell(" → ".join(DASH if value is None else whole(value) for value in values))
+
+
+def _highest_of(metric: FileMetric) -> tuple[str, float | None]:
+    known = [(f"p{label}", metric.percentiles.get(label)) for label in reversed(QUANTILES)]
+    return next(((label, value) for label, value in known if value is not None), ("", None))
 
 
 def tails(run: Run) -> Table | None:
     """Return the percentiles above the median, before → after; None for one file, or if no file has any."""
     rows = []
-    for old, new, _ in (pair for result in run.scenarios for pair in _pairs(result)):
-        arrows = [_percentile(label, old.percentiles_ns.get(label), new.percentiles_ns.get(label)) for label in TAIL]
-        if any(cell.text != DASH for cell in arrows):
-            rows.append(cells(old.group, *arrows, f"{duration(old.max_ns)} → {duration(new.max_ns)}"))
-    head = ("benchmark", *(f"p{label}" for label in TAIL), "max")
+    for benchmark in benchmarks(run) if run.kind == RunKind.COMPARISON else ():
+        old, new = benchmark.latencies
+        if old is not None and new is not None:
+            arrows = [_percentile(label, old.percentiles_ns.get(label), new.percentiles_ns.get(label)) for label in TAIL]
+            if any(cell.text != DASH for cell in arrows):
+                rows.append(cells(_name(benchmark), *arrows, f"{duration(old.mean_ns)} → {duration(new.mean_ns)}"))
+    head = ("benchmark", *(f"p{label}" for label in TAIL), "mean")
     return Table("Percentiles, before → after", head, tuple(rows)) if rows else None
 
 
-def _pairs(result: ScenarioResult) -> list[tuple[Latency, Latency, Verdict]]:
-    """Return every benchmark of two files: before, after, verdict."""
-    after = {x.group: x for x in result.latencies if x.arm != BASELINE}
-    verdicts = {verdict.promise: verdict for verdict in result.verdicts}
-    both = [x for x in result.latencies if x.arm == BASELINE and x.group in after]
-    return [(x, after[x.group], verdicts[x.group]) for x in both]
-
-
-def _urgency(pair: tuple[Latency, Latency, Verdict]) -> tuple[int, float, str]:
-    """Return the place in the order: the most pressing verdict first, then the largest change."""
-    verdict = pair[-1]
-    change = max(verdict.value, 1 / verdict.value) if verdict.value else 0.0
-    return (UNPAIRED_VERDICTS.index(verdict.verdict), -change, verdict.promise)
-
-
-def _compared(old: Latency, new: Latency, verdict: Verdict) -> tuple[Cell, ...]:
-    bounds = interval(verdict.low, verdict.high)
-    ratio = Cell(
-        DASH if verdict.value is None else times(verdict.value), "" if bounds else verdict.sentence, bounds or "(no interval)"
-    )
-    samples = [whole(x.samples) if x.samples else DASH for x in (old, new)]
-    values = Cell(" → ".join(dict.fromkeys(samples)), UNKNOWN if DASH in samples else "")
-    judged = Cell("", verdict.sentence, status=status(verdict.verdict))
-    return cells(old.group, judged, duration(median_ns(old)), duration(median_ns(new)), ratio, values)
+def _name(benchmark: FileBenchmark) -> str:
+    return benchmark.name
 
 
 def _percentile(label: str, *values_ns: float | None) -> Cell:

@@ -29,7 +29,17 @@ def figure(value: float | None, unit: str) -> str:
     """Return a figure with its unit; a dash for a missing one."""
     if value is None:
         return DASH
-    return duration(value) if unit == "ns" else f"{significant(value / 1e6)} MB" if unit == "bytes" else whole(value)
+    match unit:
+        case "ns":
+            return duration(value)
+        case "bytes":
+            return f"{significant(value / 1e6)} MB"
+        case "share":
+            return f"{value * 100:.3g} %"
+        case "per s":
+            return f"{significant(value)} per s"
+        case _:
+            return whole(value)
 
 
 def change(row: GateRow) -> Cell:

@@ -22,6 +22,8 @@ KINDS = {
     RowKind.MEMORY: "memory",
     RowKind.TIME: "time",
     RowKind.THROUGHPUT: "throughput",
+    RowKind.METRIC: "metrics",
+    RowKind.CHECKS: "checks",
     RowKind.STATUS: "runs",
 }
 MOST = 50

@@ -58,8 +58,8 @@ def commit(run: Run) -> str:
 def notices(run: Run) -> list[Notice]:
     """Return notices of interrupted, failed and skipped scenarios, and of arms that cannot run as written."""
     found = []
-    if run.interrupted:
-        found.append(Notice("", "This run was interrupted", "what had finished is shown, the rest is missing", Tone.BAD))
+    if run.incomplete:
+        found.append(Notice("", f"This run {run.incomplete}", "what had finished is shown, the rest is missing", Tone.BAD))
     for x in located(run):
         r = x.result
         if r.status not in {ScenarioStatus.OK, ScenarioStatus.NOT_RUN}:

@@ -8,11 +8,20 @@ from dataclasses import dataclass, replace
 
 from harness.report.blocks import Cell, Table, TableKind, cells, status
 from harness.report.numbers import DASH, interval
-from harness.results.run import AA_CONTROL, BASELINE, PromiseVerdict, Run, ScenarioResult, ScenarioStatus, Verdict
+from harness.results.run import (
+    AA_CONTROL,
+    BASELINE,
+    UNPAIRED_VERDICTS,
+    PromiseVerdict,
+    Run,
+    ScenarioResult,
+    ScenarioStatus,
+    Verdict,
+)
 from harness.verdicts.promise import EXPONENT, LESS, TIME, WORKS, format_figure
 
-OUTCOMES = tuple(v for v in PromiseVerdict if v not in {PromiseVerdict.IMPROVED, PromiseVerdict.REGRESSED})
-"""The verdicts that a promise can have, best first; the other two are of compared files."""
+OUTCOMES = tuple(v for v in PromiseVerdict if v not in UNPAIRED_VERDICTS or v == PromiseVerdict.INCONCLUSIVE)
+"""The verdicts that a promise can have, best first; the others are of compared files."""
 
 COLUMNS = 4
 """The most arms that have a column of their own; verdicts of further arms get rows."""

@@ -38,6 +38,10 @@ class RowKind(StrEnum):
     """The share of operations that failed."""
     THROUGHPUT = "throughput"
     """Operations per second."""
+    METRIC = "metric"
+    """A figure of a result file that is not a time, such as a size in bytes."""
+    CHECKS = "checks"
+    """A threshold or check of the tool that wrote a result file."""
     STATUS = "status"
     """Whether a scenario or an arm ran at all."""
 
@@ -99,7 +103,7 @@ class GateRow:
     def label(self) -> str:
         """The arm, group and metric: `optimised · orders · vm steps at 0.25 of the data`."""
         part = f" at {self.scale:g} of the data" if self.scale != 1.0 else ""
-        parts = (self.arm, self.group or OWN_FIGURE if self.kind != RowKind.STATUS else self.group)
+        parts = (self.arm, self.group or (OWN_FIGURE if self.arm and self.kind != RowKind.STATUS else ""))
         return " · ".join([*(p for p in parts if p), self.metric.replace("_", " ") + part])
 
 

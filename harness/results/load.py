@@ -173,3 +173,7 @@ class LoadResult:
     """The reason why no conclusion is valid: the generator was the limit."""
     lost_workers: list[str] = field(default_factory=list)
     """A message for each load worker that ended early."""
+    drain_s: float | None = None
+    """The drain timeout; None in a capacity search."""
+    in_flight_limit: int | None = None
+    """The limit of operations in flight, of all load workers together; None in a capacity search."""

@@ -99,13 +99,23 @@ class PromiseVerdict(StrEnum):
     IMPROVED = "improved"
     """Of two result files: the second is faster."""
     REGRESSED = "regressed"
-    """Of two result files: the second is slower."""
+    """Of two result files: the second is slower, or fails more."""
+    EQUAL = "equal"
+    """Of two result files: they are the same."""
+    NOT_COMPARABLE = "not comparable"
+    """Of two result files: another load, or all operations of both failed."""
     MEASURED = "measured"
     """Measured, nothing promised: a figure that the reader should know, such as a cost."""
 
 
-UNPAIRED_VERDICTS = (PromiseVerdict.REGRESSED, PromiseVerdict.IMPROVED, PromiseVerdict.INCONCLUSIVE)
-"""The possible verdicts on times of two result files, the most severe first."""
+UNPAIRED_VERDICTS = (
+    PromiseVerdict.REGRESSED,
+    PromiseVerdict.NOT_COMPARABLE,
+    PromiseVerdict.IMPROVED,
+    PromiseVerdict.INCONCLUSIVE,
+    PromiseVerdict.EQUAL,
+)
+"""The possible verdicts on benchmarks of two result files, the most pressing first."""
 
 
 class Interaction(StrEnum):
@@ -523,6 +533,13 @@ class Run:
     review: Review | None = None
     harness_version: str = field(default_factory=version)
     """The version of this package that wrote the run."""
+
+    @property
+    def incomplete(self) -> str:
+        """Why results may be missing, as the end of a sentence about the run; "" if it ended by itself."""
+        if self.interrupted:
+            return "was interrupted"
+        return "did not finish" if self.finished_at is None and self.kind in {RunKind.PAIRS, RunKind.LOAD} else ""
 
 
 @dataclass(frozen=True)

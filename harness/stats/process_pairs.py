@@ -14,7 +14,8 @@ from harness.stats.intervals import Interval, t_quantile, t_tail
 from harness.stats.sequential_test import log_e_value
 
 ALPHA = 0.01
-"""The probability of reporting a regression where there is none, over all benchmarks of a gate together."""
+"""The largest probability of reporting a regression where there is none, over all benchmarks of a gate together: of medians, and
+again of means and tails. It is far lower, because only what looks slower by chance in the first set can be reported at all."""
 POWER = 0.95
 """The probability of detecting a slowdown of the size that is reported as detectable."""
 MIN_PROCESS_PAIRS = 4
@@ -67,7 +68,7 @@ def recurs(logs: Sequence[float], tests: int, limit: int, margin: float) -> bool
     """Return whether a second set confirms a slowdown; None while it is undecided.
 
     Without a difference, a process pair is slower with probability ½ whatever the noise, and the e-value (`sequential_test`) may be
-    checked after each of them. `tests` is the number of benchmarks with a second set, by which the e-values are corrected
+    checked after each of them. `tests` is the number of figures that have a second set, by which the e-values are corrected
     (Bonferroni); `limit` is the largest number of process pairs.
     """
     needed = math.log(tests / ALPHA)

@@ -1,20 +1,31 @@
 """Compare two sets of times that were measured in separate runs: a weaker verdict than that of pairs.
 
-Pairs cancel drift; separate runs do not. The interval shows how well each run knows its own median, not how much two runs of the
-same code differ. That is the `drift`, and a change has to reach beyond it as a whole. Nothing can be shown to be equal.
+Pairs cancel drift; separate runs do not. The interval shows how well each run knows its own figures, not how much two runs of the
+same code differ. That is the `drift`, and a change has to be beyond it significantly. Nothing can be shown to be equal.
+
+The median, the percentiles above it and the mean are tested, each against a drift of its own, and corrected for their number
+(Holm 1979): a tail that became slower is a regression, however much faster the median is.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.results.run import PromiseVerdict
-from harness.stats.intervals import Interval
+from harness.stats.intervals import QUANTILES, Interval, holm
 
 DRIFT = 0.25
-"""The default drift, as a share, from runs of the same code on two shared cores. Two such runs give a better value."""
+"""The default drift of a median, as a share, from runs of the same code on two shared cores. Two such runs give a better value."""
+DRIFT_EXPONENTS = {"median": 1.0, "p90": 1.5, "p95": 2.0, "p99": 3.0, "mean": 2.0}
+"""The figures that are tested, and the powers of 1 + drift by which they may change: by 25 %, 40 %, 56 %, 95 % and 56 % by default.
+Two runs of the same code on two shared cores differed in p90 by 1.3, in p95 by 1.4 times the log standard deviation of their
+medians, and single stalls move p99 and the mean further."""
+SIGNIFICANT = 0.05
+"""The corrected p-value, two-sided, below which a change beyond the drift counts."""
 MIN_VALUES = 4
 """The number of values that each run needs: with fewer, runs do not overlap too often by chance (Mann-Whitney)."""
 MIN_BOOTSTRAP = 6
@@ -23,6 +34,10 @@ RESAMPLES = 10_000
 SEED = 20_260_101
 """Fixed, so that the same files give the same interval."""
 TINY = float(np.finfo(np.float64).tiny)
+NORMAL = NormalDist()
+
+Values = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]
+"""Distinct values, ascending, and the number of occurrences of each."""
 
 
 @dataclass(frozen=True)
@@ -31,18 +46,65 @@ class Unpaired:
 
     median: float
     samples: int | None
-    """The number of values that the median rests on, None where unknown."""
+    """The number of values that the figures rest on, None where unknown."""
     values: npt.NDArray[np.float64]
     """The distinct independent values, ascending; empty where only aggregates exist."""
     counts: npt.NDArray[np.int64]
     """The number of occurrences of each of `values`."""
     rounding: float = 0.0
-    """The largest distance of the true median from the given one, if the tool rounds."""
+    """The largest distance of the true figures from the given ones, if the tool rounds."""
+    mean: float | None = None
+    percentiles: Mapping[str, float] = field(default_factory=dict)
+    """`p90`, `p95` and `p99`, of those that the number of values supports."""
+    calls: Values | None = None
+    """The times of single operations, for the percentiles; None where unknown."""
+    deviation: float | None = None
+    """The standard deviation of the independent values, if only that is known: an approximate interval comes from it."""
+    maximum: float | None = None
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Every figure that can be compared; the mean of a few values is too uncertain."""
+        has_mean = self.mean is not None and not (self.is_raw and self.counts.sum() < MIN_BOOTSTRAP)
+        return {"median": self.median, **self.percentiles} | ({"mean": self.mean or 0.0} if has_mean else {})
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the independent values are known."""
+        return bool(self.counts.size)
+
+
+@dataclass(frozen=True)
+class FigureChange:
+    """The change of one figure."""
+
+    figure: str
+    """One of `DRIFT_EXPONENTS`."""
+    before: float
+    after: float
+    drift: float
+    """The share by which the figure of the same code may differ."""
+    p: float
+    """The corrected p-value of a change within the drift."""
+
+    @property
+    def log_ratio(self) -> float:
+        """The log of before ÷ after, above 0 is faster; infinite where one is 0."""
+        return (
+            math.log(self.before / self.after)
+            if self.before > 0 < self.after
+            else math.copysign(math.inf, self.before - self.after)
+        )
+
+    @property
+    def change(self) -> float | None:
+        """The ratio after ÷ before; None where one is 0."""
+        return self.after / self.before if self.before > 0 < self.after else None
 
 
 @dataclass(frozen=True)
 class UnpairedOutcome:
-    """The verdict on two runs, with the ratio before ÷ after: above 1 is faster."""
+    """The verdict on two runs, with the ratio of the medians before ÷ after: above 1 is faster."""
 
     verdict: PromiseVerdict
     ratio: float | None
@@ -51,28 +113,105 @@ class UnpairedOutcome:
     """The lower bound of the 95 % interval; None where a run has only aggregates."""
     high: float | None
     reason: str
+    worst: FigureChange | None = None
+    """The figure that decided; None where nothing did."""
+    also: tuple[str, ...] = ()
+    """The other figures with the same verdict."""
 
 
 def compare(before: Unpaired, after: Unpaired, drift: float = DRIFT) -> UnpairedOutcome:
-    """Return the verdict on two medians; `drift` is the share by which two runs of the same code may differ, at least 0."""
-    if before.median <= 0 or after.median <= 0:
-        return UnpairedOutcome(PromiseVerdict.INCONCLUSIVE, None, None, None, "a median was rounded to 0, so there is no ratio")
-    interval = median_ratio(before, after)
-    low, high = _with_rounding(before, after, interval)
+    """Return the verdict on two runs; `drift` is the share by which medians of the same code may differ, at least 0.
+
+    One figure that is slower beyond its drift is a regression, whatever the others are.
+    """
+    interval = Interval(math.nan, None, None)
+    if before.median > 0 < after.median:
+        interval = median_ratio(before, after)
+    ratio = None if math.isnan(interval.value) else interval.value
     few = [run.samples for run in (before, after) if run.samples is not None and run.samples < MIN_VALUES]
     if few:
         reason = f"a median of {min(few)} value{'s' * (min(few) != 1)} is not enough; {MIN_VALUES} are needed"
-        return UnpairedOutcome(PromiseVerdict.INCONCLUSIVE, interval.value, None, None, reason)
-    limit = f"the drift of {drift:.3g}×" if drift >= 1 else f"the drift of {drift * 100:.3g} %"
-    is_known = interval.low is not None
-    if high < 1 / (1 + drift) or low > 1 + drift:
-        verdict = PromiseVerdict.IMPROVED if low > 1 + drift else PromiseVerdict.REGRESSED
-        reason = f"{'the whole interval' if is_known else 'the change, whose interval is unknown,'} is beyond {limit}"
-    else:
-        verdict = PromiseVerdict.INCONCLUSIVE
-        cause = "the machine" if before.rounding + after.rounding == 0 else "the machine and rounding"
-        reason = f"within {limit}, so {cause} may explain it"
-    return UnpairedOutcome(verdict, interval.value, low if is_known else None, high if is_known else None, reason)
+        return UnpairedOutcome(PromiseVerdict.INCONCLUSIVE, ratio, None, None, reason)
+    changes = _changes(before, after, drift)
+    low, high = (None, None) if ratio is None or interval.low is None else _with_rounding(before, after, interval)
+    for verdict, direction in ((PromiseVerdict.REGRESSED, -1), (PromiseVerdict.IMPROVED, 1)):
+        found = [change for change in changes if change.p < SIGNIFICANT and change.log_ratio * direction > 0]
+        if found:
+            worst, *others = sorted(found, key=lambda change: -abs(change.log_ratio))
+            reason = f"{_certainty(before, after, worst.figure)} is beyond {_limit(worst.drift)}"
+            return UnpairedOutcome(verdict, ratio, low, high, reason, worst, tuple(other.figure for other in others))
+    return UnpairedOutcome(PromiseVerdict.INCONCLUSIVE, ratio, low, high, _undecided(before, after, drift, changes))
+
+
+def _undecided(before: Unpaired, after: Unpaired, drift: float, changes: list[FigureChange]) -> str:
+    """Return why a comparison is inconclusive."""
+    if not changes:
+        return "a median is 0, so there is no ratio"
+    beyond = [change.figure for change in changes if abs(change.log_ratio) > math.log1p(change.drift)]
+    if beyond:
+        return f"beyond the drift at {', '.join(beyond)}, but the values are too few or vary too much to show it"
+    cause = "the machine" if before.rounding + after.rounding == 0 else "the machine and rounding"
+    return f"within {_limit(drift)}, so {cause} may explain it"
+
+
+def _limit(drift: float) -> str:
+    return f"the drift of {drift:.3g}×" if drift >= 1 else f"the drift of {drift * 100:.3g} %"
+
+
+def _certainty(before: Unpaired, after: Unpaired, figure: str) -> str:
+    """Return the subject of a reason: how well the change of a figure is known."""
+    known = [_sample(run, figure) is not None for run in (before, after)]
+    if all(known):
+        return "the whole interval"
+    stated = figure in {"median", "mean"} and all(
+        k or run.deviation is not None for k, run in zip(known, (before, after), strict=True)
+    )
+    return "the whole approximate interval" if stated else "the change, whose interval is unknown,"
+
+
+def _changes(before: Unpaired, after: Unpaired, drift: float) -> list[FigureChange]:
+    """Return the change of every figure that both runs have, and that is not 0 in one of them without rounding."""
+    found = []
+    known = after.figures
+    draws = _generators(before, after)
+    for figure, old in before.figures.items():
+        if figure not in known or (min(old, known[figure]) <= 0 and before.rounding + after.rounding == 0):
+            continue
+        if max(old, known[figure]) <= 0:
+            continue
+        allowed = (1 + drift) ** DRIFT_EXPONENTS[figure] - 1
+        change = FigureChange(figure, old, known[figure], allowed, 1.0)
+        found.append(replace(change, p=_p(before, after, change, draws)))
+    corrected = holm([change.p for change in found])
+    return [replace(change, p=p) for change, p in zip(found, corrected, strict=True)]
+
+
+def _generators(before: Unpaired, after: Unpaired) -> tuple[np.random.Generator, np.random.Generator]:
+    """Return a generator per run, the same ones for the same two runs in either order: exchanged runs exchange their verdicts."""
+    swapped = (before.median, before.mean or 0.0, before.samples or 0) > (after.median, after.mean or 0.0, after.samples or 0)
+    seeds = [SEED, SEED + 1]
+    first, second = (np.random.default_rng(seed) for seed in (reversed(seeds) if swapped else seeds))
+    return first, second
+
+
+def _p(before: Unpaired, after: Unpaired, change: FigureChange, generators: tuple[np.random.Generator, ...]) -> float:
+    """Return the two-sided p-value of a change within the drift, with rounding in its favour: 1 where the figures are within."""
+    limit = 1 + change.drift
+
+    def within(old: npt.NDArray[np.float64], new: npt.NDArray[np.float64]) -> float:
+        """Return the share of resampled figures whose change is within the drift, of the direction that is more often beyond."""
+        slower = new - after.rounding > (old + before.rounding) * limit
+        faster = old - before.rounding > (new + after.rounding) * limit
+        return 1 - max(float(slower.mean()), float(faster.mean()))
+
+    if within(np.array([change.before]), np.array([change.after])):
+        return 1.0
+    fewest = min(int(before.counts.sum()), int(after.counts.sum()))
+    if change.figure == "median" and MIN_VALUES <= fewest < MIN_BOOTSTRAP:
+        apart = not within(before.values[[0, -1]], after.values[[-1, 0]])
+        return 2 / math.comb(int(before.counts.sum() + after.counts.sum()), fewest) if apart else 1.0
+    drawn = [_draws(run, change.figure, g) for run, g in zip((before, after), generators, strict=True)]
+    return min(1.0, 2 * (within(*drawn) * RESAMPLES + 1) / (RESAMPLES + 1))
 
 
 def median_ratio(before: Unpaired, after: Unpaired) -> Interval:
@@ -81,26 +220,73 @@ def median_ratio(before: Unpaired, after: Unpaired) -> Interval:
     The median of a resample is the order statistic at n·U with U from Beta((n + 1)/2, (n + 1)/2), exactly so for odd n (Maritz and
     Jarrett 1978; Harrell and Davis 1982). With fewer than `MIN_BOOTSTRAP` values it is the range of all ratios of a value before to
     one after, which misses a common factor in 2 of C(n + m, n) orders (Mann and Whitney 1947); with fewer than `MIN_VALUES` none.
+    From a standard deviation it is approximate; of other aggregates there is none.
     """
     ratio = before.median / after.median
-    fewest = min(before.counts.sum(), after.counts.sum())
-    if fewest < MIN_VALUES:
+    numbers = [int(run.counts.sum()) if run.is_raw else run.samples or 0 for run in (before, after)]
+    if min(numbers) < MIN_VALUES or not all(run.is_raw or run.deviation is not None for run in (before, after)):
         return Interval(ratio, None, None)
-    if fewest < MIN_BOOTSTRAP:
+    if min(numbers) < MIN_BOOTSTRAP and before.is_raw and after.is_raw:
         (b_min, b_max), (a_min, a_max) = (_no_zeros(run.values[[0, -1]], run.rounding) for run in (before, after))
         return Interval(ratio, float(b_min / a_max), float(b_max / a_min))
-    generator = np.random.default_rng(SEED)
-    ratios = _resampled(before, generator) / _resampled(after, generator)
-    low, high = (float(bound) for bound in np.quantile(ratios, [0.025, 0.975]))
+    old, new = (_draws(run, "median", g) for run, g in zip((before, after), _generators(before, after), strict=True))
+    low, high = (float(bound) for bound in np.quantile(old / new, [0.025, 0.975]))
     return Interval(ratio, min(low, ratio), max(high, ratio))
 
 
-def _resampled(run: Unpaired, generator: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Return medians of `RESAMPLES` resamples."""
-    cumulative = np.cumsum(run.counts)
-    total = int(cumulative[-1])
-    places = np.minimum(generator.beta((total + 1) / 2, (total + 1) / 2, RESAMPLES) * total, total - 1).astype(np.int64)
-    return _no_zeros(run.values[np.searchsorted(cumulative, places, side="right")], run.rounding)
+def _sample(run: Unpaired, figure: str) -> Values | None:
+    """Return the values from which a figure can be resampled; None where they are unknown or too few."""
+    if figure.startswith("p") and run.calls is not None:
+        return run.calls
+    number = int(run.counts.sum())
+    return (run.values, run.counts) if number >= MIN_BOOTSTRAP and (figure == "median" or number == run.samples) else None
+
+
+def _draws(run: Unpaired, figure: str, generator: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Return `RESAMPLES` values that a figure could have had: resampled, from an approximate error, or all the same if unknown."""
+    sample = _sample(run, figure)
+    value = max(run.figures[figure], run.rounding / 2 or TINY)
+    if sample is None:
+        error = _relative_error(run, figure)
+        degrees = max(1, (int(run.counts.sum()) or run.samples or 2) - 1)
+        return value * np.exp(error * generator.standard_t(degrees, RESAMPLES)) if error else np.full(RESAMPLES, value)
+    values, counts = sample
+    number = int(counts.sum())
+    if figure == "mean":  # the central limit theorem, on the log ratio so that no mean is below 0
+        spread = math.sqrt(float(np.average((values - value) ** 2, weights=counts)) / (number - 1))
+        return value * np.exp(np.minimum(spread / value * generator.standard_t(number - 1, RESAMPLES), 700.0))
+    quantile = 0.5 if figure == "median" else QUANTILES[figure[1:]]
+    cumulative = np.cumsum(counts)
+    places = generator.beta((number + 1) * quantile, (number + 1) * (1 - quantile), RESAMPLES) * number
+    found = values[np.searchsorted(cumulative, np.minimum(places, number - 1).astype(np.int64), side="right")]
+    return _no_zeros(found, run.rounding)
+
+
+def _relative_error(run: Unpaired, figure: str) -> float:
+    """Return the approximate standard error of a figure's logarithm; 0 where nothing is known about it.
+
+    From the stated deviation as for normal values; or from the independent values' own spread, if the figure is of others; or else
+    as for lognormal values with the run's median and percentiles: the error of a quantile is √(q(1-q)/n) ÷ the density there.
+    """
+    value, number = run.figures[figure], int(run.counts.sum())
+    if not run.samples or value <= 0:
+        return 0.0
+    if number > 1:
+        mean = float(np.average(run.values, weights=run.counts))
+        return math.sqrt(float(np.average((run.values - mean) ** 2, weights=run.counts)) / (number - 1)) / mean
+    if run.deviation is not None and figure in {"median", "mean"}:
+        return run.deviation / value / math.sqrt(run.samples) * (math.sqrt(math.pi / 2) if figure == "median" else 1.0)
+    spreads = [
+        math.log(p / run.median) / NORMAL.inv_cdf(QUANTILES[label[1:]])
+        for label, p in run.percentiles.items()
+        if p > run.median > 0
+    ]
+    spread = max(spreads, default=0.0)
+    if figure == "mean":
+        of_largest = (run.maximum or 0.0) / value / run.samples  # a deviation is no smaller than that of one value from the others
+        return max(of_largest, math.sqrt(math.expm1(min(spread**2, 700.0)) / run.samples))
+    quantile = 0.5 if figure == "median" else QUANTILES[figure[1:]]
+    return spread * math.sqrt(quantile * (1 - quantile) / run.samples) / NORMAL.pdf(NORMAL.inv_cdf(quantile))
 
 
 def _no_zeros(values: npt.NDArray[np.float64], rounding: float) -> npt.NDArray[np.float64]:

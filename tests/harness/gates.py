@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from harness.results.load import LatencySummary, LoadedArm, LoadModel, LoadResult
 from harness.results.run import (
     AA_CONTROL,
     ArmResult,
@@ -22,9 +23,11 @@ TIMES_NS = (1_000_000.0, 1_020_000.0, 980_000.0)
 SETTINGS = RunSettings(["sqlite"], "small", 0, [0.0], quick=False, processes=3, budget_s=30.0)
 
 
-def latency(arm: str = "baseline", group: str = GROUP, medians_ns: tuple[float, ...] = TIMES_NS) -> Latency:
-    """Return times of one arm; the gate reads the processes' medians."""
-    return Latency(arm, group, 90, 1e6, 1, 9, {}, list(medians_ns))
+def latency(
+    arm: str = "baseline", group: str = GROUP, medians_ns: tuple[float, ...] = TIMES_NS, p99_ns: float | None = None
+) -> Latency:
+    """Return times of one arm; the gate reads the processes' medians and the percentiles."""
+    return Latency(arm, group, 90, 1e6, 1, 9, {"99": p99_ns}, list(medians_ns))
 
 
 def result(
@@ -71,6 +74,32 @@ def run(*scenarios: ScenarioResult, **changes: object) -> Run:
         scenarios=list(scenarios) or [result()],
     )
     return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def loaded(
+    arm: str = "baseline",
+    group: str = GROUP,
+    *,
+    operations: int = 800,
+    errors: int = 0,
+    dropped: int = 0,
+    unfinished: int = 0,
+    per_s: float = 200.0,
+) -> LoadedArm:
+    """Return one arm's operations of a group under load."""
+    empty = LatencySummary(operations)
+    counts = (per_s, per_s, operations, errors, dropped, unfinished)
+    messages = {"ConnectionRefusedError: no server": errors} if errors else {}
+    return LoadedArm(arm, group, *counts, response=empty, service=empty, queue=empty, error_messages=messages)
+
+
+def under_load(*arms: LoadedArm, duration_s: float = 30.0, failed: str | None = None, **changes: object) -> Run:
+    """Return a load run of one scenario without work counts; `changes` are of its load, `failed` is its error."""
+    about = ([LoadModel.OPEN], "50 per second, evenly spaced", 5.0, 2.0, list(arms) or [loaded()])
+    load = replace(LoadResult(*about, drain_s=10.0, in_flight_limit=1000), **changes)  # type: ignore[arg-type]
+    made = result(work_counts=[], memory=[], load=load, error=failed)
+    made = replace(made, status=ScenarioStatus.FAILED if failed else ScenarioStatus.OK)
+    return run(made, kind=RunKind.LOAD, settings=replace(SETTINGS, budget_s=duration_s))
 
 
 def add(made: ScenarioResult, *counts: WorkCount) -> ScenarioResult:

@@ -28,7 +28,8 @@ from harness.runtime.clock import Clock, MonotonicClock
 from harness.runtime.cores import CoreAllocator, Cores, Isolation, choose_cores
 from harness.runtime.machine import worker_environment
 from harness.stats import process_pairs
-from harness.stats.intervals import holm, median
+from harness.stats.intervals import holm
+from harness.stats.slice_pairs import MEDIAN, ProcessPairLogs, SlicePair, process_pair_logs, supported
 
 MARGIN = 0.03
 """The smallest slowdown, as a share, that must be found. A slowdown of less than half of it never fails a build."""
@@ -39,6 +40,9 @@ PROCESS_PAIRS, SECOND_SET_LIMIT = 10, 20
 MIN_SLICES_S, START_UP_S = 0.15, 1.0
 """The seconds of a process pair: for every benchmark, whatever the budget, and for its start, until one has been started."""
 
+TAIL_MARGINS = 3.0
+"""The margin of the mean and of the tails, in margins of the median: they scatter more between two processes of the same code."""
+
 SLICE_NS, MIN_PAIRS = 3_000_000, 3
 """The target duration of a slice, and the fewest pairs of slices in a process pair. Shorter slices measure the switch between
 processes, longer ones more of the machine's noise."""
@@ -48,6 +52,9 @@ MAX_PADDING = 4096
 
 REPLY_S = 600.0
 """Timeout of a version's next message, in seconds; after it the version counts as hung."""
+
+ProcessPairs = Mapping[str, Sequence[ProcessPairLogs]]
+"""Benchmark → its process pairs of one set."""
 
 NEXT, FOREIGN_IMPORT = {"type": "next"}, "foreign import"
 """The message to go on, and the kind of a failure of neither version: both versions' code ran in one process."""
@@ -132,10 +139,10 @@ class VersionProcess(Child[dict[str, Any]]):
             raise VersionError(self._name, text, FOREIGN_IMPORT)
         return message
 
-    def slice(self, case: int, repeats: int) -> int:
-        """Run a number of repetitions of a case; return the nanoseconds that they took together, at least 1."""
+    def slice(self, case: int, repeats: int) -> list[int]:
+        """Run a number of repetitions of a case; return the nanoseconds of each, or of all together if there are many."""
         self.send({"type": "slice", "case": case, "repeats": repeats})
-        return max(1, int(self.receive()["ns"]))
+        return [int(ns) for ns in self.receive()["ns"]]
 
 
 def run_to_end(version: VersionCommand) -> dict[str, Any]:
@@ -156,12 +163,12 @@ def _process_pair(
     number: int,
     slices_s: float,
     wanted: frozenset[str] | None,
-) -> tuple[dict[str, float], float]:
+) -> tuple[dict[str, ProcessPairLogs], float]:
     """Start both versions, give each wanted benchmark `slices_s` seconds of slices, and end both.
 
     Both are timed on one core; they start on one each, drawn at random, since starting takes longest. `number` is their hash seed,
-    `folder` is for the list of wanted benchmarks. Returns the median of log(new ÷ old) over the pairs of slices by benchmark, and
-    the seconds that it took to start both.
+    `folder` is for the list of wanted benchmarks. Returns the logs of new ÷ old by benchmark, and the seconds that it took to start
+    both.
     """
     clock = MonotonicClock()
     start_ns = clock.now_ns()
@@ -180,11 +187,11 @@ def _process_pair(
         if cores.worker is not None:
             one.move(cores.worker)
             other.move(cores.worker)
-        logs: dict[str, float] = {}
+        logs: dict[str, ProcessPairLogs] = {}
         while (name := _agreed(*received)) is not None:
             if wanted is None or name in wanted:
                 budget_ns, cases = int(slices_s * 1e9), received[0]["cases"]
-                logs[name] = median(interleave(one.slice, other.slice, budget_ns, cases, coin, clock))
+                logs[name] = process_pair_logs(interleave(one.slice, other.slice, budget_ns, cases, coin, clock))
             one.send(NEXT)
             other.send(NEXT)
             received = one.receive(), other.receive()
@@ -200,30 +207,30 @@ def _agreed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
     return names[0]
 
 
-def interleave(old: Timed, new: Timed, budget_ns: int, cases: int, coin: random.Random, clock: Clock) -> list[float]:
-    """Return log(new ÷ old) of pairs of slices: the same case and number of repetitions in both versions, in random order.
+def interleave(old: Timed, new: Timed, budget_ns: int, cases: int, coin: random.Random, clock: Clock) -> list[SlicePair]:
+    """Return pairs of slices: the same case and number of repetitions in both versions, in random order.
 
     Cases alternate as long as there is time; the pairs that must follow are of cases that have run. Repetitions are sized once per
     case, by the quicker of first runs of both versions, which are not counted. Those alternate in the order of the pair that
     follows: a version that has just run finds the core's caches as it left them, and one that always ran last would look faster.
     """
     repeats: dict[int, int] = {}
-    logs: list[float] = []
+    pairs: list[SlicePair] = []
     start_ns = clock.now_ns()
-    while (in_time := clock.now_ns() - start_ns < budget_ns) or len(logs) < MIN_PAIRS:
-        case = len(logs) % (cases if in_time else len(repeats) or 1)
+    while (in_time := clock.now_ns() - start_ns < budget_ns) or len(pairs) < MIN_PAIRS:
+        case = len(pairs) % (cases if in_time else len(repeats) or 1)
         order = [(0, old), (1, new)]
         coin.shuffle(order)
         if case not in repeats:
-            once_ns = min(timed(case, 1) for _ in range(1 if len(logs) >= MIN_PAIRS else 2) for _, timed in order)
-            repeats[case] = max(1, math.ceil(SLICE_NS / once_ns))
+            once_ns = min(sum(timed(case, 1)) for _ in range(1 if len(pairs) >= MIN_PAIRS else 2) for _, timed in order)
+            repeats[case] = max(1, math.ceil(SLICE_NS / max(1, once_ns)))
             for _, timed in order if repeats[case] > 1 else ():
                 timed(case, repeats[case])
-        times_ns = dict.fromkeys((0, 1), 1)
+        times_ns: dict[int, list[int]] = {}
         for place, timed in order:
             times_ns[place] = timed(case, repeats[case])
-        logs.append(math.log(times_ns[1] / times_ns[0]))
-    return logs
+        pairs.append(SlicePair(repeats[case], times_ns[0], times_ns[1]))
+    return pairs
 
 
 @dataclass(frozen=True)
@@ -242,6 +249,8 @@ class PairedTime:
     """The smallest slowdown, as a share, that the first set would detect in 95 of 100 cases."""
     needed_s: float | None
     """The seconds for a first set that would detect the margin."""
+    metric: str = "time"
+    """"time" for the median; of a regression of the mean or of a tail, its name, such as "p95"."""
 
     def row(self, margin: float, scenario: str, engine: str, rtt_ms: float = 0.0, arm: str = "", group: str = "") -> GateRow:
         """Return the row of the time; the reason of an inconclusive one states what was detectable, and the time needed."""
@@ -250,7 +259,7 @@ class PairedTime:
             reason += f"; detectable: {self.detectable * 100:+.1f} %"
             if self.detectable > margin:
                 reason += f"; {margin * 100:+.3g} % needs about {self.needed_s:.0f} s per set"
-        row = GateRow(RowKind.TIME, scenario, engine, rtt_ms, arm, group, "time", self.verdict, reason)
+        row = GateRow(RowKind.TIME, scenario, engine, rtt_ms, arm, group, self.metric, self.verdict, reason)
         return replace(row, change=self.ratio, low=self.low, high=self.high, tolerated=margin, paired=True)
 
 
@@ -274,7 +283,7 @@ def compare_all(
         NotComparableError: the commands serve different benchmarks, or none.
     """
     coin = random.Random(f"{seed}/against")  # noqa: S311 - seeded, to be repeatable
-    first, second = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
+    first, second = defaultdict[str, list[ProcessPairLogs]](list), defaultdict[str, list[ProcessPairLogs]](list)
     names = None if wanted is None else frozenset(wanted)
     cores, clock = choose_cores(), MonotonicClock()
     allocator = CoreAllocator(cores)
@@ -292,15 +301,17 @@ def compare_all(
                     raise NotComparableError("there is no benchmark to time")
             each_s = (clock.now_ns() - start_ns) / 1e9 / PROCESS_PAIRS
             repeat = suspects(first, margin)
-            undecided = frozenset(repeat)
-            slices_s = share_s(budget_s / 2 / PROCESS_PAIRS, start_up_s, len(repeat) or 1)
+            undecided = list(repeat)
+            slices_s = share_s(budget_s / 2 / PROCESS_PAIRS, start_up_s, len({name for name, _ in repeat}) or 1)
             while undecided:
-                progress(f"second set for what looked slower: {len(undecided)} left")
+                names = frozenset(name for name, _ in undecided)
+                progress(f"second set for what looked slower: {len(names)} left")
                 number += 1
-                for name, log in run(number, slices_s, undecided)[0].items():
+                for name, log in run(number, slices_s, names)[0].items():
                     second[name].append(log)
-                recurs = partial(process_pairs.recurs, tests=len(repeat), limit=SECOND_SET_LIMIT, margin=margin)
-                undecided = frozenset(name for name in undecided if recurs(second[name]) is None)
+                decided = {each: _recurs(second, each, repeat, margin) for each in repeat}
+                enough = {name for name, label in repeat if label == MEDIAN and decided[name, label]}
+                undecided = [each for each in undecided if decided[each] is None and each[0] not in enough]
     finally:
         allocator.release()
     return verdicts(first, second, margin, each_s)
@@ -311,32 +322,60 @@ def share_s(process_pair_s: float, start_up_s: float, benchmarks: int) -> float:
     return max(MIN_SLICES_S, (process_pair_s - start_up_s) / benchmarks)
 
 
-def suspects(first: Mapping[str, Sequence[float]], margin: float) -> list[str]:
-    """Return the benchmarks that look slower in the first set."""
-    return [name for name, logs in first.items() if process_pairs.looks_slower(process_pairs.effect(logs), margin)]
+def suspects(first: ProcessPairs, margin: float) -> list[tuple[str, str]]:
+    """Return (benchmark, statistic) of what looks slower in the first set, each benchmark's median first."""
+    return [
+        (name, label)
+        for name, found in first.items()
+        for label in supported(found)
+        if process_pairs.looks_slower(process_pairs.effect(_logs(found, label)), _margin(label, margin))
+    ]
 
 
-def verdicts(
-    first: Mapping[str, Sequence[float]], second: Mapping[str, Sequence[float]], margin: float, process_pair_s: float
-) -> list[PairedTime]:
-    """Return a verdict on each benchmark, from benchmark → logs of new ÷ old, one per process pair, of both sets.
+def _logs(found: Sequence[ProcessPairLogs], label: str) -> list[float]:
+    """Return the logs of a statistic; 0, which is not slower, of a process pair without it."""
+    return [pair.logs.get(label, 0.0) for pair in found]
 
-    A regression looks slower in the first set and recurs in the second, corrected for all that have one. An improvement is shown by
-    the first set alone, corrected for all (Holm). `process_pair_s` is the duration of a process pair, for the advice.
+
+def _margin(label: str, margin: float) -> float:
+    return margin if label == MEDIAN else margin * TAIL_MARGINS
+
+
+def _recurs(second: ProcessPairs, each: tuple[str, str], repeat: Sequence[tuple[str, str]], margin: float) -> bool | None:
+    """Return whether the second set confirms one of `repeat`, corrected for all medians among them, or for all means and tails."""
+    name, label = each
+    tests = sum((other == MEDIAN) == (label == MEDIAN) for _, other in repeat)
+    return process_pairs.recurs(_logs(second.get(name, ()), label), tests, SECOND_SET_LIMIT, _margin(label, margin))
+
+
+def verdicts(first: ProcessPairs, second: ProcessPairs, margin: float, process_pair_s: float) -> list[PairedTime]:
+    """Return a verdict on each benchmark, from the logs of new ÷ old of the process pairs of both sets.
+
+    A regression, of the median, the mean or a tail, looks slower in the first set and recurs in the second; the worst one is the
+    benchmark's verdict. An improvement is shown by the medians of the first set alone, corrected for all (Holm).
+    `process_pair_s` is the duration of a process pair, for the advice.
     """
-    effects = {name: process_pairs.effect(logs) for name, logs in first.items()}
+    effects = {name: process_pairs.effect(_logs(found, MEDIAN)) for name, found in first.items()}
     repeat = suspects(first, margin)
+    worse = [each for each in repeat if second.get(each[0]) and _recurs(second, each, repeat, margin)]
     corrected = holm([1.0 if effect.p is None else effect.p for effect in effects.values()])
     found = []
     for (name, effect), p in zip(effects.items(), corrected, strict=True):
-        shown, n, again = effect, len(first[name]), second.get(name, ())
-        if name in repeat and again and process_pairs.recurs(again, len(repeat), SECOND_SET_LIMIT, margin):
-            verdict = GateVerdict.REGRESSED
-            reason = f"slower in {PROCESS_PAIRS} process pairs, and again in {len(again)} fresh ones"
-            shown = process_pairs.effect(again)  # the set that was not selected by its result
+        shown, n, again, metric = effect, len(first[name]), second.get(name, ()), "time"
+        if regressed := {label: process_pairs.effect(_logs(again, label)) for of, label in worse if of == name}:
+            # The set that was not selected by its result.
+            label, shown = max(regressed.items(), key=lambda item: item[1].interval.value)
+            verdict, reason = (
+                GateVerdict.REGRESSED,
+                f"slower in {PROCESS_PAIRS} process pairs, and again in {len(again)} fresh ones",
+            )
+            if label != MEDIAN:
+                metric, middle = label, math.exp(process_pairs.effect(_logs(again, MEDIAN)).interval.value)
+                times = f"{max(middle, 1 / middle):.3g}× {'slower' if middle > 1 else 'faster'}"
+                reason = f"regressed at {label}: {reason} (median {times})"
         elif process_pairs.within(effect, margin):
             verdict, reason = GateVerdict.EQUIVALENT, f"the whole interval lies within ±{margin * 100:g} %"
-        elif name in repeat:
+        elif (name, MEDIAN) in repeat:
             verdict = GateVerdict.INCONCLUSIVE
             reason = f"slower in the first set of process pairs, but not confirmed by {len(again)} fresh ones"
         elif p <= process_pairs.ALPHA and effect.interval.value < -math.log1p(margin / 2):
@@ -347,5 +386,5 @@ def verdicts(
         needed = process_pairs.process_pairs_needed(effect, n, margin)
         needed_s = None if needed is None else needed * process_pair_s
         ratio, detectable = math.exp(shown.interval.value), process_pairs.detectable(effect, n)
-        found.append(PairedTime(name, verdict, reason, ratio, low, high, detectable, needed_s))
+        found.append(PairedTime(name, verdict, reason, ratio, low, high, detectable, needed_s, metric))
     return found

@@ -1,8 +1,8 @@
 """The version's end of `harness gate --against`: serves benchmarks in slices to the coordinator.
 
 A version announces a `benchmark` (its name and number of cases), then receives `slice` (a case's number and the number of
-repetitions) and sends `time`, until it receives `next`. It ends with `end` or `JobFailed`. Standard library only, because it runs
-with whichever tree and interpreter is timed; what runs in a version therefore reads time directly.
+repetitions) and sends `time` (of each, or of all together), until it receives `next`. It ends with `end` or `JobFailed`. Standard
+library only, because it runs with whichever tree and interpreter is timed; what runs in a version therefore reads time directly.
 """
 
 import json
@@ -21,8 +21,12 @@ from which nothing may be imported; and one that is set if benchmarks are to be 
 HARNESS = Path(__file__).resolve().parents[2]
 channel = runpy.run_path(str(HARNESS / "runtime" / "channel.py"))
 
-Timed = Callable[[int, int], int]
-"""From a case's number and a number of repetitions to the nanoseconds that they took together."""
+EACH = 32
+"""The largest number of repetitions that are timed one by one: operations of less than a tenth of a millisecond need more to fill a
+slice, and reading the clock between them would be a part of it."""
+
+Timed = Callable[[int, int], list[int]]
+"""From a case's number and a number of repetitions to the nanoseconds of each, or of all together if there are more than `EACH`."""
 
 
 class VersionChannel:
@@ -63,10 +67,17 @@ class VersionChannel:
 def repeated(operation: Callable[[], object]) -> Timed:
     """Return the function that times a function without arguments."""
 
-    def timed(_: int, repeats: int) -> int:
+    def timed(_: int, repeats: int) -> list[int]:
+        if repeats <= EACH:
+            return [once() for _ in range(repeats)]
         start = time.perf_counter_ns()
         for _ in range(repeats):
             operation()
+        return [time.perf_counter_ns() - start]
+
+    def once() -> int:
+        start = time.perf_counter_ns()
+        operation()
         return time.perf_counter_ns() - start
 
     return timed

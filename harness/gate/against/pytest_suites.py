@@ -31,14 +31,17 @@ def compare(
     margin: float,
     budget_s: Callable[[int], float],
     progress: Callable[[str], None],
+    *,
+    allow_missing: bool = False,
 ) -> GateResult:
     """Compare every benchmark that pytest collects with these arguments.
 
     `python` runs the old version; `space` is a folder for the plugin; `budget_s` returns the seconds for timing a number of
-    benchmarks; `progress` is called with a line per step.
+    benchmarks; `progress` is called with a line per step; with `allow_missing`, what the new version lacks is a warning.
 
     Raises:
-        UsageError: pytest cannot be run like this, or a benchmark times a coroutine function.
+        UsageError: pytest cannot be run like this, a benchmark times a coroutine function, or a file of them can be imported in
+            neither version.
     """
     tools = space / "tools"
     tools.mkdir()
@@ -47,9 +50,11 @@ def compare(
     old, new = (version_command(trees, name, python, command, tools) for name in ("old", "new"))
     progress("collecting the benchmarks of both versions")
     before, after = _collected(old), _collected(new)
-    rows, incomparable, warnings = _compared(before, after)
-    both = [name for name in before["benchmarks"] if name in after["benchmarks"] and name not in after["failed"]]
-    if both and not incomparable:
+    rows, incomparable, missing, warnings = _compared(before, after)
+    (warnings if allow_missing else incomparable).extend(missing)
+    failed = {*before["failed"], *after["failed"]}
+    both = [name for name in before["benchmarks"] if name in after["benchmarks"] and name not in failed]
+    if both:
         try:
             times = compare_all(old, new, budget_s(len(both)), wanted=both, margin=margin, progress=progress)
         except VersionError as error:
@@ -77,25 +82,38 @@ def _collected(version: VersionCommand) -> Mapping[str, Any]:
     return found
 
 
-def _compared(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[GateRow], list[RunWarning], list[RunWarning]]:
-    """Return the new version's failures, why benchmarks cannot be compared, and which are new."""
-    rows = [_failed(name, error) for name, error in new["failed"].items()]
-    remedy = "fix it there first"
-    incomparable = [RunWarning(name, f"it fails in the old version: {e}", remedy) for name, e in old["failed"].items()]
-    missing, added = (
-        {name: "" for name in one["benchmarks"] if name not in other["benchmarks"] and name not in other["failed"]}
-        for one, other in ((old, new), (new, old))
-    )
-    likely = renamed(missing, added, CLOSE)
-    for name in list(missing)[:SHOWN_NAMES]:
+def _compared(
+    old: Mapping[str, Any], new: Mapping[str, Any]
+) -> tuple[list[GateRow], list[RunWarning], list[RunWarning], list[RunWarning]]:
+    """Return the new version's failures, why benchmarks cannot be compared, which are missing in it, and which are new.
+
+    UsageError: a file can be imported in neither version.
+    """
+    broken = [f"{name} cannot be imported: {error}" for name, error in new["uncollected"].items() if name in old["uncollected"]]
+    if broken:
+        raise UsageError(f"neither version can be compared: {broken[0]}")
+    before, after = ({**found["uncollected"], **found["failed"]} for found in (old, new))
+    rows = [_failed(name, error) for name, error in after.items() if name not in before]
+    incomparable = [
+        RunWarning(name, f"it fails in {'both versions' if name in after else 'the old version'}: {error}", "fix it there first")
+        for name, error in before.items()
+    ]
+    # pytest runs no test at all if it cannot collect a file, so that all others would be missing.
+    known, found = (names["benchmarks"] for names in (old, new))
+    lacking = {n: "" for n in known if n not in {*found, *after}} if not new["uncollected"] else {}
+    added = {n: "" for n in found if n not in {*known, *before}} if not old["uncollected"] else {}
+    likely = renamed(lacking, added, CLOSE)
+    missing = []
+    for name in list(lacking)[:SHOWN_NAMES]:
         hint = f"; it may have been renamed to {likely[name]!r}" if name in likely else ""
-        incomparable.append(RunWarning(name, f"missing in the new version{hint}", RENAMED))
-    if len(missing) > SHOWN_NAMES:
-        incomparable.append(RunWarning("benchmarks", f"{len(missing) - SHOWN_NAMES} more are missing in the new version", RENAMED))
-    if not added or missing:
-        return rows, incomparable, []
-    message = f"{listed(list(added), quote=False)}: not in the old version, so not compared"
-    return rows, incomparable, [RunWarning("new benchmarks", message, "they are compared from the next version on")]
+        missing.append(RunWarning(name, f"missing in the new version{hint}", RENAMED))
+    if len(lacking) > SHOWN_NAMES:
+        missing.append(RunWarning("benchmarks", f"{len(lacking) - SHOWN_NAMES} more are missing in the new version", RENAMED))
+    names = [name for name in added if name not in likely.values()]
+    if not names:
+        return rows, incomparable, missing, []
+    message = f"{listed(names, quote=False)}: not in the old version, so not compared"
+    return rows, incomparable, missing, [RunWarning("new benchmarks", message, "they are compared from the next version on")]
 
 
 def _failed(name: str, error: str) -> GateRow:

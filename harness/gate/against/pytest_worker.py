@@ -34,6 +34,7 @@ class ServedSession:
         self.listing = bool(os.environ.get(protocol["LIST"]))
         self.names: list[str] = []
         self.failed: dict[str, str] = {}
+        self.uncollected: dict[str, str] = {}
         self.refused: list[str] = []
 
     @pytest.fixture
@@ -70,12 +71,13 @@ class ServedSession:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Record a file that cannot be collected."""
         if report.failed:
-            self.failed[report.nodeid] = _last_line(report, "it cannot be collected")[:200]
+            self.uncollected[report.nodeid] = _last_line(report, "it cannot be collected").removeprefix("E").strip()[:200]
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         """Send the session's benchmarks and failures."""
-        self.channel.end(benchmarks=self.names, failed=self.failed, refused=self.refused, status=int(exitstatus))
+        found = {"benchmarks": self.names, "failed": self.failed, "uncollected": self.uncollected, "refused": self.refused}
+        self.channel.end(**found, status=int(exitstatus))
 
 
 def _last_line(report: pytest.TestReport | pytest.CollectReport, default: str) -> str:
@@ -124,22 +126,22 @@ class SliceBenchmark:
             self._refuse(target)
         last: list[Any] = [None]
 
-        def timed(_: int, repeats: int) -> int:
-            spent = 0
-            if setup is None and teardown is None:
-                given = kwargs or {}
+        def timed(_: int, repeats: int) -> list[int]:
+            given = kwargs or {}
+            if setup is None and teardown is None and repeats > protocol["EACH"]:
                 start = time.perf_counter_ns()
                 for _ in range(repeats):
                     last[0] = target(*args, **given)
-                return time.perf_counter_ns() - start
+                return [time.perf_counter_ns() - start]
+            each = []
             for _ in range(repeats):
-                now_args, now_kwargs = (setup() if setup else None) or (args, kwargs or {})
+                now_args, now_kwargs = (setup() if setup else None) or (args, given)
                 start = time.perf_counter_ns()
                 last[0] = target(*now_args, **now_kwargs)
-                spent += time.perf_counter_ns() - start
+                each.append(time.perf_counter_ns() - start)
                 if teardown:
                     teardown(*now_args, **now_kwargs)
-            return spent
+            return each if repeats <= protocol["EACH"] else [sum(each)]
 
         timed(0, 1)
         if inspect.isawaitable(last[0]):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.bench.serving import NO_NETWORK
-from harness.errors import NotMeasurableError
+from harness.errors import MissingExtraError, NotMeasurableError, UsageError
 from harness.gate import stored_runs
 from harness.gate.against.checkout import Checkout, version_command
 from harness.gate.against.compare import VersionCommand, VersionError, VersionProcess, compare_all, run_to_end
@@ -41,6 +41,8 @@ class CompareRequest:
     """"scenario.metric" → tolerated share."""
     budget_s: Callable[[int], float]
     """The seconds for timing a number of benchmarks."""
+    allow_missing: bool = False
+    """Whether scenarios, arms, groups and counts may be missing in the new version."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,16 @@ class ExaminedVersion:
     """The command that serves its benchmarks; None if it failed."""
     found: Mapping[str, Any] | None = None
     """The worker's findings: benchmarks, cases, answers, counts."""
+    is_usable: bool = True
+    """Whether the file can be imported and is a scenario."""
 
 
 def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, progress: Callable[[str], None]) -> GateResult:
     """Compare the work counts and times of every scenario in both trees.
 
     `python` runs the old version; `space` is a folder for both versions' files; `progress` is called with a line per step.
+
+    UsageError: a scenario file can be imported in neither version.
     """
     settings = request.settings
     examined: dict[str, list[ExaminedVersion]] = {"old": [], "new": []}
@@ -67,31 +73,45 @@ def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, 
     for file, engine in product(request.files, settings.engines):
         step = _prefixed(progress, f"{file.stem} · {engine}")
         with ExitStack() as servers:
-            both: list[ExaminedVersion] = []
+            both: dict[str, ExaminedVersion] = {}
             for name, tree in (("old", trees.old), ("new", trees.new)):
                 step(f"preparing the {name} version")
                 if (tree / file).is_file():
                     folder = space / f"{file.stem}-{engine}-{name}"
-                    both.append(_examine(trees, name, python, settings, folder, file, engine, servers))
-                    examined[name].append(both[-1])
+                    both[name] = _examine(trees, name, python, settings, folder, file, engine, servers)
+            if failure := _old_failure(trees, both):
+                reasons.append(failure)
+                continue
+            for name, version in both.items():
+                examined[name].append(version)
             if len(both) == 2:  # noqa: PLR2004 - each tree has the scenario
-                rows, incomparable = _time(both[0], both[1], request, step)
+                rows, incomparable = _time(both["old"], both["new"], request, step)
                 times += rows
                 reasons += incomparable
     before, after = ([version.result for version in versions] for versions in examined.values())
     base, candidate = (  # both of this machine, so that they need no environment; other times, so that neither is a copy
-        own_run.blank(RunKind.PAIRS, name, settings, results, started_at=name)
+        replace(own_run.blank(RunKind.PAIRS, name, settings, results, started_at=name), finished_at=name)
         for name, results in zip(trees.names, (before, after), strict=True)
     )
-    counted = stored_runs.gate(base, candidate, request.tolerances, names=trees.names)
-    # The old version's code may be older than what the scenario needs, so its failure is no regression.
-    failures = [
-        RunWarning(f"{failed.name} · {failed.engine}", f"it fails in {trees.ref}: {failed.error}", SAME)
-        for failed in before
-        if failed.status == ScenarioStatus.FAILED
-    ]
+    counted = stored_runs.gate(base, candidate, request.tolerances, names=trees.names, allow_missing=request.allow_missing)
     warnings = [*counted.warnings, *(warning for new in examined["new"] for warning in _not_timed(new))]
-    return result(trees.names, [*counted.rows, *times], [*failures, *counted.incomparable, *reasons], warnings)
+    return result(trees.names, [*counted.rows, *times], [*reasons, *counted.incomparable], warnings)
+
+
+def _old_failure(trees: Checkout, both: Mapping[str, ExaminedVersion]) -> RunWarning | None:
+    """Return why a scenario that fails in the old version cannot be compared, None for any other.
+
+    The old version's code may be older than what the scenario needs, so that its failure is not a regression, nor is the new
+    version's same failure. UsageError: the file can be imported in neither.
+    """
+    failed = {name: version.result for name, version in both.items() if version.result.status == ScenarioStatus.FAILED}
+    if len(both) != 2 or "old" not in failed:  # noqa: PLR2004 - each tree has the scenario
+        return None
+    if not any(version.is_usable for version in both.values()):
+        raise UsageError(f"neither version can be compared: {failed['new'].error}")
+    where = "both versions" if "new" in failed else trees.ref
+    error = failed.get("new", failed["old"]).error
+    return RunWarning(place(failed["old"]), f"it fails in {where}: {error}", SAME)
 
 
 def _prefixed(progress: Callable[[str], None], scenario: str) -> Callable[[str], None]:
@@ -127,7 +147,10 @@ def _examine(
     except VersionError as error:
         refusal = error.as_refusal()
         status = ScenarioStatus.NOT_RUN if isinstance(refusal, NotMeasurableError) else ScenarioStatus.FAILED
-        return ExaminedVersion(replace(blank, status=status, error=error.message, exit_code=refusal.code))
+        is_usable = error.kind not in {UsageError.__name__, MissingExtraError.__name__}
+        message = error.message if is_usable else error.message.removeprefix(f"{error.kind}: ")
+        failed = replace(blank, status=status, error=message, exit_code=refusal.code)
+        return ExaminedVersion(failed, is_usable=is_usable)
     job["benchmarks"] = found["benchmarks"]
     return ExaminedVersion(_result(blank, ready, found), version("time"), found)
 

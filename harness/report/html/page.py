@@ -93,6 +93,7 @@ def _compared(run: Run) -> dict[str, object]:
         "tally": [(status(word), number) for word, number in comparison.tally(run).items()],
         "drawing": next(figures.of_run(run, "compared"), None) if compared else None,
         "found": comparison.table(run),
+        "extremes": [table for table in (comparison.extremes(run), comparison.metrics(run)) if table],
         "tails": comparison.tails(run),
         "warnings": comparison.warnings(run),
         "read": comparison.READ if compared else (),

@@ -67,6 +67,7 @@ def test_a_regression_on_purpose_is_kept_with_its_reason(capsys: pytest.CaptureF
     [
         (run(result(status="failed", error="no")), 1, "run cannot become a baseline: indexes on sqlite failed"),
         (run(interrupted=True), 2, "it was interrupted"),
+        (run(finished_at=None), 2, "it did not finish; run again"),
         (run(result(status="interrupted")), 2, "it was interrupted"),
         (
             run(settings=SETTINGS.__class__(["sqlite"], "tiny", 0, [0.0], quick=True, processes=3, budget_s=6.0)),

@@ -85,25 +85,49 @@ def test_a_report_of_one_file_shows_its_times(files: tuple[str, str], tmp_path: 
     assert not (tmp_path / "report.html").exists()
 
 
-def test_a_renamed_benchmark_is_exit_code_4(files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Both commands name it in one line."""
+def test_common_benchmarks_are_judged_and_the_others_listed(
+    files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A renamed benchmark does not hide the verdicts on the others; with none in common, nothing is comparable."""
     other = saved(tmp_path / "other.json", a=0.1, b=0.1, renamed=0.1)
+    assert main(["compare", files[0], other]) == 3
+    said = " ".join(capsys.readouterr().out.split())
+    assert "removed: 't.py::c', only in" in said
+    assert "added: 't.py::renamed', only in" in said
+    assert "▲ 1 improved, ? 1 inconclusive" in said
     for command in ("compare", "report"):
-        assert main([command, files[0], other]) == 4
+        assert main([command, files[0], saved(tmp_path / "none.json", x=0.1)]) == 4
         said = capsys.readouterr().err
-        assert "'t.py::renamed'" in said
+        assert "no benchmark is in both files; removed: 't.py::a', 't.py::b', 't.py::c'" in said
         assert said.count("\n") == 1
 
 
+def test_an_exact_name_comes_before_patterns(tmp_path: Path) -> None:
+    """Brackets of a parameter select the benchmark itself; several patterns and exceptions may be given."""
+    old, new = (saved(tmp_path / name, **{"test_x[a]": 0.1, "test_x[b]": b}) for name, b in (("old.json", 0.1), ("new.json", 0.3)))
+    assert main(["compare", old, new, "--only", "t.py::test_x[a]"]) == 3
+    assert main(["compare", old, new, "--only", "t.py::test_x[b]"]) == 1
+    assert main(["compare", old, new, "--except", "t.py::test_x[b]"]) == 3
+    assert main(["compare", old, new, "--only", "t.py::test_x[a]", "--only", "*b?"]) == 1
+
+
+def test_identical_files_are_called_identical(files: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The same bytes are the same results."""
+    assert main(["compare", files[0], files[0]]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "identical files" in said
+    assert "= 3 equal" in said
+
+
 def test_two_runs_of_this_harness_are_compared(files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """They are matched by scenario, engine, arm and group."""
+    """They are matched by scenario, engine, arm and group; these two have the same results."""
     latency = Latency("baseline", "g", 90, 1e6, 1, 9, {}, [1e6, 2e6, 3e6])
     result = ScenarioResult("toy", "Toy", "", "toy.py", "sqlite", 0.0, ScenarioStatus.OK, latencies=[latency])
     for name in ("old", "new"):
         write_run(
             replace(own_run.of_file(readers.reading(Path(files[0]))), kind=RunKind.PAIRS, scenarios=[result]), tmp_path / name
         )
-    assert main(["compare", str(tmp_path / "old"), str(tmp_path / "new" / "run.json")]) == 3
+    assert main(["compare", str(tmp_path / "old"), str(tmp_path / "new" / "run.json")]) == 0
     assert "toy · sqlite" in capsys.readouterr().out
 
 

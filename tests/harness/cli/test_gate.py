@@ -47,7 +47,7 @@ def gate(base: Run, candidate: Run, *options: str) -> int:
             3,
             "? inconclusive: no work count was judged that could decide",
         ),
-        (run(result(), result("b")), run(interrupted=True), 3, "the candidate's run was interrupted before 'b · sqlite'"),
+        (run(result(), result("b")), run(interrupted=True), 4, "the run was interrupted before it measured all of 'b · sqlite'"),
         (run(), run(result("renamed")), 4, "≠ not comparable: scenarios: scenario 'indexes · sqlite' is missing in the candidate"),
         (run(), run(schema_version=SCHEMA_VERSION + 1), 4, f"has schema {SCHEMA_VERSION + 1}"),
         (run(schema_version=0), run(), 4, "base.json has schema 0"),
@@ -126,7 +126,9 @@ def test_only_selects_scenarios(refused: Refused, capsys: pytest.CaptureFixture[
     """It is a pattern for their names."""
     assert gate(run(result(), result("loading")), run(), "--only", "ind*") == 0
     capsys.readouterr()
-    refused(["gate", "base.json", "candidate", "--only", "x"], "no scenario matches 'x'; the baseline has indexes, loading")
+    refused(
+        ["gate", "base.json", "candidate", "--only", "x"], "no scenario matches 'x'; there are, for example, 'indexes', 'loading'"
+    )
 
 
 def saved(path: str, **medians_s: float) -> None:
@@ -146,19 +148,34 @@ def saved(path: str, **medians_s: float) -> None:
 
 
 def test_files_of_other_tools_are_gated_by_their_times(capsys: pytest.CaptureFixture[str]) -> None:
-    """They are usually inconclusive; a file cannot be compared with a run."""
+    """They are usually inconclusive, unless identical; a file cannot be compared with a run, and runs have no --drift."""
     saved("old.json", a=0.1, b=0.1)
-    saved("same.json", a=0.101, b=0.1)
+    saved("near.json", a=0.101, b=0.1)
     saved("slow.json", a=0.1, b=0.2)
     saved("other.json", a=0.1, c=0.1)
-    assert main(["gate", "old.json", "same.json"]) == 3
+    saved("more.json", a=0.05, b=0.05, c=0.1)
+    assert main(["gate", "old.json", "near.json"]) == 3
+    said = " ".join(capsys.readouterr().out.split())
+    assert "no benchmark's change is beyond the drift of 25 %" in said
+    assert "work count" not in said
+    assert main(["gate", "old.json", "old.json"]) == 0
+    assert "✓ equivalent: identical files" in capsys.readouterr().out
     assert main(["gate", "old.json", "slow.json"]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "regressed: t.py::b: regressed at the median: 100 ms → 200 ms" in said
+    assert "the arm itself" not in said
+    assert main(["gate", "old.json", "slow.json", "--drift", "150%"]) == 3
     assert main(["gate", "slow.json", "old.json", "--only", "*::b"]) == 0
+    assert main(["gate", "old.json", "more.json"]) == 0
+    assert "added: 't.py::c'" in capsys.readouterr().out
     assert main(["gate", "old.json", "other.json", "--junit", "gate.xml"]) == 4
-    assert "'t.py::b'" in capsys.readouterr().out
+    assert "removed: 't.py::b'" in capsys.readouterr().out
     assert ET.parse("gate.xml").getroot().get("errors") == "2"
+    assert main(["gate", "more.json", "old.json", "--allow-missing", "--drift", "120%"]) == 3
+    assert main(["gate", "old.json", "other.json", "--except", "*::b"]) == 3
     write_run(run(), Path("candidate"))
     assert main(["gate", "old.json", "candidate"]) == 4
+    assert main(["gate", "candidate", "candidate", "--drift", "50%"]) == 2
 
 
 @pytest.mark.parametrize(

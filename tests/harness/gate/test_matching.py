@@ -19,7 +19,7 @@ from tests.harness.gates import GROUP, result, run
 
 def missing(*after: ScenarioResult, before: ScenarioResult | None = None) -> str:
     """Return why a candidate with these results is not comparable."""
-    matched = match([before or result()], after, interrupted=False)
+    matched = match([before or result()], after)
     return " / ".join(reason.message for reason in matched.incomparable)
 
 
@@ -51,7 +51,7 @@ def test_no_new_name_is_suggested_twice() -> None:
 
 def test_many_missing_names_are_counted() -> None:
     """The message lists a few names and counts the others."""
-    matched = match([result(f"s{i}") for i in range(9)], [], interrupted=False)
+    matched = match([result(f"s{i}") for i in range(9)], [])
     assert matched.incomparable[0].message.endswith("'s4 · sqlite' and 4 more are missing in the candidate")
 
 
@@ -67,9 +67,9 @@ def test_an_arm_that_no_longer_runs_regressed() -> None:
         arms=[result().arms[0], ArmResult("optimised", "the arm optimised", errors={GROUP: "TypeError:\nno"})],
         work_counts=[],
     )
-    (row,) = match([result()], [broken], interrupted=False).rows
+    (row,) = match([result()], [broken]).rows
     assert (row.verdict, row.arm, row.reason) == ("regressed", "optimised", f"it no longer runs: {GROUP}: TypeError: no")
-    assert match([broken], [broken], interrupted=False).rows == []
+    assert match([broken], [broken]).rows == []
     assert not MatchedPair(result(), broken).keeps("optimised", GROUP)
     assert MatchedPair(result(), broken).keeps("baseline", GROUP)
 
@@ -84,22 +84,23 @@ def test_an_arm_that_no_longer_runs_regressed() -> None:
         ("not run", "ok", 0, 0, 1, 0),
         ("ok", "not run", 0, 1, 0, 0),
         ("failed", "ok", 0, 1, 0, 0),
+        ("failed", "failed", 0, 1, 0, 0),
         ("interrupted", "ok", 0, 1, 0, 0),
-        ("ok", "interrupted", 1, 0, 0, 1),
+        ("ok", "interrupted", 0, 1, 0, 1),
     ],
 )
 def test_every_pair_of_statuses_is_decided(
     before: str, after: str, rows: int, incomparable: int, warnings: int, pairs: int
 ) -> None:
     """A failed scenario is a row, one that was not run a reason, and a new one a warning."""
-    matched = match([result(status=before)], [result(status=after)], interrupted=False)
+    matched = match([result(status=before)], [result(status=after)])
     found = (len(matched.rows), len(matched.incomparable), len(matched.warnings), len(matched.pairs))
     assert found == (rows, incomparable, warnings, pairs)
 
 
 def test_a_new_scenario_that_fails_is_a_failure() -> None:
     """It regressed although it has no baseline."""
-    matched = match([result()], [result(), result("loading", status="failed", error="no")], interrupted=False)
+    matched = match([result()], [result(), result("loading", status="failed", error="no")])
     assert [row.reason for row in matched.rows] == ["it failed: no"]
 
 
@@ -112,20 +113,23 @@ def test_settings_are_compared_by_what_changes_the_work() -> None:
 
 
 def test_versions_are_compared_by_what_changes_the_work() -> None:
-    """These are the engine's version and the minor versions of SQLAlchemy and Python, not a build's name, a patch or a setting."""
-    old = result(
-        engine="postgres", engine_settings={"postgresql": "PostgreSQL 15.18 (Debian)", "setting fsync": "on", "asyncpg": "1"}
+    """These are the engine's release and settings and the releases of SQLAlchemy and Python, not a build's name or a patch."""
+    old, same, setting, other = (
+        result(engine="postgres", engine_settings={"postgresql": f"PostgreSQL {text}", "setting fsync": fsync, "asyncpg": asyncpg})
+        for text, fsync, asyncpg in (
+            ("15.18 (Debian)", "on", "0.29.1"),
+            ("15.19 (Ubuntu)", "on", "0.30.2"),
+            ("15.18 (Debian)", "off", "0.29.1"),
+            ("16.1", "on", "0.29.1"),
+        )
     )
-    same = result(
-        engine="postgres", engine_settings={"postgresql": "PostgreSQL 15.18 (Ubuntu)", "setting fsync": "off", "asyncpg": "2"}
-    )
-    other = result(engine="postgres", engine_settings={"postgresql": "PostgreSQL 16.1"})
     assert other_versions(MatchedPair(old, same), run(), run(environment=run().environment | {"sqlalchemy": "2.0.1"})) == (
         "",
         "",
         "",
     )
-    assert other_versions(MatchedPair(old, other), run(), run())[0] == "postgresql 15.18 and 16.1"
+    assert other_versions(MatchedPair(old, setting), run(), run())[0] == "setting fsync on and off"
+    assert other_versions(MatchedPair(old, other), run(), run())[0] == "postgresql PostgreSQL 15.18 (Debian) and PostgreSQL 16.1"
     there = run(environment={"python": "CPython 3.13.0", "sqlalchemy": "2.1.0"})
     work, python, instructions = other_versions(MatchedPair(old, same), run(), there)
     assert work == "sqlalchemy 2.0.58 and 2.1.0"

@@ -42,10 +42,11 @@ def test_a_count_that_repeats_exactly_is_compared_exactly(old: int, new: int) ->
         ((100, False), (101, True), "blocks", "equal"),
         ((100, False), (110, False), "python_calls", "regressed"),
         ((100, True), (101, True), "python_calls", "equal"),
-        ((100, True), (101, True), "bytes_in_allocations", "equal"),
+        ((100_000, True), (101_000, True), "bytes_in_allocations", "equal"),
+        ((18_078, False), (18_734, False), "bytes_in_allocations", "equal"),
         ((100, True), (103, True), "python_calls", "regressed"),
-        ((100, True), (103, True), "bytes_in_allocations", "regressed"),
-        ((100, False), (99, False), "allocations", "equal"),
+        ((100_000, True), (103_000, True), "bytes_in_allocations", "regressed"),
+        ((100_000, False), (99_000, False), "allocations", "equal"),
         ((100, False), (90, False), "instructions", "improved"),
         ((0, False), (1, False), "blocks", GateVerdict.NOT_JUDGED),
     ],
@@ -65,6 +66,12 @@ def test_a_count_is_not_exact_where_others_of_its_metric_do_not_repeat() -> None
     assert judged(figure(8), figure(9), FREE, *others).verdict == GateVerdict.NOT_JUDGED
     steady = [figure(50, group=f"g{i}") for i in range(9)]
     assert judged(figure(8), figure(9), FREE, *steady, others[0]).verdict == "regressed"
+
+
+def test_an_arm_that_caches_does_not_excuse_another() -> None:
+    """Whether a metric repeats is a question per arm: the baseline arm's counts stay exact beside one that keeps its answers."""
+    caches = [replace(figure(n, repeats=False, group=f"g{n}"), arm="optimised") for n in range(4)]
+    assert judged(figure(2), figure(3), FREE, *caches).verdict == "regressed"
 
 
 def test_a_named_tolerance_holds_for_exact_counts_as_well() -> None:
@@ -109,11 +116,12 @@ def test_a_count_that_is_not_finite_is_not_comparable(value: float) -> None:
 
 
 def test_each_reason_excludes_the_counts_it_affects() -> None:
-    """Another engine excludes all counts, another Python its calls, another CPU its instructions."""
-    rules = Rules({}, (), "", "python 3.11 and 3.12", "cpu")
+    """Another engine excludes all counts and another Python its calls; instructions of another CPU are not judged."""
+    rules = Rules({"instructions": 0.5}, (), "", "python 3.11 and 3.12", "cpu")
     reasons = {m: judged(figure(1, m), figure(1, m), rules).reason for m in ("statements", "calls", "instructions")}
     assert reasons == {"statements": "exactly", "calls": "python 3.11 and 3.12", "instructions": "python 3.11 and 3.12"}
-    assert judged(figure(1, "instructions"), figure(1, "instructions"), Rules({}, (), "", "", "cpu")).reason == "cpu"
+    row = judged(figure(1, "instructions"), figure(9, "instructions"), replace(rules, no_interpreter=""))
+    assert (row.verdict, row.reason) == ("not judged", "cpu")
     assert judged(figure(1), figure(1), Rules({}, (), "sqlite")).verdict == "not comparable"
 
 

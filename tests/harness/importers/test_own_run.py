@@ -7,8 +7,19 @@ import pytest
 
 from harness import importers
 from harness.errors import UsageError
-from harness.results.run import AA_CONTROL, Latency, Run, RunKind, RunSettings, ScenarioResult, ScenarioStatus
+from harness.results.load import ALL
+from harness.results.run import (
+    AA_CONTROL,
+    ArmResult,
+    Latency,
+    Run,
+    RunKind,
+    RunSettings,
+    ScenarioResult,
+    ScenarioStatus,
+)
 from harness.results.store import write_run
+from tests.harness.gates import loaded, under_load
 
 
 def latency(arm: str, medians: list[float], group: str = "lookup") -> Latency:
@@ -27,7 +38,7 @@ def a_run(*latencies: Latency, kind: RunKind = RunKind.PAIRS) -> Run:
         kind=kind,
         name="demo",
         started_at="2026-01-01T00:00:00+00:00",
-        finished_at=None,
+        finished_at="2026-01-01T00:01:00+00:00",
         command="harness run",
         commit="abc",
         dirty=False,
@@ -66,6 +77,63 @@ def test_two_results_of_one_name_are_refused(tmp_path: Path) -> None:
     write_run(replace(run, scenarios=run.scenarios * 2), tmp_path)
     with pytest.raises(UsageError, match="has two scenarios with"):
         importers.reading(tmp_path)
+
+
+def test_failures_are_checks(tmp_path: Path) -> None:
+    """A scenario that failed and an arm that cannot run are failed checks with stable names; the warnings have the errors."""
+    run = a_run(latency("baseline", [1e6]))
+    broken = ArmResult("optimised", "", errors={"lookup": "OSError: no server"})
+    failed = replace(run.scenarios[0], name="other", latencies=[], status=ScenarioStatus.FAILED, error="arms disagree")
+    write_run(replace(run, scenarios=[replace(run.scenarios[0], arms=[broken]), failed]), tmp_path)
+    found = importers.reading(tmp_path)
+    assert found.failed_checks == ("toy · sqlite, RTT 5 ms · optimised · lookup", "other · sqlite, RTT 5 ms")
+    assert [warning.message.rpartition(": ")[2] for warning in found.warnings] == ["no server", "arms disagree"]
+    write_run(replace(run, scenarios=[failed]), tmp_path / "failed")
+    assert importers.reading(tmp_path / "failed").timings == ()
+
+
+def test_settings_that_scenarios_share_identify_a_run(tmp_path: Path) -> None:
+    """These are the engine's, without versions and results of the data, and the interpreter's, with their defaults."""
+    run = a_run(latency("baseline", [1e6]))
+    settings = {"sqlite": "3.40.1", "PRAGMA cache_size": "-2000", "PRAGMA page_count": "7", "PRAGMA synchronous": "1"}
+    one = replace(run.scenarios[0], engine_settings=settings)
+    other = replace(one, name="other", engine_settings=settings | {"PRAGMA synchronous": "2"})
+    write_run(replace(run, scenarios=[one, other], environment={"optimised bytecode": "no"}), tmp_path)
+    found = importers.reading(tmp_path).load_settings
+    assert found["sqlite PRAGMA cache_size"] == "-2000"
+    assert found["memory allocator"] == "default"
+    assert not {"sqlite sqlite", "sqlite PRAGMA page_count", "sqlite PRAGMA synchronous"} & found.keys()
+
+
+def test_a_load_run_has_its_load_failures_and_throughput(tmp_path: Path) -> None:
+    """An operation that did not complete has failed, and one that did not start was dropped; sums over groups are left out."""
+    arms = [
+        loaded("baseline", errors=20, dropped=3, per_s=99.0),
+        loaded("optimised", operations=0, unfinished=8),
+        loaded(group=ALL),
+    ]
+    write_run(under_load(*arms), tmp_path)
+    found = importers.reading(tmp_path)
+    assert [(o.operations, o.errors, o.per_s) for o in found.operations] == [(820, 20, 99.0), (8, 8, 200.0)]
+    assert found.operations[1].messages == {"unfinished at the drain timeout": 8}
+    assert found.dropped == 3
+    assert {key: value for key, value in found.load_settings.items() if not key.startswith("sqlite ")} == {
+        "model": "open",
+        "rate": "50 per second, evenly spaced",
+        "duration": "30 s",
+        "block": "5 s",
+        "warm-up": "2 s",
+        "drain timeout": "10 s",
+        "in-flight limit": "1000",
+    }
+
+
+@pytest.mark.parametrize(("interrupted", "how"), [(True, "was interrupted"), (False, "did not finish")])
+def test_a_part_of_a_run_has_a_warning(tmp_path: Path, *, interrupted: bool, how: str) -> None:
+    """Its results may be missing in a comparison."""
+    write_run(replace(a_run(latency("baseline", [1e6])), finished_at=None, interrupted=interrupted), tmp_path)
+    (warning,) = importers.reading(tmp_path).warnings
+    assert how in warning.message
 
 
 def test_load_runs_have_another_tool_name(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_a_corrupt_file_is_a_run_or_one_line(seed: int, name: str, written: Writ
     found = read_or_line(path)
     if isinstance(found, Run):
         assert msgspec.json.decode(msgspec.json.encode(found), type=Run) == found
-        assert side_by_side(importers.reading(path), importers.reading(path)).scenarios[0].verdicts
+        assert side_by_side(importers.reading(path), importers.reading(path)).run.scenarios[0].verdicts
         assert all(x.min_ns >= 0 and x.group.isprintable() for x in found.scenarios[0].latencies)
     else:
         assert "\n" not in found

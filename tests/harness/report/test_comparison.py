@@ -10,19 +10,19 @@ from harness.importers.reading import Reading, Timing, raw_timing
 from harness.report import markdown
 from harness.report.comparison import blocks, counts, table, tails, tally
 from harness.report.numbers import DASH
-from harness.results.run import Run
+from harness.results.run import FileMetric, OperationCounts, Run
 from tests.harness.report.printing import printed
 
 
 def compared(before: dict[str, float], after: dict[str, float]) -> Run:
     """Return a comparison of two files with thirty values around each time, in milliseconds."""
-    sides = [
+    old, new = (
         Reading(
             name, "tool", "a file", tuple(raw_timing(k, [v * 1e6 * (1 + i / 1e4) for i in range(30)]) for k, v in times.items())
         )
         for name, times in (("old", before), ("new", after))
-    ]
-    return side_by_side(*sides)
+    )
+    return side_by_side(old, new).run
 
 
 def test_regressions_come_first_and_then_the_largest_changes() -> None:
@@ -42,7 +42,7 @@ def test_regressions_come_first_and_then_the_largest_changes() -> None:
 def test_medians_stand_with_their_ratio_however_few_values_they_rest_on() -> None:
     """A median of three is shown, and that nothing follows from it."""
     few = raw_timing("x", [1e6, 2e6, 3e6])
-    row = table(side_by_side(Reading("a", "t", "f", (few,)), Reading("b", "t", "f", (few,)))).rows[0]
+    row = table(side_by_side(Reading("a", "t", "f", (few,)), Reading("b", "t", "f", (few,))).run).rows[0]
     assert [cell.full for cell in row[2:]] == ["2.00 ms", "2.00 ms", "1.00× (no interval)", "3"]
     assert "is not enough" in row[1].note
 
@@ -50,18 +50,18 @@ def test_medians_stand_with_their_ratio_however_few_values_they_rest_on() -> Non
 def test_a_dash_has_its_reason() -> None:
     """A median of nothing has no ratio, aggregates have no interval, and a missing sample count is a dash."""
     nothing, unknown = Timing("x", None, 0.0, 0.0, 0.0, 1e6), Timing("x", None, 1e6, 1e6, 0.0, 1e6)
-    row = table(side_by_side(Reading("a", "t", "f", (nothing,)), Reading("b", "t", "f", (unknown,)))).rows[0]
+    row = table(side_by_side(Reading("a", "t", "f", (nothing,)), Reading("b", "t", "f", (unknown,))).run).rows[0]
     dashes = [cell for cell in row if cell.text == DASH]
-    assert len(dashes) == 2
+    assert len(dashes) == 2, "the ratio and the number of values"
     assert all(cell.note for cell in dashes)
-    assert (row[4].detail, bool(row[4].note)) == ("(no interval)", True)
+    assert (row[4].detail, bool(row[4].note)) == ("(a median is 0)", True)
 
 
 def test_percentiles_beyond_the_median_are_shown_where_a_file_has_them() -> None:
     """And the table is left out where none has."""
     assert tails(compared({"a": 1}, {"a": 2})) is None
     many = [1e6 + i for i in range(2_000)]
-    run = side_by_side(Reading("a", "t", "f", (raw_timing("x", many),)), Reading("b", "t", "f", (raw_timing("x", many),)))
+    run = side_by_side(Reading("a", "t", "f", (raw_timing("x", many),)), Reading("b", "t", "f", (raw_timing("x", many),))).run
     found = tails(run)
     assert found is not None
     assert "→" in found.rows[0][3].text
@@ -86,7 +86,7 @@ def reading(name: str, factor: float) -> Reading:
     return Reading(name, "tool", "a file", (raw_timing(HOSTILE, values), raw_timing("plain", values)), digest=name)
 
 
-RUNS = [side_by_side(reading("old.json", 2), reading("new.json", 1)), own_run.of_file(reading("one.json", 1))]
+RUNS = [side_by_side(reading("old.json", 2), reading("new.json", 1)).run, own_run.of_file(reading("one.json", 1))]
 
 
 @pytest.mark.parametrize("run", RUNS, ids=["two files", "one file"])
@@ -116,6 +116,42 @@ def test_markdown_shows_names_as_they_are(run: Run) -> None:
     assert "<b>" not in text
     rows = [line for line in text.splitlines() if line.startswith("| test")]
     assert rows
-    columns = text.splitlines()[next(i for i, line in enumerate(text.splitlines()) if line.startswith("| benchmark"))].count("|")
-    assert all(line.replace("\\|", "").count("|") == columns for line in rows)
+    for part in text.split("\n\n"):
+        table_lines = [line.replace("\\|", "").count("|") for line in part.splitlines() if line.startswith("|")]
+        assert len(set(table_lines)) <= 1
     assert text.endswith("\n")
+
+
+def test_failures_throughput_the_highest_percentile_and_the_maximum_are_always_shown() -> None:
+    """Of one file and of two, in a terminal of 80 columns; one that failed entirely has a row without times."""
+    timing = Timing("GET /a", 400, 2e6, 2e6, 1e6, 9e6, {"50": 2e6, "90": 3e6, "95": 4e6, "99": None})
+    ok, failed = OperationCounts("", "GET /a", 400, 2, 66.0), OperationCounts("", "GET /a", 400, 400, 66.0)
+    before = Reading("a.csv", "Locust", "a file", (timing,), operations=(ok,))
+    after = replace(before, file="b.csv", timings=(), operations=(failed,))
+    one = " ".join(printed(blocks(own_run.of_file(before)), 80).split())
+    assert "GET /a 2.00 ms p95 4.00 ms 9.00 ms 0.5 % 66.0" in one
+    two = " ".join(printed(blocks(side_by_side(before, after).run), 80).split())
+    assert "✗ regressed 2.00 ms –" in two
+    assert "0.5 % → 100 % 66.0 → 66.0 p95 4.00 ms 9.00 ms → –" in two
+    assert "regressed GET /a by failures: all 400 operations failed (0.5 % → 100 %)" in two
+
+
+def test_other_figures_are_shown_in_their_unit() -> None:
+    """A size is no time, and a plain number has no unit."""
+    sizes = FileMetric("", "heap", "bytes", 40, 2048.0, 2000.0, 1.0, 4096.0, {"95": 4000.0}, less_is_better=True)
+    plain = FileMetric("", "score", "", None, 5.0, None, None, None)
+    file = Reading("a.json", "pyperf", "a file", (raw_timing("x", [1e6] * 50),), metrics=(sizes, plain))
+    text = " ".join(printed(blocks(own_run.of_file(file)), 100).split())
+    assert "heap bytes 2,048 2,000 4,096 p95 4,000" in text
+    assert "score – 5 – – –" in text
+
+
+def test_a_tail_that_regressed_is_named_in_every_format() -> None:
+    """The verdict names the figure and its times, next to the median's."""
+    ends = {"p95": (35e6, 2.4e9)}
+    sides = [Timing("q", 40_000, m, m, 1e6, 3e10, {"50": m, "95": p}) for m, p in zip((20e6, 14e6), ends["p95"], strict=True)]
+    before, after = (Reading(name, "k6", "a file", (side,)) for name, side in zip("ab", sides, strict=True))
+    run = side_by_side(before, after).run
+    said = "at p95: 35 ms → 2.4 s (median 1.43× faster)"
+    assert said in " ".join(printed(blocks(run), 80).split())
+    assert said in markdown.write(blocks(run))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,25 +24,38 @@ from harness.gate.against.compare import (
     compare_all,
     interleave,
     share_s,
+    suspects,
     verdicts,
 )
+from harness.gate.against.protocol import EACH
 from harness.results.gate import GateVerdict
 from harness.runtime.clock import FakeClock
+from harness.stats.slice_pairs import MEAN, MEDIAN, TAILS, ProcessPairLogs, SlicePair, process_pair_logs
 
 MARGIN = 0.03
 
 
-Sets = tuple[dict[str, list[float]], dict[str, list[float]]]
+Sets = tuple[dict[str, list[ProcessPairLogs]], dict[str, list[ProcessPairLogs]]]
 
 
-def sets(seed: str, slower: Mapping[str, float], sd: float = 0.01, repeated: int = 0) -> Sets:
-    """Return both sets, in which each named benchmark is slower by a share; `repeated` process pairs are in the second one."""
+def sets(seed: str, slower: Mapping[str, float], sd: float = 0.01, repeated: int = 0, **tails: float) -> Sets:
+    """Return both sets, in which each named benchmark is slower by a share; `repeated` process pairs are in the second one.
+
+    `tails` are further statistics, and the share by which each benchmark is slower there.
+    """
     coin = random.Random(seed)
     found: Sets = {}, {}
     for number in range(paired.PROCESS_PAIRS + repeated):
         for name, by in slower.items():
-            found[number >= paired.PROCESS_PAIRS].setdefault(name, []).append(math.log1p(by) + coin.gauss(0, sd))
+            shares = {MEDIAN: by, MEAN: by, **tails}
+            logs = {label: math.log1p(share) + coin.gauss(0, sd) for label, share in shares.items()}
+            found[number >= paired.PROCESS_PAIRS].setdefault(name, []).append(ProcessPairLogs(logs, 1000))
     return found
+
+
+def constant(*logs: float) -> list[ProcessPairLogs]:
+    """Return process pairs with these logs as medians and means."""
+    return [ProcessPairLogs({MEDIAN: log, MEAN: log}) for log in logs]
 
 
 def by_name(found: Sets) -> dict[str, str]:
@@ -61,7 +75,7 @@ def test_each_benchmark_has_its_own_verdict() -> None:
 def test_a_slowdown_that_does_not_recur_is_inconclusive() -> None:
     """Slower in the first set but not in the second is inconclusive, with the reason."""
     found = sets("b", {"slower": 0.1})
-    found[1]["slower"] = [0.001, -0.001] * 10
+    found[1]["slower"] = constant(*[0.001, -0.001] * 10)
     (time,) = verdicts(*found, MARGIN, 1.5)
     assert time.verdict == GateVerdict.INCONCLUSIVE
     assert "not confirmed by 20 fresh ones" in time.reason
@@ -80,10 +94,56 @@ def test_noise_is_inconclusive() -> None:
 def test_a_regression_shows_its_second_set() -> None:
     """The ratio is that of the process pairs that decided, not of those that selected it."""
     found = sets("d", {"slower": 0.2})
-    found[1]["slower"] = [math.log(1.1)] * 9
+    found[1]["slower"] = constant(*[math.log(1.1)] * 9)
     (time,) = verdicts(*found, MARGIN, 1.5)
     assert time.verdict == GateVerdict.REGRESSED
     assert time.ratio == pytest.approx(1.1)
+
+
+@pytest.mark.parametrize("label", [MEAN, "p90", "p95", "p99"])
+def test_a_slower_tail_is_a_regression_and_is_named(label: str) -> None:
+    """It regressed although its median improved; the row has the worst statistic, with the median in the reason."""
+    slower = dict.fromkeys(TAILS, 0.0) | {MEAN: 0.0, label: 59.0}
+    (time,) = verdicts(*sets("t", {"b": -0.3}, repeated=16, **slower), MARGIN, 1.5)
+    assert (time.verdict, time.metric) == (GateVerdict.REGRESSED, label)
+    assert time.ratio == pytest.approx(60, rel=0.02)
+    assert time.reason.startswith(f"regressed at {label}: slower in 10 process pairs, and again in 16 fresh ones (median 1.4")
+    assert time.row(MARGIN, "s", "sqlite", group="g").label == f"g · {label}"
+
+
+def test_a_tail_has_a_wider_margin_and_needs_its_second_set() -> None:
+    """A tail that is a little slower, or slower in the first set alone, changes nothing."""
+    few = sets("u", {"b": 0.0}, sd=0.001, repeated=20, p99=0.04)
+    assert by_name(few) == {"b": GateVerdict.EQUIVALENT}
+    once = sets("v", {"b": 0.0}, sd=0.001, p99=0.5)
+    once[1]["b"] = constant(*[0.0] * 20)
+    assert by_name(once) == {"b": GateVerdict.EQUIVALENT}
+
+
+def test_a_tail_that_no_process_pair_supports_is_not_tested() -> None:
+    """Percentiles need enough operations in each process pair."""
+    found = sets("w", {"b": 0.0}, repeated=20, p99=59.0)
+    found[0]["b"][3] = replace(found[0]["b"][3], operations=999)
+    assert by_name(found) == {"b": GateVerdict.EQUIVALENT}
+
+
+@pytest.mark.parametrize("tail", [1.5, 3.0])
+def test_the_same_code_has_no_slower_tail(tail: float) -> None:
+    """Of 300 gates on the same code with heavy tails (Pareto), a bias per process and a hiccup here and there, none regressed."""
+    draw = np.random.default_rng(round(tail * 10))
+
+    def process_pair() -> ProcessPairLogs:
+        sides = []
+        for _ in range(2):
+            times = 1e6 * np.exp(draw.normal(0, 0.02)) * (1 + 0.1 * draw.pareto(tail, 1000))
+            times[draw.random(1000) < 0.002] += 2e7
+            sides.append(times.astype(np.int64).tolist())
+        return process_pair_logs([SlicePair(1000, *sides)])
+
+    for _ in range(300):
+        first = {"b": [process_pair() for _ in range(paired.PROCESS_PAIRS)]}
+        second = {"b": [process_pair() for _ in range(paired.SECOND_SET_LIMIT)]} if suspects(first, MARGIN) else {}
+        assert by_name((first, second))["b"] != GateVerdict.REGRESSED
 
 
 def test_many_benchmarks_are_corrected_for() -> None:
@@ -118,6 +178,27 @@ def test_any_two_commands_can_be_compared(tmp_path: Path, monkeypatch: pytest.Mo
     assert time.ratio > 1.3
 
 
+@pytest.mark.slow
+def test_operations_of_a_real_command_are_timed_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One in 15 takes 30 times as long in the new version: that is a regression, although the median is the same."""
+    monkeypatch.setattr(paired, "MIN_SLICES_S", 0.25)
+    file = tmp_path / "version.py"
+    file.write_text(
+        "import sys\nfrom harness.gate.against.protocol import serve\ncalls = [0]\n"
+        "def work():\n    calls[0] += 1\n    slow = calls[0] % 15 == 0 and sys.argv[1] == 'new'\n"
+        "    return sum(i * i for i in range(600_000 if slow else 20_000))\n"
+        "serve({'work': work})\n"
+    )
+    old, new = (
+        VersionCommand([sys.executable, str(file), name], name, tmp_path, {"PYTHONPATH": str(Path(__file__).parents[4])})
+        for name in ("old", "new")
+    )
+    (time,) = compare_all(old, new, 0.0)
+    assert time.verdict == GateVerdict.REGRESSED
+    assert time.metric in {MEAN, *TAILS}
+    assert "regressed at " in time.reason
+
+
 @dataclass
 class FakeVersion:
     """A version whose repetitions all take the same time; it logs its calls."""
@@ -127,11 +208,11 @@ class FakeVersion:
     each_ns: int
     log: list[tuple[str, int, int]] = field(default_factory=list)
 
-    def slice(self, case: int, repeats: int) -> int:
+    def slice(self, case: int, repeats: int) -> list[int]:
         """Advance the clock."""
         self.log.append((self.name, case, repeats))
         self.clock.advance(self.each_ns * repeats)
-        return self.each_ns * repeats
+        return [self.each_ns] * repeats if repeats <= EACH else [self.each_ns * repeats]
 
 
 def fake_versions(old_ns: int, new_ns: int) -> tuple[FakeVersion, FakeVersion, list[tuple[str, int, int]], FakeClock]:
@@ -145,7 +226,7 @@ def fake_versions(old_ns: int, new_ns: int) -> tuple[FakeVersion, FakeVersion, l
 def test_a_pair_is_the_ratio_new_over_old(old_ns: int, new_ns: int, cases: int) -> None:
     """Each log is that of the times' ratio, whatever the times and the order are, and there is a minimum of pairs."""
     old, new, _, clock = fake_versions(old_ns, new_ns)
-    logs = interleave(old.slice, new.slice, 0, cases, random.Random(0), clock)
+    logs = [pair.log for pair in interleave(old.slice, new.slice, 0, cases, random.Random(0), clock)]
     assert len(logs) == MIN_PAIRS
     assert logs == pytest.approx([math.log(new_ns / old_ns)] * MIN_PAIRS)
 
@@ -153,10 +234,10 @@ def test_a_pair_is_the_ratio_new_over_old(old_ns: int, new_ns: int, cases: int) 
 def test_both_versions_do_the_same_work_in_random_order() -> None:
     """Both get the same cases and repetitions in slices of the target duration, and each is first sometimes."""
     old, new, log, clock = fake_versions(100_000, 130_000)
-    logs = interleave(old.slice, new.slice, 60 * SLICE_NS, 2, random.Random(1), clock)
+    pairs = interleave(old.slice, new.slice, 60 * SLICE_NS, 2, random.Random(1), clock)
     calls = {name: [call[1:] for call in log if call[0] == name] for name in ("old", "new")}
     assert calls["old"] == calls["new"]
-    timed = log[-2 * len(logs) + 12 :]
+    timed = log[-2 * len(pairs) + 12 :]
     assert {repeats for _, _, repeats in timed} == {SLICE_NS // 100_000}
     assert {case for _, case, _ in timed} == {0, 1}
     assert {pair[0] for pair in timed[::2]} == {"old", "new"}
@@ -179,9 +260,8 @@ def test_a_version_that_is_faster_after_itself_is_not_faster_overall() -> None:
 
     def process_pair(seed: int) -> list[float]:
         clock, last = FakeClock(), list[WarmVersion]()
-        return interleave(
-            WarmVersion(clock, last).slice, WarmVersion(clock, last).slice, 160 * SLICE_NS, 4, random.Random(seed), clock
-        )
+        versions = WarmVersion(clock, last).slice, WarmVersion(clock, last).slice
+        return [pair.log for pair in interleave(*versions, 160 * SLICE_NS, 4, random.Random(seed), clock)]
 
     logs = [log for seed in range(300) for log in process_pair(seed)]
     assert abs(sum(logs) / len(logs)) < 0.01
@@ -194,12 +274,12 @@ class WarmVersion:
     clock: FakeClock
     last: list[WarmVersion]
 
-    def slice(self, _: int, repeats: int) -> int:
+    def slice(self, _: int, repeats: int) -> list[int]:
         """Advance the clock."""
         took_ns = repeats * SLICE_NS * (7 if self.last[-1:] == [self] else 8)
         self.last.append(self)
         self.clock.advance(took_ns)
-        return took_ns
+        return [took_ns]
 
 
 def test_a_benchmark_slower_than_its_budget_has_one_case() -> None:

@@ -120,6 +120,43 @@ def test_a_test_that_fails_now_is_a_regression(toy: Toy, capsys: Captured) -> No
     assert row(result)["kind"] == "status"
 
 
+BROKEN = "import nothing_there\n"
+
+
+def test_a_file_that_neither_version_can_import_is_a_usage_error(toy: Toy, capsys: Captured) -> None:
+    """It is no regression: one line names the file and the import error."""
+    toy.write("benchmarks/test_broken.py", BROKEN)
+    toy.commit()
+    code, _, err = gate(capsys)
+    assert code == 2
+    assert "benchmarks/test_broken.py cannot be imported: ModuleNotFoundError: No module named 'nothing_there'" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_file_that_one_version_cannot_import_names_the_error(toy: Toy, capsys: Captured) -> None:
+    """In the new version it is a failure, in the old one it is not comparable; tests that pytest did not run are not missing."""
+    toy.write("benchmarks/test_broken.py", BROKEN)
+    code, result, _ = gate(capsys)
+    assert code == 1
+    assert row(result)["reason"] == "it failed: ModuleNotFoundError: No module named 'nothing_there'"
+    assert result["incomparable"] == []
+    toy.commit()
+    (toy.folder / "benchmarks" / "test_broken.py").unlink()
+    code, result, _ = gate(capsys)
+    assert code == 4
+    assert "test_broken.py: it fails in the old version: ModuleNotFoundError" in str(result["sentence"])
+
+
+def test_a_test_that_fails_in_both_versions_has_not_regressed(toy: Toy, capsys: Captured) -> None:
+    """It is not comparable, and the others are timed."""
+    toy.write("benchmarks/test_wrong.py", "def test_wrong(benchmark):\n    assert benchmark(lambda: 1) == 2\n")
+    toy.commit()
+    code, result, _ = gate(capsys)
+    assert code == 4
+    assert "test_wrong.py::test_wrong: it fails in both versions" in str(result["sentence"])
+    assert row(result)["kind"] == "time"
+
+
 def test_a_usage_error_of_pytest_is_reported(capsys: Captured) -> None:
     """A wrong option of pytest exits with 2, in one line."""
     code = main(["gate", "--against", "main", "--", "pytest", "benchmarks", "--no-such-option"])

@@ -106,6 +106,61 @@ def test_a_version_too_old_for_a_scenario_is_not_comparable_by_name(toy: Toy, ca
     assert "nothing_there" in result["sentence"]
 
 
+CACHING = """
+    async def run(self, instance, case):
+        if instance["arm"] == "optimised" and case.args in instance:
+            return instance[case.args]
+        instance["steps"][0] += 2
+        instance[case.args] = sum(range(case.args))
+        return instance[case.args]
+
+"""
+
+
+def test_an_arm_that_caches_does_not_excuse_the_baseline(toy: Toy, capsys: Captured) -> None:
+    """Its counts are 0 in both versions; the baseline's rise from 2 to 3 and decide."""
+    file = toy.folder / "scenarios" / "adding.py"
+    head, _, rest = file.read_text().partition("    async def run(self")
+    file.write_text(head + CACHING.lstrip("\n") + "    def probes(self" + rest.partition("    def probes(self")[2])
+    toy.commit()
+    change(toy, '["steps"][0] += 2', '["steps"][0] += 3')
+    code, result, _ = gate(capsys, "adding")
+    assert code == 1
+    counts = {r["arm"]: (r["verdict"], r["base"], r["candidate"]) for r in result["rows"] if r["kind"] == "work"}
+    assert counts == {"baseline": ("regressed", 2, 3), "proposed": ("regressed", 2, 3), "optimised": ("equal", 0, 0)}
+
+
+def test_a_scenario_that_neither_version_can_import_is_a_usage_error(toy: Toy, capsys: Captured) -> None:
+    """It is no regression: one line names the file and the import error."""
+    change(toy, "NUMBERS = 20_000", "import nothing_there\nNUMBERS = 20_000")
+    toy.commit()
+    code, _, err = gate(capsys, "adding")
+    assert code == 2
+    assert "adding.py, line " in err
+    assert "cannot be imported: " in err
+    assert "nothing_there" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_scenario_that_only_the_new_version_cannot_import_is_a_failure(toy: Toy, capsys: Captured) -> None:
+    """The change broke it, so that it exits with 1, with the import error."""
+    change(toy, "NUMBERS = 20_000", "import nothing_there\nNUMBERS = 20_000")
+    code, result, _ = gate(capsys, "adding")
+    assert code == 1
+    (row,) = result["rows"]
+    assert row["kind"] == "status"
+    assert "nothing_there" in row["reason"]
+
+
+def test_a_scenario_that_fails_in_both_versions_has_not_regressed(toy: Toy, capsys: Captured) -> None:
+    """Its failure is named, and it is not comparable."""
+    change(toy, "await asyncio.sleep(0)", "raise OSError('no server')")
+    toy.commit()
+    code, result, _ = gate(capsys, "adding")
+    assert code == 4
+    assert "adding · sqlite: it fails in both versions: baseline raised in case 'sum 20000', adding.py, line " in result["sentence"]
+
+
 def test_an_unknown_ref_is_one_line(capsys: Captured) -> None:
     """It exits with 2 before anything is measured."""
     assert main(["gate", "--against", "nothing"]) == 2

@@ -134,6 +134,7 @@ def test_an_arm_that_cannot_run_is_named_at_the_top(make_run: Callable[..., Run]
 
 def test_an_empty_run_renders(make_run: Callable[..., Run]) -> None:
     """A run without finished scenarios has a sentence and the command to repeat it."""
+    assert "This run did not finish" in render(make_run(finished_at=None))
     page = render(make_run(interrupted=True, finished_at=None, environment={}))
     assert "No scenario finished" in page
     assert "This run was interrupted" in page
@@ -231,7 +232,7 @@ def a_file(name: str, factor: float) -> Reading:
     )
 
 
-COMPARED = side_by_side(a_file("old.json", 2), a_file(f"{HOSTILE}.json", 1))
+COMPARED = side_by_side(a_file("old.json", 2), a_file(f"{HOSTILE}.json", 1)).run
 ALONE = own_run.of_file(a_file("one.json", 1))
 
 
