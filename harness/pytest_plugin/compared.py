@@ -14,7 +14,8 @@ import msgspec
 
 from harness.gate import matching, work_counts
 from harness.gate.matching import MatchedPair
-from harness.gate.verdict import counted, overall
+from harness.gate.stored_runs import LARGE, TAILS
+from harness.gate.verdict import counted, listed, overall
 from harness.results import run as records
 from harness.results.gate import EXIT_CODES, GateRow, GateVerdict, RowKind
 from harness.results.store import SCHEMA_VERSION
@@ -152,6 +153,19 @@ class ComparedItem:
         return f"{_both(then, now)}: the intervals are apart, it gains {'less' if now[2] < then[1] else 'more'}"
 
     @property
+    def large_changes(self) -> list[str]:
+        """The stored times that changed by `LARGE` or more, such as `p95 3.2× slower`; none of another machine or version."""
+        if self.refused or self.no_ratio:
+            return []
+        pairs = [(label, self.then.percentiles_ns.get(label), self.now.percentiles_ns.get(label)) for label in ("50", *TAILS)]
+        changes = [(label, now / then) for label, then, now in pairs if then and now]
+        return [
+            f"p{label} {max(change, 1 / change):.3g}× {'slower' if change > 1 else 'faster'}"
+            for label, change in changes
+            if max(change, 1 / change) >= LARGE
+        ]
+
+    @property
     def times_message(self) -> str:
         """The stored times before and now, in words: the median, the highest percentile that both runs support, and the maximum."""
         both = [label for label, ns in self.then.percentiles_ns.items() if ns and self.now.percentiles_ns.get(label)]
@@ -273,6 +287,18 @@ def lines(found: Sequence[ComparedItem], limit: float | None, width: int) -> Ite
         yield f"  {item.now.arm}"
         for message in filter(None, messages):
             yield from textwrap.wrap(message, width, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False)
+
+
+def large_changes(found: Sequence[ComparedItem]) -> str:
+    """Return one line on the stored times that changed much, which fail nothing; "" if there are none."""
+    changed = [
+        f"{item.now.scenario}: {item.now.group}[{item.now.arm}] {', '.join(item.large_changes)}"
+        for item in found
+        if item.large_changes
+    ]
+    if not changed:
+        return ""
+    return f"large changes of stored times: {listed(changed, quote=False)}; separate runs cannot tell the code from the machine"
 
 
 def _compare_item(then: SavedItem, now: SavedItem, old: Sequence[SavedItem], new: Sequence[SavedItem]) -> ComparedItem:

@@ -33,7 +33,7 @@ ADVICE = (
     f"for scenarios use the paired verdict: {FAIL}=25%"
 )
 UNSAVED = "there was no saved run to compare with; save one: --benchmark-autosave"
-DRIFT = "ratios of separate runs drift on identical code: to confirm a difference, time both: harness gate --against REF"
+DRIFT = "figures of separate runs drift on identical code: to confirm a difference, time both: harness gate --against REF"
 
 
 FILES = pytest.StashKey[list[Path]]()
@@ -232,7 +232,9 @@ class Trials:
                 reporter.write_line(line)
             for name, reason in unread.items():
                 reporter.write_line(f"{name}  {reason}")
-            if any(item.moved for item in found):
+            if large := compared.large_changes(found):
+                reporter.write_line(large, yellow=True)
+            if large or any(item.moved for item in found):
                 reporter.write_line(DRIFT)
         if message := machine.removal_warning():
             reporter.write_line(message, yellow=True)

@@ -66,8 +66,7 @@ def another_machine(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     def facts(info: Mapping[str, Any]) -> dict[str, str]:
         cpu = info.get("cpu")
         known = {**info, "cpu": cpu.get("brand_raw") if isinstance(cpu, Mapping) else None}
-        python = ".".join(str(info.get("python_version", "")).split(".")[:2])
-        return {key: str(known.get(key)) for key in MACHINE} | {"python": python}
+        return {key: str(known.get(key)) for key in MACHINE} | {"python": str(info.get("python_version", ""))}
 
     return matching.another_machine(facts(old), facts(new), MACHINE)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.pytest_plugin.compared import SAVED_VERSION, ComparedItem, SavedItem, compare, lines, read
+from harness.pytest_plugin.compared import SAVED_VERSION, ComparedItem, SavedItem, compare, large_changes, lines, read
 from harness.results.gate import GateVerdict
 from harness.results.run import WorkCount
 
@@ -154,3 +154,17 @@ def test_the_comparison_shows_percentiles_that_both_runs_support_and_the_maximum
     assert text[:2] == ["adding: sum", "  proposed"]
     assert max(map(len, text)) <= 60
     assert " ".join(" ".join(text).split()).endswith(f"work counts equal (1) {found.times_message}")
+
+
+def test_a_large_change_of_a_stored_time_is_named_and_fails_nothing() -> None:
+    """A machine changes times of the same code by a multiple; times of another machine are not mentioned."""
+    then = item((2.0, 1.9, 2.1), percentiles_ns={"50": 200.0, "95": 300.0, "99": None})
+    now = item((2.0, 1.9, 2.1), percentiles_ns={"50": 210.0, "95": 3_000.0, "99": 9_000.0})
+    found = both(then, now)
+    assert list(found.failures(0.25)) == []
+    assert large_changes([both(then, then), found]) == (
+        "large changes of stored times: adding: sum[proposed] p95 10× slower; separate runs cannot tell the code from the machine"
+    )
+    assert both(now, then).large_changes == ["p95 10× faster"]
+    elsewhere = msgspec.structs.replace(now, environment={"python": "CPython 3.11.7", "cpu": "Slide rule"})
+    assert large_changes([both(then, then), both(then, elsewhere)]) == ""
