@@ -212,6 +212,8 @@ class Trials:
         for run in self.saved:
             if reason := run.another_machine or saved.distorted_otherwise(run, self.own, self.distortions):
                 reporter.write_line(f"times of {run.path} cannot be compared: {reason}", yellow=True)
+            else:
+                _report_large(reporter, saved.large_changes(self._config, run, self.own))
         compare, *saving = (self._config.getoption(f"benchmark_{name}", default=None) for name in ("compare", "autosave", "save"))
         if self._measuring and self.items and compare and not (self.saved or any(saving)):
             reporter.write_line(UNSAVED, yellow=True)
@@ -233,8 +235,8 @@ class Trials:
             for name, reason in unread.items():
                 reporter.write_line(f"{name}  {reason}")
             if large := compared.large_changes(found):
-                reporter.write_line(large, yellow=True)
-            if large or any(item.moved for item in found):
+                _report_large(reporter, large)
+            elif any(item.moved for item in found):
                 reporter.write_line(DRIFT)
         if message := machine.removal_warning():
             reporter.write_line(message, yellow=True)
@@ -331,6 +333,15 @@ class Trials:
             for latency in result.latencies
             if result.error is None and latency.arm in scenarios[result.name].arms
         ]
+
+
+def _report_large(reporter: pytest.TerminalReporter, changed: Sequence[str]) -> None:
+    """Warn of stored times that changed much, if there are any."""
+    if changed:
+        from harness.gate.verdict import listed  # noqa: PLC0415 - only when runs are compared
+
+        reporter.write_line(f"large changes of stored times: {listed(changed, quote=False)}", yellow=True)
+        reporter.write_line(DRIFT)
 
 
 def _use(benchmark: Any) -> None:

@@ -166,6 +166,16 @@ def _same(old: Any, now: Any) -> bool:
     return json.dumps(old, sort_keys=True) == text
 
 
+def large_changes(config: pytest.Config, run: SavedRun, names: Iterable[str]) -> list[str]:
+    """Return the benchmarks of `names`, measured in a test's process, whose median changed much since the run."""
+    from harness.pytest_plugin.compared import large_change  # noqa: PLC0415 - only when runs are compared
+
+    now = {bench.fullname: bench.stats.median for bench in getattr(session(config), "benchmarks", []) if bench}
+    before = {name: (bench.get("stats") or {}).get("median") for name, bench in run.benchmarks.items()}
+    changes = {name: large_change(before.get(name), now.get(name)) for name in names}
+    return [f"{name} {change}" for name, change in changes.items() if change]
+
+
 def regressions(config: pytest.Config) -> list[str]:
     """Return what `--benchmark-compare-fail` will find, before anything is saved: pytest-benchmark saves first, and checks then."""
     bench = session(config)

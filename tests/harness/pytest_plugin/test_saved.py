@@ -76,6 +76,15 @@ def test_a_regressed_run_does_not_become_the_next_baseline(guarded: Any) -> None
         assert guarded.saved == [saved]
 
 
+def test_a_large_change_is_a_warning_and_no_failure(guarded: Any) -> None:
+    """Separate runs of the same code may differ so much: the command that times both is named."""
+    guarded.replace("tests/test_own.py", "0.001", "0.05")
+    done = guarded.pytest(*OWN)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"large changes of stored times: .*tests/test_own\.py::test_pause \S+× slower", done.stdout)
+    assert "to confirm a difference, time both: harness gate --against REF" in done.stdout
+
+
 def test_a_run_with_a_failed_test_is_not_saved_and_its_file_is_not_a_baseline(guarded: Any) -> None:
     """The file that `--benchmark-json` writes nevertheless is marked, and refused."""
     (saved,) = guarded.saved
