@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
     from harness.pytest_plugin.compared import ComparedItem, SavedItem
     from harness.pytest_plugin.saved import SavedRun
-    from harness.results.run import Run, RunWarning, ScenarioResult
+    from harness.results.run import Run, ScenarioResult
 
 ADVICE = (
     "--benchmark-compare-fail compares absolute times of separate runs, which differ this much on the same code; "
@@ -48,14 +48,17 @@ def report_bug(error: BaseException) -> str:
 
 
 def in_our_options(record: Run) -> Run:
-    """Return the record with warnings that name this plugin's options instead of those of `harness run`."""
+    """Return the record with errors and warnings that name this plugin's options instead of those of `harness run`."""
 
-    def renamed(warning: RunWarning) -> RunWarning:
-        remedy = warning.remedy.replace(" or without --quick", "")
-        return replace(warning, remedy=re.sub("--(processes|budget|timeout)", r"--harness-\1", remedy))
+    def renamed(text: str) -> str:
+        return re.sub("--(processes|budget|timeout)", r"--harness-\1", text.replace(" or without --quick", ""))
 
-    scenarios = [replace(result, warnings=list(map(renamed, result.warnings))) for result in record.scenarios]
-    return replace(record, scenarios=scenarios, warnings=list(map(renamed, record.warnings)))
+    def of(result: ScenarioResult) -> ScenarioResult:
+        warnings = [replace(warning, remedy=renamed(warning.remedy)) for warning in result.warnings]
+        return replace(result, warnings=warnings, error=result.error and renamed(result.error))
+
+    warnings = [replace(warning, remedy=renamed(warning.remedy)) for warning in record.warnings]
+    return replace(record, scenarios=list(map(of, record.scenarios)), warnings=warnings)
 
 
 class ScenarioFile(pytest.File):
@@ -301,6 +304,7 @@ class Trials:
         from harness.bench.steps import Silent  # noqa: PLC0415 - only when scenarios run
         from harness.results.run import RunSettings  # noqa: PLC0415 - only when scenarios run
         from harness.results.store import write_run  # noqa: PLC0415 - only when scenarios run
+        from harness.runtime.signals import as_interrupts  # noqa: PLC0415 - only when scenarios run
 
         option = self._config.getoption
         self.folder = self.folder or Path(tempfile.mkdtemp(prefix="harness-pytest-"))
@@ -314,7 +318,8 @@ class Trials:
         settings = RunSettings(engines, size, seed, rtts_ms, quick=True, processes=processes, budget_s=budget_s)
         plan = RunPlan(scenarios, settings, self.folder, "pytest", memory=False, counting=self._measuring, saving=False)
         self._session = RunSession(plan, Silent())
-        record = self._session.run()
+        with as_interrupts():
+            record = self._session.run()
         if record.interrupted:
             raise KeyboardInterrupt
         record = in_our_options(record)

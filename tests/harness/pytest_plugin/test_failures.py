@@ -1,6 +1,8 @@
 """Scenarios that fail, through real pytest processes: their items fail with the reason and have no times; the others go on."""
 
 import json
+import signal
+import time
 from typing import Any
 
 import pytest
@@ -69,6 +71,50 @@ def test_a_scenario_file_that_leaves_while_it_is_imported_is_an_error(project: A
     assert done.returncode == 2, done.stdout + done.stderr
     assert "zz.py, line 2, cannot be imported: S" in done.stdout
     assert "INTERNALERROR" not in done.stdout
+
+
+SLOW = """
+import pathlib, time
+
+from harness import Case, Group, Promise, Scenario, speedup, times
+
+
+class Slow(Scenario):
+    '''It takes minutes.'''
+
+    arms = {"baseline": "slow", "optimised": "slow"}
+    groups = [Group("g", "how slow?")]
+    promises = [Promise("S1", "faster", times(1.1), speedup("g"))]
+
+    def cases(self, setting):
+        return [Case("g", "the case", 1)]
+
+    def open(self, arm, setting):
+        return arm
+
+    def run(self, instance, case):
+        pathlib.Path("started").touch()
+        time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_the_session_as_ctrl_c_does(project: Any, number: signal.Signals) -> None:
+    """The exit code is pytest's for an interruption, and no folder is left in the temporary directory."""
+    project.write("trials/slow.py", SLOW)
+    (project.path / "tmp").mkdir()
+    process = project.start("trials/slow.py", TMPDIR=str(project.path / "tmp"))
+    try:
+        deadline = time.monotonic() + 60
+        while not (project.path / "started").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 2, output
+    assert list((project.path / "tmp").iterdir()) == []
 
 
 BUG = """
