@@ -2,10 +2,11 @@
 
 Structure: `machine_info`, `commit_info`, `datetime`, `version`, and `benchmarks`, each with `fullname` (by which pytest-benchmark
 itself joins) and `stats` in seconds. `stats.data` has one value per round, the average over the round's `iterations`; the storage
-has it only with `--benchmark-save-data`.
+has it only with `--benchmark-save-data`. With fewer values than rounds they are thinned, and the other figures are of all rounds.
 """
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -64,10 +65,14 @@ def parse(content: Content) -> Reading:
 
 def _timing(benchmark: _SavedBenchmark) -> Timing:
     name, stats = one_line(benchmark.fullname or benchmark.name), benchmark.stats
-    if stats.data:
+    if stats.data and stats.rounds <= len(stats.data):
         return raw_timing(name, nanoseconds(name, stats.data), single_calls=stats.iterations == 1)
     least, most, mean, median = nanoseconds(name, [stats.min, stats.max, stats.mean, stats.median])
-    return Timing(name, stats.rounds, median, mean, least, most)
+    of_all = Timing(name, stats.rounds, median, mean, least, most)
+    if not stats.data:
+        return of_all
+    thinned = raw_timing(name, nanoseconds(name, stats.data), single_calls=stats.iterations == 1)
+    return replace(of_all, percentiles_ns=thinned.percentiles_ns, units=thinned.units)
 
 
 def _environment(file: _PytestBenchmarkFile) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """The times of an arm as pytest-benchmark's statistics: figures of all operations, and a limited number of their times.
 
 pytest-benchmark computes its figures in pure Python and writes every time on a line of its own: a million of them take a minute and
-40 MB. So the figures are computed here, of all operations, and the recorded times are thinned: evenly spaced ranks, the fastest and
-the slowest among them, in the order in which they were measured.
+40 MB. So the figures are computed here, of all operations, and the recorded times are thinned. The slowest operation may not be
+among them, since it would then count as often as hundreds of others: the figures state it.
 """
 
 from __future__ import annotations
@@ -59,8 +59,19 @@ class OperationTimes(Stats):
 
 
 def thinned(times_ns: npt.NDArray[np.int64], limit: int = LIMIT) -> npt.NDArray[np.int64]:
-    """Return at most `limit` of the times, which keep their order, their quantiles and their extremes."""
+    """Return at most `limit` of the times, in their order, whose quantiles and mean are those of all.
+
+    The sorted times are cut into `limit` parts, each of which is represented by the time next to its mean.
+    """
     if len(times_ns) <= limit:
         return times_ns
-    ranks = np.linspace(0, len(times_ns) - 1, limit).round().astype(np.int64)
-    return times_ns[np.sort(np.argsort(times_ns, kind="stable")[ranks])]
+    order = np.argsort(times_ns, kind="stable")
+    ordered = times_ns[order]
+    bounds = np.linspace(0, len(ordered), limit + 1).round().astype(np.int64)
+    starts, ends = bounds[:-1], bounds[1:]
+    means = np.add.reduceat(ordered, starts) / (ends - starts)
+    above = np.clip(np.searchsorted(ordered, means), starts, ends - 1)
+    below = np.maximum(above - 1, starts)
+    nearest = np.where(means - ordered[below] < ordered[above] - means, below, above)
+    kept: npt.NDArray[np.int64] = times_ns[np.sort(order[nearest])]
+    return kept

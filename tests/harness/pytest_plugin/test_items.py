@@ -92,7 +92,7 @@ def test_a_quick_operation_is_recorded_by_a_limited_number_of_times(project: Any
     quick = found["lookup[optimised]"]
     info, stats = quick["extra_info"]["harness"], quick["stats"]
     assert len(stats["data"]) == info["recorded"] == LIMIT < info["samples"] == stats["rounds"]
-    assert (stats["min"], stats["max"]) == (min(stats["data"]), max(stats["data"]))
+    assert stats["min"] <= min(stats["data"]) <= max(stats["data"]) <= stats["max"]
     assert stats["max"] == info["max_ns"] / 1e9
     for label in ("50", "95", "99"):
         assert np.quantile(stats["data"], float(label) / 100) == pytest.approx(info["percentiles_ns"][label] / 1e9, rel=0.05)
