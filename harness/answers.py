@@ -120,6 +120,8 @@ def find_lazy(answer: Any) -> LazyPart | None:
 
 def _lazy(part: Any) -> tuple[str, str] | None:
     """Return the kind of one object whose work is not done, and the remedy."""
+    if _has_no_rows(part):
+        return None
     for base in type(part).__mro__[:-1]:
         known = _LAZY_CLASSES.get((base.__module__.partition(".")[0].lstrip("_"), base.__name__))
         if known is not None:
@@ -133,6 +135,13 @@ def _lazy(part: Any) -> tuple[str, str] | None:
 def _is_filled(part: Any) -> bool:
     values = (getattr(part, name, None) for name in _FILLED)
     return any(value is not None and value is not False for value in values)
+
+
+def _has_no_rows(part: Any) -> bool:
+    """Return whether the result or the cursor of a statement has nothing to read, as that of an INSERT."""
+    if _has(part, "execute", "fetchall"):
+        return getattr(part, "description", part) is None
+    return _has(part, "returns_rows", "fetchall") and part.returns_rows is False
 
 
 def _has(part: Any, *names: str) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -62,7 +63,7 @@ class ScenarioRun:
     """The share by which a baseline instance is slowed."""
     lowest_rtt: ScenarioRun | None = None
     """The same scenario and engine at the lowest RTT, where everything that latency cannot change is counted; None: this is it."""
-    samples: list[records.Sample] = field(default_factory=list)
+    slots: list[records.Slot] = field(default_factory=list)
     """The time of every operation."""
     prepared: worker.DataPrepared = field(default_factory=worker.DataPrepared)
     """The data, and the version and settings of the engine."""
@@ -105,7 +106,7 @@ class ScenarioRun:
     @property
     def samples_file(self) -> str | None:
         """The path of its samples in the run's folder; None if it has none, or has failed."""
-        if not self.samples or self.failure is not None:
+        if not self.slots or self.failure is not None:
             return None
         rtt = f"-rtt{self.setting.rtt_ms:g}" if self.setting.rtt_ms else ""
         return f"samples/{self.loaded.name}-{self.setting.engine}{rtt}.csv"
@@ -175,11 +176,10 @@ class ScenarioRun:
 
     def _add_pair(self, pair: worker.PairTimes, process: int) -> None:
         self._pairs += 1
-        self.samples += [
-            records.Sample(process, self._pairs, position, slot.arm, pair.group, pair.case, latency_ns)
+        self.slots += [
+            records.Slot(process, self._pairs, position, slot.arm, pair.group, pair.case, array("q", slot.latencies_ns))
             for position, slot in enumerate(pair.slots)
             if slot.arm != worker.SLOWED
-            for latency_ns in slot.latencies_ns
         ]
         for slot in pair.slots:
             count, spent_ns = self._operations.get((slot.arm, pair.group), (0, 0))
@@ -210,7 +210,7 @@ class ScenarioRun:
         Without `whole` it lacks the ratios of percentiles, which take long to compute.
         """
         scenario, own, at_lowest_rtt = self.loaded.scenario, self.figures, self.lowest_rtt or self
-        synchronous = {"execution": SYNCHRONOUS} if self.samples and scenario.is_synchronous else {}
+        synchronous = {"execution": SYNCHRONOUS} if self.slots and scenario.is_synchronous else {}
         loaded, engine, rtt_ms = self.loaded, self.setting.engine, self.setting.rtt_ms
         status = records.ScenarioStatus.INTERRUPTED if self.interrupted else records.ScenarioStatus.OK
         if not self.is_active:
@@ -245,14 +245,14 @@ class ScenarioRun:
             ]
             return replace(base, verdicts=unmeasured)
         counted = {(count.arm, count.group, count.metric) for count in own.work_counts if count.scale == 1.0}
-        means = pair_means(self.samples) if isinstance(scenario.written, Ablated) else {}
+        means = pair_means(self.slots) if isinstance(scenario.written, Ablated) else {}
         measured = replace(
             base,
             pairs=self._pairs,
-            processes=len({s.process for s in self.samples}),
-            latencies=in_order(latencies(self.samples), scenario),
-            ratios=in_order(ratios(self.samples), scenario),
-            percentile_ratios=in_order(percentile_ratios(self.samples), scenario) if whole else [],
+            processes=len({s.process for s in self.slots}),
+            latencies=in_order(latencies(self.slots), scenario),
+            ratios=in_order(ratios(self.slots), scenario),
+            percentile_ratios=in_order(percentile_ratios(self.slots), scenario) if whole else [],
             work_counts=own.work_counts  # and those of the lowest RTT that were not counted again
             + [
                 count
@@ -291,35 +291,36 @@ def _about_memory(result: records.ScenarioResult, setting: Setting) -> Iterator[
         yield records.RunWarning("memory without the server", message, "compare the server's work by its work counts")
 
 
-def latencies(samples: list[records.Sample]) -> list[records.Latency]:
+def latencies(slots: list[records.Slot]) -> list[records.Latency]:
     """Return each arm's latencies in each group, from raw samples."""
-    found: dict[tuple[str, str], dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for s in samples:
-        found[s.group, s.arm][s.process].append(s.latency_ns)
+    found: dict[tuple[str, str], dict[int, list[Sequence[int]]]] = defaultdict(lambda: defaultdict(list))
+    for s in slots:
+        found[s.group, s.arm][s.process].append(s.latencies_ns)
     rows = []
-    for (group, arm), processes in found.items():
-        values = np.concatenate([np.asarray(v, dtype=np.int64) for v in processes.values()])
+    for (group, arm), taken in found.items():
+        processes = {process: np.concatenate([np.asarray(v, dtype=np.int64) for v in each]) for process, each in taken.items()}
+        values = np.concatenate(list(processes.values()))
         mean, least, most = float(values.mean()), int(values.min()), int(values.max())
         medians = [float(np.median(v)) for _, v in sorted(processes.items())]
         rows.append(records.Latency(arm, group, len(values), mean, least, most, statistics.percentiles(values), medians))
     return rows
 
 
-def pair_means(samples: list[records.Sample]) -> dict[str, dict[int, list[dict[str, float]]]]:
+def pair_means(taken: list[records.Slot]) -> dict[str, dict[int, list[dict[str, float]]]]:
     """Return group → process → pairs, each as arm → nanoseconds of the mean operation of its slot."""
-    slots: dict[tuple[int, int, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for s in samples:
-        slots[s.process, s.pair, s.group][s.arm].append(s.latency_ns)
+    slots: dict[tuple[int, int, str], dict[str, list[Sequence[int]]]] = defaultdict(lambda: defaultdict(list))
+    for s in taken:
+        slots[s.process, s.pair, s.group][s.arm].append(s.latencies_ns)
     found: dict[str, dict[int, list[dict[str, float]]]] = defaultdict(lambda: defaultdict(list))
     for (process, _, group), arms in slots.items():
-        found[group][process].append({arm: sum(times) / len(times) for arm, times in arms.items()})
+        found[group][process].append({arm: sum(map(sum, times)) / sum(map(len, times)) for arm, times in arms.items()})
     return found
 
 
-def ratios(samples: list[records.Sample]) -> list[records.Ratio]:
+def ratios(slots: list[records.Slot]) -> list[records.Ratio]:
     """Return each arm's paired ratio against the baseline in each group."""
     compared: dict[tuple[str, str], dict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
-    for group, processes in pair_means(samples).items():
+    for group, processes in pair_means(slots).items():
         for process, pairs in processes.items():
             for pair in pairs:
                 for arm, time_ns in pair.items():

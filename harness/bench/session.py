@@ -73,6 +73,8 @@ class RunPlan:
     """Whether memory is measured."""
     counting: bool = True
     """Whether work is counted and findings are tried."""
+    saving: bool = True
+    """Whether the samples are saved, and everything after every step; otherwise the record alone is, at the end."""
     review: Review | None = None
     """The review on trial, for the report."""
     injected: float = 0.0
@@ -98,6 +100,7 @@ class RunSession:
     _warnings: list[RunWarning] = field(default_factory=list)
     _interrupted: bool = False
     _saving: threading.Lock = field(default_factory=threading.Lock)
+    _saved_slots: dict[str, int] = field(default_factory=dict)
     _chains: Iterator[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
@@ -118,7 +121,7 @@ class RunSession:
             finally:
                 self.allocator.release()
         record = self._record(utc_now().isoformat(timespec="seconds"))
-        self._save(record, self._trials)
+        self._save(record, self._trials if self.plan.saving else [])
         return record
 
     @contextmanager
@@ -133,6 +136,11 @@ class RunSession:
             except Exception as error:  # noqa: BLE001 - a scenario's own servers may raise anything
                 message = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
                 self._warnings.append(RunWarning("servers", message, "stop what may still run"))
+
+    def latencies_ns(self, scenario: str, group: str, arm: str) -> list[Sequence[int]]:
+        """Return the times of an arm's operations in a group, one list per slot, of a plan with one engine and one RTT."""
+        slots = next((trial.slots for trial in self._trials if trial.loaded.name == scenario), [])
+        return [slot.latencies_ns for slot in slots if (slot.group, slot.arm) == (group, arm)]
 
     def _interrupt(self) -> None:
         self._interrupted = True
@@ -259,7 +267,7 @@ class RunSession:
             job = trial.job(task, effort=effort(self.plan.settings), **fields)
             with self.allocator.allocate(isolation) as cpus:
                 trial.carry_out(msgspec.structs.replace(job, cpus=cpus), self.observer)
-            if not self._interrupted:
+            if self.plan.saving and not self._interrupted:
                 with self._saving:
                     self._save(self._record(None), [trial])
 
@@ -298,8 +306,9 @@ class RunSession:
     def _save(self, record: Run, changed: Sequence[ScenarioRun]) -> None:
         write_run(record, self.plan.out)
         for trial in changed:
-            if trial.samples_file is not None:
-                write_samples(trial.samples, self.plan.out / trial.samples_file)
+            if trial.samples_file is not None and len(trial.slots) > self._saved_slots.get(trial.samples_file, 0):
+                write_samples(trial.slots, self.plan.out / trial.samples_file)
+                self._saved_slots[trial.samples_file] = len(trial.slots)
             if trial.failure is not None and trial.failure.detail:
                 name = f"{trial.loaded.name}-{trial.setting.engine}.txt"
                 write_bytes(self.plan.out / "errors" / name, encode(trial.failure.detail))

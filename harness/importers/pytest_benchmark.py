@@ -2,7 +2,7 @@
 
 Structure: `machine_info`, `commit_info`, `datetime`, `version`, and `benchmarks`, each with `fullname` (by which pytest-benchmark
 itself joins) and `stats` in seconds. `stats.data` has one value per round, the average over the round's `iterations`; the storage
-has it only with `--benchmark-save-data`.
+has it only with `--benchmark-save-data`. With fewer values than rounds they are thinned, and the other figures are of all rounds.
 """
 
 import hashlib
@@ -89,9 +89,12 @@ def parse(content: Content) -> Reading:
 def _timing(name: str, stats: _Stats | None) -> Timing:
     if stats is None:
         raise InvalidFileError("has no statistics: it failed")
-    if stats.data:
-        return raw_timing(name, all_nanoseconds("round", stats.data), single_calls=stats.iterations == 1)
+    of_data = raw_timing(name, all_nanoseconds("round", stats.data), single_calls=stats.iterations == 1) if stats.data else None
+    if of_data and (stats.rounds or 0) <= len(stats.data or ()):
+        return of_data
     figures = four_figures({key: getattr(stats, key) for key in ("median", "mean", "min", "max")})
+    if of_data:  # thinned: the figures are of all rounds
+        return Timing(name, stats.rounds, *figures, percentiles_ns=of_data.percentiles_ns, units=of_data.units, calls=of_data.calls)
     return Timing(name, stats.rounds, *figures, deviation_ns=deviation_ns(stats.stddev, stats.iqr) if stats.rounds else None)
 
 

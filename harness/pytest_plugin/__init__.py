@@ -2,15 +2,18 @@
 
 Plain `pytest` runs each arm once: the arms must agree. With any of pytest-benchmark's measuring options (`--benchmark-compare`,
 `--benchmark-only`, `--benchmark-autosave`, …) the harness times the arms in interleaved pairs, in fresh processes, and each item
-replays its arm's samples to pytest-benchmark, for its tables, files and comparisons. Against a saved run each item's paired ratio
+hands its arm's times to pytest-benchmark, for its tables, files and comparisons. Against a saved run each item's paired ratio
 and work counts are compared as well; with `--harness-compare-fail` they decide.
 
 Scenario files are those of the folder in the ini option `harness_scenarios`. In such a project all benchmarks of a session are
 guarded, scenarios or not: a failed run is not saved as the next one to compare with; a saved benchmark that is missing, has other
-parameters, or would be compared with times of another machine, is an error. In every project a coroutine function given to
-`benchmark` fails its test. Otherwise this plugin does nothing, and imports nothing but this package.
+parameters, or would be compared with times of another machine, is an error. In every project a test fails whose `benchmark` was
+given a function that returns before its work is done: a coroutine, a generator, a lazy query. Otherwise this plugin does nothing,
+and imports nothing but this package.
 """
 
+import sys
+import traceback
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -18,16 +21,17 @@ from typing import Any
 import pytest
 
 from harness.pytest_plugin import options, saved
-from harness.pytest_plugin.coroutines import guard
-from harness.pytest_plugin.items import TRIALS, ArmItem, ReplayedSamples, ScenarioFile, Trials
+from harness.pytest_plugin.items import TRIALS, ArmItem, ScenarioFile, Trials, report_bug
+from harness.pytest_plugin.lazy_answers import MARKER_HELP, guard
 
-__all__ = ["ArmItem", "ReplayedSamples", "ScenarioFile", "Trials"]
+__all__ = ["ArmItem", "ScenarioFile", "Trials"]
 
 pytest_addoption = options.add
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check the options and prepare to run scenarios."""
+    config.addinivalue_line("markers", MARKER_HELP)
     options.check(config)
     config.stash[TRIALS] = Trials(config)
     config.add_cleanup(config.stash[TRIALS].close)
@@ -59,7 +63,7 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect the scenario files of the folder that the ini file names."""
-    folder = parent.config.getini("harness_scenarios")
+    folder = parent.config.getini(options.SCENARIOS)
     in_it = folder and file_path.parent == parent.config.rootpath / folder and file_path.suffix == ".py"
     if not in_it or file_path.name.startswith("_") or file_path.stem == "locustfile":
         return None
@@ -88,20 +92,44 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """
     config = session.config
     runs = saved.runs(config, config.stash[TRIALS].loaded) if options.has_scenarios(config) else []
-    scenarios = [item for item in session.items if isinstance(item, ArmItem)]
-    config.stash[TRIALS].collect(scenarios, runs)
+    config.stash[TRIALS].collect(session.items, runs)
+    scenarios = {item.nodeid for item in config.stash[TRIALS].items}
     if session.testsfailed or config.getoption("collectonly"):
         return
-    if message := next(saved.refusals(config, session.items, {item.nodeid for item in scenarios}, runs, _whole_files(config)), ""):
+    if message := next(saved.refusals(config, session.items, scenarios, runs, _whole_files(config)), ""):
         raise pytest.UsageError(message)
 
 
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """Announce the time that the scenarios take, since nothing is printed until they are measured."""
+    number = len({item.loaded.file for item in items if isinstance(item, ArmItem)})
+    if not number or not options.is_measuring(config) or config.getoption("collectonly"):
+        return []
+    scenarios, budget_s = f"{number} scenario{'s' * (number > 1)}", config.getoption("harness_budget")
+    return [f"harness: {scenarios}, timed for {budget_s:g} s in all (--harness-budget), plus start-up"]
+
+
+def pytest_internalerror(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Name the file of a bug report where this plugin's own code, and not another's that it calls through pytest, has failed."""
+    if _is_own(excinfo.value):
+        sys.stderr.write(f"{report_bug(excinfo.value)}\n")
+
+
+def _is_own(error: BaseException) -> bool:
+    """Return whether this plugin's own code raised an error: after it, pytest called no other plugin."""
+    frames = [Path(frame.filename).parts for frame in traceback.extract_tb(error.__traceback__)]
+    own, others = (max((i for i, parts in enumerate(frames) if name in parts), default=-1) for name in ("harness", "pluggy"))
+    return own > others
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Generator[None, Any, Any]:
     """Guard the `benchmark` fixture of any plugin."""
     value = yield
     if fixturedef.argname == "benchmark":
-        guard(value)
+        guard(value, request.node)
+        if getattr(value, "enabled", False) and not isinstance(request.node, ArmItem) and (active := saved.distortions()):
+            value.extra_info[saved.DISTORTIONS] = request.config.stash[TRIALS].distortions = active
     return value
 
 
@@ -127,7 +155,13 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
         found = "; ".join(saved.regressions(config))
         trials.failed = f"{number} test{'s' * (number > 1)} failed" if number else "it did not finish" if exitstatus else found
         trials.is_withheld = bool(trials.failed) and saved.withhold(config)
-    return (yield)
+    try:
+        return (yield)
+    except Exception as error:
+        if not _is_own(error):
+            raise
+        sys.stderr.write(f"{report_bug(error)}\n")  # pytest would show a traceback and exit with 1
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
 
 @pytest.hookimpl(wrapper=True)

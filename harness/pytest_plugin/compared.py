@@ -5,6 +5,7 @@ ratio is compared with a ratio, both from pairs, never with a time of another ru
 """
 
 import math
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,6 +14,7 @@ import msgspec
 
 from harness.gate import matching, work_counts
 from harness.gate.matching import MatchedPair
+from harness.gate.stored_runs import LARGE, TAILS
 from harness.gate.verdict import counted, overall
 from harness.results import run as records
 from harness.results.gate import EXIT_CODES, GateRow, GateVerdict, RowKind
@@ -45,6 +47,7 @@ class SavedItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tolerances: dict[str, float] = {}
     higher_is_better: list[str] = []
     percentiles_ns: dict[str, float | None] = {}
+    max_ns: int = 0
     times_faster: float | None = None
     """The paired ratio to the baseline; the baseline has none."""
     interval_95: tuple[float | None, float | None] | None = None
@@ -53,6 +56,10 @@ class SavedItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The bounds of the A/A control of the same group, the baseline against itself."""
     process_ratios: list[float] = []
     pairs: int = 0
+    samples: int = 0
+    """The number of operations that the figures rest on."""
+    recorded: int = 0
+    """The number of times in `stats.data`, which are thinned above a limit."""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -145,6 +152,23 @@ class ComparedItem:
         then, now = self.ratios
         return f"{_both(then, now)}: the intervals are apart, it gains {'less' if now[2] < then[1] else 'more'}"
 
+    @property
+    def large_changes(self) -> list[str]:
+        """The stored times that changed by `LARGE` or more, such as `p95 3.2× slower`; none of another machine or version."""
+        if self.refused or self.no_ratio:
+            return []
+        pairs = [(label, self.then.percentiles_ns.get(label), self.now.percentiles_ns.get(label)) for label in ("50", *TAILS)]
+        return [f"p{label} {change}" for label, then, now in pairs if (change := large_change(then, now))]
+
+    @property
+    def times_message(self) -> str:
+        """The stored times before and now, in words: the median, the highest percentile that both runs support, and the maximum."""
+        both = [label for label, ns in self.then.percentiles_ns.items() if ns and self.now.percentiles_ns.get(label)]
+        labels = sorted({"50", "95", *both[-1:]} & set(both), key=float)
+        times = [(f"p{label}", self.then.percentiles_ns[label], self.now.percentiles_ns[label]) for label in labels]
+        times += [("max", self.then.max_ns, self.now.max_ns)] * bool(self.then.max_ns)
+        return ", ".join(f"{name} {_time(then or 0)} → {_time(now or 0)}" for name, then, now in times)
+
     def verdict(self, limit: float) -> GateVerdict:
         """Return the gate's verdict on the item, if its ratio may become smaller by the share `limit`."""
         incomparable = [records.RunWarning("not comparable", reason, "") for reason in (self.refused, *self.missing) if reason]
@@ -207,7 +231,9 @@ def saved_item(run: records.Run, result: records.ScenarioResult, latency: record
         tolerances=result.tolerances,
         higher_is_better=result.higher_is_better,
         percentiles_ns=latency.percentiles_ns,
+        max_ns=latency.max_ns,
         control_95=(control.low, control.high) if control else None,
+        samples=latency.samples,
     )
     if ratio is None:
         return item
@@ -242,9 +268,8 @@ def compare(then: Sequence[SavedItem], now: Sequence[SavedItem]) -> list[Compare
     return found
 
 
-def lines(found: Sequence[ComparedItem], limit: float | None) -> Iterator[str]:
-    """Yield the comparison as text, one line per item below a title per group; `limit` is the gate's, None without one."""
-    width = max((len(item.now.arm) for item in found), default=0)
+def lines(found: Sequence[ComparedItem], limit: float | None, width: int) -> Iterator[str]:
+    """Yield the comparison as text, the lines of each item below a title per group; `limit` is the gate's, None without one."""
     group = ""
     for item in found:
         title = f"{item.now.scenario}: {item.now.group}"
@@ -253,8 +278,23 @@ def lines(found: Sequence[ComparedItem], limit: float | None) -> Iterator[str]:
             yield title
         noisy = item.noisy(limit) if limit is not None and item.ratios else ""
         ratio = f"{item.ratio_message}, not judged: {noisy}" if noisy else item.ratio_message
-        messages = [f"not comparable: {item.refused}"] if item.refused else [ratio, item.work_message]
-        yield f"  {item.now.arm:{width}}  {'; '.join(message for message in messages if message)}"
+        messages = [f"not comparable: {item.refused}"] if item.refused else [ratio, item.work_message, item.times_message]
+        yield f"  {item.now.arm}"
+        for message in filter(None, messages):
+            yield from textwrap.wrap(message, width, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False)
+
+
+def large_change(then: float | None, now: float | None) -> str:
+    """Return a change of a stored time by `LARGE` or more, such as `3.2× slower`; "" for a smaller one or without two times."""
+    if not then or not now or max(now / then, then / now) < LARGE:
+        return ""
+    return f"{max(now / then, then / now):.3g}× {'slower' if now > then else 'faster'}"
+
+
+def large_changes(found: Sequence[ComparedItem]) -> list[str]:
+    """Return the items whose stored times changed much, each with its changes; they fail nothing."""
+    items = [(item.now, ", ".join(item.large_changes)) for item in found]
+    return [f"{item.scenario}: {item.group}[{item.arm}] {changes}" for item, changes in items if changes]
 
 
 def _compare_item(then: SavedItem, now: SavedItem, old: Sequence[SavedItem], new: Sequence[SavedItem]) -> ComparedItem:
@@ -288,6 +328,11 @@ def _result(item: SavedItem, scenario: Sequence[SavedItem]) -> records.ScenarioR
     blank = records.ScenarioResult(item.scenario, "", "", "", item.engine, item.rtt_ms, records.ScenarioStatus.OK)
     counts = [count for each in scenario for count in each.work_counts]
     return replace(blank, dataset=item.dataset, engine_settings=item.engine_settings, work_counts=counts)
+
+
+def _time(ns: float) -> str:
+    unit, size = next(((unit, size) for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)) if ns >= size), ("ns", 1.0))
+    return f"{ns / size:.3g} {unit}"
 
 
 def _both(*then_and_now: BoundedRatio) -> str:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
-from itertools import accumulate, chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError, bug_report
+from harness.pytest_plugin import saved
 from harness.pytest_plugin.options import FAIL, fail_beyond, is_measuring
 
 if TYPE_CHECKING:
+    from harness.bench.session import RunSession
     from harness.discovery import LoadedScenario
     from harness.pytest_plugin.compared import ComparedItem, SavedItem
     from harness.pytest_plugin.saved import SavedRun
@@ -27,11 +32,31 @@ ADVICE = (
     "--benchmark-compare-fail compares absolute times of separate runs, which differ this much on the same code; "
     f"for scenarios use the paired verdict: {FAIL}=25%"
 )
-DRIFT = "ratios of separate runs drift on identical code: to confirm a difference, time both: harness gate --against REF"
+UNSAVED = "there was no saved run to compare with; save one: --benchmark-autosave"
+DRIFT = "figures of separate runs drift on identical code: to confirm a difference, time both: harness gate --against REF"
 
 
 FILES = pytest.StashKey[list[Path]]()
 """The scenario files collected so far."""
+
+
+def report_bug(error: BaseException) -> str:
+    """Return one line on an exception of this plugin's own code, whose traceback is written to the file that it names."""
+    return f"harness: {bug_report(error, shlex.join(['pytest', *sys.argv[1:]]))}"
+
+
+def in_our_options(record: Run) -> Run:
+    """Return the record with errors and warnings that name this plugin's options instead of those of `harness run`."""
+
+    def renamed(text: str) -> str:
+        return re.sub("--(processes|budget|timeout)", r"--harness-\1", text.replace(" or without --quick", ""))
+
+    def of(result: ScenarioResult) -> ScenarioResult:
+        warnings = [replace(warning, remedy=renamed(warning.remedy)) for warning in result.warnings]
+        return replace(result, warnings=warnings, error=result.error and renamed(result.error))
+
+    warnings = [replace(warning, remedy=renamed(warning.remedy)) for warning in record.warnings]
+    return replace(record, scenarios=list(map(of, record.scenarios)), warnings=warnings)
 
 
 class ScenarioFile(pytest.File):
@@ -63,15 +88,14 @@ class ArmItem(pytest.Function):
     @classmethod
     def make(cls, parent: ScenarioFile, loaded: LoadedScenario, group: str, arm: str) -> ArmItem:
         """Return the item; its function receives `benchmark` as a fixture, as any benchmark does."""
-        replay = ReplayedSamples()
 
         def run_arm(benchmark: Any) -> None:
-            """Run the arm, or replay its samples."""
-            item.config.stash[TRIALS].run_item(item, benchmark, replay)
+            """Run the arm, or hand over its times."""
+            item.config.stash[TRIALS].run_item(item, benchmark)
 
         item: ArmItem = cls.from_parent(parent, name=f"{group}[{arm}]", callobj=run_arm)
         item.loaded, item.group, item.arm = loaded, group, arm
-        item.add_marker(pytest.mark.benchmark(group=f"{loaded.name}: {group}", timer=replay))
+        item.add_marker(pytest.mark.benchmark(group=f"{loaded.name}: {group}"))
         return item
 
     @property
@@ -80,26 +104,8 @@ class ArmItem(pytest.Function):
         return self.loaded.name, self.group, self.arm
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        """Return the location of a failure: the scenario file, not this plugin."""
-        return self.path, None, self.name
-
-
-class ReplayedSamples:
-    """A timer that replays recorded durations: pytest-benchmark reads it before and after each round."""
-
-    __name__ = "paired_samples"
-
-    def __init__(self) -> None:
-        self._readings_s: Iterator[float] = repeat(0.0)
-
-    def load(self, durations_s: list[float]) -> None:
-        """Set the durations to replay, in seconds."""
-        times_s = list(accumulate((step for duration in durations_s for step in (0.0, duration)), initial=0.0))[1:]
-        self._readings_s = chain(times_s, repeat(times_s[-1] if times_s else 0.0))
-
-    def __call__(self) -> float:
-        """Return the time of the next reading, in seconds."""
-        return next(self._readings_s)
+        """Return the location of a failure: the scenario's class, not this plugin."""
+        return self.path, inspect.getsourcelines(type(self.loaded.scenario.written))[1] - 1, self.name
 
 
 class Trials:
@@ -114,6 +120,10 @@ class Trials:
         self.saved: list[SavedRun] = []
         self.loaded: list[tuple[dict[str, Any], dict[str, Any]]] = []
         """Each saved run that pytest-benchmark loads, with its description of this machine."""
+        self.own: list[str] = []
+        """The node ids of the other tests, whose benchmarks are timed in this process."""
+        self.distortions: list[str] = []
+        """What distorted the times of the tests that were timed in this process."""
         self.whole_files: set[str] = set()
         """The files that were collected whole."""
         self.failed = ""
@@ -121,46 +131,61 @@ class Trials:
         self.is_withheld = False
         """Whether this run would have been saved, and was not."""
         self.record: Run | None = None
+        self._error: Exception | None = None
+        self._bug = ""
+        self._session: RunSession | None = None
         self._alone: dict[str, ScenarioResult] = {}
 
-    def collect(self, items: list[ArmItem], saved: list[SavedRun]) -> None:
+    def collect(self, items: Sequence[pytest.Item], runs: list[SavedRun]) -> None:
         """Set the items of this session, and the runs that they are compared with."""
-        self.items, self.saved = items, saved
-        self.scenarios = list({item.loaded.file: item.loaded for item in items}.values())
+        self.items, self.saved = [item for item in items if isinstance(item, ArmItem)], runs
+        self.own = [item.nodeid for item in items if not isinstance(item, ArmItem)]
+        self.scenarios = list({item.loaded.file: item.loaded for item in self.items}.values())
 
-    def run_item(self, item: ArmItem, benchmark: Any, replay: ReplayedSamples) -> None:
-        """Fail if the scenario failed, skip if it or its arm cannot run here, and replay the samples when measuring."""
+    def run_item(self, item: ArmItem, benchmark: Any) -> None:
+        """Fail if the scenario failed, skip if it or its arm cannot run here, and hand over the times when measuring."""
+        try:
+            measured = self._outcome(item, benchmark)
+        except HarnessError as error:
+            self._fail(benchmark, str(error))
+        except Exception as error:  # noqa: BLE001 - every bug is named as one
+            self._bug = self._bug or report_bug(error)  # one report of the same bug in every item
+            self._fail(benchmark, self._bug)
+        if measured is not None:
+            self._gate(measured)
+
+    def _outcome(self, item: ArmItem, benchmark: Any) -> SavedItem | None:
+        """Hand the item's times to pytest-benchmark and return its figures; None without times."""
         import msgspec  # noqa: PLC0415 - only when scenarios run
 
         from harness.results.run import ScenarioStatus  # noqa: PLC0415 - only when scenarios run
-        from harness.results.store import read_samples  # noqa: PLC0415 - only when scenarios run
 
         result = self._result(item.loaded)
         if result.status == ScenarioStatus.NOT_RUN:
             self._skip(item, benchmark, f"{item.loaded.name} on {result.engine}: {result.error}")
         if result.error is not None:
-            pytest.fail(f"{item.loaded.name}: {result.error}", pytrace=False)
+            self._fail(benchmark, f"{item.loaded.name}: {result.error}")
         error = next((a.errors.get(item.group) for a in result.arms if a.name == item.arm), None)
         if error is not None:
             self._skip(item, benchmark, f"cannot run as written: {item.group}: {error}")
         if not hasattr(benchmark, "disabled"):
-            return  # another plugin's fixture, such as pytest-codspeed's: there is no function that it could time
+            return None  # another plugin's fixture, such as pytest-codspeed's: there is no function that it could time
         if not self._measuring:
-            benchmark.disabled = True
-            benchmark.pedantic(lambda: None)
-            return
+            _use(benchmark)
+            return None
         measured = next((m for m in self._measured if m.key == item.key), None)
         if measured is None:
             reason = "the arms agree, but the time budget was exhausted before this group was timed; raise --harness-budget"
             self._skip(item, benchmark, reason)
-        assert self.folder is not None
-        assert result.samples_file is not None
-        samples = read_samples(self.folder / result.samples_file)
-        samples_s = [s.latency_ns / 1e9 for s in samples if (s.arm, s.group) == (item.arm, item.group)]
-        replay.load(samples_s)
+        from harness.pytest_plugin.recorded import OperationTimes  # noqa: PLC0415 - only when measuring
+
+        assert self._session is not None
+        times = OperationTimes(self._session.latencies_ns(*item.key))
+        measured = msgspec.structs.replace(measured, recorded=len(times.data))
         benchmark.extra_info["harness"] = msgspec.to_builtins(measured)
-        benchmark.pedantic(lambda: None, rounds=len(samples_s), iterations=1)
-        self._gate(measured)
+        benchmark.pedantic(lambda: None)
+        benchmark.stats.stats = times
+        return measured
 
     @cached_property
     def compared(self) -> list[tuple[SavedRun, list[ComparedItem], dict[str, str]]]:
@@ -179,27 +204,43 @@ class Trials:
         return found
 
     def report(self, reporter: pytest.TerminalReporter) -> None:
-        """Write paired ratios, and the comparison with saved runs, to the terminal."""
-        if self.folder is not None and self._measuring and self.record is not None:
-            from harness.pytest_plugin import compared  # noqa: PLC0415 - only when measuring
-
-            command = [sys.executable, "-m", "harness", "report", str(self.folder), "--format", "terminal"]
-            shown = subprocess.run(command, capture_output=True, text=True, check=False)
-            reporter.section("times faster than the baseline: paired ratios, 95 % interval over fresh processes")
-            reporter.write(shown.stdout or shown.stderr)
-            for run, found, unread in self.compared:
-                reporter.section(f"paired ratios and work counts since {run.path}")
-                for line in compared.lines(found, fail_beyond(self._config)):
-                    reporter.write_line(line)
-                for name, reason in unread.items():
-                    reporter.write_line(f"{name}  {reason}")
-                if any(item.moved for item in found):
-                    reporter.write_line(DRIFT)
+        """Write paired ratios, the comparison with saved runs, and warnings about either, to the terminal."""
+        if self._measuring and self.record is not None:
+            self._report_pairs(reporter)
+        if self.distortions:
+            active = ", ".join(self.distortions)
+            reporter.write_line(f"times of this run are distorted by {active}; run the benchmarks without it", yellow=True)
         for run in self.saved:
-            if run.another_machine:
-                reporter.write_line(f"times of {run.path} cannot be compared: {run.another_machine}", yellow=True)
+            if reason := run.another_machine or saved.distorted_otherwise(run, self.own, self.distortions):
+                reporter.write_line(f"times of {run.path} cannot be compared: {reason}", yellow=True)
+            else:
+                _report_large(reporter, saved.large_changes(self._config, run, self.own))
+        compare, *saving = (self._config.getoption(f"benchmark_{name}", default=None) for name in ("compare", "autosave", "save"))
+        if self._measuring and self.items and compare and not (self.saved or any(saving)):
+            reporter.write_line(UNSAVED, yellow=True)
         if self._config.getoption("benchmark_compare_fail", default=None) and self.items:
             reporter.write_line(ADVICE, yellow=True)
+
+    def _report_pairs(self, reporter: pytest.TerminalReporter) -> None:
+        from harness.pytest_plugin import compared  # noqa: PLC0415 - only when measuring
+        from harness.runtime import machine  # noqa: PLC0415 - only when measuring
+
+        command = [sys.executable, "-m", "harness", "report", str(self.folder), "--format", "terminal"]
+        shown = subprocess.run(command, capture_output=True, text=True, check=False)
+        reporter.section("times faster than the baseline: paired ratios, 95 % interval over fresh processes")
+        reporter.write(shown.stdout or shown.stderr)
+        for run, found, unread in self.compared:
+            reporter.section(f"paired ratios and work counts since {run.path}")
+            for line in compared.lines(found, fail_beyond(self._config), shutil.get_terminal_size().columns):
+                reporter.write_line(line)
+            for name, reason in unread.items():
+                reporter.write_line(f"{name}  {reason}")
+            if large := compared.large_changes(found):
+                _report_large(reporter, large)
+            elif any(item.moved for item in found):
+                reporter.write_line(DRIFT)
+        if message := machine.removal_warning():
+            reporter.write_line(message, yellow=True)
 
     def close(self) -> None:
         """Remove the working folder."""
@@ -210,8 +251,14 @@ class Trials:
         """Skip an item, or fail it where a gate would take its absence for a pass."""
         benchmark.skipped = True  # or pytest-benchmark warns that the fixture went unused
         if fail_beyond(self._config) is not None and any(item.nodeid in run.benchmarks for run in self.saved):
-            pytest.fail(f"it is in the saved run, and cannot be compared now: {reason}", pytrace=False)
+            self._fail(benchmark, f"it is in the saved run, and cannot be compared now: {reason}")
         pytest.skip(reason)
+
+    @staticmethod
+    def _fail(benchmark: Any, reason: str) -> NoReturn:
+        """Fail an item that has no times."""
+        _use(benchmark)
+        pytest.fail(reason, pytrace=False)
 
     def _gate(self, measured: SavedItem) -> None:
         """Fail an item that regressed or cannot be compared, where `--harness-compare-fail` is given."""
@@ -240,14 +287,22 @@ class Trials:
 
     @property
     def _run(self) -> Run:
+        if self._error is not None:
+            raise self._error
         if self.record is None:
-            self.record = self._measure(self.scenarios)
+            try:
+                self.record = self._measure(self.scenarios)
+            except Exception as error:
+                self._error = error
+                raise
         return self.record
 
     def _measure(self, scenarios: Sequence[LoadedScenario]) -> Run:
         from harness.bench.session import RunPlan, RunSession  # noqa: PLC0415 - only when scenarios run
         from harness.bench.steps import Silent  # noqa: PLC0415 - only when scenarios run
         from harness.results.run import RunSettings  # noqa: PLC0415 - only when scenarios run
+        from harness.results.store import write_run  # noqa: PLC0415 - only when scenarios run
+        from harness.runtime.signals import as_interrupts  # noqa: PLC0415 - only when scenarios run
 
         option = self._config.getoption
         self.folder = self.folder or Path(tempfile.mkdtemp(prefix="harness-pytest-"))
@@ -259,10 +314,14 @@ class Trials:
         )
         processes, budget_s = option("harness_processes") if self._measuring else 0, option("harness_budget")
         settings = RunSettings(engines, size, seed, rtts_ms, quick=True, processes=processes, budget_s=budget_s)
-        plan = RunPlan(scenarios, settings, self.folder, "pytest", memory=False, counting=self._measuring)
-        record = RunSession(plan, Silent()).run()
+        plan = RunPlan(scenarios, settings, self.folder, "pytest", memory=False, counting=self._measuring, saving=False)
+        self._session = RunSession(plan, Silent())
+        with as_interrupts():
+            record = self._session.run()
         if record.interrupted:
             raise KeyboardInterrupt
+        record = in_our_options(record)
+        write_run(record, self.folder)
         return record
 
     @cached_property
@@ -277,6 +336,22 @@ class Trials:
             for latency in result.latencies
             if result.error is None and latency.arm in scenarios[result.name].arms
         ]
+
+
+def _report_large(reporter: pytest.TerminalReporter, changed: Sequence[str]) -> None:
+    """Warn of stored times that changed much, if there are any."""
+    if changed:
+        from harness.gate.verdict import listed  # noqa: PLC0415 - only when runs are compared
+
+        reporter.write_line(f"large changes of stored times: {listed(changed, quote=False)}", yellow=True)
+        reporter.write_line(DRIFT)
+
+
+def _use(benchmark: Any) -> None:
+    """Use pytest-benchmark's fixture without timing anything, or it warns that it went unused."""
+    if hasattr(benchmark, "disabled"):
+        benchmark.disabled = True
+        benchmark.pedantic(lambda: None)
 
 
 TRIALS: pytest.StashKey[Trials] = pytest.StashKey()

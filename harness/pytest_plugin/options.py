@@ -1,6 +1,7 @@
 """The plugin's command-line options, checked before anything is collected."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,8 @@ SIZE, BUDGET_S, PROCESSES = "tiny", 20.0, 3
 MEASURING = ("only", "compare", "autosave", "save", "save_data", "json", "histogram")
 """pytest-benchmark's options that request times."""
 FAIL = "--harness-compare-fail"
+SCENARIOS = "harness_scenarios"
+"""The ini option that names the folder of scenario files."""
 
 FAIL_HELP = (
     "with --benchmark-compare: fail a scenario's item if a work count regressed, or if its paired ratio fell below the saved one "
@@ -35,11 +38,23 @@ def add(parser: pytest.Parser) -> None:
     group = parser.getgroup("harness", "performance scenarios")
     for name, default, convert, metavar, text in OPTIONS:
         group.addoption(name, default=default, type=convert, metavar=metavar, help=text)
-    parser.addini("harness_scenarios", "folder of scenario files, relative to the root directory", default="")
+    parser.addini(SCENARIOS, "folder of scenario files, relative to the root directory", default="")
 
 
 def check(config: pytest.Config) -> None:
-    """Raise UsageError for times requested from parallel workers, and for a gate without a run to compare with."""
+    """Raise UsageError for options that can only mislead, such as a gate without a run to compare with."""
+    folder = config.getini(SCENARIOS)
+    if folder and not (config.rootpath / folder).is_dir():
+        place = config.inipath or config.rootpath
+        raise pytest.UsageError(
+            f"{place}: {SCENARIOS} names {folder!r}, but {config.rootpath / folder} is not a folder; correct it"
+        )
+    named = config.getoption("benchmark_compare", default=None)
+    if folder and isinstance(named, str) and (Path(named).is_dir() or Path(named.partition("::")[0]).suffix == ".py"):
+        raise pytest.UsageError(
+            f"--benchmark-compare took {named!r} as the saved run to compare with; write the path before it: "
+            f"pytest {named} --benchmark-compare"
+        )
     if has_scenarios(config) and is_measuring(config) and config.getoption("dist", default="no") != "no":
         raise pytest.UsageError(
             "times are requested (--benchmark-…), but pytest-xdist runs tests in parallel (-n, --dist), which would disturb them, "
@@ -48,14 +63,14 @@ def check(config: pytest.Config) -> None:
     if fail_beyond(config) is None:
         return
     if not has_scenarios(config):
-        raise pytest.UsageError(f"{FAIL} gates scenarios, but there are none; set the ini option harness_scenarios to their folder")
+        raise pytest.UsageError(f"{FAIL} gates scenarios, but there are none; set the ini option {SCENARIOS} to their folder")
     if not is_measuring(config) or not config.getoption("benchmark_compare", default=None):
         raise pytest.UsageError(f"{FAIL} needs a saved run to compare with: add --benchmark-compare, and no --benchmark-disable")
 
 
 def has_scenarios(config: pytest.Config) -> bool:
     """Return whether the project has scenarios, so that its comparisons are guarded."""
-    return bool(config.getini("harness_scenarios"))
+    return bool(config.getini(SCENARIOS))
 
 
 def is_measuring(config: pytest.Config) -> bool:

@@ -5,7 +5,7 @@ by pytest-codspeed) the functions here do nothing.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from harness.pytest_plugin.options import FAIL, fail_beyond
 
 MARK = "harness"
 """The key of pytest-benchmark's JSON under which a run stores whether it failed."""
+DISTORTIONS = "distortions"
+"""The key of a benchmark's `extra_info` under which it stores what distorted its times, if anything did."""
 MACHINE = ("system", "machine", "python_implementation", "cpu")
 """The facts that must be equal for times to be compared, in addition to the interpreter's minor version."""
 CLOSE = 0.6
@@ -64,10 +66,30 @@ def another_machine(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     def facts(info: Mapping[str, Any]) -> dict[str, str]:
         cpu = info.get("cpu")
         known = {**info, "cpu": cpu.get("brand_raw") if isinstance(cpu, Mapping) else None}
-        python = ".".join(str(info.get("python_version", "")).split(".")[:2])
-        return {key: str(known.get(key)) for key in MACHINE} | {"python": python}
+        return {key: str(known.get(key)) for key in MACHINE} | {"python": str(info.get("python_version", ""))}
 
     return matching.another_machine(facts(old), facts(new), MACHINE)
+
+
+def distortions() -> list[str]:
+    """Return what distorts times of this process while pytest-benchmark measures them, such as tracemalloc; it pauses tracing."""
+    from pytest_benchmark.fixture import PauseInstrumentation  # noqa: PLC0415 - only when something is timed
+
+    from harness.runtime import machine  # noqa: PLC0415 - only when something is timed
+
+    with PauseInstrumentation():  # type: ignore[no-untyped-call] # pytest-benchmark has no types
+        return machine.distortions()
+
+
+def distorted_otherwise(run: SavedRun, names: Iterable[str], now: Sequence[str]) -> str:
+    """Return why times of these benchmarks, measured in a test's process, cannot be compared with the run's; "" if they can."""
+    for name in names:
+        if name in run.benchmarks:
+            then = (run.benchmarks[name].get("extra_info") or {}).get(DISTORTIONS) or []
+            if then != list(now):
+                before, after = (", ".join(map(str, each)) or "nothing that distorts" for each in (then, now))
+                return f"{name} was timed under {before}, and now under {after}"
+    return ""
 
 
 def refusals(
@@ -85,11 +107,12 @@ def refusals(
     if message := other_parameters(runs, items):
         yield message
     if config.getoption("benchmark_compare_fail", default=None):
+        own = [item.nodeid for item in items if item.nodeid not in scenarios]
         for run in runs:
-            if run.another_machine:
+            if reason := run.another_machine or distorted_otherwise(run, own, distortions()):
                 yield (
-                    f"{run.path}: {run.another_machine}; --benchmark-compare-fail would compare times that are not comparable: "
-                    "save a run on this machine, or leave the option out"
+                    f"{run.path}: {reason}; --benchmark-compare-fail would compare times that are not comparable: "
+                    "save a run here and now, or leave the option out"
                 )
     if fail_beyond(config) is not None and not any(name in run.benchmarks for run in runs for name in scenarios):
         yield (
@@ -141,6 +164,16 @@ def _same(old: Any, now: Any) -> bool:
     except (TypeError, ValueError):
         return True  # it was saved as a description, which contains an address
     return json.dumps(old, sort_keys=True) == text
+
+
+def large_changes(config: pytest.Config, run: SavedRun, names: Iterable[str]) -> list[str]:
+    """Return the benchmarks of `names`, measured in a test's process, whose median changed much since the run."""
+    from harness.pytest_plugin.compared import large_change  # noqa: PLC0415 - only when runs are compared
+
+    now = {bench.fullname: bench.stats.median for bench in getattr(session(config), "benchmarks", []) if bench}
+    before = {name: (bench.get("stats") or {}).get("median") for name, bench in run.benchmarks.items()}
+    changes = {name: large_change(before.get(name), now.get(name)) for name in names}
+    return [f"{name} {change}" for name, change in changes.items() if change]
 
 
 def regressions(config: pytest.Config) -> list[str]:

@@ -3,6 +3,7 @@
 Every record is frozen, numbers have their unit in the name, and there are flat lists with named dimensions instead of nested maps.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -542,8 +543,8 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One timed operation."""
+class Slot:
+    """The operations of one arm in one pair, timed one after another."""
 
     process: int
     pair: int
@@ -553,4 +554,5 @@ class Sample:
     group: str
     case: str
     """The name of the input."""
-    latency_ns: int
+    latencies_ns: Sequence[int]
+    """The nanoseconds of each operation, in the order they ran."""

@@ -10,16 +10,15 @@ import io
 import os
 import tempfile
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
-from operator import attrgetter
+from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from harness.errors import UsageError
-from harness.results.run import Review, Run, Sample
+from harness.results.run import Review, Run, Slot
 from harness.text import encode, encode_json
 from harness.version import DISTRIBUTION, version
 
@@ -33,7 +32,8 @@ WRITERS = {1: "0.1.0"}
 RUN_FILE, REVIEW_FILE = "run.json", "review.toml"
 TEXT_COLUMNS = {"arm", "group", "kind", "case"}
 """The columns of sample files that hold text; all others hold integers."""
-SAMPLE_COLUMNS = tuple(field.name for field in fields(Sample))
+SAMPLE_COLUMNS = ("process", "pair", "position", "arm", "group", "case", "latency_ns")
+"""One row per operation: the fields of its `Slot`, and its time."""
 HISTOGRAM_COLUMNS = ("process", "cycle", "position", "arm", "group", "kind", "lower_ns", "count")
 """One row per bucket that is not empty: `kind` is "response", "service" or "queue", `lower_ns` the bucket's lowest time and `count`
 the number of operations in it. `process` is the load worker's number."""
@@ -118,9 +118,13 @@ def read_review(folder: Path) -> Review | None:
         raise UsageError(f"{file} is not a review: {error}; fix or remove it") from error
 
 
-def write_samples(samples: Iterable[Sample], path: Path) -> None:
+def write_samples(slots: Iterable[Slot], path: Path) -> None:
     """Write raw samples as CSV, one row per operation, columns `SAMPLE_COLUMNS`."""
-    _write_csv(SAMPLE_COLUMNS, map(attrgetter(*SAMPLE_COLUMNS), samples), path)
+    rows = (
+        zip(*map(repeat, (s.process, s.pair, s.position, s.arm, s.group, s.case)), s.latencies_ns)  # noqa: B905 - `repeat` has no end
+        for s in slots
+    )
+    _write_csv(SAMPLE_COLUMNS, chain.from_iterable(rows), path)
 
 
 def write_histograms(rows: Iterable[tuple[int | str, ...]], path: Path) -> None:
@@ -128,7 +132,7 @@ def write_histograms(rows: Iterable[tuple[int | str, ...]], path: Path) -> None:
     _write_csv(HISTOGRAM_COLUMNS, rows, path)
 
 
-def _write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], path: Path) -> None:
+def _write_csv(columns: Sequence[str], rows: Iterable[tuple[Any, ...]], path: Path) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(columns)
@@ -136,10 +140,9 @@ def _write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], path: Path
     write_bytes(path, encode(text.getvalue()))
 
 
-def read_samples(path: Path) -> Iterator[Sample]:
-    """Yield the raw samples of one scenario; UsageError if the file is missing or is not a sample file."""
-    columns = read_columns(path, SAMPLE_COLUMNS, "samples")
-    yield from map(Sample, *(column.tolist() for column in columns.values()))
+def read_samples(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the raw samples of one scenario as columns of equal length, by the names in `SAMPLE_COLUMNS`; see `read_columns`."""
+    return read_columns(path, SAMPLE_COLUMNS, "samples")
 
 
 def read_histograms(path: Path) -> dict[str, npt.NDArray[Any]]:

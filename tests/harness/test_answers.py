@@ -119,6 +119,8 @@ DONE = [
         pd.Series([1]),
         CONNECTION.execute(sa.text("SELECT 1")).all(),
         CONNECTION,
+        CONNECTION.execute(sa.text("CREATE TABLE done (id INT)")),
+        sqlite3.connect(":memory:").execute("CREATE TABLE done (id INT)"),
     ),
     foreign("django.db.models.query", "QuerySet", _result_cache=[1]),
     foreign("requests.models", "Response", _content_consumed=True),
@@ -129,7 +131,7 @@ DONE = [
 
 @pytest.mark.parametrize("answer", DONE, ids=lambda answer: type(answer).__name__)
 def test_an_answer_that_is_complete_is_not_lazy(answer: Any) -> None:
-    """Values, containers, arrays, frames, fetched rows and handles."""
+    """Values, containers, arrays, frames, fetched rows, handles, and results of statements that return no rows."""
     assert lazy_kind(answer) is None
 
 

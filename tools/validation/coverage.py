@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from harness.results.run import BASELINE, Sample
+from harness.results.run import BASELINE, Slot
 from harness.stats import intervals as statistics
 from harness.stats.intervals import Interval
 from harness.stats.percentile_ratios import percentile_ratios
@@ -110,12 +110,12 @@ def _over_processes(times: SimulatedTimes) -> bool | None:
 
 def _percentile(label: str) -> Holds:
     def holds(times: SimulatedTimes) -> bool | None:
-        samples = [
-            Sample(process, pair, 0, arm, "group", "case", round(1e6 * math.exp(log)))
+        slots = [
+            Slot(process, pair, 0, arm, "group", "case", [round(1e6 * math.exp(log))])
             for arm, logs in ((BASELINE, times.one), ("arm", times.other))
             for (process, pair), log in np.ndenumerate(logs)
         ]
-        found = next(row for row in percentile_ratios(samples) if row.percentile == label)
+        found = next(row for row in percentile_ratios(slots) if row.percentile == label)
         return _within(Interval(found.ratio or math.nan, found.low, found.high), 1 / RATIO)
 
     return holds

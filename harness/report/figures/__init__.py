@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from harness.errors import UsageError, missing_extra
 from harness.results.run import Run, ScenarioResult
-from harness.results.store import SAMPLE_COLUMNS, read_columns, read_histograms
+from harness.results.store import read_histograms, read_samples
 
 Samples = Mapping[str, npt.NDArray[Any]]
 """Raw samples of one scenario as columns of equal length, one entry per operation: `harness.results.store.SAMPLE_COLUMNS`, or under
@@ -98,7 +98,7 @@ def _samples(result: ScenarioResult, folder: Path | None) -> tuple[Samples | Non
     try:
         if result.load is not None:
             return read_histograms(folder / result.samples_file), ""
-        samples = read_columns(folder / result.samples_file, SAMPLE_COLUMNS, "samples")
+        samples = read_samples(folder / result.samples_file)
     except UsageError as error:
         return None, str(error)
     return samples, "" if len(samples["arm"]) else "the sample file is empty"

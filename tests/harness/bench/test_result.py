@@ -8,7 +8,7 @@ import pytest
 from harness.bench.result import ScenarioRun, clean_controls, growths, in_order, latencies, ratios
 from harness.bench.worker import AnswersVerified, DataPrepared, Figures, PairTimes, SlotTimes
 from harness.discovery import load
-from harness.results.run import AA_CONTROL, Memory, Ratio, Sample, ScenarioResult, ScenarioStatus, WorkCount
+from harness.results.run import AA_CONTROL, Memory, Ratio, ScenarioResult, ScenarioStatus, Slot, WorkCount
 from harness.runtime.child import JobFailed
 from harness.scenario import Server, Setting
 
@@ -16,14 +16,14 @@ TOY = Path(__file__).parents[2] / "toys" / "adding.py"
 SETTING = Setting(Path(), Path())
 
 
-def sample(process: int, pair: int, arm: str, ns: int) -> Sample:
-    """Return a sample of one group."""
-    return Sample(process, pair, 0, arm, "sum", "case", ns)
+def slot(process: int, pair: int, arm: str, *times_ns: int) -> Slot:
+    """Return a slot of one group."""
+    return Slot(process, pair, 0, arm, "sum", "case", times_ns)
 
 
 def test_repetitions_of_a_slot_count_once() -> None:
     """An arm that repeats its operation in a slot is compared by the slot's mean, and keeps all samples."""
-    taken = [sample(1, 1, "baseline", 600), *(sample(1, 1, "optimised", ns) for ns in (100, 200, 300))]
+    taken = [slot(1, 1, "baseline", 600), slot(1, 1, "optimised", 100, 200, 300)]
     (ratio,) = ratios(taken)
     assert ratio.ratio == pytest.approx(3.0)
     assert (ratio.pairs, ratio.low) == (1, None)
@@ -32,7 +32,7 @@ def test_repetitions_of_a_slot_count_once() -> None:
 
 def test_an_arm_without_a_baseline_in_its_pair_is_not_compared() -> None:
     """A ratio needs both arms in the same pair."""
-    assert ratios([sample(1, 1, "baseline", 5), sample(1, 2, "optimised", 5)]) == []
+    assert ratios([slot(1, 1, "baseline", 5), slot(1, 2, "optimised", 5)]) == []
 
 
 def test_growth_uses_the_median_of_repeated_measurements_without_failures() -> None:

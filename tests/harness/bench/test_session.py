@@ -130,7 +130,7 @@ def test_samples_of_each_rtt_have_a_separate_file(tmp_path: Path) -> None:
     assert trial(tmp_path).samples_file is None
     lowest, higher = trial(tmp_path), trial(tmp_path, 5.0)
     for one in (lowest, higher):
-        one.samples.append(object())  # type: ignore[arg-type]  # any will do
+        one.slots.append(object())  # type: ignore[arg-type]  # any will do
     assert lowest.samples_file != higher.samples_file
 
 
@@ -150,7 +150,7 @@ def test_controls_are_not_arms(tmp_path: Path) -> None:
         for _ in range(8):
             found.add(PairTimes("sum", "sum 20000", slots, {"pure CPU": 1000}), process)
     result = found.result()
-    assert {s.arm for s in found.samples} == {"baseline", "optimised"}
+    assert {s.arm for s in found.slots} == {"baseline", "optimised"}
     assert [(d.name, d.samples, d.ratio) for d in result.controls.drifts] == [("pure CPU", 16, 1.0)]
     (injected,) = result.controls.injected
     assert (injected.group, injected.share, injected.pairs, injected.found) == ("sum", 0.5, 16, True)

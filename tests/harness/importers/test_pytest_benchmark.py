@@ -42,6 +42,17 @@ def test_a_saved_run_without_data_has_the_same_medians_and_no_units(shape: Shape
         assert timing.samples == with_data[timing.name].samples
 
 
+def test_fewer_values_than_rounds_are_thinned(written: Written) -> None:
+    """The other figures are those of all rounds, as the file states them; percentiles come from the values."""
+    values = [n / 1000 for n in range(101, 301)]
+    found = importers.reading(written(file(data=values, rounds=5_000, max=9.0, mean=0.25)))
+    (timing,) = found.timings
+    assert (timing.samples, timing.median_ns, timing.mean_ns, timing.min_ns, timing.max_ns) == (5_000, 2e8, 2.5e8, 1e8, 9e9)
+    assert timing.units is not None
+    assert timing.units.total == 200
+    assert timing.percentiles_ns["90"] == pytest.approx(2.8e8, rel=0.01)
+
+
 def test_old_versions_are_read(shape: Shape) -> None:
     """Version 3.0, which had no number of iterations, and 3.2 are read."""
     old, newer = (importers.reading(shape(f"pytest_benchmark-{version}.json")) for version in ("3.0", "3.2"))

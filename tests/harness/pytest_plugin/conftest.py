@@ -23,16 +23,24 @@ class Project:
     path: Path
 
     def pytest(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run pytest in the project with the necessary plugins only: others take longer to load than the tests to run."""
+        """Run pytest in the project."""
+        process = self.start(*arguments, **environment)
+        try:
+            output, errors = process.communicate(timeout=120)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start pytest in the project with the necessary plugins only: others take longer to load than the tests to run."""
         plugins = ("no:cacheprovider", "pytest_benchmark.plugin", "harness.pytest_plugin")
-        environment = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | environment
+        environment = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200"} | environment
         command = [sys.executable, "-m", "pytest", *(part for name in plugins for part in ("-p", name)), *arguments]
         alone = {
             name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
         }  # not as a worker of this session
-        return subprocess.run(
-            command, cwd=self.path, env=alone | environment, capture_output=True, text=True, timeout=120, check=False
-        )
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=self.path, env=alone | environment, stdout=pipe, stderr=pipe, text=True)
 
     def save(self, *arguments: str) -> Path:
         """Measure and save a run, and return its file."""
@@ -47,6 +55,7 @@ class Project:
 
     def write(self, name: str, text: str) -> None:
         """Write a file of the project."""
+        (self.path / name).parent.mkdir(exist_ok=True)
         (self.path / name).write_text(text)
 
     def replace(self, name: str, old: str, new: str) -> None:

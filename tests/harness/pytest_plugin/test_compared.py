@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.pytest_plugin.compared import SAVED_VERSION, ComparedItem, SavedItem, compare, read
+from harness.pytest_plugin.compared import SAVED_VERSION, ComparedItem, SavedItem, compare, large_changes, lines, read
 from harness.results.gate import GateVerdict
 from harness.results.run import WorkCount
 
@@ -140,3 +140,29 @@ def test_an_item_has_the_gate_s_verdict() -> None:
     assert (
         both(item(better, work_counts=[]), item(worse, work_counts=[], control_95=None)).verdict(0.25) == GateVerdict.INCONCLUSIVE
     )
+
+
+def test_the_comparison_shows_percentiles_that_both_runs_support_and_the_maximum() -> None:
+    """The median, p95 and the highest one of both, with units, in lines that fit."""
+    then = item((2.0, 1.9, 2.1), percentiles_ns={"50": 220.0, "90": 240.0, "95": 2_500.0, "99": 9_000.0}, max_ns=1_200_000)
+    now = item((2.0, 1.9, 2.1), percentiles_ns={"50": 230.0, "90": 240.0, "95": 2_600.0, "99": None}, max_ns=2_000_000_000)
+    found = both(then, now)
+    assert found.times_message == "p50 220 ns → 230 ns, p95 2.5 µs → 2.6 µs, max 1.2 ms → 2 s"
+    assert both(then, then).times_message.endswith("p99 9 µs → 9 µs, max 1.2 ms → 1.2 ms")
+    assert both(item(), item()).times_message == ""
+    text = list(lines([found], None, 60))
+    assert text[:2] == ["adding: sum", "  proposed"]
+    assert max(map(len, text)) <= 60
+    assert " ".join(" ".join(text).split()).endswith(f"work counts equal (1) {found.times_message}")
+
+
+def test_a_large_change_of_a_stored_time_is_named_and_fails_nothing() -> None:
+    """A machine changes times of the same code by a multiple; times of another machine are not mentioned."""
+    then = item((2.0, 1.9, 2.1), percentiles_ns={"50": 200.0, "95": 300.0, "99": None})
+    now = item((2.0, 1.9, 2.1), percentiles_ns={"50": 210.0, "95": 3_000.0, "99": 9_000.0})
+    found = both(then, now)
+    assert list(found.failures(0.25)) == []
+    assert large_changes([both(then, then), found]) == ["adding: sum[proposed] p95 10× slower"]
+    assert both(now, then).large_changes == ["p95 10× faster"]
+    elsewhere = msgspec.structs.replace(now, environment={"python": "CPython 3.11.7", "cpu": "Slide rule"})
+    assert large_changes([both(then, then), both(then, elsewhere)]) == []

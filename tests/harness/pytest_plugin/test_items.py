@@ -1,11 +1,14 @@
 """Scenarios as pytest items, through real pytest processes in another project."""
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from harness.pytest_plugin import ReplayedSamples
+from harness.pytest_plugin.recorded import LIMIT
 
 QUICK = ("--harness-budget", "0.5", "--harness-processes", "2")
 
@@ -27,6 +30,7 @@ def test_bare_benchmark_compare_works_with_and_without_a_saved_run(project: Any)
     first = project.pytest("--benchmark-compare", "--benchmark-autosave", *QUICK)
     assert first.returncode == 0, first.stdout + first.stderr
     assert "benchmark 'adding: sum': 3 tests" in first.stdout
+    assert "no saved run to compare with" not in first.stdout
     assert "times faster than the baseline" in first.stdout
     (saved,) = project.saved
     stored = {b["name"]: b for b in json.loads(saved.read_text())["benchmarks"]}
@@ -72,15 +76,36 @@ def test_without_the_ini_option_nothing_is_collected(project: Any) -> None:
     assert "test_own" in done.stdout
 
 
-def test_the_replay_timer_returns_the_recorded_durations() -> None:
-    """Reading before and after each round yields the recorded durations in order."""
-    replay = ReplayedSamples()
-    replay.load([0.5, 0.25, 2.0])
-    spans = []
-    for _ in range(3):
-        start = replay()
-        spans.append(replay() - start)
-    assert spans == [0.5, 0.25, 2.0]
+CASES = Path(__file__).parents[2] / "cases" / "scenarios"
+
+
+@pytest.mark.slow
+def test_a_quick_operation_is_recorded_by_a_limited_number_of_times(project: Any) -> None:
+    """A saved item stays small; its figures are of all operations, and the budget is announced."""
+    shutil.copy(CASES / "member.py", project.path / "trials" / "member.py")
+    arguments = ("trials/member.py", "--benchmark-only", "--harness-budget=1", "--benchmark-json=it.json")
+    done = project.pytest(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "harness: 1 scenario, timed for 1 s in all (--harness-budget), plus start-up" in done.stdout
+    assert (project.path / "it.json").stat().st_size < 2_000_000
+    found = {b["name"]: b for b in json.loads((project.path / "it.json").read_text())["benchmarks"]}
+    quick = found["lookup[optimised]"]
+    info, stats = quick["extra_info"]["harness"], quick["stats"]
+    assert len(stats["data"]) == info["recorded"] == LIMIT < info["samples"] == stats["rounds"]
+    assert stats["min"] <= min(stats["data"]) <= max(stats["data"]) <= stats["max"]
+    assert stats["max"] == info["max_ns"] / 1e9
+    for label in ("50", "95", "99"):
+        assert np.quantile(stats["data"], float(label) / 100) == pytest.approx(info["percentiles_ns"][label] / 1e9, rel=0.05)
+
+
+@pytest.mark.slow
+def test_warnings_and_hints_name_options_of_pytest(project: Any) -> None:
+    """Those of `harness run` have other names; without a saved run, the option that saves one is named."""
+    done = project.pytest("trials", "--benchmark-compare", *QUICK)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "run with --harness-processes 5" in " ".join(done.stdout.split())
+    assert "--quick" not in done.stdout
+    assert "there was no saved run to compare with; save one: --benchmark-autosave" in done.stdout
 
 
 def test_a_project_without_scenarios_loads_only_the_plugin(project: Any) -> None:

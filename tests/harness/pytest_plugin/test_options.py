@@ -19,8 +19,22 @@ from harness.pytest_plugin.options import share
         (["--harness-compare-fail=25%", "--benchmark-compare", "--benchmark-disable"], "no --benchmark-disable"),
         (["--harness-compare-fail=fast", "--benchmark-compare"], "'fast' is not a percentage from 0; try 25%"),
         (["--harness-compare-fail=25%", "--benchmark-compare"], "save one first, with --benchmark-autosave"),
+        (["--benchmark-compare", "trials"], "write the path before it: pytest trials --benchmark-compare"),
+        (["--benchmark-compare", "tests/test_own.py::test_own"], "took 'tests/test_own.py::test_own' as the saved run"),
+        (["-o", "harness_scenarios=trails"], "pytest.ini: harness_scenarios names 'trails', but "),
     ],
-    ids=["size", "xdist", "xdist and only", "no compare", "disabled", "no percentage", "nothing saved"],
+    ids=[
+        "size",
+        "xdist",
+        "xdist and only",
+        "no compare",
+        "disabled",
+        "no percentage",
+        "nothing saved",
+        "a folder",
+        "a test",
+        "no folder",
+    ],
 )
 def test_options_that_can_only_mislead_are_usage_errors(project: Any, arguments: list[str], message: str) -> None:
     """The exit code is 4, and one line states what to do."""

@@ -76,6 +76,15 @@ def test_a_regressed_run_does_not_become_the_next_baseline(guarded: Any) -> None
         assert guarded.saved == [saved]
 
 
+def test_a_large_change_is_a_warning_and_no_failure(guarded: Any) -> None:
+    """Separate runs of the same code may differ so much: the command that times both is named."""
+    guarded.replace("tests/test_own.py", "0.001", "0.05")
+    done = guarded.pytest(*OWN)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"large changes of stored times: .*tests/test_own\.py::test_pause \S+× slower", done.stdout)
+    assert "to confirm a difference, time both: harness gate --against REF" in done.stdout
+
+
 def test_a_run_with_a_failed_test_is_not_saved_and_its_file_is_not_a_baseline(guarded: Any) -> None:
     """The file that `--benchmark-json` writes nevertheless is marked, and refused."""
     (saved,) = guarded.saved
@@ -95,7 +104,7 @@ def test_times_of_another_machine_are_reported_and_never_judged(guarded: Any, do
     doctor(saved, lambda data: data["machine_info"].update(cpu={"brand_raw": "Abacus"}, python_version="2.7.18"))
     done = guarded.pytest(*OWN)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"cannot be compared: another machine or interpreter: cpu Abacus and .*, python 2\.7 and \S+", done.stdout)
+    assert re.search(r"cannot be compared: another machine or interpreter: cpu Abacus and .*, python 2\.7\.18 and \S+", done.stdout)
     done = guarded.pytest(*OWN, "--benchmark-compare-fail=min:5%")
     assert done.returncode == 4
     assert "--benchmark-compare-fail would compare times that are not comparable" in done.stderr
@@ -151,4 +160,35 @@ def test_a_patch_version_and_a_clock_rate_do_not_make_another_machine() -> None:
     cpu = {"brand_raw": "Abacus", "hz_actual": [1, 0]}
     old = {"system": "Linux", "python_version": "3.11.7", "cpu": cpu}
     assert another_machine(old, old | {"python_version": "3.11.9", "cpu": cpu | {"hz_actual": [2, 0]}}) == ""
-    assert another_machine(old, old | {"python_version": "3.12.0"}) == "another machine or interpreter: python 3.11 and 3.12"
+    assert another_machine(old, old | {"python_version": "3.12.0"}) == "another machine or interpreter: python 3.11.7 and 3.12.0"
+
+
+def test_times_under_another_distortion_are_not_compared(project: Any) -> None:
+    """Tracemalloc is recorded and warned of once; a plain comparison with it has a warning, and a threshold is refused."""
+    project.write("tests/test_own.py", BENCHMARK + OTHER)
+    traced = project.pytest("tests", "--benchmark-autosave", PYTHONTRACEMALLOC="1")
+    assert traced.stdout.count("times of this run are distorted by tracemalloc; run the benchmarks without it") == 1
+    (saved,) = project.saved
+    infos = [benchmark["extra_info"] for benchmark in json.loads(saved.read_text())["benchmarks"]]
+    assert infos == [{"distortions": ["tracemalloc"]}] * 2
+    done = project.pytest(*OWN)
+    assert done.returncode == 0, done.stdout + done.stderr
+    reason = "tests/test_own.py::test_pause was timed under tracemalloc, and now under nothing that distorts"
+    assert f"cannot be compared: {reason}" in done.stdout
+    assert "machine_info is different" not in done.stderr
+    done = project.pytest(*OWN, "--benchmark-compare-fail=min:500%")
+    assert done.returncode == 4
+    assert f"{reason}; --benchmark-compare-fail would compare times that are not comparable" in done.stderr
+    done = project.pytest(*OWN, PYTHONTRACEMALLOC="1")
+    assert "cannot be compared" not in done.stdout
+
+
+def test_scenarios_are_timed_without_the_distortions_of_pytest(project: Any) -> None:
+    """Their workers start without them, which is stated once, and the times of the items are comparable."""
+    arguments = ("trials", "--benchmark-json=it.json", "--harness-budget=0.5", "--harness-processes=1")
+    done = project.pytest(*arguments, PYTHONDEVMODE="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("workers start without PYTHONDEVMODE, which would distort times and counts") == 1
+    assert "times of this run are distorted" not in done.stdout
+    benchmarks = json.loads((project.path / "it.json").read_text())["benchmarks"]
+    assert [list(benchmark["extra_info"]) for benchmark in benchmarks] == [["harness"]] * 3

@@ -21,9 +21,9 @@ from harness.results.run import (
     RunKind,
     RunSettings,
     RunWarning,
-    Sample,
     ScenarioResult,
     ScenarioStatus,
+    Slot,
     Statement,
     WorkCount,
 )
@@ -57,22 +57,22 @@ MakeResult = Callable[..., ScenarioResult]
 MakeRun = Callable[..., Run]
 
 
-def samples(processes: int = 3, pairs: int = 30) -> list[Sample]:
+def samples(processes: int = 3, pairs: int = 30) -> list[Slot]:
     """Return timings with a fixed wave instead of noise: the same for every run of the tests."""
     return [
-        Sample(p, i, place, arm, GROUP, f"case {i}", int(ns * (1 + 0.05 * math.sin(7 * i + place)) * (1 + 0.02 * p)))
+        Slot(p, i, place, arm, GROUP, f"case {i}", [int(ns * (1 + 0.05 * math.sin(7 * i + place)) * (1 + 0.02 * p))])
         for p in range(processes)
         for i in range(pairs)
         for place, (arm, ns) in enumerate(MEDIANS_NS.items())
     ]
 
 
-def timings(rows: list[Sample]) -> tuple[list[Latency], list[Ratio]]:
+def timings(rows: list[Slot]) -> tuple[list[Latency], list[Ratio]]:
     """Return latencies and ratios of samples, as the harness makes them."""
     latencies, ratios = [], []
-    base = {(s.process, s.pair): s.latency_ns for s in rows if s.arm == "baseline"}
+    base = {(s.process, s.pair): s.latencies_ns[0] for s in rows if s.arm == "baseline"}
     for arm in MEDIANS_NS:
-        own = {(s.process, s.pair): s.latency_ns for s in rows if s.arm == arm}
+        own = {(s.process, s.pair): s.latencies_ns[0] for s in rows if s.arm == arm}
         values = list(own.values())
         medians = [float(v) for (_, pair), v in own.items() if pair == 0]
         mean = sum(values) / len(values)

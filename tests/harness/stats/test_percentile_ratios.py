@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.results.run import AA_CONTROL, Sample
+from harness.results.run import AA_CONTROL, Slot
 from harness.stats.percentile_ratios import percentile_ratios
 
 
-def samples(arm: str, times_ns: np.ndarray, processes: int = 5) -> list[Sample]:
-    """Return a sample a pair, dealt out over processes."""
-    return [Sample(n % processes + 1, n, 0, arm, "group", "case", int(ns)) for n, ns in enumerate(times_ns)]
+def samples(arm: str, times_ns: np.ndarray, processes: int = 5) -> list[Slot]:
+    """Return one operation per pair, dealt out over processes."""
+    return [Slot(n % processes + 1, n, 0, arm, "group", "case", [int(ns)]) for n, ns in enumerate(times_ns)]
 
 
 def noise(seed: int, size: int = 2000) -> np.ndarray:
@@ -63,7 +63,7 @@ def test_the_control_is_no_arm_and_an_arm_needs_a_baseline() -> None:
     """Neither gives a row; pairs that lack a side count for nothing."""
     assert percentile_ratios(samples("baseline", noise(1, 50)) + samples(AA_CONTROL, noise(2, 50))) == []
     assert percentile_ratios(samples("arm", noise(1, 50))) == []
-    apart = [Sample(1, 1, 0, "baseline", "g", "c", 5), Sample(1, 2, 0, "arm", "g", "c", 5)]
+    apart = [Slot(1, 1, 0, "baseline", "g", "c", [5]), Slot(1, 2, 0, "arm", "g", "c", [5])]
     assert [row.samples for row in percentile_ratios(apart)] == [0, 0, 0]
 
 

@@ -158,7 +158,7 @@ def test_a_scenario_that_fails_in_both_versions_has_not_regressed(toy: Toy, caps
     toy.commit()
     code, result, _ = gate(capsys, "adding")
     assert code == 4
-    assert "adding · sqlite: it fails in both versions: OSError: no server" in result["sentence"]
+    assert "adding · sqlite: it fails in both versions: baseline raised in case 'sum 20000', adding.py, line " in result["sentence"]
 
 
 def test_identical_versions_are_not_timed(capsys: Captured) -> None:

@@ -1,5 +1,6 @@
-"""The guard of the `benchmark` fixture, through real pytest processes."""
+"""Functions that return before their work is done, given to `benchmark`, through real pytest processes."""
 
+import json
 from typing import Any
 
 import pytest
@@ -41,9 +42,78 @@ def test_a_coroutine_function_fails_everywhere(project: Any, option: str) -> Non
     assert "6 failed, 1 passed" in done.stdout
     assert "benchmark was given the coroutine function 'work'" in done.stdout
     assert "benchmark was given the coroutine function 'Worker'" in done.stdout
-    assert "which returns a coroutine to be awaited" in done.stdout
+    assert "'test_lambda.<locals>.<lambda>' returned a coroutine: nothing was computed" in done.stdout
     assert "never awaited" not in done.stdout
     assert "Name (time in" not in done.stdout or "1 tests" in done.stdout
+
+
+LAZY = """
+import functools, pytest
+
+def rows(n=3):
+    yield from range(n)
+
+def names():
+    return {"page": {"rows": map(str, [1, 2])}}
+
+class Rows:
+    def __iter__(self):
+        return rows()
+    def all(self):
+        return rows()
+
+@pytest.fixture
+def late(benchmark):
+    return benchmark
+
+def test_function(benchmark): benchmark(rows, 3)
+def test_partial(benchmark): benchmark(functools.partial(rows, 3))
+def test_method(benchmark): benchmark(Rows().all)
+def test_lambda(benchmark): benchmark(lambda: iter([1]))
+def test_inside(benchmark): benchmark(names)
+def test_setup(benchmark): benchmark.pedantic(rows, setup=lambda: ((3,), {}), rounds=2)
+def test_iterations(benchmark): benchmark.pedantic(rows, args=(3,), rounds=2, iterations=3, warmup_rounds=1)
+def test_another_fixture(late): late(rows)
+def test_decorator(benchmark):
+    @benchmark
+    def made():
+        return (n for n in range(3))
+
+@pytest.mark.parametrize("n", [1, 1])
+def test_parameter(benchmark, n): benchmark(rows, n)
+
+@pytest.mark.lazy_answer
+def test_on_purpose(benchmark): benchmark(rows)
+
+def test_consumed(benchmark): benchmark(lambda: list(rows(3)))
+def test_object(benchmark): benchmark(Rows)
+def test_nothing(benchmark): benchmark(int)
+def test_buffer(benchmark): benchmark(lambda: [range(3), {"a": (1, 2)}.items(), b"x"])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", ["--benchmark-json=it.json", "--benchmark-disable"])
+def test_a_function_that_computes_nothing_fails_everywhere(project: Any, option: str) -> None:
+    """A generator, an iterator, or one inside of the answer fails with the remedy, however it is passed, and is not recorded."""
+    project.write("pytest.ini", "[pytest]\n")
+    project.write("tests/test_own.py", LAZY)
+    done = project.pytest("tests", option, "--benchmark-max-time=0.001", "--strict-markers", "-rf")
+    assert done.returncode == 1
+    assert "11 failed, 5 passed" in done.stdout
+    assert (
+        "the benchmarked function 'rows' returned a generator: nothing was computed, so the time would be meaningless; "
+        "consume it: benchmark(lambda: list(rows(…))) (on purpose: @pytest.mark.lazy_answer)"
+    ) in done.stdout
+    assert "returned an iterator (map) at ['page']['rows']: its work is not done" in done.stdout
+    assert "consume it: benchmark(lambda: list(all(…)))" in done.stdout
+    assert "consume it: benchmark(lambda: list(…))" in done.stdout
+    passed = {"test_on_purpose", "test_consumed", "test_object", "test_nothing", "test_buffer"}
+    assert not {name for name in passed if f"FAILED tests/test_own.py::{name} " in done.stdout}
+    if option != "--benchmark-disable":
+        saved = json.loads((project.path / "it.json").read_text())["benchmarks"]
+        assert {benchmark["name"] for benchmark in saved} == passed
+        assert "benchmark: 5 tests" in done.stdout
 
 
 CODSPEED = """
