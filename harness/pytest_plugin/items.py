@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from harness.errors import UsageError
-from harness.pytest_plugin.options import FAIL, fail_beyond, is_measuring
+from harness.pytest_plugin.options import FAIL, TIMEOUT_S, fail_beyond, is_measuring
 
 if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
@@ -36,9 +36,12 @@ class ScenarioFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         """Yield one item per arm and group."""
         from harness.discovery import load  # noqa: PLC0415 - only where scenarios are collected
+        from harness.runtime.deadline import deadline  # noqa: PLC0415 - only where scenarios are collected
 
+        timeout_s = max(TIMEOUT_S, self.config.getoption("harness_timeout"))
         try:
-            loaded = load(self.path)
+            with deadline(timeout_s, "its import", file=self.path):
+                loaded = load(self.path)
         except UsageError as error:
             raise self.CollectError(str(error)) from None
         for group in loaded.scenario.group:
@@ -252,7 +255,8 @@ class Trials:
         )
         processes, budget_s = option("harness_processes") if self._measuring else 0, option("harness_budget")
         settings = RunSettings(engines, size, seed, rtts_ms, quick=True, processes=processes, budget_s=budget_s)
-        plan = RunPlan(scenarios, settings, self.folder, "pytest", memory=False, counting=self._measuring)
+        timeout_s = option("harness_timeout")
+        plan = RunPlan(scenarios, settings, self.folder, "pytest", memory=False, counting=self._measuring, timeout_s=timeout_s)
         record = RunSession(plan, Silent()).run()
         if record.interrupted:
             raise KeyboardInterrupt
