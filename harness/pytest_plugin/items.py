@@ -19,7 +19,7 @@ import pytest
 
 from harness.errors import HarnessError, UsageError, bug_report
 from harness.pytest_plugin import saved
-from harness.pytest_plugin.options import FAIL, fail_beyond, is_measuring
+from harness.pytest_plugin.options import FAIL, TIMEOUT_S, fail_beyond, is_measuring
 
 if TYPE_CHECKING:
     from harness.bench.session import RunSession
@@ -65,12 +65,15 @@ class ScenarioFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         """Yield one item per arm and group."""
         from harness.discovery import load, refuse_namesakes  # noqa: PLC0415 - only where scenarios are collected
+        from harness.runtime.deadline import deadline  # noqa: PLC0415 - only where scenarios are collected
 
         files = self.config.stash.setdefault(FILES, [])
         files.append(self.path)
+        timeout_s = max(TIMEOUT_S, self.config.getoption("harness_timeout"))
         try:
             refuse_namesakes(files)
-            loaded = load(self.path)
+            with deadline(timeout_s, "its import", file=self.path):
+                loaded = load(self.path)
         except UsageError as error:
             raise self.CollectError(str(error)) from None
         for group in loaded.scenario.group:
@@ -314,7 +317,10 @@ class Trials:
         )
         processes, budget_s = option("harness_processes") if self._measuring else 0, option("harness_budget")
         settings = RunSettings(engines, size, seed, rtts_ms, quick=True, processes=processes, budget_s=budget_s)
-        plan = RunPlan(scenarios, settings, self.folder, "pytest", memory=False, counting=self._measuring, saving=False)
+        timeout_s, measuring = option("harness_timeout"), self._measuring
+        plan = RunPlan(
+            scenarios, settings, self.folder, "pytest", memory=False, counting=measuring, saving=False, timeout_s=timeout_s
+        )
         self._session = RunSession(plan, Silent())
         with as_interrupts():
             record = self._session.run()

@@ -8,6 +8,7 @@ import pytest
 from harness import options as converters
 
 SIZE, BUDGET_S, PROCESSES = "tiny", 20.0, 3
+TIMEOUT_S = 60.0
 MEASURING = ("only", "compare", "autosave", "save", "save_data", "json", "histogram")
 """pytest-benchmark's options that request times."""
 FAIL = "--harness-compare-fail"
@@ -27,6 +28,7 @@ OPTIONS: tuple[tuple[str, object, Callable[[str], object], str, str], ...] = (
     ("--harness-rtt", 0.0, converters.rtt_ms, "MS", "round-trip time to servers, in ms (default: 0)"),
     ("--harness-seed", 0, converters.seed, "SEED", "seed of the data, the cases and the order (default: 0)"),
     ("--harness-budget", BUDGET_S, converters.duration, "DURATION", f"time for timing pairs (default: {BUDGET_S:g}s)"),
+    ("--harness-timeout", TIMEOUT_S, converters.duration, "DURATION", f"longest time of one operation (default: {TIMEOUT_S:g}s)"),
     ("--harness-processes", PROCESSES, converters.count(), "COUNT", f"fresh processes per arm (default: {PROCESSES})"),
     (FAIL, None, share, "PERCENT", FAIL_HELP),
 )
