@@ -7,10 +7,11 @@ import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from itertools import islice
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import UsageError
+from harness.errors import ScenarioFailedError, UsageError
 from harness.results.run import Statement
 from harness.scenario import Arm, Case, Group, Prepared, Scenario, Setting
 from harness.user_code import scenario_file, shown, user_code
@@ -19,6 +20,8 @@ DECLARED = ("groups", "promises", "engines", "busy", "tolerances", "higher_is_be
 """What a scenario declares in its class."""
 AS_WRITTEN = ("servers", "normalise", "self_reported_ns", "targets", "probes", "memory_limits_bytes", "rows")
 """Methods that are synchronous by contract."""
+MAX_CASES = 1_000_000
+"""Limit of the number of cases of a scenario."""
 AWAITED = ("run", "ping", "counts", "state", "reset", "settle", "statements", "facts")
 """Methods that may be written either way."""
 
@@ -109,7 +112,9 @@ def _threaded(method: Callable[..., Any], pool: Executor) -> Callable[..., Await
 def _checked(scenario: Scenario[Any], method: Callable[[Setting], Sequence[Case]]) -> Callable[[Setting], list[Case]]:
     def cases(setting: Setting) -> list[Case]:
         with user_code(scenario):
-            made = list(method(setting))
+            made = list(islice(method(setting), MAX_CASES + 1))  # a generator that never ends would fill the memory
+        if len(made) > MAX_CASES:
+            raise ScenarioFailedError(f"{shown(scenario_file(scenario))} returns more than {MAX_CASES:,} cases; return fewer")
         file, groups = shown(scenario_file(scenario)), [group.name for group in scenario.groups]
         may_add_groups = method.__name__ == "load_cases" and type(scenario).load_cases is not Scenario.load_cases
         for case in made:

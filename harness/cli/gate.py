@@ -164,7 +164,7 @@ def _annotate(commands: list[str], summary: str, *, to_stderr: bool) -> None:
 def _timed_against(options: argparse.Namespace) -> GateResult:
     """Time another version of the same code, interleaved with the version in this folder."""
     from harness.cli import _console
-    from harness.gate import result_files, stored_runs
+    from harness.gate import stored_runs
     from harness.gate.against import pytest_suites, scenarios
     from harness.gate.against.checkout import checkout, interpreter
     from harness.runtime.workspace import workspace
@@ -188,7 +188,7 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
                 request = scenarios.CompareRequest(
                     files, settings, options.margin, tolerances(), budget_s, rules.allow_missing, options.timeout
                 )
-            elif rules.selection != result_files.FileRules.selection:
+            elif options.only or options.excluded:
                 raise UsageError("--only and --except select scenarios; select tests with pytest's own options, such as -k")
             report("comparing the dependencies of both versions")
             python = interpreter(trees, space)

@@ -64,7 +64,7 @@ def notices(run: Run) -> list[Notice]:
         found.append(Notice("", f"This run {run.incomplete}", "what had finished is shown, the rest is missing", Tone.BAD))
     if run.settings.quick and any(r.verdicts for r in run.scenarios):
         message = "a quick run has little data, few pairs and few processes, so that any verdict may differ in a full run"
-        found.append(Notice("", "Every verdict is preliminary", message, remedy="run it again without --quick before acting on it"))
+        found.append(Notice("", "Every verdict is preliminary", message, remedy="act on those of a full `harness run`"))
     for x in located(run):
         r = x.result
         if r.status not in {ScenarioStatus.OK, ScenarioStatus.NOT_RUN}:

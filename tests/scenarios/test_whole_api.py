@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.api.requests import DECK, IN_WORDS, MIX
 from harness.discovery import load
-from harness.errors import NotMeasurableError
+from harness.errors import NotMeasurableError, ScenarioFailedError
 from harness.results.run import Ratio, ScenarioResult, ScenarioStatus, WorkCount
 from harness.scenario import Setting
 from harness.verdicts.promise import Promise
@@ -82,5 +82,5 @@ def test_switches_are_the_services_own(tmp_path: Path) -> None:
     """All of them, and an unknown one is refused."""
     assert set(SCENARIO.switches) == set(NAMES)
     unknown = SCENARIO.open_switched(frozenset({"caching", "magic"}), Setting(tmp_path, tmp_path))
-    with pytest.raises(ValueError, match="unknown switch 'magic'; choose from pools, "):
+    with pytest.raises(ScenarioFailedError, match="unknown switch 'magic'; choose from pools, "):
         asyncio.run(unknown.__aenter__())

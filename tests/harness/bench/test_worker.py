@@ -130,8 +130,8 @@ def test_cases_without_an_end_are_refused(tmp_path: Path, monkeypatch: pytest.Mo
     endless.file.write_text(
         endless.file.read_text().replace('[Case("g", "n 0", 0)]', '(Case("g", str(n), n) for n in itertools.count())')
     )
-    monkeypatch.setattr(worker, "MAX_CASES", 1000)
-    with pytest.raises(ScenarioFailedError, match="returns more than 1000 cases"):
+    monkeypatch.setattr("harness.runnable.MAX_CASES", 1000)
+    with pytest.raises(ScenarioFailedError, match="returns more than 1,000 cases"):
         worker._cases(load(endless.file).scenario, endless)
 
 

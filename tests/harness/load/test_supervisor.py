@@ -21,6 +21,7 @@ from harness.results.load import LoadModel
 from harness.results.run import RunSettings
 from harness.runtime.child import Child, python_module
 from harness.runtime.clock import FakeClock
+from harness.scenario import Setting
 
 TOYS = Path(__file__).parents[2] / "toys"
 TOY_TEXT = (TOYS / "adding.py").read_text(encoding="utf-8")
@@ -182,7 +183,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, *reports: object) -> tuple[Supervisor,
     """Return a supervisor of a silent child, with a fake clock."""
     child, clock = SilentChild(*reports), FakeClock()
     monkeypatch.setattr("harness.load.supervisor.Child", lambda *_, **__: child)
-    return Supervisor(LoadJob([], [], block_s=0.1, timeout_s=60.0), clock), child, clock
+    return Supervisor(LoadJob([], [Setting(Path(), Path())], block_s=0.1, timeout_s=60.0), clock), child, clock
 
 
 def test_a_worker_that_does_not_get_ready_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:

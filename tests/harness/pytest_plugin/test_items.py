@@ -121,5 +121,12 @@ def test_a_project_without_scenarios_loads_only_the_plugin(project: Any) -> None
     assert done.returncode == 0, done.stdout + done.stderr
     loaded = next(line for line in done.stdout.splitlines() if line.startswith("loaded:")).split()[1:]
     assert "harness.pytest_plugin" in loaded
-    light = {"harness.errors", "harness.version", "harness.options", "harness.databases", "harness.databases.engines"}
+    light = {
+        "harness.errors",
+        "harness.text",
+        "harness.version",
+        "harness.options",
+        "harness.databases",
+        "harness.databases.engines",
+    }
     assert {name for name in loaded if not name.startswith("harness.pytest_plugin")} == light

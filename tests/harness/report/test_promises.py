@@ -217,5 +217,5 @@ def test_a_quick_run_says_what_to_do(make_run: Callable[..., Run], make_result: 
     quick = replace(run, settings=replace(run.settings, quick=True))
     text = " ".join(printed(overview.brief(quick), 80).split())
     assert "Every verdict is preliminary" in text
-    assert "run it again without --quick" in text
+    assert "act on those of a full" in text
     assert "Every verdict is preliminary" in html.render(quick)

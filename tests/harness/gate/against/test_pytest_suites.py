@@ -211,7 +211,7 @@ def test_pytest_s_own_message_is_passed_on(toy: Toy, capsys: Captured) -> None:
     assert main(["gate", "--against", "main", "--", "pytest", "nowhere"]) == 2
     assert "pytest of the old version: ERROR: file or directory not found: nowhere" in capsys.readouterr().err
     toy.write("benchmarks/conftest.py", "raise RuntimeError('no database')\n")
-    assert gate(capsys)[2].startswith("harness: pytest of the new version: RuntimeError: no database")
+    assert "\nharness: pytest of the new version: RuntimeError: no database" in gate(capsys)[2]
     toy.write("benchmarks/conftest.py", "")
     toy.write("benchmarks/test_total.py", "import nothing_there\n")
     _, result, _ = gate(capsys)

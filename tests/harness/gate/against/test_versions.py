@@ -157,7 +157,7 @@ def test_a_slice_without_a_duration_is_refused(tmp_path: Path) -> None:
     """A version whose clock stands still is named, instead of repeating its benchmark millions of times to fill a slice."""
     body = (
         "from harness.gate.against.protocol import VersionChannel\n"
-        "channel = VersionChannel()\nchannel.serve('a', lambda case, repeats: 0)\n"
+        "channel = VersionChannel()\nchannel.serve('a', lambda case, repeats: [0])\n"
     )
     with VersionProcess(version(tmp_path, body)) as live:
         live.receive()
