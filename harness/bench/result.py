@@ -176,16 +176,15 @@ class ScenarioRun:
 
     def _add_pair(self, pair: worker.PairTimes, process: int) -> None:
         self._pairs += 1
-        self.slots += [
-            records.Slot(process, self._pairs, position, slot.arm, pair.group, pair.case, array("q", slot.latencies_ns))
-            for position, slot in enumerate(pair.slots)
-            if slot.arm != worker.SLOWED
-        ]
+        for position, slot in enumerate(pair.slots):
+            if slot.arm != worker.SLOWED:
+                times = array("q", slot.latencies_ns), slot.everything
+                self.slots.append(records.Slot(process, self._pairs, position, slot.arm, pair.group, pair.case, *times))
         for slot in pair.slots:
             count, spent_ns = self._operations.get((slot.arm, pair.group), (0, 0))
-            self._operations[slot.arm, pair.group] = count + len(slot.latencies_ns), spent_ns + sum(slot.latencies_ns)
+            self._operations[slot.arm, pair.group] = count + slot.totals.operations, spent_ns + slot.totals.total_ns
         self._readings += [(process, name, time_ns) for name, time_ns in pair.controls_ns.items()]
-        means = {slot.arm: sum(slot.latencies_ns) / len(slot.latencies_ns) for slot in pair.slots}
+        means = {slot.arm: slot.totals.mean_ns for slot in pair.slots}
         if worker.SLOWED in means:
             self._slowed[pair.group][process].append((means[BASELINE], means[worker.SLOWED]))
 
@@ -293,27 +292,32 @@ def _about_memory(result: records.ScenarioResult, setting: Setting) -> Iterator[
 
 def latencies(slots: list[records.Slot]) -> list[records.Latency]:
     """Return each arm's latencies in each group, from raw samples."""
-    found: dict[tuple[str, str], dict[int, list[Sequence[int]]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[tuple[str, str], list[records.Slot]] = defaultdict(list)
     for s in slots:
-        found[s.group, s.arm][s.process].append(s.latencies_ns)
+        found[s.group, s.arm].append(s)
     rows = []
     for (group, arm), taken in found.items():
-        processes = {process: np.concatenate([np.asarray(v, dtype=np.int64) for v in each]) for process, each in taken.items()}
-        values = np.concatenate(list(processes.values()))
-        mean, least, most = float(values.mean()), int(values.min()), int(values.max())
-        medians = [float(np.median(v)) for _, v in sorted(processes.items())]
-        rows.append(records.Latency(arm, group, len(values), mean, least, most, statistics.percentiles(values), medians))
+        processes: dict[int, list[Sequence[int]]] = defaultdict(list)
+        for s in taken:
+            processes[s.process].append(s.latencies_ns)
+        values = {number: np.concatenate([np.asarray(v, dtype=np.int64) for v in each]) for number, each in processes.items()}
+        together, totals = np.concatenate(list(values.values())), [s.totals for s in taken]
+        mean = sum(each.total_ns for each in totals) / sum(each.operations for each in totals)
+        ends = min(each.min_ns for each in totals), max(each.max_ns for each in totals)
+        medians = [float(np.median(v)) for _, v in sorted(values.items())]
+        rows.append(records.Latency(arm, group, len(together), mean, *ends, statistics.percentiles(together), medians))
     return rows
 
 
 def pair_means(taken: list[records.Slot]) -> dict[str, dict[int, list[dict[str, float]]]]:
     """Return group → process → pairs, each as arm → nanoseconds of the mean operation of its slot."""
-    slots: dict[tuple[int, int, str], dict[str, list[Sequence[int]]]] = defaultdict(lambda: defaultdict(list))
+    slots: dict[tuple[int, int, str], dict[str, list[records.SlotTotals]]] = defaultdict(lambda: defaultdict(list))
     for s in taken:
-        slots[s.process, s.pair, s.group][s.arm].append(s.latencies_ns)
+        slots[s.process, s.pair, s.group][s.arm].append(s.totals)
     found: dict[str, dict[int, list[dict[str, float]]]] = defaultdict(lambda: defaultdict(list))
     for (process, _, group), arms in slots.items():
-        found[group][process].append({arm: sum(map(sum, times)) / sum(map(len, times)) for arm, times in arms.items()})
+        means = {arm: sum(t.total_ns for t in each) / sum(t.operations for t in each) for arm, each in arms.items()}
+        found[group][process].append(means)
     return found
 
 

@@ -33,7 +33,7 @@ from harness.bench.probes.round_trips import counting_relay
 from harness.bench.verify import verify
 from harness.discovery import LoadedScenario, load
 from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError
-from harness.results.run import AA_CONTROL, BASELINE, PING, PURE_CPU, Finding, Memory, Statement, WorkCount
+from harness.results.run import AA_CONTROL, BASELINE, PING, PURE_CPU, Finding, Memory, SlotTotals, Statement, WorkCount
 from harness.runnable import RunnableScenario, resolved
 from harness.runtime import channel
 from harness.runtime.channel import LONG, beat, begin
@@ -68,6 +68,9 @@ class Task(StrEnum):
 
 SLOT_NS = 1_000_000
 """A slot repeats its operation until about this duration: shorter slots measure the clock and the scheduler."""
+RECORDED = 32
+"""The most operations of a slot whose times are kept: a quick operation is repeated thousands of times in one, and the record of a
+run of some minutes would take gigabytes. Slots in a run are many, so that percentiles rest on thousands of operations anyway."""
 CONTROL_EVERY = 4
 """The A/A control takes part in one of this number of a group's pairs.
 
@@ -177,7 +180,26 @@ class SlotTimes(msgspec.Struct, frozen=True):
     arm: str
     """Name of the arm."""
     latencies_ns: list[int]
-    """The nanoseconds of each operation, in the order they ran."""
+    """The nanoseconds of each recorded operation, in the order they ran."""
+    everything: SlotTotals | None = None
+    """The totals of all operations where only some were recorded; None: all were."""
+
+    @property
+    def totals(self) -> SlotTotals:
+        """The totals of all operations."""
+        return self.everything or SlotTotals.of(self.latencies_ns)
+
+
+def recorded(arm: str, times_ns: list[int], start: float) -> SlotTimes:
+    """Return a slot of these operations, with the times of at most `RECORDED` of them.
+
+    Those are evenly spaced, and the first of them is drawn: `start` is uniform from 0 to 1. A systematic sample like that has the
+    distribution of all, also at the tails, and of the slot's beginning, where caches are cold.
+    """
+    if len(times_ns) <= RECORDED:
+        return SlotTimes(arm, times_ns)
+    step = len(times_ns) / RECORDED
+    return SlotTimes(arm, [times_ns[int((place + start) * step)] for place in range(RECORDED)], SlotTotals.of(times_ns))
 
 
 class PairTimes(msgspec.Struct, tag=True, frozen=True):
@@ -449,7 +471,7 @@ async def _pairs(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> None:
         _check(check)
         async for pair in pairing.pairs():
             _check(check)
-            if min(min(slot.latencies_ns) for slot in pair.slots) <= 0:
+            if min(slot.totals.min_ns for slot in pair.slots) <= 0:
                 raise ScenarioFailedError(f"an operation of case {pair.case!r} took no time; {WRONG_CLOCK}")
             outbox.send(pair)
 
@@ -547,7 +569,7 @@ class Pairing:
         for arm in order:
             begin("timing pairs", arm, case.name)
             times = await self._timed(arm, instances[arm], case, self._repeats[arm, case.group])
-            slots.append(SlotTimes(arm, [counted for counted, _ in times]))
+            slots.append(recorded(arm, [counted for counted, _ in times], self.rng.random()))
         controls_ns = await self._controls_ns(instances[BASELINE]) if AA_CONTROL in copies else {}
         return PairTimes(case.group, case.name, slots, controls_ns)
 

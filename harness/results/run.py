@@ -211,9 +211,10 @@ class PercentileRatio(ArmFigure):
 
 @dataclass(frozen=True)
 class Latency(ArmFigure):
-    """One arm's latency in one group of cases, from raw nanoseconds, one value per operation."""
+    """One arm's latency in one group of cases, from raw nanoseconds; mean, minimum and maximum are of all operations."""
 
     samples: int
+    """The number of recorded operations, which the percentiles are of."""
     mean_ns: float
     min_ns: int
     max_ns: int
@@ -543,6 +544,26 @@ class Run:
 
 
 @dataclass(frozen=True)
+class SlotTotals:
+    """The totals of all operations of a slot."""
+
+    operations: int
+    total_ns: int
+    min_ns: int
+    max_ns: int
+
+    @classmethod
+    def of(cls, latencies_ns: Sequence[int]) -> "SlotTotals":
+        """Return the totals of these operations."""
+        return cls(len(latencies_ns), sum(latencies_ns), min(latencies_ns), max(latencies_ns))
+
+    @property
+    def mean_ns(self) -> float:
+        """The mean of an operation, in nanoseconds."""
+        return self.total_ns / self.operations
+
+
+@dataclass(frozen=True)
 class Slot:
     """The operations of one arm in one pair, timed one after another."""
 
@@ -555,4 +576,11 @@ class Slot:
     case: str
     """The name of the input."""
     latencies_ns: Sequence[int]
-    """The nanoseconds of each operation, in the order they ran."""
+    """The nanoseconds of each recorded operation, in the order they ran."""
+    everything: SlotTotals | None = None
+    """The totals of all operations where only some were recorded; None: all were."""
+
+    @property
+    def totals(self) -> SlotTotals:
+        """The totals of all operations."""
+        return self.everything or SlotTotals.of(self.latencies_ns)

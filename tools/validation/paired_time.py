@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from pathlib import Path
-from statistics import fmean
 
 import numpy as np
 
@@ -114,8 +113,8 @@ def record(folder: Path, percent: int, process: int, seconds: float, *, until_fo
             if isinstance(event, JobFailed):
                 raise ScenarioFailedError(f"timing failed: {event.message}")
             if isinstance(event, PairTimes):
-                times = {slot.arm: fmean(slot.latencies_ns) for slot in event.slots}
-                spent_ns += sum(sum(slot.latencies_ns) for slot in event.slots)
+                times = {slot.arm: slot.totals.mean_ns for slot in event.slots}
+                spent_ns += sum(slot.totals.total_ns for slot in event.slots)
                 stream.base_ns.append(times[BASELINE])
                 stream.other_ns.append(times[name])
                 stream.spent_ns.append(spent_ns)

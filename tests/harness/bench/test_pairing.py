@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.bench.worker import CONTROL_EVERY, SLOT_NS, SLOWED, Pairing, PairTimes, TimeBudget
+from harness.bench.worker import CONTROL_EVERY, RECORDED, SLOT_NS, SLOWED, Pairing, PairTimes, TimeBudget, recorded
 from harness.errors import ScenarioFailedError
-from harness.results.run import AA_CONTROL, PING, PURE_CPU
+from harness.results.run import AA_CONTROL, PING, PURE_CPU, SlotTotals
 from harness.runnable import runnable
 from harness.runtime.clock import FakeClock
 from harness.scenario import Case, Scenario
@@ -80,8 +80,25 @@ def test_a_slot_lasts_a_millisecond_at_least() -> None:
     found, _ = pairs(2)
     for pair in found:
         for slot in pair.slots:
-            assert sum(slot.latencies_ns) >= SLOT_NS
-            assert len(slot.latencies_ns) == max(1, SLOT_NS // COSTS_NS[slot.arm])
+            assert slot.totals.total_ns >= SLOT_NS
+            assert slot.totals.operations == max(1, SLOT_NS // COSTS_NS[slot.arm])
+
+
+@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=200), st.floats(0, 1, exclude_max=True))
+def test_a_slot_records_some_of_its_operations_and_the_totals_of_all(times_ns: list[int], start: float) -> None:
+    """Of many operations RECORDED are kept, in their order; number, sum, minimum and maximum are of all."""
+    slot = recorded("optimised", times_ns, start)
+    assert slot.totals == SlotTotals(len(times_ns), sum(times_ns), min(times_ns), max(times_ns))
+    assert len(slot.latencies_ns) == min(len(times_ns), RECORDED)
+    left = iter(times_ns)
+    assert all(kept in left for kept in slot.latencies_ns)
+
+
+def test_every_operation_of_a_slot_is_recorded_equally_often() -> None:
+    """Over all starts each place has the same share, the first one as well, where caches are cold."""
+    kept = Counter(ns for n in range(1000) for ns in recorded("optimised", list(range(1, 4 * RECORDED + 1)), n / 1000).latencies_ns)
+    assert len(kept) == 4 * RECORDED
+    assert set(kept.values()) == {250}
 
 
 def test_every_arm_of_a_pair_runs_the_same_case() -> None:
