@@ -17,7 +17,7 @@ from harness.bench.steps import Observer, RunStep, StepRunner
 from harness.bench.worker import Effort, Task, end_all
 from harness.discovery import LoadedScenario
 from harness.errors import HarnessError, NotMeasurableError
-from harness.results.run import Review, Run, RunKind, RunSettings, RunWarning
+from harness.results.run import Review, Run, RunKind, RunSettings, RunWarning, Slot
 from harness.results.store import SCHEMA_VERSION, write_bytes, write_run, write_samples
 from harness.runtime import machine
 from harness.runtime.child import JobFailed
@@ -137,10 +137,10 @@ class RunSession:
                 message = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
                 self._warnings.append(RunWarning("servers", message, "stop what may still run"))
 
-    def latencies_ns(self, scenario: str, group: str, arm: str) -> list[Sequence[int]]:
-        """Return the times of an arm's operations in a group, one list per slot, of a plan with one engine and one RTT."""
+    def slots(self, scenario: str, group: str, arm: str) -> list[Slot]:
+        """Return the slots of an arm in a group, of a plan with one engine and one RTT."""
         slots = next((trial.slots for trial in self._trials if trial.loaded.name == scenario), [])
-        return [slot.latencies_ns for slot in slots if (slot.group, slot.arm) == (group, arm)]
+        return [slot for slot in slots if (slot.group, slot.arm) == (group, arm)]
 
     def _interrupt(self) -> None:
         self._interrupted = True

@@ -183,7 +183,7 @@ class Trials:
         from harness.pytest_plugin.recorded import OperationTimes  # noqa: PLC0415 - only when measuring
 
         assert self._session is not None
-        times = OperationTimes(self._session.latencies_ns(*item.key))
+        times = OperationTimes(self._session.slots(*item.key))
         measured = msgspec.structs.replace(measured, recorded=len(times.data))
         benchmark.extra_info["harness"] = msgspec.to_builtins(measured)
         benchmark.pedantic(lambda: None)

@@ -1,7 +1,7 @@
-"""The times of an arm as pytest-benchmark's statistics: figures of all operations, and a limited number of their times.
+"""The times of an arm as pytest-benchmark's statistics: figures of its recorded operations, and a limited number of their times.
 
 pytest-benchmark computes its figures in pure Python and writes every time on a line of its own: a million of them take a minute and
-40 MB. So the figures are computed here, of all operations, and the recorded times are thinned. The slowest operation may not be
+40 MB. So the figures are computed here, of all recorded operations, and their times are thinned. The slowest operation may not be
 among them, since it would then count as often as hundreds of others: the figures state it.
 """
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from harness.results.run import Slot
+
 LIMIT = 10_000
 """Limit of the recorded times of an item: p99.9 is supported by this number, and it takes half a megabyte of JSON."""
 
@@ -27,20 +29,23 @@ class OperationTimes(Stats):
     stddev_outliers: int = 0
     iqr_outliers: int = 0
 
-    def __init__(self, slots_ns: Sequence[Sequence[int]]) -> None:
-        """Compute the figures of the operations' nanoseconds, given per slot, and record at most `LIMIT` of them."""
+    def __init__(self, slots: Sequence[Slot]) -> None:
+        """Compute the figures of the recorded operations, and the minimum, maximum and mean of all; record at most `LIMIT`."""
         super().__init__()  # type: ignore[no-untyped-call] # pytest-benchmark has no types
-        times_ns = np.concatenate([np.asarray(slot, dtype=np.int64) for slot in slots_ns])
+        times_ns = np.concatenate([np.asarray(slot.latencies_ns, dtype=np.int64) for slot in slots])
+        totals = [slot.totals for slot in slots]
+        mean = sum(each.total_ns for each in totals) / sum(each.operations for each in totals) / 1e9
+        least, most = min(each.min_ns for each in totals) / 1e9, max(each.max_ns for each in totals) / 1e9
         self.data: list[float] = (thinned(times_ns) / 1e9).tolist()
         times_s = times_ns / 1e9
-        low, q1, median, q3, high = (float(value) for value in np.quantile(times_s, (0, 0.25, 0.5, 0.75, 1)))
-        mean, total = float(times_s.mean()), float(times_s.sum())
+        q1, median, q3 = (float(value) for value in np.quantile(times_s, (0.25, 0.5, 0.75)))
+        total = mean * len(times_s)
         stddev = float(times_s.std(ddof=1)) if len(times_s) > 1 else 0.0
         fences = q1 - 1.5 * (q3 - q1), q3 + 1.5 * (q3 - q1)
         inside = times_s[(times_s >= fences[0]) & (times_s <= fences[1])]
         figures: dict[str, Any] = {
-            "min": low,
-            "max": high,
+            "min": least,
+            "max": most,
             "mean": mean,
             "stddev": stddev,
             "rounds": len(times_s),

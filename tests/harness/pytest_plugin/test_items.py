@@ -81,7 +81,7 @@ CASES = Path(__file__).parents[2] / "cases" / "scenarios"
 
 @pytest.mark.slow
 def test_a_quick_operation_is_recorded_by_a_limited_number_of_times(project: Any) -> None:
-    """A saved item stays small; its figures are of all operations, and the budget is announced."""
+    """A saved item stays small; minimum and maximum are of all operations, and the budget is announced."""
     shutil.copy(CASES / "member.py", project.path / "trials" / "member.py")
     arguments = ("trials/member.py", "--benchmark-only", "--harness-budget=1", "--benchmark-json=it.json")
     done = project.pytest(*arguments)
@@ -91,7 +91,8 @@ def test_a_quick_operation_is_recorded_by_a_limited_number_of_times(project: Any
     found = {b["name"]: b for b in json.loads((project.path / "it.json").read_text())["benchmarks"]}
     quick = found["lookup[optimised]"]
     info, stats = quick["extra_info"]["harness"], quick["stats"]
-    assert len(stats["data"]) == info["recorded"] == LIMIT < info["samples"] == stats["rounds"]
+    assert len(stats["data"]) == info["recorded"] <= LIMIT
+    assert info["recorded"] <= info["samples"] == stats["rounds"]
     assert stats["min"] <= min(stats["data"]) <= max(stats["data"]) <= stats["max"]
     assert stats["max"] == info["max_ns"] / 1e9
     for label in ("50", "95", "99"):

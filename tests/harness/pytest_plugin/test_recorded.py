@@ -1,6 +1,7 @@
 """The statistics of an item: figures of all operations, and a limited number of times."""
 
 from array import array
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.pytest_plugin.recorded import LIMIT, OperationTimes, thinned
+from harness.results.run import Slot, SlotTotals
 from harness.stats.intervals import QUANTILES
+
+
+def slot(times_ns: Sequence[int], everything: SlotTotals | None = None) -> Slot:
+    """Return a slot of one arm."""
+    return Slot(1, 1, 0, "optimised", "group", "case", times_ns, everything)
+
 
 FIGURES = ("min", "max", "mean", "stddev", "median", "total", "ops")
 
@@ -20,7 +28,7 @@ def test_figures_are_those_that_pytest_benchmark_computes(times_ns: list[int]) -
     """Of few operations every time is recorded, in the order of measuring, and every figure is pytest-benchmark's own."""
     own: Any = pytest_benchmark.stats.Stats()  # type: ignore[no-untyped-call] # pytest-benchmark has no types
     own.data = [ns / 1e9 for ns in times_ns]
-    found: Any = OperationTimes([times_ns[:3], times_ns[3:]])
+    found: Any = OperationTimes([slot(part) for part in (times_ns[:3], times_ns[3:]) if part])
     assert found.data == own.data
     assert {name: getattr(found, name) for name in FIGURES} == {name: pytest.approx(getattr(own, name)) for name in FIGURES}
     assert found.rounds == own.rounds
@@ -31,7 +39,7 @@ def test_a_million_times_are_thinned_and_keep_their_figures() -> None:
     """The recorded times have the percentiles and the mean of all; the figures are of all, the slowest operation included."""
     times_ns = np.random.default_rng(1).lognormal(np.log(200), 0.3, 1_000_000).astype(np.int64)
     times_ns[777] = 50_000_000
-    found = OperationTimes([array("q", times_ns.tobytes())])
+    found = OperationTimes([slot(array("q", times_ns.tobytes()))])
     assert (len(found.data), found.rounds) == (LIMIT, 1_000_000)
     assert (found.min, found.max) == (times_ns.min() / 1e9, 0.05)
     assert found.mean == pytest.approx(times_ns.mean() / 1e9)
@@ -39,6 +47,13 @@ def test_a_million_times_are_thinned_and_keep_their_figures() -> None:
     assert found.stddev == pytest.approx(times_ns.std(ddof=1) / 1e9)
     for share in QUANTILES.values():
         assert np.quantile(found.data, share) == pytest.approx(np.quantile(times_ns, share) / 1e9, rel=0.01)
+
+
+def test_ends_and_mean_are_of_all_operations() -> None:
+    """Of a slot with many operations some are recorded; its minimum, maximum and mean are of all."""
+    found = OperationTimes([slot([200, 300], SlotTotals(4, 2_000, 100, 1_400))])
+    assert (found.min, found.max, found.rounds) == (1e-7, 1.4e-6, 2)
+    assert found.mean == pytest.approx(5e-7)
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=60), st.integers(2, 10))
