@@ -162,8 +162,7 @@ def _parts(path: str, part: Any, limit: int) -> Iterable[tuple[str, Any]]:
         pairs, place = enumerate(part), " (an element)"
     else:
         return ()
-    found = ((key, value) for key, value in pairs if type(value) not in _COMPLETE)
-    return [(path + place.format(key), value) for key, value in islice(found, limit)]
+    return [(path + place.format(key), value) for key, value in islice(pairs, limit) if type(value) not in _COMPLETE]
 
 
 def field_value(part: Any, name: str) -> Any:

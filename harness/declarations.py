@@ -23,7 +23,7 @@ class Declarations:
     def __init__(self, file: Path, kind: type[Scenario[Any]]) -> None:
         """Read the file for the lines of its declarations."""
         self._file, self._kind = file, kind
-        self._tree = ast.parse(file.read_text(encoding="utf-8"))
+        self._tree = ast.parse(file.read_bytes())
 
     def check(self) -> None:
         """Raise UsageError for arms, groups, methods and other attributes that cannot be used."""

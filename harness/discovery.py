@@ -6,6 +6,7 @@ import inspect
 import os
 import re
 import sys
+import tokenize
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -151,7 +152,8 @@ OLD_ATTRIBUTES = {
 
 def _refuse_old_contract(file: Path, kind: type[Scenario[Any]]) -> None:
     """Refuse a scenario that was written before `Group`, with the line to change."""
-    lines = file.read_text(encoding="utf-8").splitlines()
+    with tokenize.open(file) as text:
+        lines = text.read().splitlines()
 
     def line_of(name: str) -> str:
         declared = re.compile(rf"\s*((async )?def )?{name}\s*[:=(]")

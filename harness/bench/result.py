@@ -64,7 +64,7 @@ class ScenarioRun:
     lowest_rtt: ScenarioRun | None = None
     """The same scenario and engine at the lowest RTT, where everything that latency cannot change is counted; None: this is it."""
     slots: list[records.Slot] = field(default_factory=list)
-    """The time of every operation."""
+    """The times of the recorded operations, and the totals of all."""
     prepared: worker.DataPrepared = field(default_factory=worker.DataPrepared)
     """The data, and the version and settings of the engine."""
     verified: worker.AnswersVerified = field(default_factory=worker.AnswersVerified)

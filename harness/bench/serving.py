@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -11,6 +11,7 @@ from harness.runtime.channel import LONG
 from harness.runtime.deadline import deadline
 from harness.runtime.watch import OPERATION_TIMEOUT_S
 from harness.scenario import Scenario, Server, Setting
+from harness.user_code import user_code
 
 CONNECT_S = 2.0
 """Timeout of connecting to a server, in seconds; after it the server counts as stopped."""
@@ -29,20 +30,23 @@ def served(scenario: Scenario[object], setting: Setting, stack: ExitStack, timeo
     """
     if setting.engine not in scenario.engines:
         raise NotMeasurableError(f"it supports {', '.join(scenario.engines)} only")
-    servers = dict(stack.enter_context(_in_time(scenario.servers(setting), LONG * timeout_s)))
+    servers = dict(stack.enter_context(_in_time(scenario, setting, LONG * timeout_s)))
     if setting.rtt_ms and not servers:
         raise NotMeasurableError(NO_NETWORK)
     return replace(setting, servers=servers)
 
 
 @contextmanager
-def _in_time(servers: AbstractContextManager[Mapping[str, Server]], timeout_s: float) -> Iterator[Mapping[str, Server]]:
+def _in_time(scenario: Scenario[object], setting: Setting, timeout_s: float) -> Iterator[Mapping[str, Server]]:
+    author = getattr(scenario, "written", scenario)
     with ExitStack() as stack:
-        with deadline(timeout_s, "starting its servers", ScenarioFailedError):
-            started = stack.enter_context(servers)
-        yield started
-        with deadline(timeout_s, "stopping its servers", ScenarioFailedError):
-            stack.close()
+        with user_code(author), deadline(timeout_s, "starting its servers", ScenarioFailedError):
+            started = stack.enter_context(scenario.servers(setting))
+        try:
+            yield started
+        finally:
+            with user_code(author), deadline(timeout_s, "stopping its servers", ScenarioFailedError):
+                stack.close()
 
 
 def unreachable_server(servers: Mapping[str, Server]) -> str | None:

@@ -253,6 +253,9 @@ def run_job(job: BenchJob, waiting: Callable[[Lasting], None] = lambda _: None) 
                 try:
                     last = child.receive(watch.poll_s)
                 except TimeoutError:
+                    if child.process.poll() is not None:  # a process that it has forked keeps the channel open
+                        yield JobFailed(f"worker exited unexpectedly ({child.exit_description()})", detail=child.output())
+                        return
                     lasting = watch.look()
                     if lasting.is_over:
                         yield _hanging(child, lasting, job.file)
@@ -649,9 +652,10 @@ def _memory(job: BenchJob, scenario: RunnableScenario, runner: asyncio.Runner) -
         used, answer = memory.measure(operation, MonotonicClock(), job.limit_bytes)
     except Exception as raised:  # noqa: BLE001 - running out of memory raises many types; each is a result
         error = "out of memory" if _is_memory_error(raised) else failure(raised, scenario.written, job.arm, case.name)
-    rows = None if answer is None else scenario.rows(case, answer)
+    rows = None
     if error is None:
         with user_code(scenario.written, job.arm, case.name):
+            rows = None if answer is None else scenario.rows(case, answer)
             runner.run(scenario.reset(instance, case, answer))
         begin("closing", job.arm)
         runner.run(stack.aclose())

@@ -1,7 +1,7 @@
 """Compare two result files, before and after.
 
-BEFORE and AFTER are run folders, or result files of pytest-benchmark, Locust, k6, hyperfine or pyperf, recognised by their
-content. Benchmarks of both are judged, added and removed ones are listed. Exit code 1 means a regression: more operations failed,
+BEFORE and AFTER are run folders, or result files of another tool, recognised by their content: pytest-benchmark, Locust, k6,
+hyperfine, pyperf, asv, CodSpeed and github-action-benchmark. Benchmarks of both are judged, added and removed ones are listed. Exit code 1 means a regression: more operations failed,
 or the median, a percentile or the mean is slower by more than the --drift of separate runs. 3 means that a change is inconclusive,
 4 that the loads or all benchmarks differ. --out writes an HTML page as well.
 """
@@ -57,7 +57,7 @@ def rules(options: argparse.Namespace, *, allow_missing: bool = True) -> FileRul
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the comparison or write its page, and return 0, 1 with a regression, or 3 where a change is inconclusive."""
+    """Print the comparison or write its page, and return 0, 1 with a regression, 3 inconclusive or 4 not comparable."""
     from harness.cli import _console
     from harness.report.gate import headline
 

@@ -3,8 +3,8 @@
 BASE and CANDIDATE are runs: a run folder, its run.json, or a baseline of `harness baseline accept`. Work counts decide: one more
 statement is a regression (exit code 1), and only equal or less work passes (0). Times of separate runs show large changes only.
 Other data or versions, another load, and missing or renamed scenarios, arms or groups are not comparable (4). Of two result files
-of another tool, more failed operations or a slower median, tail or mean beyond --drift are a regression, and smaller changes are
-inconclusive (3). With --against, both versions are timed now, interleaved. The gate never writes a baseline.
+of another tool, more failed operations, a newly failed check, or a slower median, tail or mean beyond --drift are a regression, and
+smaller changes are inconclusive (3). With --against, both versions are timed now, interleaved. The gate never writes a baseline.
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Judge, print and write, and return 0 passed, 1 regressed, 3 inconclusive or 4 not comparable."""
     if options.against is not None:
+        if options.drift is not None:
+            raise UsageError("--drift is for result files: both versions are timed interleaved, see --margin; leave it out")
         return _publish(_timed_against(options), options)
     if len(options.files) != SIDES:
         raise UsageError(f"a gate needs two runs, BASE and CANDIDATE, not {len(options.files)}; name both, or use --against REF")

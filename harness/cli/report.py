@@ -1,7 +1,7 @@
 """Write the report of a run, or of result files of another tool.
 
-RUN is a run folder or its run.json, or a result file of pytest-benchmark, Locust, k6, hyperfine or pyperf. With AFTER, the two are
-compared; `harness compare` does the same and also sets the exit code.
+RUN is a run folder or its run.json, or a result file of pytest-benchmark, Locust, k6, hyperfine, pyperf, asv, CodSpeed or
+github-action-benchmark. With AFTER, the two are compared; `harness compare` does the same and also sets the exit code.
 """
 
 import argparse

@@ -44,6 +44,9 @@ CANDIDATE = "candidate"
 SHIFT, SHARE, MIN_BENCHMARKS = 1.1, 0.8, 4
 """All benchmarks shifted if at least MIN_BENCHMARKS and this SHARE of them moved the same way, their median ratio beyond SHIFT."""
 
+HINTED = 50
+"""The names that are searched for renamed ones: each is compared with each."""
+
 OTHER_LOAD = 2.0
 """The factor between two throughputs from which on the load may be another, if the files do not state it."""
 
@@ -51,6 +54,10 @@ Z = 2.6
 """The number of standard errors, of a Poisson process, by which a change of throughput has to exceed the drift: 99 %."""
 
 TAILS = ("90", "95", "99")
+K6, TOTAL = "k6", "Aggregated"
+"""The tool whose custom trends have no counts of failures, and the name of Locust's total over all requests."""
+LOAD_KEYS = {"model", "users", "rate", "stages", "duration", "block", "warm-up", "drain timeout", "in-flight limit"}
+"""The settings that describe a load; others are of an engine, the data or the interpreter."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +105,11 @@ def side_by_side(before: Reading, after: Reading, rules: FileRules = FileRules()
     selected = rules.selection.of([*old, *new])
     common = [_benchmark(name, before, after) for name in selected if name in old and name in new]
     removed, added = _others([n for n in selected if n not in new], [n for n in selected if n not in old], before, after)
-    if not common:
-        raise NotComparableError(f"no benchmark is in both files; {'; '.join(w.message for w in (*removed, *added))}")
+    if not common and not set(after.failed_checks) - set(before.failed_checks):
+        others = [w.message for w in (*removed, *added)] or ["they have no times, and no figures whose better direction is known"]
+        raise NotComparableError(f"no benchmark is in both files; {'; '.join(others)}")
     load = _other_load(before, after, common)
-    rows, outcomes = ([], {}) if load else _judged(before, after, common, rules)
+    rows, outcomes = ([], {}) if load else _judged(before, after, common, rules, mixed=bool(added or removed))
     incomparable = [*load, *([] if rules.allow_missing else removed), *_all_failed(rows)]
     warnings = [
         *(removed if rules.allow_missing else []),
@@ -159,7 +167,7 @@ def _benchmark(name: str, *files: Reading) -> _Benchmark:
 def _others(missing: list[str], added: list[str], before: Reading, after: Reading) -> tuple[list[RunWarning], list[RunWarning]]:
     """Return a warning about the benchmarks that only the first file has, and one about those of the second."""
     missing, added = list(map(shortened, missing)), list(map(shortened, added))
-    hints = rename_hints(renamed(dict.fromkeys(missing, ""), dict.fromkeys(added, "")))
+    hints = rename_hints(renamed(dict.fromkeys(missing[:HINTED], ""), dict.fromkeys(added[:HINTED], "")))
     gone = f"removed: {listed(missing)}, only in {one_line(before.file)}{hints}"
     new = f"added: {listed(added)}, only in {one_line(after.file)}"
     return (
@@ -174,12 +182,14 @@ def _other_load(before: Reading, after: Reading, common: Sequence[_Benchmark]) -
     differ = [f"{key}: {old[key]} → {new[key]}" for key in old if key in new and old[key] != new[key]]
     rates = [f"{shortened(b.name)} {_rate(x)} → {_rate(y)} per s" for b in common for x, y in [_rates(b)] if x and y]
     throughput = f"; throughput: {listed(rates, quote=False)}" if rates else ""
-    return [RunWarning("another load", f"{', '.join(differ)}{throughput}", "measure both under the same load")] * bool(differ)
+    is_load = any(key in LOAD_KEYS for key in old if key in new and old[key] != new[key])
+    name, noun = ("another load", "under the same load") if is_load else ("other settings", "with the same settings")
+    return [RunWarning(name, f"{', '.join(differ)}{throughput if is_load else ''}", f"measure both {noun}")] * bool(differ)
 
 
 def _maybe_other_load(before: Reading, after: Reading, common: Sequence[_Benchmark]) -> Iterator[RunWarning]:
     """Yield a warning if the throughputs differ much, and nothing in the files shows that the load was the same."""
-    if before.load_settings.keys() & after.load_settings.keys():
+    if {"model", "rate"} & before.load_settings.keys() & after.load_settings.keys():
         return
     rates = {b.name: (x, y) for b in common for x, y in [_rates(b)] if x and y}
     far = [f"{shortened(name)} {_rate(x)} → {_rate(y)} per s" for name, (x, y) in rates.items() if max(x / y, y / x) >= OTHER_LOAD]
@@ -198,25 +208,34 @@ def _rate(value: float | None) -> str:
 
 
 def _judged(
-    before: Reading, after: Reading, common: Sequence[_Benchmark], rules: FileRules
+    before: Reading, after: Reading, common: Sequence[_Benchmark], rules: FileRules, *, mixed: bool
 ) -> tuple[list[GateRow], dict[str, UnpairedOutcome]]:
-    """Return a row per figure of the benchmarks, and the outcomes of those whose times were judged."""
+    """Return a row per figure of the benchmarks, and the outcomes of those whose times were judged.
+
+    `mixed` is whether the files have different benchmarks, so that a total over all of them has changed its meaning.
+    """
     failed = {b.name: row for b in common if (row := _failures(b, before.tool, rules.errors)) is not None}
-    decided = {name for name, row in failed.items() if row.verdict not in {GateVerdict.EQUAL, GateVerdict.INCONCLUSIVE}}
+    worse = {name for name, row in failed.items() if row.verdict in {GateVerdict.REGRESSED, GateVerdict.NOT_COMPARABLE}}
     rows, outcomes = [*_of_files(before, after)], {}
     for benchmark in common:
         name = benchmark.name
         row = failed.get(name)
         if row is not None:
             rows.append(row)
-        if name in decided or (row is None and decided):
-            continue  # times of a side that fails more are not judged, and one without counts may depend on the others
+        if name in worse or (row is None and worse and before.tool == K6):
+            continue  # times of a side that fails more are not judged; k6's trends without counts may be of the failed requests
+        if name == TOTAL and mixed:
+            reason = "requests were added or removed, which it contains"
+            rows.append(replace(_row(RowKind.TIME, name, before.tool, "time"), reason=reason))
+            continue
         if benchmark.timings[0] and benchmark.timings[1]:
             outcome = compare(_unpaired(benchmark.timings[0]), _unpaired(benchmark.timings[1]), rules.drift)
             outcomes[name] = outcome
             timed = _time_row(benchmark, outcome, before.tool)
-            if timed.verdict == GateVerdict.IMPROVED and row is not None and row.verdict == GateVerdict.INCONCLUSIVE:
-                timed = replace(timed, verdict=GateVerdict.NOT_JUDGED, reason="more operations failed, which may be the fast ones")
+            if timed.verdict == GateVerdict.IMPROVED and row is not None and row.verdict != GateVerdict.EQUAL:
+                timed = replace(
+                    timed, verdict=GateVerdict.NOT_JUDGED, reason="not equally many operations failed, which may explain it"
+                )
             rows.append(timed)
         elif benchmark.timings[0] or benchmark.timings[1]:
             when = "before" if benchmark.timings[0] is None else "after"
@@ -255,6 +274,8 @@ def _of_files(before: Reading, after: Reading) -> Iterator[GateRow]:
 def _invalid_loads(before: Reading, after: Reading) -> Iterator[tuple[Reading, RunWarning]]:
     """Yield each file whose load was not what it should be, with the warning."""
     for file, when in ((before, "before"), (after, "after")):
+        if file.invalid:
+            yield file, RunWarning(f"invalid load {when}", file.invalid, "give the load generator more cores, or lower the load")
         if file.dropped:
             message = f"{file.dropped:,} operations were due and did not start"
             yield file, RunWarning(f"invalid load {when}", message, "lower the rate, or allow more concurrent operations")
@@ -335,14 +356,13 @@ def _interval(outcome: UnpairedOutcome) -> tuple[float | None, float | None]:
 
 def _is_closed(settings: Mapping[str, str]) -> bool:
     """Return whether a load is known to come from users that wait for their answers, so that its throughput is a result."""
-    model = settings.get("model", "")
-    return "closed" in model or ("users" in settings and not model and "rate" not in settings)
+    return "closed" in settings.get("model", "")
 
 
 def _throughput(benchmark: _Benchmark, before: Reading, after: Reading, drift: float) -> Iterator[GateRow]:
     """Yield the row of a benchmark's throughput, which is judged where the number of users is known to be the same."""
     old, new = _rates(benchmark)
-    if not old or not new:
+    if not old or not new or old < 0 or new < 0:
         return
     row = replace(_row(RowKind.THROUGHPUT, benchmark.name, before.tool, "throughput"), base=old, candidate=new, unit="per s")
     row = replace(row, change=new / old, tolerated=drift)
@@ -370,9 +390,9 @@ def _metric(benchmark: _Benchmark, tool: str, drift: float) -> Iterator[GateRow]
         yield replace(row, reason="one file has no such figure, or in another unit")
     elif old == new:
         yield replace(row, change=1.0, verdict=GateVerdict.EQUAL, reason="exactly")
-    elif old == 0 or new == 0 or abs(math.log(new / old)) <= math.log1p(drift):
+    elif old <= 0 or new <= 0 or abs(math.log(new / old)) <= math.log1p(drift):
         change = new / old if old else None
-        reason = f"within the drift of {drift * 100:.3g} %" if old and new else "one is 0, so there is no ratio"
+        reason = f"within the drift of {drift * 100:.3g} %" if old > 0 and new > 0 else "one is not above 0, so there is no ratio"
         yield replace(row, change=change, reason=reason)
     else:
         worse = (new > old) == metrics[0].less_is_better

@@ -27,6 +27,7 @@ from harness.gate.matching import (
 from harness.gate.selection import EVERYTHING, Selection
 from harness.gate.verdict import ACCEPT, AGAINST, counted, listed, result
 from harness.gate.work_counts import Rules
+from harness.importers import own_run
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
 from harness.results.load import ALL, LoadedArm
 from harness.results.run import AA_CONTROL, Latency, Run, RunWarning, ScenarioResult, WorkCount
@@ -146,7 +147,7 @@ def _load_rows(pair: MatchedPair, tolerance: float) -> Iterator[GateRow]:
         change = new.achieved_per_s / old.achieved_per_s if old.achieved_per_s else None
         yield replace(row, base=old.achieved_per_s, candidate=new.achieved_per_s, change=change)
     for of, when in ((pair.old, "baseline"), (pair.new, "candidate")):
-        if of.load and (reason := _invalid(of.load.invalid, of.load.arms)):
+        if of.load and (reason := _invalid(of.load.invalid, own_run.deciding(of))):
             yield status(of, GateVerdict.INCONCLUSIVE, f"the {when}'s load is not valid: {reason}")
 
 
@@ -220,10 +221,11 @@ def stored_times(pairs: Sequence[tuple[ScenarioResult, ScenarioResult]], another
     logs = [math.log(row.change) for row in medians if row.change]
     shift = math.exp(median(logs)) if len(logs) >= SUITE else 1.0
     large = [row for row in [*medians, *tails] if row.change and _times(row.change / shift) >= LARGE]
-    changed = {id(row): f"{_direction(row.change)}; {NOT_JUDGED}" for row in large if row.change}
+    beside = " than the others" if shift != 1 else ""
+    changed = {id(row): f"{_direction(row.change / shift)}{beside}; {NOT_JUDGED}" for row in large if row.change}
     shown = [*medians, *(row for row in large if row.metric != "time")]
     rows = [replace(row, reason=changed.get(id(row), row.reason)) for row in shown]
-    return StoredTimes(rows, [*_shifted(shift, len(logs)), *_large(large)])
+    return StoredTimes(rows, [*_shifted(shift, len(logs)), *_large(large, shift)])
 
 
 def _times(change: float) -> float:
@@ -240,11 +242,14 @@ def _shifted(shift: float, number: int) -> Iterator[RunWarning]:
         yield RunWarning("all times shifted", message, AGAINST)
 
 
-def _large(rows: Sequence[GateRow]) -> Iterator[RunWarning]:
-    """Yield a warning that names the times that changed most."""
+def _large(rows: Sequence[GateRow], shift: float) -> Iterator[RunWarning]:
+    """Yield a warning that names the times that changed most, beside the common shift of all."""
     if rows:
-        worst = sorted(rows, key=lambda row: -_times(row.change or 1.0))
-        named = listed([f"{row.place} · {row.label} {_direction(row.change or 1.0)}" for row in worst], quote=False)
+        worst = sorted(rows, key=lambda row: -_times((row.change or shift) / shift))
+        beside = " than the others" if shift != 1 else ""
+        named = listed(
+            [f"{row.place} · {row.label} {_direction((row.change or shift) / shift)}{beside}" for row in worst], quote=False
+        )
         yield RunWarning("large changes of stored times", f"{named}; separate runs cannot tell the code from the machine", AGAINST)
 
 

@@ -66,7 +66,8 @@ def _rules(rows: Sequence[GateRow], incomparable: Sequence[RunWarning], undecide
     found = Counter((row.kind, row.verdict) for row in rows)
     not_judged = found[RowKind.TIME, GateVerdict.NOT_JUDGED] + found[RowKind.METRIC, GateVerdict.NOT_JUDGED]
     improved = any(found[kind, GateVerdict.IMPROVED] for kind in (RowKind.TIME, RowKind.ERRORS, RowKind.METRIC))
-    also = f"; {counted(not_judged, 'time')} could not be judged" if not_judged else ""
+    noun = "figure" if found[RowKind.METRIC, GateVerdict.NOT_JUDGED] else "time"
+    also = f"; {counted(not_judged, noun)} could not be judged" if not_judged else ""
     work = found[RowKind.WORK, GateVerdict.EQUAL] + found[RowKind.WORK, GateVerdict.IMPROVED]
     equivalent, same = found[RowKind.TIME, GateVerdict.EQUIVALENT], found[RowKind.METRIC, GateVerdict.EQUAL]
     if verdicts[GateVerdict.REGRESSED]:
@@ -82,7 +83,8 @@ def _rules(rows: Sequence[GateRow], incomparable: Sequence[RunWarning], undecide
         figures = _by_kind([row for row in open_rows if row.kind != RowKind.STATUS], GateVerdict.INCONCLUSIVE)
         yield GateVerdict.INCONCLUSIVE, "; ".join([*reasons, *([f"{figures} inconclusive"] if figures else [])])
     if not work and (not_judged or not (equivalent or same or improved)):
-        yield GateVerdict.INCONCLUSIVE, f"{undecided}{also}"
+        gains = f"{_by_kind(rows, GateVerdict.IMPROVED)} improved" if improved else undecided
+        yield GateVerdict.INCONCLUSIVE, f"{gains}{also}"
     if verdicts[GateVerdict.IMPROVED]:
         yield GateVerdict.IMPROVED, f"{_by_kind(rows, GateVerdict.IMPROVED)} improved, nothing regressed{also}"
     equal = [f"{counted(work, 'work count')} equal"] * bool(work or not (equivalent or same))

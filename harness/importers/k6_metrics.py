@@ -36,7 +36,13 @@ def finished(
     if dropped:
         message = f"{dropped:,} iterations were due and did not start: the load was lower than planned"
         found.warnings.append(RunWarning("dropped iterations", message, "give k6 more VUs (maxVUs), or lower the rate"))
-    return found.reading(TOOL, form, failed_checks=tuple(checks), dropped=dropped, load_settings=settings)
+    return found.reading(
+        TOOL,
+        form,
+        failed_checks=tuple(f"threshold of {threshold}" for threshold in thresholds),
+        dropped=dropped,
+        load_settings=settings,
+    )
 
 
 def failures_warning(errors: int, requests: int, *, left_out: bool) -> RunWarning:

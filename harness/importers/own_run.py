@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.errors import UsageError
 from harness.gate import matching
 from harness.importers.reading import Reading, TimeCounts, Timing, one_line
-from harness.results.load import ALL
+from harness.results.load import ALL, LoadedArm
 from harness.results.run import (
     AA_CONTROL,
     BASELINE,
@@ -62,11 +62,12 @@ def reading(run: Run, path: Path) -> Reading:
         run.dirty,
         facts,
         digest,
-        warnings=(*run.warnings, *_warnings(run, failed)),
+        warnings=(*run.warnings, *(warning for result in run.scenarios for warning in result.warnings), *_warnings(run, failed)),
         operations=tuple(operations),
         metrics=tuple(replace(metric, arm="") for result in run.scenarios for metric in result.metrics),
         load_settings=_identity(run),
-        dropped=sum(arm.dropped for result in run.scenarios if result.load for arm in result.load.arms if arm.group != ALL),
+        dropped=sum(arm.dropped for result in run.scenarios if result.load for arm in deciding(result) if arm.group != ALL),
+        invalid="; ".join(dict.fromkeys(result.load.invalid for result in run.scenarios if result.load and result.load.invalid)),
         failed_checks=tuple(failed),
     )
 
@@ -97,7 +98,15 @@ def _identity(run: Run) -> dict[str, str]:
             shared.setdefault(f"{result.engine} {key}", set()).add(value)
     loads = {key: value for result in run.scenarios for key, value in result.load_settings.items()}
     same = {key: next(iter(values)) for key, values in shared.items() if len(values) == 1}
-    return loads | same | matching.interpreter(run.environment)
+    data = {"size": run.settings.size, "seed": str(run.settings.seed), "--quick": str(run.settings.quick)}
+    return loads | same | matching.interpreter(run.environment) | (data if run.kind != RunKind.FILE else {})
+
+
+def deciding(result: ScenarioResult) -> list[LoadedArm]:
+    """Return the loaded arms that decide: one that may fail as written does not, unless there are no others."""
+    literal = {arm.name for arm in result.arms if arm.as_written}
+    arms = result.load.arms if result.load else []
+    return [arm for arm in arms if arm.arm not in literal] or list(arms)
 
 
 def _operations(result: ScenarioResult) -> Iterator[OperationCounts]:

@@ -129,6 +129,8 @@ class Reading:
     """What identifies the load, such as `users`, `rate`, `stages` and `duration`; another load is not comparable."""
     dropped: int = 0
     """Operations that were due and did not start (k6's `dropped_iterations`): the load was not what it should be."""
+    invalid: str = ""
+    """Why the load was not what it should be, such as a load generator at its limit; empty if it was."""
     failed_checks: tuple[str, ...] = ()
     """The thresholds and checks of the tool itself that failed, in its words; `warnings` has them as well."""
 

@@ -237,6 +237,8 @@ async def run_user(recorder: Recorder, cases: Iterator[Case], clock: Clock, span
             await recorder.operate(operation)
             if operation.given_up:
                 return
+            while operation.task is not None and operation.task.cancelling():  # by its timeout: the user goes on
+                operation.task.uncancel()
             await asyncio.sleep(0)  # an operation in memory never yields: one user would occupy the loop for a whole block
             if clock.now_ns() >= recorder.until_ns:
                 return

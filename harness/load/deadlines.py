@@ -66,15 +66,22 @@ def named(arm: str, case: Case) -> str:
 
 
 def limited(
-    scenario: RunnableScenario, instances: Mapping[str, Any], timeout_s: float, begin: Callable[[StepStarted], None]
+    scenario: RunnableScenario,
+    instances: Mapping[str, Any],
+    timeout_s: float,
+    begin: Callable[[StepStarted], None],
+    is_busy: Callable[[], bool] = lambda: False,
 ) -> RunnableScenario:
-    """Return the scenario with a timeout for each call of an instance's methods; `begin` gets every call before it starts."""
+    """Return the scenario with a timeout for each call of an instance's methods; `begin` gets every call before it starts.
+
+    `is_busy` returns whether a thread of the scenario still runs: after a timeout nothing but the end of the process stops it.
+    """
     arms: dict[int, str] = {}
     for arm, instance in instances.items():  # arms may share an instance
         arms[id(instance)] = " or ".join(filter(None, (arms.get(id(instance)), arm)))
     made = copy.copy(scenario)
     for name in LIMITED:
-        setattr(made, name, _limited(name, getattr(scenario, name), arms, timeout_s, begin))
+        setattr(made, name, _limited(name, getattr(scenario, name), arms, timeout_s, begin, is_busy))
     return made
 
 
@@ -84,6 +91,7 @@ def _limited(
     arms: Mapping[int, str],
     timeout_s: float,
     begin: Callable[[StepStarted], None],
+    is_busy: Callable[[], bool],
 ) -> Callable[..., Awaitable[Any]]:
     async def call(instance: Any, *args: Any) -> Any:
         arm = arms.get(id(instance), "an arm")
@@ -99,7 +107,10 @@ def _limited(
                 raise
             what = "no answer" if name == "run" else f"{name}() did not end"
             group = f" in group {case.group!r}" if case is not None else ""
-            raise TimeoutError(f"{what} within {timeout_s:g} s{group}; see --timeout") from error
+            message = f"{what} within {timeout_s:g} s{group}; see --timeout"
+            if is_busy():  # its thread goes on and would disturb the other arms
+                raise OperationHangsError(f"{step}: {message}") from None
+            raise TimeoutError(message) from error
 
     return call
 

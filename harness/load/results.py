@@ -13,11 +13,12 @@ from harness.load.block import LoadBlock
 from harness.load.checks import failing, generator_limit, overloaded
 from harness.load.protocol import LoadJob
 from harness.load.totals import Blocks, Total, cycles, merged, of_scenario, totals
-from harness.load.warnings import MEDIAN, load_warnings
+from harness.load.warnings import load_warnings
 from harness.results.load import ALL, LoadedArm, LoadModel, LoadRatio, LoadResult, Tick
 from harness.results.run import BASELINE, ArmResult, Latency, Ratio, ScenarioResult, ScenarioStatus
 from harness.runtime.clock import utc_now
 from harness.stats.histogram import latency_ratios
+from harness.verdicts.tails import MEDIAN
 
 
 @dataclass(frozen=True)

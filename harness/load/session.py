@@ -33,6 +33,7 @@ from harness.runtime import machine
 from harness.runtime.child import encode_path
 from harness.runtime.clock import Clock, MonotonicClock, utc_now
 from harness.runtime.cores import Cores, choose_cores, keep_to
+from harness.runtime.watch import OPERATION_TIMEOUT_S
 from harness.runtime.workspace import git_commit
 from harness.scenario import Setting
 from harness.verdicts.promise import judge
@@ -187,7 +188,7 @@ class CapacityPlan:
     """The run's folder."""
     command: str
     warm_up_s: float = 1.0
-    timeout_s: float = 60.0
+    timeout_s: float = OPERATION_TIMEOUT_S
     """Timeout of one operation."""
     allow_remote: bool = False
 

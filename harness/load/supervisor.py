@@ -149,7 +149,7 @@ class Supervisor:
         self._child.close()
 
     def _read(self, child: Child[_Report]) -> None:
-        while (report := child.receive()) is not None:
+        while not self._finished and (report := child.receive()) is not None:  # what it has left running may keep the channel open
             self._add(report)
             self._received.set()
         child.process.wait()

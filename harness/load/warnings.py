@@ -1,18 +1,12 @@
 """Warnings of a load test: what response times contain besides the arms' own work, and percentiles at which an arm is slower."""
 
-import math
-from collections import defaultdict
 from itertools import chain
-from statistics import NormalDist
 
 from harness.load.checks import MAX_CPU_PERCENT, blocks_by_arm, core_usage, cpu_bound, late_starts
 from harness.load.totals import Blocks
-from harness.results.load import ALL, LoadRatio, LoadResult
-from harness.results.run import BASELINE, CLEAR, RunWarning
-from harness.stats.intervals import holm
-from harness.verdicts.slo import format_ns
-
-MEDIAN = "50"  # the percentile label of the ratios that other runs have as well
+from harness.results.load import ALL, LoadResult
+from harness.results.run import RunWarning
+from harness.verdicts import tails
 
 
 def shared_process_warning(remedy: str) -> RunWarning:
@@ -47,38 +41,11 @@ def _late_warnings(blocks: Blocks) -> list[RunWarning]:
 
 
 def _slower_warnings(load: LoadResult) -> list[RunWarning]:
-    """Return a warning per arm and group with a percentile that is significantly slower than the baseline's: the worst one.
-
-    The p-value of a ratio follows from its interval on the logarithmic scale, as of a normal distribution, with Holm's correction
-    over the percentiles of the group.
-    """
-    known = {(a.arm, a.group): a.response.percentiles_ns for a in load.arms}
-    by_group: dict[tuple[str, str], list[LoadRatio]] = defaultdict(list)
-    for ratio in load.ratios:
-        if ratio.low and ratio.high and ratio.group != ALL:
-            by_group[ratio.arm, ratio.group].append(ratio)
-    warnings = []
-    for (arm, group), ratios in by_group.items():
-        corrected = holm([_p_of_equal(ratio) for ratio in ratios])
-        slower = [ratio for ratio, p in zip(ratios, corrected, strict=True) if p < CLEAR and ratio.ratio < 1]
-        if not slower:
-            continue
-        worst = min(slower, key=lambda ratio: ratio.ratio)
-        before, after = (format_ns(known[name, group][worst.percentile] or 0.0) for name in (BASELINE, arm))
-        median = next((ratio.ratio for ratio in ratios if ratio.percentile == MEDIAN), None)
-        beside = f" (p50 {median:.3g}× as fast)" if median is not None and worst.percentile != MEDIAN else ""
-        message = f"{arm}, {group}: p{worst.percentile}: {before} → {after}{beside}"
-        warnings.append(RunWarning("slower under load", message, "a gain at another percentile does not make up for it"))
-    return warnings
-
-
-def _p_of_equal(ratio: LoadRatio) -> float:
-    """Return the two-sided p-value of no difference, from the bound of a 95 % interval towards 1."""
-    bound = ratio.high if ratio.ratio < 1 else ratio.low
-    assert bound is not None
-    error = abs(math.log(bound / ratio.ratio)) / NormalDist().inv_cdf(0.975)
-    distance = abs(math.log(ratio.ratio))
-    return 2 * (1 - NormalDist().cdf(distance / error)) if error else float(distance == 0)
+    """Return a warning per arm and group with a percentile that is significantly slower than the baseline's: the worst one."""
+    found = tails.slower(
+        (r for r in load.ratios if r.group != ALL), {(a.arm, a.group): a.response.percentiles_ns for a in load.arms}
+    )
+    return [RunWarning("slower under load", f"{arm}, {group}: {text}", tails.REMEDY) for (arm, group), text in found.items()]
 
 
 def load_warnings(load: LoadResult, blocks: Blocks, sharing: int) -> list[RunWarning]:

@@ -184,7 +184,7 @@ class LoadWorker:
             instances = {arm: await self._opened(loaded, arm, setting) for arm in opened}
             target = LoadedInstances(loaded, setting, instances)
             cases = first_of_each_group(target.stream(0), VERIFIED_CASES)
-            timed = limited(scenario, instances, self._job.timeout_s, self._begin_operation)
+            timed = limited(scenario, instances, self._job.timeout_s, self._begin_operation, self._has_threads)
             try:
                 verified = await verify(timed, instances, cases)
             except ScenarioFailedError as error:
@@ -257,6 +257,9 @@ class LoadWorker:
         await self._check_ended(arm)
         scenario.arrived += len(offsets_ns)
         return block
+
+    def _has_threads(self) -> bool:
+        return self._pool is not None and self._pool.running > 0
 
     async def _check_ended(self, arm: str) -> None:
         """Raise `OperationHangsError` if operations of an arm still run after its block: they would disturb the next arm's."""

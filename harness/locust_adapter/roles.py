@@ -60,7 +60,9 @@ class EngineHandle:
             return
         self.release()
         with ExitStack() as stack:
-            prepared = load_environment(request.scenarios, request.settings, allow_remote=request.allow_remote)
+            prepared = load_environment(
+                request.scenarios, request.settings, allow_remote=request.allow_remote, timeout_s=request.load.timeout_s
+            )
             environment = stack.enter_context(prepared)
             supervisor = Supervisor(request.job(environment, self.client))
             supervisor.start()

@@ -75,7 +75,7 @@ class ScenarioFile(pytest.File):
             with deadline(timeout_s, "its import", file=self.path):
                 loaded = load(self.path)
         except UsageError as error:
-            raise self.CollectError(str(error)) from None
+            raise self.CollectError(str(error).replace("raise --timeout", "raise --harness-timeout")) from None
         for group in loaded.scenario.group:
             for arm in loaded.scenario.arms:
                 yield ArmItem.make(self, loaded, group, arm)

@@ -54,7 +54,7 @@ def change(row: GateRow) -> Cell:
 def message(row: GateRow, name: str) -> str:
     """Return a row in one line: the figure's `name`, its values with their change, unless it did not run, and the reason."""
     values = f" {figure(row.base, row.unit)} → {figure(row.candidate, row.unit)} ({change(row).full})"
-    return f"{name}{values if row.kind != RowKind.STATUS else ''}: {row.reason}"
+    return f"{name}{values if row.kind not in {RowKind.STATUS, RowKind.CHECKS} else ''}: {row.reason}"
 
 
 def counts(result: GateResult) -> str:

@@ -33,7 +33,7 @@ RUN_FILE, REVIEW_FILE = "run.json", "review.toml"
 TEXT_COLUMNS = {"arm", "group", "kind", "case"}
 """The columns of sample files that hold text; all others hold integers."""
 SAMPLE_COLUMNS = ("process", "pair", "position", "arm", "group", "case", "latency_ns")
-"""One row per operation: the fields of its `Slot`, and its time."""
+"""One row per recorded operation: the fields of its `Slot`, and its time."""
 HISTOGRAM_COLUMNS = ("process", "cycle", "position", "arm", "group", "kind", "lower_ns", "count")
 """One row per bucket that is not empty: `kind` is "response", "service" or "queue", `lower_ns` the bucket's lowest time and `count`
 the number of operations in it. `process` is the load worker's number."""
@@ -119,7 +119,7 @@ def read_review(folder: Path) -> Review | None:
 
 
 def write_samples(slots: Iterable[Slot], path: Path) -> None:
-    """Write raw samples as CSV, one row per operation, columns `SAMPLE_COLUMNS`."""
+    """Write raw samples as CSV, one row per recorded operation, columns `SAMPLE_COLUMNS`."""
     rows = (
         zip(*map(repeat, (s.process, s.pair, s.position, s.arm, s.group, s.case)), s.latencies_ns)  # noqa: B905 - `repeat` has no end
         for s in slots

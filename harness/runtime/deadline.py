@@ -25,6 +25,8 @@ def deadline(
     """
 
     def expire(_: int, frame: FrameType | None) -> None:
+        if is_over:
+            return
         places = []
         while frame is not None:
             places.append((frame.f_code.co_filename, frame.f_lineno))
@@ -37,10 +39,12 @@ def deadline(
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    is_over = False
     before = signal.signal(signal.SIGALRM, expire)
     others_s, _ = signal.setitimer(signal.ITIMER_REAL, timeout_s, AGAIN_S)
     try:
         yield
     finally:
+        is_over = True  # a signal that arrives now is late
         signal.setitimer(signal.ITIMER_REAL, others_s)
         signal.signal(signal.SIGALRM, before)

@@ -1,6 +1,10 @@
 """Compare two shares of failures: Fisher's exact test."""
 
 import math
+from statistics import NormalDist
+
+MANY = 100_000
+"""The number of failures above which the p-value is that of the normal approximation, with a correction for continuity."""
 
 
 def fisher_p(failed: int, of: int, more_failed: int, more_of: int) -> float:
@@ -19,6 +23,10 @@ def fisher_p(failed: int, of: int, more_failed: int, more_of: int) -> float:
     if not (0 <= failed <= of and 0 <= more_failed <= more_of):
         raise ValueError(f"{failed} of {of} and {more_failed} of {more_of} failed")
     failures = failed + more_failed
+    if failures > MANY:  # the sum would be as long; the normal distribution is exact enough by far
+        share = failures / (of + more_of)
+        variance = more_of * share * (1 - share) * of / (of + more_of - 1)
+        return 1 - NormalDist().cdf((more_failed - 0.5 - more_of * share) / math.sqrt(variance)) if variance else 1.0
     most = min(failures, more_of)
     whole = _log_choose(of + more_of, failures)
     logs = [_log_choose(more_of, k) + _log_choose(of, failures - k) - whole for k in range(more_failed, most + 1)]

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from harness.errors import NotMeasurableError
 from harness.results.run import BASELINE, PromiseVerdict, ScenarioResult, Verdict
+from harness.verdicts import tails
 
 WORKS, EXPONENT, LESS, TIMES, TIME = "works", "exponent", "less", "×", "time"
 """Units with their own format: share of passed checks, growth exponent, share less, times as fast, times as long (a cost)."""
@@ -121,12 +122,18 @@ def _judge_arm(promise: Promise, result: ScenarioResult, arm: str) -> Verdict:
         return Verdict(promise.id, promise.text, arm, PromiseVerdict.NOT_MEASURED, str(reason), claim.unit, promise.part)
     verdict = weigh(claim, estimate)
     unit = estimate.unit or claim.unit
+    sentence = _sentence(claim, estimate, verdict, unit)
+    if unit == TIMES:
+        found = tails.slower(result.percentile_ratios, {(x.arm, x.group): x.percentiles_ns for x in result.latencies})
+        groups = getattr(promise.measure, "groups", ())
+        read = [(found[arm, group], f" in {group}" if len(groups) > 1 else "") for group in groups if (arm, group) in found]
+        sentence += "".join(f"; slower at {text}{where}" for text, where in read)
     return Verdict(
         promise=promise.id,
         text=promise.text,
         arm=arm,
         verdict=verdict,
-        sentence=_sentence(claim, estimate, verdict, unit),
+        sentence=sentence,
         unit=unit,
         part=promise.part,
         value=estimate.value,

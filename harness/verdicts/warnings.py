@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from harness.results.run import AA_CONTROL, RunWarning, ScenarioResult, ScenarioStatus
+from harness.verdicts import tails
 
 FEW_PROCESSES = 5
 FEW_PAIRS = 10
@@ -22,7 +23,7 @@ LISTED = 4
 
 def warnings_about(result: ScenarioResult) -> list[RunWarning]:
     """Return every warning about one scenario's result, in a fixed order."""
-    checks = (_about_the_run, _about_controls, _about_work_counts, _about_drift, _about_injected)
+    checks = (_about_the_run, _about_tails, _about_controls, _about_work_counts, _about_drift, _about_injected)
     return [warning for check in checks for warning in check(result)]
 
 
@@ -36,6 +37,12 @@ def _about_the_run(result: ScenarioResult) -> Iterator[RunWarning]:
     thin = sorted({r.group for r in result.ratios if r.arm != AA_CONTROL and r.pairs < FEW_PAIRS})
     if thin:
         yield RunWarning("few pairs", f"fewer than {FEW_PAIRS} pairs in {', '.join(thin)}", "increase --budget")
+
+
+def _about_tails(result: ScenarioResult) -> Iterator[RunWarning]:
+    found = tails.slower(result.percentile_ratios, {(x.arm, x.group): x.percentiles_ns for x in result.latencies})
+    for (arm, group), text in found.items():
+        yield RunWarning("slower tail", f"{arm}, {group}: {text}", tails.REMEDY)
 
 
 def _about_controls(result: ScenarioResult) -> Iterator[RunWarning]:
