@@ -1,9 +1,10 @@
 """Compare two result files, before and after.
 
 BEFORE and AFTER are run folders, or result files of another tool, recognised by their content: pytest-benchmark, Locust, k6,
-hyperfine, pyperf, asv, CodSpeed and github-action-benchmark. Benchmarks of both are judged, added and removed ones are listed. Exit code 1 means a regression: more operations failed,
-or the median, a percentile or the mean is slower by more than the --drift of separate runs. 3 means that a change is inconclusive,
-4 that the loads or all benchmarks differ. --out writes an HTML page as well.
+hyperfine, pyperf, asv, CodSpeed and github-action-benchmark. Benchmarks of both are judged, added and removed ones are listed.
+Exit code 1 means a regression: more operations failed, or the median, a percentile or the mean is slower by more than the --drift
+of separate runs. 3 means that a change is inconclusive, 4 that the loads or all benchmarks differ. --out writes an HTML page as
+well.
 """
 
 from __future__ import annotations

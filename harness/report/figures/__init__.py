@@ -21,8 +21,8 @@ from harness.results.run import Run, ScenarioResult
 from harness.results.store import read_histograms, read_samples
 
 Samples = Mapping[str, npt.NDArray[Any]]
-"""Raw samples of one scenario as columns of equal length, one entry per recorded operation: `harness.results.store.SAMPLE_COLUMNS`, or
-under load one entry per bucket of its histograms: `harness.results.store.HISTOGRAM_COLUMNS`."""
+"""Raw samples of one scenario as columns of equal length, one entry per recorded operation: `harness.results.store.SAMPLE_COLUMNS`.
+Under load one per bucket of its histograms: `harness.results.store.HISTOGRAM_COLUMNS`."""
 
 WIDE = 700
 """A figure above this width, in view-box units, takes a row of the page."""
