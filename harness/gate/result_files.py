@@ -54,8 +54,8 @@ Z = 2.6
 """The number of standard errors, of a Poisson process, by which a change of throughput has to exceed the drift: 99 %."""
 
 TAILS = ("90", "95", "99")
-K6, TOTAL = "k6", "Aggregated"
-"""The tool whose custom trends have no counts of failures, and the name of Locust's total over all requests."""
+K6, LOCUST, TOTAL = "k6", "Locust", "Aggregated"
+"""The tool whose custom trends have no counts of failures, and Locust with its name of the total over all requests."""
 LOAD_KEYS = {"model", "users", "rate", "stages", "duration", "block", "warm-up", "drain timeout", "in-flight limit"}
 """The settings that describe a load; others are of an engine, the data or the interpreter."""
 
@@ -216,13 +216,14 @@ def _judged(
     """
     failed = {b.name: row for b in common if (row := _failures(b, before.tool, rules.errors)) is not None}
     worse = {name for name, row in failed.items() if row.verdict in {GateVerdict.REGRESSED, GateVerdict.NOT_COMPARABLE}}
+    changed = {name for name, row in failed.items() if name in worse or row.verdict == GateVerdict.IMPROVED}
     rows, outcomes = [*_of_files(before, after)], {}
     for benchmark in common:
         name = benchmark.name
         row = failed.get(name)
         if row is not None:
             rows.append(row)
-        if name in worse or (row is None and worse and before.tool == K6):
+        if name in worse or (row is None and changed and before.tool == K6):
             continue  # times of a side that fails more are not judged; k6's trends without counts may be of the failed requests
         if name == TOTAL and mixed:
             reason = "requests were added or removed, which it contains"
@@ -232,17 +233,23 @@ def _judged(
             outcome = compare(_unpaired(benchmark.timings[0]), _unpaired(benchmark.timings[1]), rules.drift)
             outcomes[name] = outcome
             timed = _time_row(benchmark, outcome, before.tool)
-            if timed.verdict == GateVerdict.IMPROVED and row is not None and row.verdict != GateVerdict.EQUAL:
-                timed = replace(
-                    timed, verdict=GateVerdict.NOT_JUDGED, reason="not equally many operations failed, which may explain it"
-                )
+            if row is not None and row.verdict != GateVerdict.EQUAL:
+                timed = _beside_failures(timed)
             rows.append(timed)
-        elif benchmark.timings[0] or benchmark.timings[1]:
+        elif (benchmark.timings[0] or benchmark.timings[1]) and name not in changed:
             when = "before" if benchmark.timings[0] is None else "after"
             rows.append(replace(_row(RowKind.TIME, name, before.tool, "time"), reason=f"no operation was timed {when}"))
         rows += _throughput(benchmark, before, after, rules.drift)
         rows += _metric(benchmark, before.tool, rules.drift)
     return rows, outcomes
+
+
+def _beside_failures(timed: GateRow) -> GateRow:
+    """Return the row of times beside another share of failures, which may be among them: no gain, and not shown to be slower."""
+    reason = "not equally many operations failed, which may explain it"
+    if timed.verdict == GateVerdict.IMPROVED:
+        return replace(timed, verdict=GateVerdict.NOT_JUDGED, reason=reason)
+    return replace(timed, verdict=GateVerdict.INCONCLUSIVE, reason=reason) if timed.verdict == GateVerdict.REGRESSED else timed
 
 
 def _is_same(old: Timing, new: Timing) -> bool:
@@ -354,9 +361,12 @@ def _interval(outcome: UnpairedOutcome) -> tuple[float | None, float | None]:
     return bounds if all(bound is not None and math.isfinite(bound) for bound in bounds) else (None, None)
 
 
-def _is_closed(settings: Mapping[str, str]) -> bool:
-    """Return whether a load is known to come from users that wait for their answers, so that its throughput is a result."""
-    return "closed" in settings.get("model", "")
+def _is_closed(file: Reading) -> bool:
+    """Return whether a load is known to come from users that wait for their answers, so that its throughput is a result.
+
+    Locust's always does; k6 adds users for an arrival rate, and its files do not state which it was.
+    """
+    return "closed" in file.load_settings.get("model", "") or ("users" in file.load_settings and file.tool == LOCUST)
 
 
 def _throughput(benchmark: _Benchmark, before: Reading, after: Reading, drift: float) -> Iterator[GateRow]:
@@ -366,7 +376,7 @@ def _throughput(benchmark: _Benchmark, before: Reading, after: Reading, drift: f
         return
     row = replace(_row(RowKind.THROUGHPUT, benchmark.name, before.tool, "throughput"), base=old, candidate=new, unit="per s")
     row = replace(row, change=new / old, tolerated=drift)
-    if not (_is_closed(before.load_settings) and _is_closed(after.load_settings)):
+    if not (_is_closed(before) and _is_closed(after)):
         yield replace(row, reason="the load decides it, not the code: the model is open or unknown")
         return
     numbers = [counts.operations for counts in benchmark.operations if counts is not None]

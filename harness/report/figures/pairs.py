@@ -16,7 +16,7 @@ from harness.results.run import AA_CONTROL, BASELINE, ScenarioResult
 ORDER = 30
 TITLE = "Pair by pair"
 HOW_TO_READ = (
-    "each dot is a pair, by its recorded operations and in the order of measuring; thin lines separate processes, short bars are medians. "
+    "each dot is a pair, by its recorded operations, in the order of measuring; lines separate processes, short bars are medians. "
     "A level cloud means that the machine's drift cancelled out; steps between processes are what the interval has to cover."
 )
 NEEDS_SAMPLES = True

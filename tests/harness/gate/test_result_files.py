@@ -159,7 +159,8 @@ def test_more_failures_are_a_regression_however_fast_the_rest_is(failed: int, sh
     assert compared.gate.rows[0].candidate == failed / 1_000
     assert b"<failure" in junit.render(compared.gate)
     fixed = side_by_side(bad, ok)
-    assert (fixed.gate.exit_code, verdicts_of(fixed)) == (0, {"GET /a": IMPROVED})
+    assert fixed.gate.exit_code == (0 if failed == 1_000 else 3)  # slower than the failed ones, or slower: the times do not tell
+    assert fixed.gate.counts[GateVerdict.IMPROVED] == 1
 
 
 def test_failures_of_both_sides() -> None:
@@ -234,13 +235,13 @@ def test_a_much_higher_throughput_raises_a_warning_where_the_load_is_unknown() -
     assert "GET /a 100 → 1,000 per s" in warnings_of(side_by_side(load("a"), load("b", per_s=1_000)))["perhaps another load"]
     assert "perhaps another load" not in warnings_of(side_by_side(load("a"), load("b", per_s=150)))
     assert "perhaps another load" not in warnings_of(
-        side_by_side(load("a", at={"users": "8"}), load("b", per_s=1_000, at={"users": "8"}))
+        side_by_side(load("a", at={"model": "closed"}), load("b", per_s=1_000, at={"model": "closed"}))
     )
 
 
 def test_throughput_is_judged_where_the_users_are_the_same() -> None:
     """In a closed model it is a result; at a given rate it is not, and few operations do not show it."""
-    closed, rate = {"users": "8"}, {"rate": "100"}
+    closed, rate = {"users": "8", "model": "closed"}, {"rate": "100"}
     assert side_by_side(load("a", at=closed), load("b", per_s=40, at=closed)).gate.exit_code == 1
     assert side_by_side(load("a", at=rate), load("b", 11, per_s=40, at=rate)).gate.exit_code == 3
     assert side_by_side(load("a", of=9, at=closed), load("b", 11, of=9, per_s=60, at=closed)).gate.exit_code == 3

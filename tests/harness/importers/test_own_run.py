@@ -130,6 +130,9 @@ def test_a_load_run_has_its_load_failures_and_throughput(tmp_path: Path) -> None
         "warm-up": "2 s",
         "drain timeout": "10 s",
         "in-flight limit": "1000",
+        "size": "small",
+        "seed": "0",
+        "--quick": "False",
     }
 
 
