@@ -234,7 +234,7 @@ def _judged(
             outcomes[name] = outcome
             timed = _time_row(benchmark, outcome, before.tool)
             if row is not None and row.verdict != GateVerdict.EQUAL:
-                timed = _beside_failures(timed)
+                timed = _beside_failures(timed, row.verdict)
             rows.append(timed)
         elif (benchmark.timings[0] or benchmark.timings[1]) and name not in changed:
             when = "before" if benchmark.timings[0] is None else "after"
@@ -244,12 +244,13 @@ def _judged(
     return rows, outcomes
 
 
-def _beside_failures(timed: GateRow) -> GateRow:
+def _beside_failures(timed: GateRow, failed: GateVerdict) -> GateRow:
     """Return the row of times beside another share of failures, which may be among them: no gain, and not shown to be slower."""
     reason = "not equally many operations failed, which may explain it"
     if timed.verdict == GateVerdict.IMPROVED:
         return replace(timed, verdict=GateVerdict.NOT_JUDGED, reason=reason)
-    return replace(timed, verdict=GateVerdict.INCONCLUSIVE, reason=reason) if timed.verdict == GateVerdict.REGRESSED else timed
+    hidden = timed.verdict == GateVerdict.REGRESSED and failed == GateVerdict.IMPROVED
+    return replace(timed, verdict=GateVerdict.INCONCLUSIVE, reason=reason) if hidden else timed
 
 
 def _is_same(old: Timing, new: Timing) -> bool:

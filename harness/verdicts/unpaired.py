@@ -238,7 +238,7 @@ def median_ratio(before: Unpaired, after: Unpaired) -> Interval:
         return Interval(ratio, None, None)
     if min(numbers) < MIN_BOOTSTRAP and before.is_raw and after.is_raw:
         (b_min, b_max), (a_min, a_max) = (_no_zeros(run.values[[0, -1]], run.rounding) for run in (before, after))
-        return Interval(ratio, float(b_min / a_max), float(b_max / a_min))
+        return Interval(ratio, float(b_min) / float(a_max), float(b_max) / float(a_min))  # plain numbers overflow to infinity
     old, new = (_draws(run, "median", g) for run, g in zip((before, after), _generators(before, after), strict=True))
     low, high = (float(bound) for bound in np.quantile(old / new, [0.025, 0.975]))
     return Interval(ratio, min(low, ratio), max(high, ratio))
