@@ -89,12 +89,6 @@ class LazyPart(NamedTuple):
         return f"{self.kind} at {self.path}" if self.path else self.kind
 
 
-def lazy_kind(answer: Any) -> str | None:
-    """Return what an answer is whose work is not done yet, such as "a generator"; None for one that is complete."""
-    found = find_lazy(answer)
-    return None if found is None else str(found)
-
-
 def find_lazy(answer: Any) -> LazyPart | None:
     """Return the first part of an answer whose work is not done: an iterator, an awaitable, a lazy query; None if there is none.
 

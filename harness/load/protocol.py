@@ -4,12 +4,9 @@ import msgspec
 
 from harness.load.block import LoadBlock
 from harness.results.load import LoadModel, Tick
-from harness.runtime.channel import LONG
 from harness.runtime.watch import OPERATION_TIMEOUT_S
 from harness.scenario import Setting
 from harness.verdicts.failures import TOLERANCE
-
-PHASE_FACTOR = LONG  # timeouts of one operation that opening an arm's instance may take: it restores data
 
 
 class LoadJob(msgspec.Struct, tag=True, frozen=True):
@@ -33,7 +30,7 @@ class LoadJob(msgspec.Struct, tag=True, frozen=True):
     in_flight_limit: int = 1000
     """Limit of operations in flight; arrivals beyond it are dropped and counted."""
     timeout_s: float = OPERATION_TIMEOUT_S
-    """Timeout of one operation, in seconds; opening an arm's instance, and closing all, may take `PHASE_FACTOR` times as long."""
+    """Timeout of one operation, in seconds; opening an arm's instance, and closing all, may take `LONG` times as long."""
     error_tolerance: float = TOLERANCE
     """Share of failed operations that is tolerated, 0 to 1."""
     arms: list[str] | None = None

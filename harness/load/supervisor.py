@@ -15,7 +15,6 @@ from harness.errors import ScenarioFailedError
 from harness.load.block import GIVE_UP_S, LoadBlock
 from harness.load.deadlines import OperationHangsError
 from harness.load.protocol import (
-    PHASE_FACTOR,
     LoadJob,
     Order,
     StepStarted,
@@ -25,6 +24,7 @@ from harness.load.protocol import (
     WorkerReport,
 )
 from harness.results.load import Tick
+from harness.runtime.channel import LONG
 from harness.runtime.child import Child, JobFailed, child_environment, python_module
 from harness.runtime.clock import Clock, MonotonicClock
 
@@ -67,7 +67,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Start the worker and wait until its instances are open and their answers compared; raise its error if it cannot."""
-        self._begin(StepStarted("loading the scenario", "", PHASE_FACTOR * self.job.timeout_s))
+        self._begin(StepStarted("loading the scenario", "", LONG * self.job.timeout_s))
         environment, command = child_environment(temporary=self.job.settings[0].folder), python_module("harness.load.worker")
         self._child = Child(command, _decoder, environment=environment, cores=self.job.cpus, capture=False)
         with ExitStack() as on_error:

@@ -38,7 +38,6 @@ from harness.load.error_messages import message_of
 from harness.load.own_cost import own_cost_ns
 from harness.load.pacing import KeepAwake, Pacer, PacerProtocol
 from harness.load.protocol import (
-    PHASE_FACTOR,
     LoadJob,
     Order,
     StepStarted,
@@ -51,6 +50,7 @@ from harness.load.sampler import Sampler
 from harness.results.load import LoadModel
 from harness.results.run import BASELINE
 from harness.runtime import channel
+from harness.runtime.channel import LONG
 from harness.runtime.child import JobFailed, decode_path
 from harness.runtime.clock import Clock, MonotonicClock, cpu_ns
 from harness.scenario import Case, Setting
@@ -207,14 +207,14 @@ class LoadWorker:
 
     async def close(self) -> None:
         """Close every instance."""
-        timeout_s = PHASE_FACTOR * self._job.timeout_s
+        timeout_s = LONG * self._job.timeout_s
         self._begin(StepStarted("closing the arms' instances", "", timeout_s), timeout_s)
         await self._stack.aclose()
         if self._pool is not None:
             self._pool.leave()
 
     async def _opened(self, loaded: LoadedScenario, arm: str, setting: Setting) -> Any:
-        timeout_s = PHASE_FACTOR * self._job.timeout_s
+        timeout_s = LONG * self._job.timeout_s
         self._begin(StepStarted(f"{arm}: open()", arm, timeout_s), timeout_s)
         limit = asyncio.timeout(timeout_s)
         try:
@@ -223,7 +223,7 @@ class LoadWorker:
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            message = f"{loaded.name}: {arm}: open() did not end within {timeout_s:g} s, {PHASE_FACTOR} times --timeout"
+            message = f"{loaded.name}: {arm}: open() did not end within {timeout_s:g} s, {LONG} times --timeout"
             raise ScenarioFailedError(message) from error
 
     def _begin_operation(self, step: StepStarted) -> None:

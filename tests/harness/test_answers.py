@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Query
 
-from harness.answers import find_lazy, lazy_kind
+from harness.answers import find_lazy
 
 CONNECTION = sa.create_engine("sqlite://").connect()
 Page = namedtuple("Page", "number rows")  # noqa: PYI024 - as users write it
@@ -88,20 +88,20 @@ LAZY: list[tuple[Callable[[], Any], str]] = [
 @pytest.mark.parametrize(("make", "kind"), LAZY, ids=[kind for _, kind in LAZY])
 def test_work_that_is_not_done_is_recognised(make: Callable[[], Any], kind: str) -> None:
     """Alone and within every container, where its place is named."""
-    assert lazy_kind(make()) == kind
-    assert lazy_kind([1, make()]) == f"{kind} at [1]"
-    assert lazy_kind({"page": (1, [make()])}) == f"{kind} at ['page'][1][0]"
-    assert lazy_kind(Box(Page(1, make()))) == f"{kind} at .rows[1]"
-    assert lazy_kind(SimpleNamespace(rows=deque([make()]))) == f"{kind} at .rows[0]"
+    assert str(find_lazy(make())) == kind
+    assert str(find_lazy([1, make()])) == f"{kind} at [1]"
+    assert str(find_lazy({"page": (1, [make()])})) == f"{kind} at ['page'][1][0]"
+    assert str(find_lazy(Box(Page(1, make())))) == f"{kind} at .rows[1]"
+    assert str(find_lazy(SimpleNamespace(rows=deque([make()])))) == f"{kind} at .rows[0]"
 
 
 def test_awaitables_of_asyncio_are_lazy() -> None:
     """A coroutine that was not awaited, a task and a future that may still run."""
 
-    async def examine() -> list[str | None]:
+    async def examine() -> list[str]:
         coroutine, future = asyncio.sleep(0), asyncio.get_running_loop().create_future()
         task = asyncio.create_task(asyncio.sleep(0))
-        found = [lazy_kind(each) for each in (coroutine, future, task)]
+        found = [str(find_lazy(each)) for each in (coroutine, future, task)]
         coroutine.close()
         await task
         return found
@@ -132,7 +132,7 @@ DONE = [
 @pytest.mark.parametrize("answer", DONE, ids=lambda answer: type(answer).__name__)
 def test_an_answer_that_is_complete_is_not_lazy(answer: Any) -> None:
     """Values, containers, arrays, frames, fetched rows, handles, and results of statements that return no rows."""
-    assert lazy_kind(answer) is None
+    assert find_lazy(answer) is None
 
 
 def test_each_kind_has_its_remedy() -> None:
@@ -152,13 +152,13 @@ def test_a_field_that_would_be_loaded_now_is_not_touched() -> None:
             assert name != "rows", "loaded"
             return super().__getattribute__(name)
 
-    assert lazy_kind(Loading([1])) is None
+    assert find_lazy(Loading([1])) is None
 
 
 def test_the_search_ends_in_large_and_in_circular_answers() -> None:
     """It is bounded in depth and in the number of parts."""
     circular: list[Any] = []
     circular.append(circular)
-    assert lazy_kind(circular) is None
-    assert lazy_kind([[n] for n in range(200_000)]) is None
-    assert lazy_kind([[[[[iter([1])]]]]]) is None
+    assert find_lazy(circular) is None
+    assert find_lazy([[n] for n in range(200_000)]) is None
+    assert find_lazy([[[[[iter([1])]]]]]) is None

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from harness.bench import worker
-from harness.bench.worker import BenchJob, Effort, JobDone, LeftRunning, PairTimes, Task, run_job
+from harness.bench.worker import BenchJob, Effort, Figures, JobDone, LeftRunning, PairTimes, Task, run_job
 from harness.discovery import load
 from harness.errors import ScenarioFailedError
 from harness.runtime.child import JobFailed
@@ -186,3 +186,28 @@ def test_a_clock_that_stands_still_fails_the_scenario(tmp_path: Path) -> None:
     assert not any(isinstance(event, PairTimes) for event in found)
     assert isinstance(found[-1], JobFailed)
     assert found[-1].message.startswith("the clock of the worker, time.perf_counter_ns, stands still")
+
+
+CASES = Path(__file__).parents[2] / "cases" / "scenarios"
+
+
+def test_args_that_cannot_be_pickled_are_named(tmp_path: Path) -> None:
+    """With the case, the line and the next step, before anything runs."""
+    failed = outcome(BenchJob(Task.TRY, CASES / "lambda_case.py", Setting(tmp_path, tmp_path)))
+    assert "case 'n 0': its args cannot be pickled (a lambda at line 16); pass plain data and build the function in run()" in (
+        failed.message
+    )
+
+
+@pytest.mark.slow
+def test_memory_that_an_arm_moves_to_a_child_counts(tmp_path: Path) -> None:
+    """Both arms add the same 300 MB, wherever they are."""
+    added = {}
+    for arm in ("baseline", "optimised"):
+        measuring = BenchJob(Task.MEMORY, CASES / "memory_of_children.py", Setting(tmp_path, tmp_path), arm=arm, group="g")
+        (figures,) = [event for event in run_job(measuring) if isinstance(event, Figures)]
+        (memory,) = figures.memory
+        assert memory.error is None
+        added[arm] = memory.added_bytes
+    assert min(added.values()) > 250e6
+    assert added["optimised"] > 0.8 * added["baseline"]

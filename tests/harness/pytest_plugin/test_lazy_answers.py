@@ -1,6 +1,7 @@
 """Functions that return before their work is done, given to `benchmark`, through real pytest processes."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -166,3 +167,14 @@ def test_pytest_codspeed_works_with_it(project: Any) -> None:
     done = project.pytest("-p", "pytest_codspeed.plugin", "--codspeed")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 passed" in done.stdout or "4 benchmarked" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_foreign_suite_with_a_generator_function_has_one_failure(project: Any) -> None:
+    """Its other tests, parametrised ones with repeated values included, are timed as before."""
+    project.write("pytest.ini", "[pytest]\n")
+    project.write("tests/test_own.py", (Path(__file__).parents[2] / "cases" / "foreign_generator.py").read_text())
+    done = project.pytest("tests", "--benchmark-max-time=0.1")
+    assert done.returncode == 1
+    assert "1 failed, 6 passed" in done.stdout
+    assert "the benchmarked function 'rows' returned a generator: nothing was computed" in done.stdout

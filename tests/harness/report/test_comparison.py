@@ -138,7 +138,7 @@ def test_failures_throughput_the_highest_percentile_and_the_maximum_are_always_s
 
 
 def test_other_figures_are_shown_in_their_unit() -> None:
-    """A size is no time, and a plain number has no unit."""
+    """A size is not a time, and a plain number has no unit."""
     sizes = FileMetric("", "heap", "bytes", 40, 2048.0, 2000.0, 1.0, 4096.0, {"95": 4000.0}, less_is_better=True)
     plain = FileMetric("", "score", "", None, 5.0, None, None, None)
     file = Reading("a.json", "pyperf", "a file", (raw_timing("x", [1e6] * 50),), metrics=(sizes, plain))
