@@ -14,7 +14,7 @@ import numpy as np
 from harness.errors import NotComparableError
 from harness.gate.matching import differences, rename_hints, renamed
 from harness.gate.selection import EVERYTHING, Selection
-from harness.gate.verdict import SHOWN_NAMES, listed
+from harness.gate.verdict import SHOWN_NAMES, in_words, listed
 from harness.gate.verdict import result as gate_result
 from harness.importers import own_run
 from harness.importers.reading import Reading, Timing, one_line
@@ -347,7 +347,7 @@ def _time_row(benchmark: _Benchmark, outcome: UnpairedOutcome, tool: str) -> Gat
     row = replace(row, metric=worst.figure, verdict=GateVerdict(outcome.verdict), tolerated=worst.drift)
     if worst.figure != "median":
         row = replace(row, base=worst.before, candidate=worst.after, change=worst.change, low=None, high=None)
-    median_too = f"; the median is {_change(outcome.ratio)}" if outcome.ratio and worst.figure != "median" else ""
+    median_too = f"; the median is {in_words(outcome.ratio)}" if outcome.ratio and worst.figure != "median" else ""
     return replace(row, reason=_reason(outcome) + median_too)
 
 
@@ -434,7 +434,7 @@ def _at(row: GateRow, outcomes: Mapping[str, UnpairedOutcome]) -> str:
     """Return a row's verdict with the figure that decided: `regressed at p95: 35 ms → 2.4 s (median 1.4× faster)`."""
     if row.kind == RowKind.TIME and row.base is not None and row.candidate is not None:
         ratio = outcomes[row.scenario].ratio
-        beside = f" (median {_change(ratio)})" if ratio and row.metric != "median" else ""
+        beside = f" (median {in_words(ratio)})" if ratio and row.metric != "median" else ""
         where = f"at {'the median' if row.metric == 'median' else row.metric}"
         return f"{row.verdict} {where}: {_time(row.base)} → {_time(row.candidate)}{beside}"
     if row.kind == RowKind.ERRORS:
@@ -515,13 +515,6 @@ def _time(value_ns: float) -> str:
     return f"{float(f'{value_ns / per_unit:.3g}'):,g} {unit}"
 
 
-def _change(ratio: float) -> str:
-    """Return a ratio before ÷ after in words: `1.4× faster`, `12 % slower`, `69 times as long`."""
-    if ratio >= 1:
-        return "unchanged" if ratio < 1.005 else f"{ratio:.3g}× faster"  # noqa: PLR2004 - three digits
-    return f"{(1 / ratio - 1) * 100:.3g} % slower" if ratio > 0.5 else f"{1 / ratio:.3g} times as long"  # noqa: PLR2004 - larger percentages are hard to read
-
-
 def _warnings(before: Reading, after: Reading, drift: float) -> list[RunWarning]:
     default = "the default, from runs of the same code on two shared cores; compare two such runs here to find yours"
     differ = f"differ by up to {drift * 100:.3g} % ({'as given' if drift != DRIFT else default})"
@@ -548,10 +541,10 @@ def _shifted(ratios: Sequence[float]) -> Iterator[RunWarning]:
     if len(ratios) < MIN_BENCHMARKS:
         return
     middle = median(ratios)
-    shift, direction = (middle, "faster") if middle > 1 else (1 / middle, "slower")
+    shift, direction = max(middle, 1 / middle), "faster" if middle > 1 else "slower"
     alike = sum((ratio > 1) == (middle > 1) for ratio in ratios)
     if shift > SHIFT and alike >= SHARE * len(ratios):
-        message = f"{alike} of {len(ratios)} benchmarks became {direction}, half of all by at least {shift:.2f}×"
+        message = f"{alike} of {len(ratios)} benchmarks became {direction}, half of all are at least {in_words(middle)}"
         remedy = "check the machine before the code: measure both versions again, interleaved"
         yield RunWarning("all times shifted", message, remedy)
 

@@ -25,7 +25,7 @@ from harness.gate.matching import (
     unmeasured,
 )
 from harness.gate.selection import EVERYTHING, Selection
-from harness.gate.verdict import ACCEPT, AGAINST, counted, listed, result
+from harness.gate.verdict import ACCEPT, AGAINST, counted, in_words, listed, result
 from harness.gate.work_counts import Rules
 from harness.importers import own_run
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
@@ -221,8 +221,8 @@ def stored_times(pairs: Sequence[tuple[ScenarioResult, ScenarioResult]], another
     logs = [math.log(row.change) for row in medians if row.change]
     shift = math.exp(median(logs)) if len(logs) >= SUITE else 1.0
     large = [row for row in [*medians, *tails] if row.change and _times(row.change / shift) >= LARGE]
-    beside = " than the others" if shift != 1 else ""
-    changed = {id(row): f"{_direction(row.change / shift)}{beside}; {NOT_JUDGED}" for row in large if row.change}
+    beside = " beside the others" if shift != 1 else ""
+    changed = {id(row): f"{in_words(shift / row.change)}{beside}; {NOT_JUDGED}" for row in large if row.change}
     shown = [*medians, *(row for row in large if row.metric != "time")]
     rows = [replace(row, reason=changed.get(id(row), row.reason)) for row in shown]
     return StoredTimes(rows, [*_shifted(shift, len(logs)), *_large(large, shift)])
@@ -232,13 +232,9 @@ def _times(change: float) -> float:
     return max(change, 1 / change)
 
 
-def _direction(change: float) -> str:
-    return f"{_times(change):.3g}× {'slower' if change > 1 else 'faster'}"
-
-
 def _shifted(shift: float, number: int) -> Iterator[RunWarning]:
     if _times(shift) >= SHIFTED:
-        message = f"half of {number} times became at least {_direction(shift)}, which is the machine or the code"
+        message = f"half of {number} times are now at least {in_words(1 / shift)}, which is the machine or the code"
         yield RunWarning("all times shifted", message, AGAINST)
 
 
@@ -246,9 +242,9 @@ def _large(rows: Sequence[GateRow], shift: float) -> Iterator[RunWarning]:
     """Yield a warning that names the times that changed most, beside the common shift of all."""
     if rows:
         worst = sorted(rows, key=lambda row: -_times((row.change or shift) / shift))
-        beside = " than the others" if shift != 1 else ""
+        beside = " beside the others" if shift != 1 else ""
         named = listed(
-            [f"{row.place} · {row.label} {_direction((row.change or shift) / shift)}{beside}" for row in worst], quote=False
+            [f"{row.place} · {row.label} {in_words(shift / (row.change or shift))}{beside}" for row in worst], quote=False
         )
         yield RunWarning("large changes of stored times", f"{named}; separate runs cannot tell the code from the machine", AGAINST)
 

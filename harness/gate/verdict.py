@@ -54,6 +54,13 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun if number == 1 else ' or '.join(f'{one}s' for one in noun.split(' or '))}"
 
 
+def in_words(ratio: float) -> str:
+    """Return a ratio before ÷ after in words: `1.4× faster`, `12 % slower`, `69 times as long`; `×` means times as fast."""
+    if ratio >= 1:
+        return "unchanged" if ratio < 1.005 else f"{ratio:.3g}× faster"  # noqa: PLR2004 - three digits
+    return f"{(1 / ratio - 1) * 100:.3g} % slower" if ratio > 0.5 else f"{1 / ratio:.3g} times as long"  # noqa: PLR2004 - larger percentages are hard to read
+
+
 def listed(names: Sequence[str], *, quote: bool = True) -> str:
     """Return the first `SHOWN_NAMES` names and the number of the others: `'a', 'b' and 3 more`."""
     shown = ", ".join(repr(name) if quote else name for name in names[:SHOWN_NAMES])

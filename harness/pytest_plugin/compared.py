@@ -15,7 +15,7 @@ import msgspec
 from harness.gate import matching, work_counts
 from harness.gate.matching import MatchedPair
 from harness.gate.stored_runs import LARGE, TAILS
-from harness.gate.verdict import counted, overall
+from harness.gate.verdict import counted, in_words, overall
 from harness.results import run as records
 from harness.results.gate import EXIT_CODES, GateRow, GateVerdict, RowKind
 from harness.results.store import SCHEMA_VERSION
@@ -154,7 +154,7 @@ class ComparedItem:
 
     @property
     def large_changes(self) -> list[str]:
-        """The stored times that changed by `LARGE` or more, such as `p95 3.2× slower`; none of another machine or version."""
+        """The stored times that changed by `LARGE` or more, such as `p95 3.2 times as long`; none of another machine or version."""
         if self.refused or self.no_ratio:
             return []
         pairs = [(label, self.then.percentiles_ns.get(label), self.now.percentiles_ns.get(label)) for label in ("50", *TAILS)]
@@ -285,10 +285,10 @@ def lines(found: Sequence[ComparedItem], limit: float | None, width: int) -> Ite
 
 
 def large_change(then: float | None, now: float | None) -> str:
-    """Return a change of a stored time by `LARGE` or more, such as `3.2× slower`; "" for a smaller one or without two times."""
+    """Return a change of a stored time by `LARGE` or more in words; "" for a smaller one or without two times."""
     if not then or not now or max(now / then, then / now) < LARGE:
         return ""
-    return f"{max(now / then, then / now):.3g}× {'slower' if now > then else 'faster'}"
+    return in_words(then / now)
 
 
 def large_changes(found: Sequence[ComparedItem]) -> list[str]:

@@ -22,6 +22,7 @@ import msgspec
 from harness.errors import HarnessError, NotComparableError, NotMeasurableError, ScenarioFailedError
 from harness.gate.against import protocol
 from harness.gate.against.protocol import Timed
+from harness.gate.verdict import in_words
 from harness.results.gate import GateRow, GateVerdict, RowKind
 from harness.runtime import channel
 from harness.runtime.channel import LONG
@@ -408,7 +409,7 @@ def verdicts(first: ProcessPairs, second: ProcessPairs, margin: float, process_p
             )
             if label != MEDIAN:
                 metric, middle = label, math.exp(process_pairs.effect(_logs(again, MEDIAN)).interval.value)
-                times = f"{max(middle, 1 / middle):.3g}× {'slower' if middle > 1 else 'faster'}"
+                times = in_words(1 / middle)
                 reason = f"regressed at {label}: {reason} (median {times})"
         elif process_pairs.within(effect, margin):
             verdict, reason = GateVerdict.EQUIVALENT, f"the whole interval lies within ±{margin * 100:g} %"

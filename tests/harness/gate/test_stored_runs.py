@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from harness.errors import UsageError
 from harness.gate.selection import Selection
 from harness.gate.stored_runs import LARGE, SUITE, gate, refused, stored_times
+from harness.gate.verdict import in_words
 from harness.results.gate import GateRow, GateVerdict, RowKind
 from harness.results.load import ALL, LoadedArm
 from harness.results.run import AA_CONTROL, ArmResult, Run, RunWarning, ScenarioResult, WorkCount
@@ -131,7 +132,7 @@ def test_a_busy_machine_never_turns_the_gate_red(slower: float) -> None:
     assert {row.verdict for row in found.rows if row.kind == RowKind.TIME} == {GateVerdict.NOT_JUDGED}
     (warning,) = found.warnings
     assert warning.name == "large changes of stored times"
-    assert f"indexes · sqlite · baseline · prompts · time {slower:.3g}× slower" in warning.message
+    assert f"indexes · sqlite · baseline · prompts · time {in_words(1 / slower)}" in warning.message
     assert "harness gate --against REF" in warning.remedy
     assert gate(run(result(slower=slower)), run()).exit_code == 0
 
@@ -280,9 +281,9 @@ def test_a_large_change_is_named_and_not_judged() -> None:
     after = [timed(10.0 * LARGE * 1.01), timed(40.0), timed(14.0)]
     found = stored_times(list(zip(before, after, strict=True)), "")
     assert {row.verdict for row in found.rows} == {GateVerdict.NOT_JUDGED}
-    assert [row.reason.partition(";")[0] for row in found.rows] == ["1.52× slower", "4× slower", found.rows[2].reason]
+    assert [row.reason.partition(";")[0] for row in found.rows] == ["51.5 % slower", "4 times as long", found.rows[2].reason]
     (warning,) = found.warnings
-    assert warning.message.index("4× slower") < warning.message.index("1.52× slower")
+    assert warning.message.index("4 times as long") < warning.message.index("51.5 % slower")
     (faster,) = stored_times([(timed(40.0), timed(10.0))], "").warnings
     assert "4× faster" in faster.message
 
@@ -292,7 +293,7 @@ def test_a_large_change_of_a_tail_is_a_warning() -> None:
     before, after, fine = (result(latencies=[latency(p99_ns=ns)]) for ns in (2e6, 120e6, 2.2e6))
     found = stored_times([(before, after)], "")
     assert [(row.metric, row.verdict) for row in found.rows] == [("time", "not judged"), ("p99", "not judged")]
-    assert "p99 60× slower" in found.warnings[0].message
+    assert "p99 60 times as long" in found.warnings[0].message
     assert [row.metric for row in stored_times([(before, fine)], "").rows] == ["time"]
 
 
@@ -326,9 +327,9 @@ def test_a_shift_of_all_times_is_one_warning() -> None:
     after = [timed(*(ns * 36.6 for ns in TIMES_NS))] * (SUITE - 1)
     shifted = stored_times(list(zip([*before, timed(1.0)], [*after, timed(1000.0)], strict=True)), "")
     assert [warning.name for warning in shifted.warnings] == ["all times shifted", "large changes of stored times"]
-    assert "half of 8 times became at least 36.6× slower" in shifted.warnings[0].message
-    assert shifted.warnings[1].message.count("×") == 1
-    assert "27.3× slower than the others" in shifted.warnings[1].message
+    assert "half of 8 times are now at least 36.6 times as long" in shifted.warnings[0].message
+    assert shifted.warnings[1].message.count("times as long") == 1
+    assert "27.3 times as long beside the others" in shifted.warnings[1].message
     few = stored_times(list(zip(before, after, strict=True)), "")
     assert [warning.name for warning in few.warnings] == ["large changes of stored times"]
 

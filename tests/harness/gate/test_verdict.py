@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from harness.gate.against.compare import PairedTime
-from harness.gate.verdict import counted, listed, overall, result
+from harness.gate.verdict import counted, in_words, listed, overall, result
 from harness.results.gate import GateRow, GateVerdict, RowKind, status_row
 from harness.results.run import RunWarning
 
@@ -72,3 +72,18 @@ def test_a_list_ends_with_the_number_of_other_names() -> None:
     """Only the first few names are listed."""
     assert listed(["a", "b"]) == "'a', 'b'"
     assert listed(list("abcdefg"), quote=False) == "a, b, c, d, e and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [
+        (1.42, "1.42× faster"),
+        (1.0, "unchanged"),
+        (1 / 1.12, "12 % slower"),
+        (1 / 69, "69 times as long"),
+        (1 / 1.52, "52 % slower"),
+    ],
+)
+def test_a_ratio_in_words_has_the_sign_for_faster_only(ratio: float, text: str) -> None:
+    """`×` means times as fast; what takes longer is a percentage or a number of times."""
+    assert in_words(ratio) == text
