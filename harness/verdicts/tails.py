@@ -1,4 +1,4 @@
-"""Percentiles at which an arm is slower than the baseline, whatever it gained at another one.
+"""Percentiles above the median at which an arm is slower than the baseline, whatever it gained at another one.
 
 The p-value of a ratio follows from its interval on the logarithmic scale, as of a normal distribution, with Holm's correction over
 the percentiles of a group.
@@ -24,7 +24,7 @@ REMEDY = "a gain at another percentile does not make up for it"
 def slower(
     ratios: Iterable[LoadRatio | PercentileRatio], percentiles_ns: Mapping[tuple[str, str], Mapping[str, float | None]]
 ) -> dict[tuple[str, str], str]:
-    """Return (arm, group) → the worst percentile that is significantly slower than the baseline's, in words.
+    """Return (arm, group) → the worst percentile above the median that is significantly slower, in words.
 
     `percentiles_ns` are those of each arm and group, the baseline's included.
 
@@ -40,13 +40,13 @@ def slower(
     for (arm, group), known in by_group.items():
         corrected = holm([_p_of_equal(*bounds) for bounds in known.values()])
         lost = {label: bounds[0] for (label, bounds), p in zip(known.items(), corrected, strict=True) if p < CLEAR}
-        lost = {label: ratio for label, ratio in lost.items() if ratio < 1 / (1 + LOSS)}
+        lost = {label: ratio for label, ratio in lost.items() if ratio < 1 / (1 + LOSS) and label != MEDIAN}
         if not lost:
             continue
         worst = min(lost, key=lost.__getitem__)
         before, after = (percentiles_ns.get((name, group), {}).get(worst) for name in (BASELINE, arm))
         values = f"{format_ns(before)} → {format_ns(after)}" if before and after else f"{1 / lost[worst] - 1:+.0%} time"
-        beside = f" (p50 {known[MEDIAN][0]:.3g}× as fast)" if MEDIAN in known and worst != MEDIAN else ""
+        beside = f" (p50 {known[MEDIAN][0]:.3g}× as fast)" if MEDIAN in known else ""
         found[arm, group] = f"p{worst}: {values}{beside}"
     return found
 

@@ -34,6 +34,7 @@ def test_the_worst_percentile_is_named_beside_the_median() -> None:
         [ratio("50", 0.7, 0.6, 1.09)],
         [ratio("50", 2.0, 1.9, 2.1), ratio("99", 1.5, 1.2, 1.8)],
         [ratio("50", 1.0, 0.9, 1.1), ratio("95", 1.0, 0.9, 1.1), ratio("99", 0.8, 0.645, 0.99)],  # one of three, by chance
+        [ratio("50", 0.5, 0.45, 0.55), ratio("99", 1.5, 1.2, 1.8)],  # the median has a ratio of its own
         [ratio("99", None)],
         [ratio("99", 0.5)],
         [ratio("99", 0.97, 0.969, 0.971)],  # significant, and not worth a word
