@@ -4,8 +4,9 @@ import asyncio
 import io
 import itertools
 import sqlite3
+import sys
 from collections import deque, namedtuple
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -162,3 +163,20 @@ def test_the_search_ends_in_large_and_in_circular_answers() -> None:
     assert find_lazy(circular) is None
     assert find_lazy([[n] for n in range(200_000)]) is None
     assert find_lazy([[[[[iter([1])]]]]]) is None
+
+
+class Endless(Sequence[Any]):
+    """A sequence that makes its elements, and never ends."""
+
+    def __len__(self) -> int:
+        """Return a length that no search may walk."""
+        return sys.maxsize
+
+    def __getitem__(self, place: Any) -> Any:
+        """Return the place itself."""
+        return place
+
+
+def test_the_search_of_a_container_without_an_end_ends() -> None:
+    """A limited number of parts is looked at, complete ones included."""
+    assert find_lazy(Endless()) is None

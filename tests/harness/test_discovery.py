@@ -238,3 +238,11 @@ def test_locust_s_own_import_of_a_file_is_watched(tmp_path: Path, capsys: pytest
     assert passed.value.code == 3
     with pytest.raises(ZeroDivisionError):
         main.load_locustfile(str(broken))
+
+
+@pytest.mark.parametrize("head", [b"\xef\xbb\xbf", b"# coding: latin-1\n# gr\xf6\xdfer\n"], ids=["mark", "coding"])
+def test_a_file_is_read_in_the_encoding_that_python_reads_it_in(tmp_path: Path, head: bytes) -> None:
+    """With a byte order mark, or with a declared encoding."""
+    file = written(tmp_path, "")
+    file.write_bytes(head + GOOD.encode())
+    assert load(file).name == "some_scenario"

@@ -1,7 +1,9 @@
 """Tests of a run's servers: started once, checked after a failure, and reported with the reason if they cannot run."""
 
 import socket
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,9 @@ from harness.bench.serving import NO_NETWORK, served, unreachable_server
 from harness.bench.session import RunPlan, RunSession
 from harness.bench.steps import Silent
 from harness.discovery import load
-from harness.errors import NotMeasurableError
+from harness.errors import NotMeasurableError, ScenarioFailedError
 from harness.results.run import RunSettings, ScenarioResult, ScenarioStatus
+from harness.runnable import RunnableScenario
 from harness.scenario import Server, Setting
 
 TOYS = Path(__file__).parents[2] / "toys"
@@ -100,3 +103,41 @@ def test_a_higher_rtt_uses_the_data_prepared_at_the_lowest(tmp_path: Path) -> No
     found = [r for r in results(tmp_path, ["sqlite"], [0.0, 5.0]) if r.name == "distant"]
     assert [(r.rtt_ms, r.status, r.verified_cases) for r in found] == [(0.0, "ok", 1), (5.0, "ok", 1)]
     assert found[0].dataset == found[1].dataset
+
+
+def with_servers(servers: Callable[[Setting], AbstractContextManager[dict[str, Server]]]) -> RunnableScenario:
+    """Return the toy with other servers."""
+    scenario = load(TOYS / "adding.py").scenario
+    scenario.servers = servers  # type: ignore[method-assign, assignment]
+    return scenario
+
+
+def test_an_error_of_the_servers_is_the_scenarios(tmp_path: Path) -> None:
+    """Whatever they raise at their start fails the scenario with its line, and not the command."""
+
+    @contextmanager
+    def servers(setting: Setting) -> Iterator[dict[str, Server]]:
+        raise FileNotFoundError("no such binary")
+        yield {}
+
+    with ExitStack() as stack, pytest.raises(ScenarioFailedError, match="FileNotFoundError: no such binary"):
+        served(with_servers(servers), setting(tmp_path), stack)
+
+
+def test_servers_that_hang_at_their_end_have_a_deadline_also_after_an_error(tmp_path: Path) -> None:
+    """An interrupt must not wait for ever."""
+
+    @contextmanager
+    def servers(setting: Setting) -> Iterator[dict[str, Server]]:
+        try:
+            yield {}
+        finally:
+            time.sleep(600)
+
+    def interrupted() -> None:
+        with ExitStack() as stack:
+            served(with_servers(servers), setting(tmp_path), stack, timeout_s=0.05)
+            raise KeyboardInterrupt
+
+    with pytest.raises(ScenarioFailedError, match=r"stopping its servers did not finish within 0\.5 s"):
+        interrupted()

@@ -371,3 +371,43 @@ def test_the_same_code_is_never_a_regression() -> None:
             sides = [generator.lognormal(0, 0.6, number) * np.exp(generator.normal(0, 0.05)) * 1e6 for _ in range(2)]
             before, after = (Reading(name, "t", "f", (raw_timing("a", list(x)),)) for name, x in zip("ab", sides, strict=True))
             assert verdicts_of(side_by_side(before, after)) == {"a": INCONCLUSIVE}
+
+
+def test_failures_of_one_benchmark_do_not_hide_the_times_of_another() -> None:
+    """A tool that counts failures only where there are some states none for the others, whose times are judged."""
+    failed, ok = (OperationCounts("", "a", 8, errors) for errors in (8, 0))
+    before, after = reading("old", {"b": 100.0}, operations=(failed,)), reading("new", {"a": 50.0, "b": 1_000.0}, operations=(ok,))
+    compared = side_by_side(before, after)
+    assert (compared.gate.exit_code, verdicts_of(compared)["b"]) == (1, REGRESSED)
+
+
+def test_a_total_is_not_judged_if_its_parts_are_others() -> None:
+    """A slow request that was added is in Locust's total, and no other request became slower."""
+    before = reading("old", {"Aggregated": 100.0, "GET /a": 100.0})
+    after = reading("new", {"Aggregated": 900.0, "GET /a": 100.0, "GET /slow": 2_000.0})
+    compared = side_by_side(before, after)
+    assert verdicts_of(compared)["Aggregated"] == INCONCLUSIVE
+    assert compared.gate.exit_code != 1
+    assert verdicts_of(side_by_side(before, replace(after, timings=after.timings[:2])))["Aggregated"] == REGRESSED
+
+
+def test_a_file_with_nothing_but_new_failures_is_a_regression() -> None:
+    """It has no benchmark in common with the other, and what failed decides."""
+    after = Reading("new", "pytest-benchmark", "a file", (), digest="new", failed_checks=("member · sqlite",))
+    compared = side_by_side(reading("old", {"a": 100.0}), after)
+    assert compared.gate.exit_code == 1
+    with pytest.raises(NotComparableError, match="no benchmark is in both files"):
+        side_by_side(reading("old", {"a": 100.0}), replace(after, failed_checks=()))
+
+
+def test_an_invalid_load_is_inconclusive() -> None:
+    """Whatever its times say: the generator was the limit."""
+    compared = side_by_side(load("a"), replace(load("b", 1), invalid="the load generator was the limit"))
+    assert compared.gate.exit_code == 3
+    assert "the load generator was the limit" in compared.gate.sentence
+
+
+def test_fewer_failures_do_not_make_slower_times_a_pass() -> None:
+    """Times may contain those of failed operations, so that they decide nothing, and the gate is not green."""
+    compared = side_by_side(load("a", 10, failed=100), load("b", 600))
+    assert (compared.gate.exit_code, verdicts_of(compared)["GET /a"]) == (3, INCONCLUSIVE)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.load.block import InFlight
-from harness.load.deadlines import OperationThreads, Watchdog, blocked_line, limited, named
+from harness.load.deadlines import OperationHangsError, OperationThreads, Watchdog, blocked_line, limited, named
 from harness.load.protocol import StepStarted
 from harness.runnable import runnable
 from harness.runtime.clock import FakeClock, MonotonicClock
@@ -132,3 +132,12 @@ def test_threads_count_the_calls_that_run() -> None:
     with pytest.raises(ZeroDivisionError):
         failing.submit(lambda: 1 / 0).result(60)
     assert failing.running == 0
+
+
+def test_a_thread_that_goes_on_after_its_timeout_ends_the_process() -> None:
+    """It would disturb the arms that follow, and the first of them would be blamed: the arm that hangs is named, for every arm."""
+    instances = {"optimised": ["waits"]}
+    timed = limited(runnable(Waiting()), instances, 0.01, lambda _: None, is_busy=lambda: True)
+    with pytest.raises(OperationHangsError, match="optimised, case 'user 7' of group 'page': no answer within") as hangs:
+        asyncio.run(timed.run(instances["optimised"], CASE))
+    assert hangs.value.__cause__ is None  # with one, verification would count it as an arm that cannot run as written

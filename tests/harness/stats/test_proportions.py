@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.stats.proportions import fisher_p
+from harness.stats.proportions import MANY, fisher_p
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,12 @@ def test_impossible_numbers_are_refused() -> None:
     """More failures than operations cannot be."""
     with pytest.raises(ValueError, match="5 of 4"):
         fisher_p(5, 4, 0, 1)
+
+
+def test_the_approximation_of_many_failures_continues_the_exact_value() -> None:
+    """Just below and above the limit the p-values are alike, and above it no number is an obstacle."""
+    of = 10 * MANY
+    below, above = (fisher_p(half, of, half + 500, of) for half in (MANY // 2 - 300, MANY // 2 - 200))
+    assert above == pytest.approx(below, rel=0.02)
+    assert fisher_p(10**8, 10**9, 10**8 + 10**6, 10**9) < 1e-9
+    assert fisher_p(10**9, 10**9, 10**9, 10**9) == 1.0
