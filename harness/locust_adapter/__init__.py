@@ -19,6 +19,7 @@ except ModuleNotFoundError as error:
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
+from harness.locust_adapter.interrupts import to_this_greenlet
 from harness.locust_adapter.request import add_options, users
 from harness.locust_adapter.roles import Alone, Master, Reporter, Worker
 from harness.locust_adapter.statistics import install
@@ -32,6 +33,7 @@ events.init_command_line_parser.add_listener(add_options)
 @events.init.add_listener
 def _ready(environment: Environment, **_: Any) -> None:
     runner = environment.runner
+    to_this_greenlet(once=isinstance(runner, WorkerRunner))
     kind = Master if isinstance(runner, MasterRunner) else Worker if isinstance(runner, WorkerRunner) else Alone
     role: Alone | Master | Worker = kind(environment)
 
