@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
 
-from harness.bench import worker
+from harness.bench.job import SLOWED, AnswersVerified, BenchJob, DataPrepared, Figures, JobDone, PairTimes, Task
 from harness.bench.probes import instructions
+from harness.bench.process import Event, LeftRunning, run_job
+from harness.bench.profile import by_phase
 from harness.bench.serving import unreachable_server
 from harness.bench.steps import Observer
 from harness.bench.switches import Ablated
-from harness.bench.worker import BenchJob, Task, run_job
 from harness.discovery import LoadedScenario
 from harness.results import run as records
+from harness.results.profile import RunPhase
 from harness.results.run import AA_CONTROL, BASELINE
 from harness.runnable import RunnableScenario
 from harness.runtime.child import JobFailed
+from harness.runtime.clock import Clock, MonotonicClock
 from harness.runtime.watch import OPERATION_TIMEOUT_S, Lasting
 from harness.scenario import Setting
 from harness.stats import intervals as statistics
@@ -65,11 +68,11 @@ class ScenarioRun:
     """The same scenario and engine at the lowest RTT, where everything that latency cannot change is counted; None: this is it."""
     slots: list[records.Slot] = field(default_factory=list)
     """The times of the recorded operations, and the totals of all."""
-    prepared: worker.DataPrepared = field(default_factory=worker.DataPrepared)
+    prepared: DataPrepared = field(default_factory=DataPrepared)
     """The data, and the version and settings of the engine."""
-    verified: worker.AnswersVerified = field(default_factory=worker.AnswersVerified)
+    verified: AnswersVerified = field(default_factory=AnswersVerified)
     """The cases on which the arms agree, and the arms that raised as written."""
-    figures: worker.Figures = field(default_factory=worker.Figures)
+    figures: Figures = field(default_factory=Figures)
     """Everything that was counted, tried or measured, at every scale and in every process."""
     failure: JobFailed | None = None
     """The failure of the scenario, after which nothing of it is run."""
@@ -83,6 +86,10 @@ class ScenarioRun:
     """Names of the threads and processes that went on after a job."""
     timeout_s: float = OPERATION_TIMEOUT_S
     """Timeout of one operation, in seconds."""
+    profile: dict[str, float] = field(default_factory=dict)
+    """RunPhase → seconds of its processes so far."""
+    clock: Clock = field(default_factory=MonotonicClock)
+    """Measures how long processes last."""
     _pairs: int = 0
     _operations: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     _readings: list[tuple[int, str, int]] = field(default_factory=list)
@@ -144,40 +151,50 @@ class ScenarioRun:
         def waiting(activity: Lasting) -> None:
             observer.waiting(self.name, activity.progress(), activity.seconds)
 
+        started_ns, spent_s = self.clock.now_ns(), dict[str, float]()
         for event in run_job(job, waiting):
             if self.interrupted:
                 return
+            if isinstance(event, JobDone):
+                spent_s = event.spent_s
             if isinstance(event, JobFailed):
                 self._add_failure(event, job)
             else:
                 self.add(event, job.process, job.setting.scale)
-            if isinstance(event, worker.PairTimes):
+            if isinstance(event, PairTimes):
                 observer.tick()
         observer.waiting(self.name, "", 0.0)
+        if spent_s:  # it has not failed
+            self.spend(by_phase(spent_s, (self.clock.now_ns() - started_ns) / 1e9))
 
-    def add(self, event: worker.Event, process: int = 0, scale: float = 1.0) -> None:
+    def spend(self, seconds: Mapping[str, float]) -> None:
+        """Add seconds of phases to the profile."""
+        for phase, of_phase in seconds.items():
+            self.profile[phase] = self.profile.get(phase, 0.0) + of_phase
+
+    def add(self, event: Event, process: int = 0, scale: float = 1.0) -> None:
         """Add one message of a worker. `process` numbers the processes that time pairs; `scale` is the share of the data set."""
         match event:
-            case worker.PairTimes():
+            case PairTimes():
                 self._add_pair(event, process)
-            case worker.DataPrepared() if scale == 1.0:
+            case DataPrepared() if scale == 1.0:
                 self.prepared = event
-            case worker.AnswersVerified():
+            case AnswersVerified():
                 self.verified = event
-            case worker.Figures():
+            case Figures():
                 self.figures.work_counts.extend(event.work_counts)
                 self.figures.statements.extend(event.statements)
                 self.figures.findings.extend(event.findings)
                 self.figures.memory.extend(event.memory)
-            case worker.LeftRunning():
+            case LeftRunning():
                 self.left_running |= dict.fromkeys(event.names)
             case JobFailed():
                 self.failure = event
 
-    def _add_pair(self, pair: worker.PairTimes, process: int) -> None:
+    def _add_pair(self, pair: PairTimes, process: int) -> None:
         self._pairs += 1
         for position, slot in enumerate(pair.slots):
-            if slot.arm != worker.SLOWED:
+            if slot.arm != SLOWED:
                 times = array("q", slot.latencies_ns), slot.everything
                 self.slots.append(records.Slot(process, self._pairs, position, slot.arm, pair.group, pair.case, *times))
         for slot in pair.slots:
@@ -185,8 +202,8 @@ class ScenarioRun:
             self._operations[slot.arm, pair.group] = count + slot.totals.operations, spent_ns + slot.totals.total_ns
         self._readings += [(process, name, time_ns) for name, time_ns in pair.controls_ns.items()]
         means = {slot.arm: slot.totals.mean_ns for slot in pair.slots}
-        if worker.SLOWED in means:
-            self._slowed[pair.group][process].append((means[BASELINE], means[worker.SLOWED]))
+        if SLOWED in means:
+            self._slowed[pair.group][process].append((means[BASELINE], means[SLOWED]))
 
     def _add_failure(self, failed: JobFailed, job: BenchJob) -> None:
         """Add a failure: a result under a memory limit, a warning under callgrind, else an error that names a stopped server."""
@@ -233,6 +250,7 @@ class ScenarioRun:
             samples_file=self.samples_file,
             tolerances=dict(scenario.tolerances),
             higher_is_better=list(scenario.higher_is_better),
+            profile={phase: round(self.profile[phase], 3) for phase in RunPhase if phase in self.profile},
         )
         if self.failure is not None:
             return base

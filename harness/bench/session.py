@@ -11,12 +11,14 @@ from typing import Any
 
 import msgspec
 
+from harness.bench.job import Effort, Task
+from harness.bench.process import end_all
 from harness.bench.result import ScenarioRun, clean_controls
 from harness.bench.serving import served
 from harness.bench.steps import Observer, RunStep, StepRunner
-from harness.bench.worker import Effort, Task, end_all
 from harness.discovery import LoadedScenario
 from harness.errors import HarnessError, NotMeasurableError
+from harness.results.profile import RunPhase
 from harness.results.run import Review, Run, RunKind, RunSettings, RunWarning, Slot
 from harness.results.store import SCHEMA_VERSION, write_bytes, write_run, write_samples
 from harness.runtime import machine
@@ -265,7 +267,9 @@ class RunSession:
 
         def act() -> None:
             job = trial.job(task, effort=effort(self.plan.settings), **fields)
+            waiting_from_ns = trial.clock.now_ns()
             with self.allocator.allocate(isolation) as cpus:
+                trial.spend({RunPhase.WAITING: (trial.clock.now_ns() - waiting_from_ns) / 1e9})
                 trial.carry_out(msgspec.structs.replace(job, cpus=cpus), self.observer)
             if self.plan.saving and not self._interrupted:
                 with self._saving:

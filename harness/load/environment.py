@@ -7,8 +7,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qs, urlsplit
 
+from harness.bench.job import BenchJob, DataPrepared, Task
+from harness.bench.process import run_job
 from harness.bench.serving import served
-from harness.bench.worker import BenchJob, DataPrepared, Task, run_job
 from harness.discovery import LoadedScenario
 from harness.errors import NotMeasurableError, UsageError
 from harness.load.results import ScenarioEnvironment

@@ -458,6 +458,8 @@ class ScenarioResult:
     """Of a result file: what it measured besides times."""
     load_settings: dict[str, str] = field(default_factory=dict)
     """What identifies a load, in words: model, users, rate, stages, duration, warm-up. Another load is not comparable."""
+    profile: dict[str, float] = field(default_factory=dict)
+    """Phase (`harness.results.profile.RunPhase`) → seconds of its worker processes; processes in parallel add up."""
 
 
 @dataclass(frozen=True)

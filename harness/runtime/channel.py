@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from functools import lru_cache
 from typing import Any
 
@@ -41,6 +42,8 @@ STACKS_END = "end of stacks"
 LONG = 10
 """Timeouts of an operation that an activity may take which consists of many operations, such as building the data."""
 _NAME_LENGTH = 300
+_now_s = time.perf_counter
+"""Kept here: what freezes time replaces the functions of `time`."""
 _CHUNK_BYTES = 1 << 16
 _PR_SET_PDEATHSIG = 1
 _ADDR_NO_RANDOMIZE = 0x0040000
@@ -126,11 +129,20 @@ _activity = memoryview(bytearray(ACTIVITY_BYTES))
 _counter = _activity[:COUNTER_BYTES].cast("Q")
 
 
+_spent_s: dict[str, float] = {}
+_since_s: tuple[str, float] | None = None
+
+
 def begin(phase: str, arm: str = "", case: str = "", times: int = 1) -> None:
     """Record what this process starts to do, for the parent, which ends a process whose activity lasts too long.
 
     `times` is the number of an operation's timeouts that it may last. It costs about a microsecond, and `beat` a tenth of that.
     """
+    global _since_s  # noqa: PLW0603 - one process, one activity
+    now_s = _now_s()
+    if _since_s is not None:
+        _spent_s[_since_s[0]] = _spent_s.get(_since_s[0], 0.0) + now_s - _since_s[1]
+    _since_s = phase, now_s
     line = _encoded(phase, arm, case, times)
     _activity[COUNTER_BYTES : COUNTER_BYTES + len(line)] = line
     _counter[0] += 1
@@ -139,6 +151,21 @@ def begin(phase: str, arm: str = "", case: str = "", times: int = 1) -> None:
 def beat() -> None:
     """Record that the same activity starts again."""
     _counter[0] += 1
+
+
+def transfer(seconds: float, to: str) -> None:
+    """Count these seconds of the current activity as those of another one."""
+    if _since_s is not None:
+        _spent_s[_since_s[0]] = _spent_s.get(_since_s[0], 0.0) - seconds
+        _spent_s[to] = _spent_s.get(to, 0.0) + seconds
+
+
+def spent_s() -> dict[str, float]:
+    """Return the seconds spent so far: activity → seconds, from the first `begin` on."""
+    found = _spent_s.copy()
+    if _since_s is not None:
+        found[_since_s[0]] = found.get(_since_s[0], 0.0) + _now_s() - _since_s[1]
+    return found
 
 
 @lru_cache(maxsize=4096)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.bench.worker import BenchJob, PairTimes, Task, run_job
+from harness.bench.job import BenchJob, PairTimes, Task
+from harness.bench.process import run_job
 from harness.errors import ScenarioFailedError
 from harness.results.run import BASELINE
 from harness.runtime.child import JobFailed

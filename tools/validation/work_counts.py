@@ -12,7 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from harness.bench.worker import BenchJob, Figures, Task, run_job
+from harness.bench.job import BenchJob, Figures, Task
+from harness.bench.process import run_job
 from harness.errors import ScenarioFailedError
 from harness.gate.work_counts import Rules, work
 from harness.results.gate import GateRow, GateVerdict

@@ -16,7 +16,7 @@ import pytest
 
 from harness.bench.probes import instructions
 from harness.bench.probes.interpreter import Allocations, Calls, watch_new_threads
-from harness.bench.worker import COUNTING_HASH_SEED
+from harness.bench.process import COUNTING_HASH_SEED
 from harness.errors import NotMeasurableError
 from harness.runtime.child import child_environment
 

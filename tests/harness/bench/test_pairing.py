@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.bench.worker import CONTROL_EVERY, RECORDED, SLOT_NS, SLOWED, Pairing, PairTimes, TimeBudget, recorded
+from harness.bench.job import RECORDED, SLOWED, PairTimes, recorded
+from harness.bench.pairing import CONTROL_EVERY, SLOT_NS, Pairing, TimeBudget
 from harness.errors import ScenarioFailedError
 from harness.results.run import AA_CONTROL, PING, PURE_CPU, SlotTotals
 from harness.runnable import runnable

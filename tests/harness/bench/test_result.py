@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.bench.job import AnswersVerified, DataPrepared, Figures, PairTimes, SlotTimes
 from harness.bench.result import ScenarioRun, clean_controls, growths, in_order, latencies, ratios
-from harness.bench.worker import AnswersVerified, DataPrepared, Figures, PairTimes, SlotTimes
 from harness.discovery import load
 from harness.results.run import AA_CONTROL, Memory, Ratio, ScenarioResult, ScenarioStatus, Slot, WorkCount
 from harness.runtime.child import JobFailed

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from harness.bench import result as module
+from harness.bench.job import SLOWED, AnswersVerified, BenchJob, Figures, JobDone, PairTimes, SlotTimes, Task
+from harness.bench.process import Event, LeftRunning
 from harness.bench.result import LIMITED_S, LIMITED_TIMES, ScenarioRun
 from harness.bench.session import QUICK, SEVERAL, USUAL, RunPlan, RunSession, effort
 from harness.bench.steps import Silent
-from harness.bench.worker import SLOWED, AnswersVerified, BenchJob, Event, Figures, JobDone, LeftRunning, PairTimes, SlotTimes, Task
 from harness.discovery import load
 from harness.results.run import Memory, RunSettings, RunWarning, ScenarioStatus
 from harness.runtime.cores import Cores, Isolation

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.bench.job import PairTimes, SlotTimes, Task
 from harness.bench.result import ScenarioRun
 from harness.bench.switches import ablated
-from harness.bench.worker import PairTimes, SlotTimes, Task
 from harness.discovery import LoadedScenario, load
 from harness.errors import UsageError
 from harness.runnable import runnable

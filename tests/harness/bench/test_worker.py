@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.bench import worker
-from harness.bench.worker import BenchJob, Effort, Figures, JobDone, LeftRunning, PairTimes, Task, run_job
+from harness.bench.instance import cases_of
+from harness.bench.job import BenchJob, Effort, Figures, JobDone, PairTimes, Task
+from harness.bench.process import LeftRunning, run_job
 from harness.discovery import load
 from harness.errors import ScenarioFailedError
 from harness.runtime.child import JobFailed
@@ -132,7 +133,7 @@ def test_cases_without_an_end_are_refused(tmp_path: Path, monkeypatch: pytest.Mo
     )
     monkeypatch.setattr("harness.runnable.MAX_CASES", 1000)
     with pytest.raises(ScenarioFailedError, match="returns more than 1,000 cases"):
-        worker._cases(load(endless.file).scenario, endless)
+        cases_of(load(endless.file).scenario, endless)
 
 
 def test_a_failure_does_not_wait_for_the_instances_to_close(tmp_path: Path) -> None:

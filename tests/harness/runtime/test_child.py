@@ -12,7 +12,8 @@ import msgspec
 import psutil
 import pytest
 
-from harness.bench.worker import BenchJob, DataPrepared, JobDone, Task, end_all, run_job
+from harness.bench.job import BenchJob, DataPrepared, JobDone, Task
+from harness.bench.process import end_all, run_job
 from harness.runtime.child import Child, JobFailed, decode_path, encode_path, exit_description, last_error_line
 from harness.runtime.watch import Activity
 from harness.scenario import Setting
@@ -81,7 +82,10 @@ def test_a_job_is_unchanged_by_the_wire_format(tmp_path: Path) -> None:
 
 def test_a_job_ends_with_its_messages(tmp_path: Path) -> None:
     """Its result and its completion arrive as messages."""
-    assert list(run_job(job(tmp_path))) == [DataPrepared({"digest": "numbers-7"}, {"version": "1"}), JobDone()]
+    prepared, done = run_job(job(tmp_path))
+    assert prepared == DataPrepared({"digest": "numbers-7"}, {"version": "1"})
+    assert isinstance(done, JobDone)
+    assert set(done.spent_s) == {"importing the scenario", "preparing the data"}
 
 
 def test_a_path_that_is_not_text_is_unchanged_by_the_wire_format(tmp_path: Path) -> None:
@@ -101,7 +105,7 @@ def test_a_worker_s_temporary_files_are_in_the_run_s_folder(tmp_path: Path) -> N
 def test_what_a_scenario_prints_is_not_a_message(tmp_path: Path) -> None:
     """Its output does not disturb the channel."""
     found = list(run_job(job(tmp_path, preparing('print("hello"); os.write(1, b"low level")'))))
-    assert found[-1] == JobDone()
+    assert isinstance(found[-1], JobDone)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,98 @@
+"""Jobs that time nothing: verify the answers, count the work, collect the statements, try the findings, count instructions."""
+
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+from harness.bench import work_counts
+from harness.bench.instance import Outbox, cases_of, opened
+from harness.bench.job import AnswersVerified, BenchJob, Figures, Task
+from harness.bench.operations import first_of_each_group
+from harness.bench.probes import instructions
+from harness.bench.probes.interpreter import watch_new_threads
+from harness.bench.probes.round_trips import counting_relay
+from harness.bench.verify import verify
+from harness.discovery import LoadedScenario
+from harness.errors import NotMeasurableError
+from harness.results.run import Finding, WorkCount
+from harness.runnable import RunnableScenario, resolved
+from harness.runtime.channel import LONG, begin
+from harness.scenario import Case, DeclaredFinding
+from harness.user_code import user_code
+
+
+async def examine(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> None:
+    """Verify the answers; then, as far as the task asks for it, count the work and try the findings."""
+    scenario, cases = loaded.scenario, cases_of(loaded.scenario, job)
+    counted_groups = [g for g in scenario.groups if not g.uncounted] if job.task is Task.EXAMINE else []
+    watch_new_threads()
+    async with AsyncExitStack() as stack:
+        relayed, round_trips = stack.enter_context(counting_relay(job.setting.servers if counted_groups else {}))
+        setting = replace(job.setting, resets=True, servers={**job.setting.servers, **relayed})
+        instances = {arm: await stack.enter_async_context(opened(scenario, arm, setting, outbox)) for arm in scenario.arms}
+        first = [c for c in first_of_each_group(cases) if not scenario.group[c.group].slow]
+        verified = await verify(scenario, instances, first if job.task is Task.REVISIT else cases)
+        outbox.send(AnswersVerified(verified.cases, [(arm, group, error) for (arm, group), error in verified.cannot_run.items()]))
+        if job.task is Task.TRY:  # only whether the arms agree is shown
+            return
+        for arm, instance in instances.items():
+            begin("collecting figures", arm)
+            with user_code(scenario.written, arm):
+                outbox.send(Figures(await work_counts.facts(scenario, arm, instance, job.setting.scale)))
+            for case in first_of_each_group(cases) if job.task is Task.EXAMINE else ():
+                if (arm, case.group) in verified.cannot_run or scenario.group[case.group].uncounted:
+                    continue
+                begin("counting work", arm, case.name, times=LONG)
+                with user_code(scenario.written, arm, case.name):
+                    counted = await work_counts.count(scenario, arm, instance, case, job.setting.scale)
+                    shapes = [replace(s, arm=arm, group=case.group) for s in await scenario.statements(instance, case)]
+                    if round_trips and not scenario.group[case.group].slow:
+                        counted += await work_counts.round_trips(scenario, arm, instance, case, round_trips)
+                    if job.effort.is_full and not scenario.group[case.group].slow:
+                        counted += await work_counts.interpreter(scenario, arm, instance, case)
+                outbox.send(Figures(counted, shapes))
+    for finding in loaded.findings if job.task is not Task.REVISIT else ():
+        outbox.send(Figures(findings=[await _demonstrate(scenario, finding, cases, job, outbox)]))
+
+
+async def _demonstrate(
+    scenario: RunnableScenario, finding: DeclaredFinding, cases: list[Case], job: BenchJob, outbox: Outbox
+) -> Finding:
+    async with opened(scenario, finding.arm, job.setting, outbox) as instance:
+        begin(f"demonstrating {finding.message!r}", finding.arm, times=LONG)
+        try:
+            with user_code(scenario.written, finding.arm, passed=AssertionError):
+                evidence = await resolved(finding.demonstrate(scenario.written, instance, cases))
+        except (AssertionError, NotMeasurableError) as error:
+            return Finding(finding.arm, finding.message, holds=False, evidence=str(error) or "not demonstrated")
+    return Finding(finding.arm, finding.message, holds=True, evidence=evidence)
+
+
+async def count(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> None:
+    """Count the work of the groups that are counted at the scale of the job."""
+    scenario = loaded.scenario
+    cases = [c for c in first_of_each_group(cases_of(scenario, job)) if job.setting.scale in scenario.group[c.group].growth]
+    for arm in scenario.arms:
+        async with opened(scenario, arm, job.setting, outbox) as instance:
+            for case in cases:
+                if (arm, case.group) not in job.excluded:
+                    begin("counting work", arm, case.name, times=LONG)
+                    with user_code(scenario.written, arm, case.name):
+                        outbox.send(Figures(await work_counts.count(scenario, arm, instance, case, job.setting.scale)))
+
+
+async def count_instructions(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> None:
+    """Count one arm's instructions, twice for each group that is not slow; the process runs under callgrind."""
+    scenario, files = loaded.scenario, instructions.folder(job.setting.folder, job.arm)
+    async with opened(scenario, job.arm, job.setting, outbox) as instance:
+        for case in first_of_each_group(cases_of(scenario, job)):
+            group = scenario.group[case.group]
+            if group.slow or group.uncounted or (job.arm, case.group) in job.excluded:
+                continue
+
+            async def operation(case: Case = case) -> None:
+                await scenario.reset(instance, case, await scenario.run(instance, case))
+
+            begin("counting instructions", job.arm, case.name)  # once: it would be counted itself
+            first, second = [await instructions.per_operation(operation, files) for _ in range(2)]
+            repeats = abs(second - first) <= instructions.SAME * first
+            outbox.send(Figures([WorkCount(job.arm, case.group, "instructions", first, repeats_exactly=repeats)]))

@@ -1,0 +1,78 @@
+"""The parts that all jobs of a worker share: instances of arms, the scenario's cases, and sending messages."""
+
+import traceback
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from harness.bench.job import BenchJob, JobDone, Message
+from harness.bench.operations import UnpicklableCaseError, cached_cases
+from harness.errors import HarnessError, ScenarioFailedError
+from harness.runnable import RunnableScenario
+from harness.runtime import channel
+from harness.runtime.channel import LONG, begin
+from harness.runtime.child import JobFailed, encode_path
+from harness.runtime.clock import ClockCheck
+from harness.scenario import Case, Setting
+from harness.text import encode_json
+from harness.user_code import shown
+
+
+class Outbox:
+    """The worker's end of its job: sends messages, and after its outcome nothing more."""
+
+    def __init__(self, parent: channel.Channel) -> None:
+        self._parent, self._is_over = parent, False
+
+    def send(self, message: Message) -> None:
+        """Send a message, unless the outcome was sent."""
+        if not self._is_over:
+            self._is_over = isinstance(message, JobDone | JobFailed)
+            self._parent.write_line(encode_json(message, encode_path))
+
+    def fail(self, error: Exception) -> None:
+        """Send an exception as the outcome, with its traceback."""
+        if isinstance(error, HarnessError):
+            self.send(JobFailed(str(error), error.code, traceback.format_exc()))
+        else:
+            self.send(JobFailed(f"{type(error).__name__}: {error}", ScenarioFailedError.code, traceback.format_exc()))
+
+
+def refuse_wrong_clock(check: ClockCheck) -> None:
+    """Raise ScenarioFailedError if the clock does not advance as time passes."""
+    if problem := check.problem():
+        raise ScenarioFailedError(problem)
+
+
+@asynccontextmanager
+async def opened(scenario: RunnableScenario, arm: str, setting: Setting, outbox: Outbox) -> AsyncIterator[Any]:
+    """Open an instance of an arm. A failure is sent before it is closed, which may not come to an end after a failure."""
+    begin("opening", arm, times=LONG)
+    async with scenario.open(arm, setting) as instance:
+        try:
+            yield instance
+        except Exception as error:
+            outbox.fail(error)
+            raise
+        finally:
+            begin("closing", arm)
+
+
+def cases_of(scenario: RunnableScenario, job: BenchJob) -> list[Case]:
+    """Return the scenario's cases, made once per run and cached with its data."""
+
+    def make() -> list[Case]:
+        begin("making the cases", times=LONG)
+        cases = list(scenario.cases(job.setting))
+        if not cases:
+            raise ScenarioFailedError(f"{shown(job.file)} returns no cases for size {job.setting.size!r}, seed {job.setting.seed}")
+        name, times = Counter(case.name for case in cases).most_common(1)[0]
+        if times > 1:
+            raise ScenarioFailedError(f"{shown(job.file)} has two cases named {name!r}; give every case a unique name")
+        return cases
+
+    try:
+        return cached_cases(job.setting.folder / f"cases-{job.setting.scale:g}.pickle", make)
+    except UnpicklableCaseError as error:
+        raise ScenarioFailedError(f"{shown(job.file)}: {error}") from error

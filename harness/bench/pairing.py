@@ -1,0 +1,195 @@
+"""Timing pairs: the same case on every arm, in random order, in slots of at least a millisecond.
+
+Orders are drawn independently: balanced blocks make the order predictable, which the sign of a paired difference must not be.
+"""
+
+import gc
+import math
+import random
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from harness.bench.instance import Outbox, cases_of, opened, refuse_wrong_clock
+from harness.bench.job import BASELINE_COPIES, SLOWED, BenchJob, PairTimes, recorded
+from harness.bench.operations import run_timed
+from harness.bench.probes.cpu_control import spin
+from harness.discovery import LoadedScenario
+from harness.errors import HarnessError, ScenarioFailedError
+from harness.results.profile import RunPhase
+from harness.results.run import AA_CONTROL, BASELINE, PING, PURE_CPU
+from harness.runnable import RunnableScenario
+from harness.runtime.channel import beat, begin, transfer
+from harness.runtime.clock import WRONG_CLOCK, Clock, ClockCheck, MonotonicClock
+from harness.scenario import Case
+from harness.user_code import failure
+
+SLOT_NS = 1_000_000
+"""A slot repeats its operation until about this duration: shorter slots measure the clock and the scheduler."""
+CONTROL_EVERY = 4
+"""The A/A control takes part in one of this number of a group's pairs.
+
+In every pair the baseline instances exchange their roles at random, so that both are used equally: an instance that runs less
+often has colder caches and a shorter log, and would differ from the other for that alone.
+"""
+
+
+async def time_pairs(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> None:
+    """Time pairs of all groups that the job names, and send each."""
+    scenario, cases = loaded.scenario, cases_of(loaded.scenario, job)
+    setting = replace(job.setting, resets=True)
+    slow = scenario.groups_with("slow")
+    excluded_groups = {*(() if job.slow_groups else slow), *(() if job.effort.is_full else scenario.groups_with("secondary"))}
+    groups = tuple(g for g in dict.fromkeys(c.group for c in cases) if g not in excluded_groups)
+    budget = TimeBudget(groups, job.budget_ns, job.effort.minimum_pairs, tuple(slow))
+    rng = random.Random(f"{job.setting.seed}/{loaded.name}/{job.process}")  # noqa: S311 - reproducible, not cryptographic
+    arms = list(scenario.arms)
+    rng.shuffle(arms)  # the first instance to be built must not always be the same arm's
+    async with AsyncExitStack() as stack:
+        instances = {arm: await stack.enter_async_context(opened(scenario, arm, setting, outbox)) for arm in arms}
+        for copy in (AA_CONTROL, *([SLOWED] if job.injected else [])):
+            instances[copy] = await stack.enter_async_context(opened(scenario, BASELINE, setting, outbox))
+        clock = MonotonicClock()
+        check = ClockCheck(clock)
+        pairing = Pairing(scenario, instances, cases, budget, rng, clock, job.excluded, job.effort.slow_from_ns, job.injected)
+        await pairing.warm_up()
+        refuse_wrong_clock(check)
+        async for pair in pairing.pairs():
+            refuse_wrong_clock(check)
+            if min(slot.totals.min_ns for slot in pair.slots) <= 0:
+                raise ScenarioFailedError(f"an operation of case {pair.case!r} took no time; {WRONG_CLOCK}")
+            outbox.send(pair)
+
+
+@dataclass
+class TimeBudget:
+    """Divides a process's time among its groups, whose costs differ by orders of magnitude, and decides which one is timed next."""
+
+    groups: tuple[str, ...]
+    """Names of the groups to time."""
+    budget_ns: int
+    """Nanoseconds in all; each group that is not slow gets the same part of them."""
+    minimum_pairs: int
+    """Pairs of each group whatever they cost: a median needs them."""
+    slow: tuple[str, ...] = ()
+    """Groups whose operation takes seconds: one pair each, not counted towards the budget."""
+    spent_ns: Counter[str] = field(default_factory=Counter)
+    """Group → nanoseconds spent so far, resets included."""
+    pairs: Counter[str] = field(default_factory=Counter)
+    """Group → pairs timed so far."""
+
+    def add(self, group: str, duration_ns: int) -> None:
+        """Count one pair of a group and the time it took."""
+        self.pairs[group] += 1
+        self.spent_ns[group] += duration_ns
+
+    def next_group(self) -> str | None:
+        """Return the group to time next; None when every group has its pairs and its part of the time."""
+        short = [g for g in self.groups if self.pairs[g] < (1 if g in self.slow else self.minimum_pairs)]
+        if short:
+            return min(short, key=lambda g: self.pairs[g])
+        quick = [g for g in self.groups if g not in self.slow]
+        behind = [g for g in quick if self.spent_ns[g] < self.budget_ns / len(quick)]
+        return min(behind, key=lambda g: self.spent_ns[g], default=None)
+
+
+@dataclass
+class Pairing:
+    """Times the pairs of one scenario in one process."""
+
+    scenario: RunnableScenario
+    instances: Mapping[str, Any]
+    """Open instances by arm, the A/A control's among them. That of SLOWED, if there is one, takes part in every pair."""
+    cases: Sequence[Case]
+    budget: TimeBudget
+    rng: random.Random
+    clock: Clock
+    excluded: Collection[tuple[str, str]] = ()
+    """The (arm, group) that cannot run."""
+    slow_from_ns: int = sys.maxsize
+    """Nanoseconds of a baseline operation from which its group counts as slow."""
+    injected: float = 0.0
+    """Share of its time by which the instance of SLOWED is slowed."""
+    _repeats: dict[tuple[str, str], int] = field(default_factory=dict)
+    _operations: Counter[tuple[str, str]] = field(default_factory=Counter)  # (arm, case) → operations so far
+
+    async def warm_up(self) -> None:
+        """Run every group on every arm, to fill caches and to size the slots; declared slow groups are left to their one pair."""
+        cases, declared = {c.group: c for c in reversed(self.cases)}, self.budget.slow
+        for group in self.budget.groups:
+            arms = self._arms(group, BASELINE_COPIES)
+            for arm in sorted(arms, key=lambda arm: arm != BASELINE):  # the baseline first: it may show that the group is slow
+                if group in declared or (arm in BASELINE_COPIES and group in self.budget.slow):
+                    self._repeats[arm, group] = 1
+                    continue
+                begin("warming up", arm, cases[group].name)
+                ((_, fastest),) = await self._timed(arm, self.instances[arm], cases[group])
+                if fastest <= SLOT_NS:
+                    ((_, again),) = await self._timed(arm, self.instances[arm], cases[group])
+                    fastest = min(fastest, again)
+                self._repeats[arm, group] = max(1, math.ceil(SLOT_NS / max(1, fastest)))
+                if arm == BASELINE and fastest >= self.slow_from_ns:
+                    self.budget.slow += (group,)
+        gc.collect()
+        gc.freeze()
+
+    async def pairs(self) -> AsyncIterator[PairTimes]:
+        """Yield pairs until the budget is spent. The cases of a group alternate."""
+        cases = {g: [c for c in self.cases if c.group == g] for g in self.budget.groups}
+        while (group := self.budget.next_group()) is not None:
+            started, number = self.clock.now_ns(), self.budget.pairs[group]
+            quick = group not in self.budget.slow
+            copies = [arm for arm in BASELINE_COPIES if quick and (arm == SLOWED or number % CONTROL_EVERY == 0)]
+            pair = await self._pair(cases[group][number % len(cases[group])], copies)
+            self.budget.add(group, self.clock.now_ns() - started)
+            yield pair
+
+    async def _pair(self, case: Case, copies: Sequence[str]) -> PairTimes:
+        order = self._arms(case.group, copies)
+        self.rng.shuffle(order)
+        equal = [arm for arm in (BASELINE, *BASELINE_COPIES) if arm in self.instances]
+        exchanged = self.rng.sample([self.instances[arm] for arm in equal], len(equal))
+        instances = {**self.instances, **dict(zip(equal, exchanged, strict=True))}
+        slots = []
+        for arm in order:
+            begin("timing pairs", arm, case.name)
+            times = await self._timed(arm, instances[arm], case, self._repeats[arm, case.group])
+            transfer(sum(passed for _, passed in times) / 1e9, RunPhase.OPERATIONS)
+            slots.append(recorded(arm, [counted for counted, _ in times], self.rng.random()))
+        controls_ns = await self._controls_ns(instances[BASELINE]) if AA_CONTROL in copies else {}
+        return PairTimes(case.group, case.name, slots, controls_ns)
+
+    async def _timed(self, arm: str, instance: Any, case: Case, repeats: int = 1) -> list[tuple[int, int]]:
+        """Time an operation a number of times; an error of it has the repetition, counted from the process's start."""
+        times: list[tuple[int, int]] = []
+        slowdown = self.injected if arm == SLOWED else 0.0
+        try:
+            for _ in range(repeats):
+                beat()
+                times.append(await run_timed(self.scenario, instance, case, self.clock.now_ns, slowdown))
+        except HarnessError:
+            raise
+        except Exception as error:
+            repetition = self._operations[arm, case.name] + len(times) + 1
+            raise ScenarioFailedError(failure(error, self.scenario.written, arm, case.name, repetition)) from error
+        self._operations[arm, case.name] += repeats
+        return times
+
+    async def _controls_ns(self, instance: Any) -> dict[str, int]:
+        """Time what depends on no arm: the interpreter, and a ping of the baseline instance's server."""
+        now_ns = self.clock.now_ns
+        begin("timing the controls", BASELINE)
+        start = now_ns()
+        spin()
+        found = {PURE_CPU: now_ns() - start}
+        start = now_ns()
+        if await self.scenario.ping(instance) is not NotImplemented:
+            found[PING] = now_ns() - start
+        return found
+
+    def _arms(self, group: str, copies: Sequence[str]) -> list[str]:
+        present = [arm for arm in self.instances if arm not in BASELINE_COPIES or arm in copies]
+        return [arm for arm in present if (BASELINE if arm in BASELINE_COPIES else arm, group) not in self.excluded]

@@ -1,0 +1,106 @@
+"""The parent's side of a bench worker: a fresh process for each job, its messages, and its end.
+
+Always a fresh interpreter, so that hash seed, memory layout and caches differ between processes as they do in production.
+"""
+
+import subprocess
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import msgspec
+
+from harness.bench.job import COUNTING, BenchJob, JobDone, Message
+from harness.runtime.child import Child, JobFailed, child_environment, kill_group, python_module
+from harness.runtime.watch import ActivityWatch, Lasting, place_of
+
+COUNTING_HASH_SEED = 0
+"""Hash seed of processes that count work: the order of sets decides which functions are called, and how often."""
+
+
+class LeftRunning(msgspec.Struct, frozen=True):
+    """Seen by the parent: the worker did not exit after its job, or processes that it started did not, and were ended."""
+
+    names: list[str]
+    """Names of the threads and processes, with the line of a thread."""
+
+
+Event = Message | LeftRunning
+"""A message of a worker, or what its parent sees of it."""
+
+_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+_running: set[Child[Message]] = set()
+
+
+def run_job(job: BenchJob, waiting: Callable[[Lasting], None] = lambda _: None) -> Generator[Event, None, None]:
+    """Run a job in a fresh process and yield its messages as they arrive; `waiting` receives its activity while it sends none.
+
+    The last one is a `JobDone` or a `JobFailed`; that of a process that exits before has its signal or exit code, that of one that
+    hangs the arm, the case and the line. Closing the generator, or an exception in the caller, ends the process and everything it
+    started.
+    """
+    command = python_module("harness.bench.worker")
+    hash_seed = COUNTING_HASH_SEED if job.task in COUNTING else None
+    environment = child_environment(temporary=job.setting.folder)
+    with Child(command, _decoder, prefix=job.prefix, environment=environment, cores=job.cpus, hash_seed=hash_seed) as child:
+        _running.add(child)
+        try:
+            child.send(job)
+            watch, last = ActivityWatch(child.activity, job.timeout_s), None
+            while not isinstance(last, JobDone | JobFailed):
+                try:
+                    last = child.receive(watch.poll_s)
+                except TimeoutError:
+                    if child.process.poll() is not None:  # a process that it has forked keeps the channel open
+                        yield JobFailed(f"worker exited unexpectedly ({child.exit_description()})", detail=child.output())
+                        return
+                    lasting = watch.look()
+                    if lasting.is_over:
+                        yield _hanging(child, lasting, job.file)
+                        return
+                    waiting(lasting)
+                    continue
+                if last is None:
+                    yield JobFailed(f"worker exited unexpectedly ({child.exit_description()})", detail=child.output())
+                    return
+                watch.moved()
+                if not isinstance(last, JobDone | JobFailed):
+                    yield last
+            yield from _exit(child, last, job)
+        finally:
+            _running.discard(child)
+
+
+def _hanging(child: Child[Message], lasting: Lasting, file: Path) -> JobFailed:
+    """Return the failure of a worker whose operation takes too long, with the line in the scenario's file where that is known."""
+    is_stopped = child.is_stopped()
+    stacks = [] if is_stopped else child.stacks()
+    detail = "\n".join(f"{stack.title}: {name}, line {line}" for stack in stacks for name, line in stack.places)
+    return JobFailed(lasting.failure(place_of(stacks, file), is_stopped=is_stopped), detail=detail + "\n" + child.output())
+
+
+def _exit(child: Child[Message], outcome: JobDone | JobFailed, job: BenchJob) -> Generator[Event, None, None]:
+    """Yield what a worker left running after its job, if that keeps it from exiting or outlives it, and the outcome."""
+    try:
+        code = child.process.wait(job.exit_s)
+    except subprocess.TimeoutExpired:
+        stacks = child.stacks()
+        left = [f"{stack.title}{_at(place_of([stack], job.file))}" for stack in stacks if stack.keeps_process]
+        unknown = [f"its own exit{_at(place_of(stacks, job.file))}"]
+    else:
+        left, unknown = [], []
+        if isinstance(outcome, JobDone) and code != 0:
+            yield JobFailed(f"worker exited unexpectedly ({child.exit_description()})", detail=child.output())
+            return
+    if names := [*left, *child.left()] or unknown:
+        yield LeftRunning(names)
+    yield outcome
+
+
+def _at(place: str) -> str:
+    return f" at {place}" if place else ""
+
+
+def end_all() -> None:
+    """Kill every worker, whichever thread receives its messages; each of them receives a `JobFailed`."""
+    for child in list(_running):
+        kill_group(child.process)
