@@ -42,7 +42,7 @@ def run(folder: Path, *arguments: object, **variables: str) -> subprocess.Comple
 
 def test_debug_modes_do_not_reach_what_is_measured(tmp_path: Path) -> None:
     """A run in the development mode is recorded as such, measured without it, and comparable with a usual run."""
-    options = (SCENARIOS / "module_engine.py", "--quick", "--budget", "0.2s", "--processes", "1", "--out")
+    options = (SCENARIOS / "module_engine.py", "--quick", "--budget", "100", "--processes", "1", "--out")
     assert run(tmp_path, "run", *options, "usual").returncode == 0
     debugged = run(tmp_path, "run", *options, "debugged", PYTHONDEVMODE="1", PYTHONASYNCIODEBUG="1")
     assert debugged.returncode == 0
@@ -59,7 +59,7 @@ def test_debug_modes_do_not_reach_what_is_measured(tmp_path: Path) -> None:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a short run, `measured`."""
     folder = tmp_path_factory.mktemp("runs")
-    done = run(folder, "run", SCENARIOS / "member.py", "--quick", "--budget", "0.2s", "--processes", "1", "--out", "measured")
+    done = run(folder, "run", SCENARIOS / "member.py", "--quick", "--budget", "100", "--processes", "1", "--out", "measured")
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -105,7 +105,7 @@ def test_a_run_is_the_same_in_every_encoding(tmp_path: Path) -> None:
     folder = tmp_path / "größe"
     folder.mkdir()
     (folder / "member.py").write_bytes((SCENARIOS / "member.py").read_bytes())
-    out = ("--budget", "0.2s", "--processes", "1", "--quick", "--out", folder / "out")
+    out = ("--budget", "100", "--processes", "1", "--quick", "--out", folder / "out")
     done = run(tmp_path, "run", folder / "member.py", *out, **ENCODINGS[-1])
     assert done.returncode == 0, done.stderr
     assert "×" in (folder / "out" / "report.html").read_text(encoding="utf-8")
@@ -118,7 +118,7 @@ def test_a_path_that_is_not_text_is_measured_and_reported(tmp_path: Path) -> Non
     folder.mkdir()
     (folder / "member.py").write_bytes((SCENARIOS / "member.py").read_bytes())
     out = folder / "out"
-    settings = ("--budget", "0.2s", "--processes", "1", "--quick", "--out", out)
+    settings = ("--budget", "100", "--processes", "1", "--quick", "--out", out)
     assert run(tmp_path, "run", folder / "member.py", *settings, TMPDIR=str(folder)).returncode == 0
     for form in ("html", "json", "markdown", "terminal"):
         assert run(tmp_path, "report", out, "--format", form).returncode == 0
@@ -161,7 +161,7 @@ def test_streams_that_cannot_be_used_are_one_line(arguments: str, redirection: s
 
 def test_a_run_without_any_stream_is_written(tmp_path: Path) -> None:
     """A closed descriptor is not reused for a channel or a file."""
-    options = f"{SCENARIOS / 'member.py'} --quick --budget 0.2s --processes 1 --out out"
+    options = f"{SCENARIOS / 'member.py'} --quick --budget 100s --processes 1 --out out"
     shell = f"exec {sys.executable} -m harness run {options} <&- >&- 2>&-"
     done = subprocess.run(["bash", "-c", shell], cwd=tmp_path, env=environment(), check=False, timeout=HANG_S)
     assert done.returncode == 2

@@ -25,7 +25,7 @@ def test_the_scenario_shown_runs_as_it_stands(tmp_path: Path) -> None:
     assert len(re.findall(r"^(?:from|import) ", code, flags=re.MULTILINE)) == 1
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "membership.py").write_text(code)
-    command = [sys.executable, "-m", "harness", "run", "mine", "--quick", "--processes", "2", "--budget", "1", "--out", "run"]
+    command = [sys.executable, "-m", "harness", "run", "mine", "--quick", "--processes", "2", "--budget", "100", "--out", "run"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     (result,) = read_run(tmp_path / "run").scenarios

@@ -2,6 +2,7 @@
 
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from statistics import fmean
 
 from harness.bench import work_counts
 from harness.bench.instance import Outbox, cases_of, opened
@@ -31,7 +32,9 @@ async def examine(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> None
         instances = {arm: await stack.enter_async_context(opened(scenario, arm, setting, outbox)) for arm in scenario.arms}
         first = [c for c in first_of_each_group(cases) if not scenario.group[c.group].slow]
         verified = await verify(scenario, instances, first if job.task is Task.REVISIT else cases)
-        outbox.send(AnswersVerified(verified.cases, [(arm, group, error) for (arm, group), error in verified.cannot_run.items()]))
+        cannot_run = [(arm, group, error) for (arm, group), error in verified.cannot_run.items()]
+        took_s = {arm: {group: fmean(each) for group, each in groups.items()} for arm, groups in verified.took_s.items()}
+        outbox.send(AnswersVerified(verified.cases, cannot_run, took_s))
         if job.task is Task.TRY:  # only whether the arms agree is shown
             return
         for arm, instance in instances.items():

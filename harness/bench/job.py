@@ -49,12 +49,10 @@ EXIT_S = 5.0
 class Effort:
     """The time and the processes that a run gives to each scenario on one engine at one RTT."""
 
-    minimum_pairs: int = 3
-    """Pairs of each group in a process, whatever the budget."""
     slow_processes: int = 3
     """Number of the processes that time slow groups as well."""
-    slow_from_ns: int = 500_000_000
-    """Nanoseconds of a baseline operation from which its group counts as slow; at a high RTT many do."""
+    slow_from_s: float = 0.5
+    """Seconds of a baseline operation from which its group counts as slow; at a high RTT many do."""
     is_full: bool = True
     """Whether secondary groups are timed too, slow ones at every RTT, calls and allocations counted in addition to the data layer's
     work, and everything is timed alone. Otherwise scenarios without a server, and then those with network latency, are timed in
@@ -72,8 +70,10 @@ class BenchJob(msgspec.Struct, tag=True, frozen=True):
     """The setting of its instances."""
     process: int = 0
     """Number of the process among those that time pairs, from 1."""
+    pairs: dict[str, int] = {}
+    """Group → pairs to time."""
     budget_ns: int = 0
-    """Nanoseconds to spend on pairs."""
+    """Nanoseconds after which no pair begins, except the first ones of each group; 0: none."""
     arm: str = ""
     """The arm to measure, for memory and instructions."""
     group: str = ""
@@ -84,8 +84,8 @@ class BenchJob(msgspec.Struct, tag=True, frozen=True):
     """Timeout of one operation, in seconds."""
     exit_s: float = EXIT_S
     """Seconds to exit after the job."""
-    slow_groups: bool = True
-    """Whether to time the groups declared slow."""
+    slow: tuple[str, ...] = ()
+    """Groups that are timed without warm-up and without a control, because their operation takes long."""
     effort: Effort = Effort()
     """The effort of the run."""
     excluded: tuple[tuple[str, str], ...] = ()
@@ -116,6 +116,8 @@ class AnswersVerified(msgspec.Struct, tag=True, frozen=True):
     """Number of cases verified."""
     cannot_run: list[tuple[str, str, str]] = []
     """(arm, group, error) of arms that raised as written."""
+    took_s: dict[str, dict[str, float]] = {}
+    """Arm → group → mean seconds of a case with its comparison and its reset: how long its pairs will take, roughly."""
 
 
 class Figures(msgspec.Struct, tag=True, frozen=True):
@@ -170,6 +172,8 @@ class PairTimes(msgspec.Struct, tag=True, frozen=True):
     """The slots in the random order in which they ran."""
     controls_ns: dict[str, int] = {}
     """Name → nanoseconds of the controls that were timed after the pair."""
+    lasted_ns: int = 0
+    """Nanoseconds of the pair with its resets and controls."""
 
 
 class JobDone(msgspec.Struct, tag=True, frozen=True):

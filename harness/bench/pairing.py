@@ -6,17 +6,19 @@ Orders are drawn independently: balanced blocks make the order predictable, whic
 import gc
 import math
 import random
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from msgspec import structs
+
 from harness.bench.instance import Outbox, cases_of, opened, refuse_wrong_clock
 from harness.bench.job import BASELINE_COPIES, SLOWED, BenchJob, PairTimes, recorded
 from harness.bench.operations import run_timed
 from harness.bench.probes.cpu_control import spin
+from harness.bench.schedule import FEWEST
 from harness.discovery import LoadedScenario
 from harness.errors import HarnessError, ScenarioFailedError
 from harness.results.profile import RunPhase
@@ -41,10 +43,7 @@ async def time_pairs(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> N
     """Time pairs of all groups that the job names, and send each."""
     scenario, cases = loaded.scenario, cases_of(loaded.scenario, job)
     setting = replace(job.setting, resets=True)
-    slow = scenario.groups_with("slow")
-    excluded_groups = {*(() if job.slow_groups else slow), *(() if job.effort.is_full else scenario.groups_with("secondary"))}
-    groups = tuple(g for g in dict.fromkeys(c.group for c in cases) if g not in excluded_groups)
-    budget = TimeBudget(groups, job.budget_ns, job.effort.minimum_pairs, tuple(slow))
+    wanted = {group: job.pairs[group] for group in dict.fromkeys(c.group for c in cases) if job.pairs.get(group)}
     rng = random.Random(f"{job.setting.seed}/{loaded.name}/{job.process}")  # noqa: S311 - reproducible, not cryptographic
     arms = list(scenario.arms)
     rng.shuffle(arms)  # the first instance to be built must not always be the same arm's
@@ -54,7 +53,8 @@ async def time_pairs(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> N
             instances[copy] = await stack.enter_async_context(opened(scenario, BASELINE, setting, outbox))
         clock = MonotonicClock()
         check = ClockCheck(clock)
-        pairing = Pairing(scenario, instances, cases, budget, rng, clock, job.excluded, job.effort.slow_from_ns, job.injected)
+        targets = PairTargets(wanted, clock.now_ns() + job.budget_ns if job.budget_ns else None)
+        pairing = Pairing(scenario, instances, cases, targets, rng, clock, job.excluded, job.slow, job.injected)
         await pairing.warm_up()
         refuse_wrong_clock(check)
         async for pair in pairing.pairs():
@@ -65,35 +65,24 @@ async def time_pairs(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> N
 
 
 @dataclass
-class TimeBudget:
-    """Divides a process's time among its groups, whose costs differ by orders of magnitude, and decides which one is timed next."""
+class PairTargets:
+    """The pairs to time in one process, by group, and which group is next."""
 
-    groups: tuple[str, ...]
-    """Names of the groups to time."""
-    budget_ns: int
-    """Nanoseconds in all; each group that is not slow gets the same part of them."""
-    minimum_pairs: int
-    """Pairs of each group whatever they cost: a median needs them."""
-    slow: tuple[str, ...] = ()
-    """Groups whose operation takes seconds: one pair each, not counted towards the budget."""
-    spent_ns: Counter[str] = field(default_factory=Counter)
-    """Group → nanoseconds spent so far, resets included."""
+    wanted: Mapping[str, int]
+    """Group → pairs."""
+    until_ns: int | None = None
+    """When no further pair begins, except the first `FEWEST` of each group; None: never."""
     pairs: Counter[str] = field(default_factory=Counter)
     """Group → pairs timed so far."""
 
-    def add(self, group: str, duration_ns: int) -> None:
-        """Count one pair of a group and the time it took."""
-        self.pairs[group] += 1
-        self.spent_ns[group] += duration_ns
+    def next_group(self, now_ns: int) -> str | None:
+        """Return the group to time next: the one that has the smallest part of its pairs; None if there is nothing left to do.
 
-    def next_group(self) -> str | None:
-        """Return the group to time next; None when every group has its pairs and its part of the time."""
-        short = [g for g in self.groups if self.pairs[g] < (1 if g in self.slow else self.minimum_pairs)]
-        if short:
-            return min(short, key=lambda g: self.pairs[g])
-        quick = [g for g in self.groups if g not in self.slow]
-        behind = [g for g in quick if self.spent_ns[g] < self.budget_ns / len(quick)]
-        return min(behind, key=lambda g: self.spent_ns[g], default=None)
+        So all groups are spread over the whole life of the process, whose drift they then share.
+        """
+        is_late = self.until_ns is not None and now_ns >= self.until_ns
+        behind = [g for g, wanted in self.wanted.items() if self.pairs[g] < (min(FEWEST, wanted) if is_late else wanted)]
+        return min(behind, key=lambda g: self.pairs[g] / self.wanted[g], default=None)
 
 
 @dataclass
@@ -104,25 +93,24 @@ class Pairing:
     instances: Mapping[str, Any]
     """Open instances by arm, the A/A control's among them. That of SLOWED, if there is one, takes part in every pair."""
     cases: Sequence[Case]
-    budget: TimeBudget
+    targets: PairTargets
     rng: random.Random
     clock: Clock
     excluded: Collection[tuple[str, str]] = ()
     """The (arm, group) that cannot run."""
-    slow_from_ns: int = sys.maxsize
-    """Nanoseconds of a baseline operation from which its group counts as slow."""
+    slow: Collection[str] = ()
+    """Groups that are timed without warm-up and without a control."""
     injected: float = 0.0
     """Share of its time by which the instance of SLOWED is slowed."""
     _repeats: dict[tuple[str, str], int] = field(default_factory=dict)
     _operations: Counter[tuple[str, str]] = field(default_factory=Counter)  # (arm, case) → operations so far
 
     async def warm_up(self) -> None:
-        """Run every group on every arm, to fill caches and to size the slots; declared slow groups are left to their one pair."""
-        cases, declared = {c.group: c for c in reversed(self.cases)}, self.budget.slow
-        for group in self.budget.groups:
-            arms = self._arms(group, BASELINE_COPIES)
-            for arm in sorted(arms, key=lambda arm: arm != BASELINE):  # the baseline first: it may show that the group is slow
-                if group in declared or (arm in BASELINE_COPIES and group in self.budget.slow):
+        """Run every group on every arm, to fill caches and to size the slots; slow groups are not."""
+        cases = {c.group: c for c in reversed(self.cases)}
+        for group in self.targets.wanted:
+            for arm in self._arms(group, BASELINE_COPIES):
+                if group in self.slow:
                     self._repeats[arm, group] = 1
                     continue
                 begin("warming up", arm, cases[group].name)
@@ -131,21 +119,19 @@ class Pairing:
                     ((_, again),) = await self._timed(arm, self.instances[arm], cases[group])
                     fastest = min(fastest, again)
                 self._repeats[arm, group] = max(1, math.ceil(SLOT_NS / max(1, fastest)))
-                if arm == BASELINE and fastest >= self.slow_from_ns:
-                    self.budget.slow += (group,)
         gc.collect()
         gc.freeze()
 
     async def pairs(self) -> AsyncIterator[PairTimes]:
-        """Yield pairs until the budget is spent. The cases of a group alternate."""
-        cases = {g: [c for c in self.cases if c.group == g] for g in self.budget.groups}
-        while (group := self.budget.next_group()) is not None:
-            started, number = self.clock.now_ns(), self.budget.pairs[group]
-            quick = group not in self.budget.slow
+        """Yield the wanted pairs. The cases of a group alternate."""
+        cases = {g: [c for c in self.cases if c.group == g] for g in self.targets.wanted}
+        while (group := self.targets.next_group(started_ns := self.clock.now_ns())) is not None:
+            number = self.targets.pairs[group]
+            quick = group not in self.slow
             copies = [arm for arm in BASELINE_COPIES if quick and (arm == SLOWED or number % CONTROL_EVERY == 0)]
             pair = await self._pair(cases[group][number % len(cases[group])], copies)
-            self.budget.add(group, self.clock.now_ns() - started)
-            yield pair
+            self.targets.pairs[group] += 1
+            yield structs.replace(pair, lasted_ns=self.clock.now_ns() - started_ns)
 
     async def _pair(self, case: Case, copies: Sequence[str]) -> PairTimes:
         order = self._arms(case.group, copies)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,17 +12,29 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
-from harness.bench.job import SLOWED, AnswersVerified, BenchJob, DataPrepared, Figures, JobDone, PairTimes, Task
+from harness.bench.job import (
+    BASELINE_COPIES,
+    SLOWED,
+    AnswersVerified,
+    BenchJob,
+    DataPrepared,
+    Effort,
+    Figures,
+    JobDone,
+    PairTimes,
+    Task,
+)
 from harness.bench.probes import instructions
 from harness.bench.process import Event, LeftRunning, run_job
 from harness.bench.profile import by_phase
+from harness.bench.schedule import GroupPairs, TrialPairs
 from harness.bench.serving import unreachable_server
 from harness.bench.steps import Observer
 from harness.bench.switches import Ablated
 from harness.discovery import LoadedScenario
 from harness.results import run as records
 from harness.results.profile import RunPhase
-from harness.results.run import AA_CONTROL, BASELINE
+from harness.results.run import AA_CONTROL, BASELINE, PromiseVerdict
 from harness.runnable import RunnableScenario
 from harness.runtime.child import JobFailed
 from harness.runtime.clock import Clock, MonotonicClock
@@ -44,6 +57,10 @@ MISS_RATE = 0.05
 """Share of 95 % intervals that exclude 1 although nothing differs."""
 CHANCE = 0.01
 """A number of controls off that is less probable than this by chance gives the run a warning."""
+FIRST_OVERHEAD_S = 2.0
+"""First estimate of the seconds of a process that times pairs, besides its pairs and its warm-up."""
+UNDECIDED = (PromiseVerdict.INCONCLUSIVE, PromiseVerdict.MISSED)
+"""Verdicts that more pairs may change."""
 SYNCHRONOUS = "synchronous, in the worker's thread"
 """Description of the execution of a scenario whose `run` is synchronous, while it is timed."""
 
@@ -90,8 +107,15 @@ class ScenarioRun:
     """RunPhase → seconds of its processes so far."""
     clock: Clock = field(default_factory=MonotonicClock)
     """Measures how long processes last."""
+    timing: TrialPairs = field(default_factory=lambda: TrialPairs({}, 0, 0, 0.0))
+    """What its pairs cost and show; see `plan_pairs`."""
+    version: int = 0
+    """Number of the messages so far."""
     _pairs: int = 0
     _operations: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    _slow_from_s: float = math.inf
+    _in_pairs_s: float = 0.0
+    _costs: dict[str, tuple[int, float, float]] = field(default_factory=dict)
     _readings: list[tuple[int, str, int]] = field(default_factory=list)
     _slowed: dict[str, dict[int, list[tuple[float, float]]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
 
@@ -99,6 +123,16 @@ class ScenarioRun:
     def name(self) -> str:
         """The names of the scenario and the engine, for the progress display."""
         return f"{self.loaded.name} · {self.setting.engine}"
+
+    @property
+    def key(self) -> str:
+        """The trial among those of a run."""
+        return f"{self.name} {self.setting.rtt_ms:g}"
+
+    @property
+    def slow_groups(self) -> tuple[str, ...]:
+        """The groups whose operation takes long: they are timed without warm-up and without a control, in few pairs."""
+        return tuple(name for name, group in self.timing.groups.items() if group.is_slow)
 
     @property
     def is_active(self) -> bool:
@@ -117,6 +151,39 @@ class ScenarioRun:
             return None
         rtt = f"-rtt{self.setting.rtt_ms:g}" if self.setting.rtt_ms else ""
         return f"samples/{self.loaded.name}-{self.setting.engine}{rtt}.csv"
+
+    def plan_pairs(self, effort: Effort, processes: int, *, with_slow: bool, quick: bool) -> None:
+        """Plan the groups to time in this number of processes; slow ones only `with_slow`, few pairs of each if it is `quick`."""
+        scenario = self.loaded.scenario
+        left_out = {
+            *(() if with_slow else scenario.groups_with("slow")),
+            *(() if effort.is_full else scenario.groups_with("secondary")),
+        }
+        groups = {g.name: GroupPairs(g.name, is_slow=g.slow, is_quick=quick) for g in scenario.groups if g.name not in left_out}
+        self.timing = TrialPairs(groups, processes, min(processes, effort.slow_processes), FIRST_OVERHEAD_S)
+        self._slow_from_s = effort.slow_from_s
+
+    def _expect(self, took_s: Mapping[str, Mapping[str, float]]) -> None:
+        """Take first estimates from what comparing answers took: of a pair, and of a process's warm-up."""
+        for name, group in self.timing.groups.items():
+            arms = [groups[name] for groups in took_s.values() if name in groups]
+            if arms and name in took_s[BASELINE]:
+                group.operation_s, group.pair_s = took_s[BASELINE][name], sum(arms)
+                group.is_slow = group.is_slow or group.operation_s >= self._slow_from_s
+                self.timing.overhead_s += 0.0 if group.is_slow else group.pair_s + group.operation_s
+
+    def _decide(self) -> None:
+        """Note which groups have verdicts that more pairs would not change."""
+        result = self.result(whole=False)
+        open_ones = {(verdict.promise, verdict.part) for verdict in result.verdicts if verdict.verdict in UNDECIDED}
+        undecided = {
+            group
+            for promise in self.loaded.scenario.promises
+            if (promise.id, promise.part) in open_ones
+            for group in getattr(promise.measure, "groups", ())
+        }
+        for name, group in self.timing.groups.items():
+            group.is_decided = name not in undecided
 
     def operation_s(self, arm: str, group: str) -> float:
         """Return the mean duration of an operation so far, in seconds; 0 if none was timed."""
@@ -152,6 +219,7 @@ class ScenarioRun:
             observer.waiting(self.name, activity.progress(), activity.seconds)
 
         started_ns, spent_s = self.clock.now_ns(), dict[str, float]()
+        self._in_pairs_s = 0.0
         for event in run_job(job, waiting):
             if self.interrupted:
                 return
@@ -164,8 +232,13 @@ class ScenarioRun:
             if isinstance(event, PairTimes):
                 observer.tick()
         observer.waiting(self.name, "", 0.0)
+        lasted_s = (self.clock.now_ns() - started_ns) / 1e9
+        if job.task is Task.PAIRS and self.is_active:
+            self.timing.done += 1
+            self.timing.overhead_s = max(0.0, lasted_s - self._in_pairs_s)
+            self._decide()
         if spent_s:  # it has not failed
-            self.spend(by_phase(spent_s, (self.clock.now_ns() - started_ns) / 1e9))
+            self.spend(by_phase(spent_s, lasted_s))
 
     def spend(self, seconds: Mapping[str, float]) -> None:
         """Add seconds of phases to the profile."""
@@ -174,6 +247,7 @@ class ScenarioRun:
 
     def add(self, event: Event, process: int = 0, scale: float = 1.0) -> None:
         """Add one message of a worker. `process` numbers the processes that time pairs; `scale` is the share of the data set."""
+        self.version += 1
         match event:
             case PairTimes():
                 self._add_pair(event, process)
@@ -181,6 +255,7 @@ class ScenarioRun:
                 self.prepared = event
             case AnswersVerified():
                 self.verified = event
+                self._expect(event.took_s)
             case Figures():
                 self.figures.work_counts.extend(event.work_counts)
                 self.figures.statements.extend(event.statements)
@@ -200,10 +275,27 @@ class ScenarioRun:
         for slot in pair.slots:
             count, spent_ns = self._operations.get((slot.arm, pair.group), (0, 0))
             self._operations[slot.arm, pair.group] = count + slot.totals.operations, spent_ns + slot.totals.total_ns
+        self._note_pair(pair, process)
         self._readings += [(process, name, time_ns) for name, time_ns in pair.controls_ns.items()]
         means = {slot.arm: slot.totals.mean_ns for slot in pair.slots}
         if SLOWED in means:
             self._slowed[pair.group][process].append((means[BASELINE], means[SLOWED]))
+
+    def _note_pair(self, pair: PairTimes, process: int) -> None:
+        """Note for the schedule what a pair took and showed."""
+        self._in_pairs_s += pair.lasted_ns / 1e9
+        group = self.timing.groups.get(pair.group)
+        if group is None:
+            return
+        means_s = {slot.arm: slot.totals.mean_ns / 1e9 for slot in pair.slots}
+        count, spent_s, operations_s = self._costs.get(pair.group, (0, 0.0, 0.0))
+        count, spent_s, operations_s = count + 1, spent_s + pair.lasted_ns / 1e9, operations_s + means_s[BASELINE]
+        self._costs[pair.group] = count, spent_s, operations_s
+        group.pairs, group.pair_s, group.operation_s = count, spent_s / count, operations_s / count
+        for arm, mean_s in means_s.items():
+            if arm not in (BASELINE, *BASELINE_COPIES):
+                logs = group.log_ratios.setdefault(arm, {}).setdefault(process, [])
+                logs.append(math.log(means_s[BASELINE] / mean_s))
 
     def _add_failure(self, failed: JobFailed, job: BenchJob) -> None:
         """Add a failure: a result under a memory limit, a warning under callgrind, else an error that names a stopped server."""

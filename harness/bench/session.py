@@ -1,11 +1,11 @@
 """A run from start to end: prepare, verify, time in rounds of fresh processes, measure memory; saved after every step."""
 
 import itertools
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,18 @@ import msgspec
 from harness.bench.job import Effort, Task
 from harness.bench.process import end_all
 from harness.bench.result import ScenarioRun, clean_controls
+from harness.bench.schedule import Schedule
 from harness.bench.serving import served
 from harness.bench.steps import Observer, RunStep, StepRunner
 from harness.discovery import LoadedScenario
 from harness.errors import HarnessError, NotMeasurableError
+from harness.results import run as records
 from harness.results.profile import RunPhase
-from harness.results.run import Review, Run, RunKind, RunSettings, RunWarning, Slot
+from harness.results.run import BUDGET, Review, Run, RunKind, RunSettings, RunWarning, Slot
 from harness.results.store import SCHEMA_VERSION, write_bytes, write_run, write_samples
 from harness.runtime import machine
 from harness.runtime.child import JobFailed
-from harness.runtime.clock import utc_now
+from harness.runtime.clock import Clock, MonotonicClock, utc_now
 from harness.runtime.cores import CoreAllocator, Cores, Isolation, choose_cores
 from harness.runtime.watch import OPERATION_TIMEOUT_S
 from harness.runtime.workspace import git_commit, workspace
@@ -33,17 +35,25 @@ from harness.verdicts import controls
 
 START_S, PREPARING_S, INSTRUCTIONS_S = 2.5, 4.0, 60.0
 """First estimates of seconds: for the start of a process with instances, for building or reading the data, and for instructions."""
-EACH_COUNTING_S, EACH_TIMING_S, EACH_RESULT_S = 1.9, 0.5, 1.5
-"""First estimates of seconds per arm and group, for counting work, and for warming up with the fewest pairs; and per scenario, for
-its result and its part of the report."""
+EACH_COUNTING_S, EACH_RESULT_S = 0.7, 1.0
+"""First estimates of seconds per arm and group, for comparing answers and counting work; and per scenario, for its result and its
+part of the report."""
 MEMORY_CHILDREN = 2
 """Processes that measure the same memory, so that there is a range."""
 USUAL = Effort()
-QUICK = Effort(minimum_pairs=2, slow_processes=2, slow_from_ns=100_000_000)
-SEVERAL = Effort(minimum_pairs=2, slow_processes=2, slow_from_ns=50_000_000, is_full=False)
+QUICK = Effort(slow_processes=2, slow_from_s=0.1)
+SEVERAL = Effort(slow_processes=2, slow_from_s=0.05, is_full=False)
 """For several engines or RTTs, which are many trials."""
 PROCESSES_AT_HIGHER_RTT = 2
 """Limit of the processes at a higher RTT in a run of many trials."""
+OUTSIDE_BUDGET = (Task.PAIRS, Task.INSTRUCTIONS)
+"""Jobs that a spent budget does not leave out: pairs are planned within it, and instructions are asked for in addition."""
+AFTER_MEDIANS = (Task.COUNT, Task.MEMORY)
+"""Jobs that are left out if the budget would then not be enough for the medians of all groups."""
+BUDGET_MARGIN = 1.1
+"""Factor of the estimate of a sufficient budget."""
+LATE, LATE_S = 1.25, 1.0
+"""A process stops timing pairs when it takes this many times as long as expected, and these seconds more."""
 SIDE_BY_SIDE = RunWarning(
     "side by side",
     "scenarios without a server, or with network latency, were timed in parallel, one per core, which slows all arms equally",
@@ -85,6 +95,8 @@ class RunPlan:
     """Whether instructions are counted, which takes minutes."""
     timeout_s: float = OPERATION_TIMEOUT_S
     """Timeout of one operation, in seconds."""
+    timing_only: bool = False
+    """Whether the budget is for timing pairs alone and counts from the first one; else it is for the whole run."""
 
 
 @dataclass
@@ -96,6 +108,10 @@ class RunSession:
     cores: Cores = field(default_factory=choose_cores)
     started_at: str = field(default_factory=lambda: utc_now().isoformat(timespec="seconds"))
     allocator: CoreAllocator = field(init=False)
+    clock: Clock = field(default_factory=MonotonicClock)
+    """Measures the budget."""
+    schedule: Schedule = field(default_factory=lambda: Schedule({}))
+    """The pairs of all trials."""
     _commit: tuple[str | None, bool] = (None, False)
     _environment: dict[str, str] = field(default_factory=dict)
     _trials: list[ScenarioRun] = field(default_factory=list)
@@ -104,9 +120,16 @@ class RunSession:
     _saving: threading.Lock = field(default_factory=threading.Lock)
     _saved_slots: dict[str, int] = field(default_factory=dict)
     _chains: Iterator[int] = field(default_factory=itertools.count)
+    _results: dict[int, tuple[int, records.ScenarioResult]] = field(default_factory=dict)
+    _ends_s: float | None = None
 
     def __post_init__(self) -> None:
         self.allocator = CoreAllocator(self.cores)
+        if not self.plan.timing_only:
+            self._ends_s = self._now_s() + self.plan.settings.budget_s
+
+    def _now_s(self) -> float:
+        return self.clock.now_ns() / 1e9
 
     def run(self) -> Run:
         """Carry out the plan and return the run's record, also after Ctrl-C; raise UsageError if its folder cannot be written."""
@@ -116,8 +139,8 @@ class RunSession:
             try:
                 self._begin(space, servers)
                 steps, lanes = self._steps(), max(1, len(self.cores.all))
-                after_s = EACH_RESULT_S * len(self._trials)
-                StepRunner(steps, self.observer, lanes=lanes, abandon=self._interrupt, after_s=after_s).run()
+                after_s, rest_s = self._after_s(), self._timing_s
+                StepRunner(steps, self.observer, lanes=lanes, abandon=self._interrupt, after_s=after_s, rest_s=rest_s).run()
             except KeyboardInterrupt:
                 self._interrupt()
             finally:
@@ -172,33 +195,30 @@ class RunSession:
                     lowest_rtt = trial
 
     def _steps(self) -> list[RunStep]:
-        """Return the steps of the run. Each round covers all scenarios, so that every interval includes the machine's drift."""
+        """Return the steps of the run: timing pairs, which takes what is left of the budget, comes after what has a fixed cost.
+
+        Each round of fresh processes covers all scenarios, so that every interval includes the machine's drift.
+        """
         settings, given = self.plan.settings, effort(self.plan.settings)
         trials = [t for t in self._trials if t.is_active]
         at_lowest_rtt = [t for t in trials if t.lowest_rtt is None]
-        slice_s = settings.budget_s / max(1, settings.processes * len(trials))
         steps = []
         for t in trials:
             task = Task.REVISIT if t.lowest_rtt is not None else Task.EXAMINE if self.plan.counting else Task.TRY
             if task is Task.EXAMINE:
                 steps.append(self._step(t, "preparing", PREPARING_S, Task.PREPARE))
             steps.append(self._step(t, "comparing answers", self._comparing_s(t, task), task))
-        in_order = sorted(trials, key=lambda t: (self._isolation(t) is Isolation.MACHINE, t.setting.rtt_ms > 0))
-        for process in range(1, settings.processes + 1):
-            for t in in_order:
-                is_lowest = t.lowest_rtt is None
-                if process > PROCESSES_AT_HIGHER_RTT and not (is_lowest or given.is_full):
-                    continue
-                description = f"timing pairs, process {process} of {settings.processes}"
-                slow = process <= given.slow_processes and (is_lowest or given.is_full)
-                left_out = 0 if slow else len(t.loaded.scenario.groups_with("slow"))
-                pairs = len(t.loaded.scenario.arms) * (len(t.loaded.scenario.groups) - left_out)
-                expected_s = START_S + max(slice_s, EACH_TIMING_S * pairs)
-                timing = partial(self._step, t, description, expected_s, Task.PAIRS, isolation=self._isolation(t), process=process)
-                steps.append(timing(budget_ns=int(slice_s * 1e9), slow_groups=slow, injected=self.plan.injected))
         if self.plan.memory:
             steps += [step for t in at_lowest_rtt for step in self._growth_steps(t)]
             steps += [step for t in at_lowest_rtt for step in self._memory_steps(t)]
+        in_order = sorted(trials, key=lambda t: (self._isolation(t) is Isolation.MACHINE, t.setting.rtt_ms > 0))
+        for t in in_order:
+            whole = t.lowest_rtt is None or given.is_full
+            processes = settings.processes if whole else min(settings.processes, PROCESSES_AT_HIGHER_RTT)
+            t.plan_pairs(given, processes, with_slow=whole, quick=settings.quick)
+            self.schedule.trials[t.key] = t.timing
+        for process in range(1, settings.processes + 1):
+            steps += [self._timing_step(t, process) for t in in_order if process <= t.timing.processes]
         if self.plan.instructions:  # a server's part of an operation is not counted, so trials with a server have no such step
             steps += [
                 self._step(t, f"instructions of {arm}", INSTRUCTIONS_S, Task.INSTRUCTIONS, in_order=False, arm=arm)
@@ -207,6 +227,62 @@ class RunSession:
                 for arm in t.loaded.scenario.arms
             ]
         return steps
+
+    def _timing_step(self, trial: ScenarioRun, process: int) -> RunStep:
+        """Return the step that times a trial's pairs in one process; the schedule decides on their number when it begins."""
+        description = f"timing pairs, process {process} of {trial.timing.processes}"
+        isolation = self._isolation(trial)
+        timed = self._step(trial, description, 0.0, Task.PAIRS, isolation=isolation, process=process, injected=self.plan.injected)
+
+        def is_due() -> bool:
+            return timed.is_due() and (self.plan.timing_only or self._left_s() > self.schedule.fewest_s(trial.key))
+
+        return replace(timed, is_due=is_due, shares_rest=True)
+
+    def _left_s(self) -> float:
+        """Return the seconds of the budget that are left for timing pairs."""
+        if self._ends_s is None:
+            self._ends_s = self._now_s() + self.plan.settings.budget_s
+        after_s = 0.0 if self.plan.timing_only else self._after_s()
+        return self._ends_s - after_s - self._now_s()
+
+    def _has_time_for(self, task: Task) -> bool:
+        """Return whether the budget allows another job that times no pairs: the medians of what is timed come before memory."""
+        first = self.schedule.minimum_s() if task in AFTER_MEDIANS else 0.0
+        return self._left_s() > first
+
+    def _about_budget(self) -> list[RunWarning]:
+        """Return a warning if the budget ended before every group had a median."""
+        found = self.schedule.without_median()
+        if self.plan.timing_only or self._interrupted or not found:
+            return []
+        groups = sum(len(trial.groups) for trial in self.schedule.trials.values())
+        needed_s = 10 * math.ceil(BUDGET_MARGIN * (self.plan.settings.budget_s - self._left_s() + self.schedule.minimum_s()) / 10)
+        message = f"it ended before {len(found)} of {groups} groups had the pairs of a median; about {needed_s} s would be enough"
+        return [RunWarning(BUDGET, message, f"run again with --budget {needed_s}s, or name fewer scenarios")]
+
+    def _after_s(self) -> float:
+        """Return a first estimate of the seconds from the last step to the end of the report."""
+        return EACH_RESULT_S * len(self._trials)
+
+    def _timing_s(self, others_s: float) -> float:
+        """Return the seconds that timing pairs will take, if the other steps take these seconds."""
+        if self._ends_s is None:
+            return self.plan.settings.budget_s
+        self._drop_inactive()
+        lanes = self._lanes()
+        return self.schedule.wanted_s(lanes * max(0.0, self._left_s() - others_s)) / lanes
+
+    def _drop_inactive(self) -> None:
+        for trial in self._trials:
+            if not trial.is_active:
+                self.schedule.trials.pop(trial.key, None)
+
+    def _lanes(self) -> int:
+        """Return how many trials are timed in parallel."""
+        timed = [t for t in self._trials if t.is_active and t.timing.done < t.timing.processes]
+        apart = bool(timed) and all(self._isolation(t) is Isolation.CORE for t in timed)
+        return max(1, min(len(self.cores.all), len(timed))) if apart else 1
 
     def _comparing_s(self, trial: ScenarioRun, task: Task) -> float:
         """Return a first estimate: work is counted for every arm in every group, and each finding tried."""
@@ -263,9 +339,16 @@ class RunSession:
             return expected_s + trial.operation_s(fields.get("arm", ""), fields.get("group", ""))
 
         def is_due() -> bool:
-            return trial.is_active and not self._interrupted and (fields.get("arm"), fields.get("group")) not in trial.excluded
+            if not trial.is_active or self._interrupted or (fields.get("arm"), fields.get("group")) in trial.excluded:
+                return False
+            return self.plan.timing_only or task in OUTSIDE_BUDGET or self._has_time_for(task)
 
         def act() -> None:
+            if task is Task.PAIRS:
+                fields.update(self._pairs_of(trial))
+                if not fields["pairs"]:
+                    trial.timing.done += 1
+                    return
             job = trial.job(task, effort=effort(self.plan.settings), **fields)
             waiting_from_ns = trial.clock.now_ns()
             with self.allocator.allocate(isolation) as cpus:
@@ -280,12 +363,28 @@ class RunSession:
         chain = "" if isolation is Isolation.MACHINE else trial.name if in_order else f"{trial.name} · {next(self._chains)}"
         stage = f"{isolation} {in_order} {isolation is Isolation.CORE and trial.setting.rtt_ms > 0}"
         scale = fields.get("setting", trial.setting).scale
-        alike = "/".join(str(fields.get(name, "")) for name in ("slow_groups", "arm", "group", "limit_bytes"))
+        alike = "/".join(str(fields.get(name, "")) for name in ("arm", "group", "limit_bytes"))
         kind = task, where, f"{alike}/{scale:g}"
         return RunStep(f"{where} · {description}", kind, expects_s, act, chain, stage, is_due)
 
+    def _pairs_of(self, trial: ScenarioRun) -> dict[str, Any]:
+        """Return the fields of a job that times a trial's pairs: their numbers, and the time after which it has to stop."""
+        self._drop_inactive()
+        left_s, lanes = max(0.0, self._left_s()), self._lanes()
+        pairs, expected_s = self.schedule.next_process(trial.key, lanes * left_s)
+        budget_s = min(left_s, LATE * (expected_s - trial.timing.overhead_s) + LATE_S)
+        return {"pairs": pairs, "slow": trial.slow_groups, "budget_ns": max(1, round(budget_s * 1e9))}
+
+    def _result(self, trial: ScenarioRun, *, whole: bool) -> records.ScenarioResult:
+        """Return a trial's result, computed again only if something was added to it."""
+        version, found = self._results.get(id(trial), (-1, None))
+        if whole or found is None or version != trial.version:
+            found = trial.result(whole=whole)
+            self._results[id(trial)] = trial.version, found
+        return found
+
     def _record(self, finished_at: str | None) -> Run:
-        found = [t.result(whole=finished_at is not None) for t in self._trials]
+        found = [self._result(t, whole=finished_at is not None) for t in self._trials]
         promises = [t.loaded.scenario.promises for t in self._trials]
         results = [controls.withhold(*each) for each in zip(found, promises, controls.failed_controls(found), strict=True)]
         parallel = sum(t.is_active and self._isolation(t) is Isolation.CORE for t in self._trials)
@@ -303,7 +402,12 @@ class RunSession:
             settings=self.plan.settings,
             environment=self._environment,
             scenarios=results,
-            warnings=[*clean_controls(results), *([SIDE_BY_SIDE] if parallel > 1 else []), *self._warnings],
+            warnings=[
+                *clean_controls(results),
+                *([SIDE_BY_SIDE] if parallel > 1 else []),
+                *(self._about_budget() if finished_at else []),
+                *self._warnings,
+            ],
             review=self.plan.review,
         )
 

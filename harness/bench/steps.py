@@ -39,6 +39,8 @@ class RunStep:
     """Steps of different stages never run in parallel."""
     is_due: Callable[[], bool] = lambda: True
     """Whether it is still to be done; that of a scenario that has failed is not."""
+    shares_rest: bool = False
+    """Whether it takes a share of what is left of the budget: the time of all such steps together is known, not that of each."""
 
 
 class Observer(Protocol):
@@ -83,6 +85,8 @@ class StepRunner:
     """Called when a step fails or Ctrl-C is pressed, before waiting for the other lanes: it ends their current steps."""
     after_s: float = 0.0
     """First estimate of what follows the last step, in seconds."""
+    rest_s: Callable[[float], float] = lambda _: 0.0
+    """Returns the seconds until all steps that share the rest are done, given those of the other steps to come."""
     _taken_s: dict[int, float] = field(default_factory=dict)
     _begun_ns: dict[int, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -128,13 +132,14 @@ class StepRunner:
         estimates, now_ns = Estimates(self.steps, self._taken_s), self.clock.now_ns()
 
         def left_s(number: int) -> float:
-            if number in self._taken_s or not self.steps[number].is_due():
+            if number in self._taken_s or self.steps[number].shares_rest or not self.steps[number].is_due():
                 return 0.0
             begun_ns = self._begun_ns.get(number)
             return max(0.0, estimates.seconds(number) - (0.0 if begun_ns is None else (now_ns - begun_ns) / 1e9))
 
         steps_s = sum(makespan((sum(map(left_s, chain)) for chain in chains), self.lanes) for chains in self._stages())
-        return steps_s + self.after_s * estimates.speed
+        sharing = any(step.shares_rest and number not in self._taken_s for number, step in enumerate(self.steps))
+        return steps_s + (self.rest_s(steps_s) if sharing else 0.0) + self.after_s * estimates.speed
 
 
 def makespan(durations: Iterable[float], lanes: int) -> float:
@@ -154,7 +159,7 @@ class Estimates:
         self._found: dict[tuple[str, ...], list[tuple[float, float]]] = defaultdict(list)
         for number, seconds in taken_s.items():
             step = steps[number]
-            for length in range(len(step.kind) + 1):
+            for length in range(0 if step.shares_rest else len(step.kind) + 1):
                 self._found[step.kind[:length]].append((seconds, step.expected_s()))
 
     @property

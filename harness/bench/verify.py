@@ -1,5 +1,6 @@
 """Verification: the arms' answers to every case must be complete, equal and repeatable, or nothing of the scenario is timed."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from harness.errors import HarnessError, ScenarioFailedError, describe
 from harness.results.run import BASELINE
 from harness.runnable import RunnableScenario
 from harness.runtime.channel import begin
+from harness.runtime.clock import MonotonicClock
 from harness.scenario import Case
 from harness.user_code import line_of, user_code
 
@@ -25,6 +27,8 @@ class Verification:
     """Number of cases on which the arms agree."""
     cannot_run: dict[tuple[str, str], str] = field(default_factory=dict)
     """(arm, group) → the error of an arm that raised as written, or the reason why it is skipped."""
+    took_s: dict[str, dict[str, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    """Arm → group → seconds that each of its cases took, per repetition: the operation, its comparison and its reset."""
 
 
 class _Outcome(NamedTuple):
@@ -45,15 +49,18 @@ async def verify(scenario: RunnableScenario, instances: Mapping[str, Any], cases
     that is not done, or raises without being as written.
     """
     verified = Verification(cannot_run=dict(scenario.skipped))
-    seen = set[str]()
+    seen, clock = set[str](), MonotonicClock()
     for case in cases:
         slow = case.group in scenario.group and scenario.group[case.group].slow
         repetitions = 1 if slow and case.group in seen else REPETITIONS
         seen.add(case.group)
+        started_ns = clock.now_ns()
         expected = await _repeated(scenario, instances[BASELINE], BASELINE, case, repetitions)
+        verified.took_s[BASELINE][case.group].append((clock.now_ns() - started_ns) / repetitions / 1e9)
         for arm, instance in instances.items():
             if arm == BASELINE or (arm, case.group) in verified.cannot_run:
                 continue
+            started_ns = clock.now_ns()
             try:
                 await _repeated(scenario, instance, arm, case, repetitions, expected)
             except HarnessError as error:
@@ -61,6 +68,8 @@ async def verify(scenario: RunnableScenario, instances: Mapping[str, Any], cases
                 if is_verdict or not scenario.arms[arm].as_written:
                     raise
                 verified.cannot_run[arm, case.group] = describe(error.__cause__ or error)
+            else:
+                verified.took_s[arm][case.group].append((clock.now_ns() - started_ns) / repetitions / 1e9)
         verified.cases += 1
     return verified
 

@@ -6,29 +6,56 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import options as converters
 from harness.cli import _options
 from harness.errors import INTERRUPTED, MissingExtraError, UsageError
-from harness.results.run import Run, RunSettings, ScenarioStatus
+from harness.results.run import BUDGET, Run, RunSettings, ScenarioStatus
 
 if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The default budgets of a command, in seconds."""
+
+    each: float
+    """Per scenario, engine and round-trip time, of a usual run."""
+    at_least: float
+    each_quick: float
+    """The same of a quick run."""
+    at_least_quick: float
+
+    @property
+    def usual(self) -> str:
+        """Describe the default of a usual run."""
+        return (
+            f"{self.at_least:g}s, or {self.each:g}s per scenario, engine and round-trip time"
+            if self.each
+            else f"{self.at_least:g}s"
+        )
+
+    def seconds(self, trials: int, *, quick: bool) -> float:
+        """Return the budget of a number of trials: a scenario on one engine at one round-trip time is one."""
+        return max(self.at_least_quick, self.each_quick * trials) if quick else max(self.at_least, self.each * trials)
+
 
 PROCESSES, PROCESSES_QUICK, PROCESSES_SEVERAL = 5, 3, 3
 """Fresh processes per arm: of a usual run, of a quick one, and of a run on several engines or round-trip times."""
 
 
-def arguments(parser: argparse.ArgumentParser, budget_s: float) -> None:
-    """Declare the options of a run that times pairs for `budget_s` by default."""
+def arguments(parser: argparse.ArgumentParser, budget: Budget) -> None:
+    """Declare the options of a run with this budget by default."""
     _options.setting(parser, size=None, engines=True, rtts=True)
     parser.add_argument("--quick", action="store_true", help="preview: tiny data, fewer processes, less time")
     processes = f"fresh processes per arm (default: {PROCESSES}; {PROCESSES_SEVERAL} with several engines or round-trip times)"
     _options.value(parser, "--processes COUNT", converters.count(), processes)
-    budget = f"time for timing pairs, over all scenarios (default: {budget_s:g}s)"
-    _options.value(parser, "--budget DURATION", converters.duration, budget)
+    whole = f"time for the whole run, report included (default: {budget.usual})"
+    _options.value(parser, "--budget DURATION", converters.duration, whole)
     _options.timeout(parser)
     _options.output(parser)
 
@@ -47,16 +74,14 @@ def load_settings(options: argparse.Namespace, *, processes: int, budget_s: floa
     return RunSettings(engines, options.size, options.seed, rtts_ms, quick=False, processes=processes, budget_s=budget_s)
 
 
-def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, budgets_s: tuple[float, float], **more: Any) -> int:
-    """Measure, write the report, print the verdicts; return the exit code.
-
-    `budgets_s` are the default of a usual and that of a quick run; `more` are further fields of the plan.
-    """
+def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, budget: Budget, **more: Any) -> int:
+    """Measure, write the report, print the verdicts; return the exit code. `more` are further fields of the plan."""
     from harness.bench.session import RunPlan, RunSession
     from harness.cli._console import Progress, warn_of_removed_settings
     from harness.results import store
 
     several = len(options.engine) * len(options.rtt) > 1
+    trials = len(loaded) * len(options.engine) * len(options.rtt)
     settings = RunSettings(
         engines=options.engine,
         size=options.size or ("tiny" if options.quick else "small"),
@@ -64,7 +89,7 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
         rtts_ms=options.rtt,
         quick=options.quick,
         processes=options.processes or (PROCESSES_QUICK if options.quick else PROCESSES_SEVERAL if several else PROCESSES),
-        budget_s=options.budget or budgets_s[options.quick],
+        budget_s=options.budget or budget.seconds(trials, quick=options.quick),
     )
     out = folder(options.out)
     review = store.read_review(loaded[0].file.parent)
@@ -145,5 +170,6 @@ def exit_code(record: Run, *, unfinished: bool = False) -> int:
     if any(load.lost_workers for load in loads):
         return 1
     failed = [s.exit_code for s in record.scenarios if s.status == ScenarioStatus.FAILED]
+    unfinished = unfinished or any(warning.name == BUDGET for warning in record.warnings)
     open_ended = record.interrupted or unfinished or any(load.invalid or load.unsustained for load in loads)
     return min(failed) if failed else INTERRUPTED if open_ended else 0

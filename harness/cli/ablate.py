@@ -14,7 +14,7 @@ import argparse
 from harness.cli import _options, _runs
 from harness.errors import UsageError
 
-BUDGETS_S = (120.0, 20.0)
+BUDGET = _runs.Budget(each=0, at_least=150, each_quick=0, at_least_quick=30)
 """More than `harness run` gives a scenario: a pair has several times as many arms."""
 
 
@@ -22,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     help_ = "name, file or directory of a scenario (default: the only one with switches)"
     parser.add_argument("scenario", nargs="?", metavar="SCENARIO", default="all", help=help_)
-    _runs.arguments(parser, BUDGETS_S[0])
+    _runs.arguments(parser, BUDGET)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,4 +35,4 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("no scenario here declares switches; add `switches` and `open_switched` to one")
     if len(able) > 1:
         raise UsageError(f"several scenarios declare switches; choose one: {', '.join(loaded.name for loaded in able)}")
-    return _runs.carry_out([ablated(able[0])], options, BUDGETS_S)
+    return _runs.carry_out([ablated(able[0])], options, BUDGET)

@@ -12,17 +12,21 @@ from harness import options as converters
 from harness.cli import _options, _runs
 from harness.errors import NotMeasurableError, UsageError
 
-BUDGETS_S = (30.0, 6.0)
+BUDGET = _runs.Budget(each=52, at_least=60, each_quick=10, at_least_quick=20)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     help_ = "names, files or directories of scenarios (default: all)"
     parser.add_argument("scenario", nargs="*", metavar="SCENARIO", default=["all"], help=help_)
-    _runs.arguments(parser, BUDGETS_S[0])
+    _runs.arguments(parser, BUDGET)
     plant = "inject a slowdown, such as 3%%, into the baseline and report whether it was detected"
     _options.value(parser, "--plant PERCENT", converters.percent(1.0), plant)
-    parser.add_argument("--instructions", action="store_true", help="also count machine instructions with valgrind; takes minutes")
+    parser.add_argument(
+        "--instructions",
+        action="store_true",
+        help="also count machine instructions with valgrind; takes minutes, in addition to --budget",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,4 +39,4 @@ def run(options: argparse.Namespace) -> int:
         except NotMeasurableError as reason:
             raise UsageError(f"{reason}; install it, or leave out --instructions") from reason
     loaded = _options.load(options.scenario, options.scenarios, options.timeout)
-    return _runs.carry_out(loaded, options, BUDGETS_S, injected=options.plant or 0.0, instructions=options.instructions)
+    return _runs.carry_out(loaded, options, BUDGET, injected=options.plant or 0.0, instructions=options.instructions)

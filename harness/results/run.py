@@ -136,6 +136,8 @@ class GainSum(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
+BUDGET = "budget"
+"""Name of the warning that the budget ended before every group had a median; the run is then inconclusive."""
 CLEAR = 0.05
 """The corrected p-value below which a gain is significant."""
 
@@ -473,7 +475,7 @@ class RunSettings:
     quick: bool
     processes: int
     budget_s: float
-    """The time budget for timing pairs, in seconds, over all scenarios."""
+    """The time budget of the whole run in seconds; of a run under load, the duration of its load."""
 
 
 @dataclass(frozen=True)

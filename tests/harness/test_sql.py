@@ -413,7 +413,7 @@ def test_a_scenario_file_runs_end_to_end(tmp_path: Path, kind: str) -> None:
     file = tmp_path / "order_index.py"
     file.write_text(SCENARIO + run)
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "harness", "run", str(file), "--quick", "--budget", "1", "--out", str(out)]
+    command = [sys.executable, "-m", "harness", "run", str(file), "--quick", "--budget", "100", "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     assert done.returncode in {0, 3}, done.stdout + done.stderr
     (result,) = json.loads((out / "run.json").read_text())["scenarios"]

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.bench.job import RECORDED, SLOWED, PairTimes, recorded
-from harness.bench.pairing import CONTROL_EVERY, SLOT_NS, Pairing, TimeBudget
+from harness.bench.pairing import CONTROL_EVERY, SLOT_NS, Pairing, PairTargets
+from harness.bench.schedule import FEWEST
 from harness.errors import ScenarioFailedError
 from harness.results.run import AA_CONTROL, PING, PURE_CPU, SlotTotals
 from harness.runnable import runnable
 from harness.runtime.clock import FakeClock
 from harness.scenario import Case, Scenario
 
-SLOW_NS = 400_000_000
 COSTS_NS = {"baseline": 4_000_000, "proposed": 2_000_000, "optimised": 100_000, AA_CONTROL: 4_000_000}
 
 
@@ -51,16 +51,24 @@ def pairs(
     injected: float = 0.0,
     clock: FakeClock | None = None,
     kind: type[Ticking] = Ticking,
+    slow: tuple[str, ...] = (),
 ) -> tuple[list[PairTimes], Ticking]:
     """Time a number of pairs of two cases."""
     clock = clock or FakeClock()
     scenario = kind(clock)
     cases = [Case("g", "first", None), Case("g", "second", None)]
-    budget = TimeBudget(("g",), 0, number)
     instances = {arm: arm for arm in (*COSTS_NS, *([SLOWED] if injected else []))}
     rng = random.Random(seed)
     pairing = Pairing(
-        runnable(scenario), instances, cases, budget, rng, clock, excluded=excluded, slow_from_ns=SLOW_NS, injected=injected
+        runnable(scenario),
+        instances,
+        cases,
+        PairTargets({"g": number}),
+        rng,
+        clock,
+        excluded=excluded,
+        slow=slow,
+        injected=injected,
     )
 
     async def go() -> list[PairTimes]:
@@ -108,12 +116,20 @@ def test_every_arm_of_a_pair_runs_the_same_case() -> None:
     assert [pair.case for pair in found] == ["first", "second", "first", "second"]
 
 
-def test_a_group_whose_baseline_takes_long_is_timed_once_and_without_a_control(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A group that turns out to be slow is timed in one pair, whatever the minimum is; every arm was warmed up before."""
-    monkeypatch.setitem(COSTS_NS, "baseline", SLOW_NS)
-    found, scenario = pairs(8)
-    assert [sorted(slot.arm for slot in pair.slots) for pair in found] == [["baseline", "optimised", "proposed"]]
-    assert [arm for arm, _ in scenario.ran[:4]] == ["baseline", "proposed", "optimised", "optimised"]
+def test_a_slow_group_is_timed_without_warm_up_and_without_a_control() -> None:
+    """Nothing is run before its pairs, and they have the arms alone."""
+    found, scenario = pairs(2, slow=("g",))
+    assert [sorted(slot.arm for slot in pair.slots) for pair in found] == [["baseline", "optimised", "proposed"]] * 2
+    assert len(scenario.ran) == 6
+
+
+def test_a_pair_has_the_time_that_it_took() -> None:
+    """Resets, of a second each, are included; the slots' own times leave them out."""
+    clock = FakeClock()
+    found, _ = pairs(3, clock=clock)
+    operations = [sum(slot.totals.operations for slot in pair.slots) for pair in found]
+    times_ns = [sum(slot.totals.total_ns for slot in pair.slots) for pair in found]
+    assert [pair.lasted_ns for pair in found] == [n * 10**9 + ns for n, ns in zip(operations, times_ns, strict=True)]
 
 
 def test_the_control_takes_part_in_every_fourth_pair() -> None:
@@ -194,35 +210,44 @@ def test_an_injected_slowdown_is_a_baseline_that_takes_longer_by_its_share() -> 
     )
 
 
-def spend(costs: dict[str, int], budget_ns: int, minimum: int, slow: tuple[str, ...] = ()) -> TimeBudget:
-    """Spend a budget on groups whose pairs always cost the same."""
-    budget = TimeBudget(tuple(costs), budget_ns, minimum, slow)
-    while (group := budget.next_group()) is not None:
-        budget.add(group, costs[group])
-    return budget
+def spend(costs: dict[str, int], wanted: dict[str, int], until_ns: int | None) -> tuple[PairTargets, list[str]]:
+    """Time groups whose pairs always cost the same; return the targets, and the groups in the order in which they were timed."""
+    targets, order, now_ns = PairTargets(wanted, until_ns), list[str](), 0
+    while (group := targets.next_group(now_ns)) is not None:
+        targets.pairs[group] += 1
+        order.append(group)
+        now_ns += costs[group]
+    return targets, order
 
 
-@given(
-    st.dictionaries(st.text(max_size=3), st.integers(1, 1000), min_size=1, max_size=5), st.integers(0, 20_000), st.integers(1, 5)
-)
-def test_every_group_gets_its_pairs_and_its_part_of_the_time(costs: dict[str, int], budget_ns: int, minimum: int) -> None:
-    """No group gets less than the minimum, and beyond it none exceeds its part by more than its last pair."""
-    budget = spend(costs, budget_ns, minimum)
-    part = budget_ns / len(costs)
-    for group, cost in costs.items():
-        assert budget.pairs[group] >= minimum
-        assert budget.spent_ns[group] >= min(part, minimum * cost)
-        assert budget.spent_ns[group] <= max(minimum * cost, part + cost)
+WANTED = st.dictionaries(st.sampled_from("abcde"), st.integers(1, 40), min_size=1)
 
 
-def test_without_time_only_the_minimum_is_run() -> None:
-    """Even a budget of 0 ns gives each group the pairs that a median needs."""
-    assert spend({"a": 5, "b": 500}, 0, 3).pairs == {"a": 3, "b": 3}
+@given(WANTED, st.none() | st.integers(0, 20_000), st.lists(st.integers(1, 1000), min_size=5, max_size=5))
+def test_every_group_gets_its_pairs_as_long_as_there_is_time(
+    wanted: dict[str, int], until_ns: int | None, costs: list[int]
+) -> None:
+    """With time enough it gets exactly those; otherwise at least the fewest that a process may time, and no more after the end."""
+    cost = dict(zip("abcde", costs, strict=True))
+    targets, order = spend(cost, wanted, until_ns)
+    assert all(min(FEWEST, number) <= targets.pairs[group] <= number for group, number in wanted.items())
+    needed = sum(cost[group] * number for group, number in wanted.items())
+    if until_ns is None or needed <= until_ns:
+        assert dict(targets.pairs) == wanted
+    else:
+        late = [group for place, group in enumerate(order) if sum(cost[g] for g in order[:place]) >= until_ns]
+        assert all(late.count(group) <= FEWEST for group in late)
 
 
-def test_a_slow_group_is_timed_once_and_takes_no_time_from_the_others() -> None:
-    """Its one pair is not part of the budget that the others share."""
-    assert spend({"a": 5, "slow": 10_000, "b": 10}, 100, 2, slow=("slow",)).pairs == {"a": 10, "slow": 1, "b": 5}
+@given(WANTED)
+def test_groups_are_spread_over_the_process(wanted: dict[str, int]) -> None:
+    """At any moment each group has the same part of its pairs, give or take one: all share the drift of the machine."""
+    _, order = spend(dict.fromkeys(wanted, 1), wanted, None)
+    counted: Counter[str] = Counter()
+    for group in order:
+        counted[group] += 1
+        parts = [(counted[g] / number, 1 / number) for g, number in wanted.items()]
+        assert max(part - step for part, step in parts) <= min(part for part, _ in parts) + 1e-9
 
 
 def test_an_error_while_timing_has_arm_case_and_repetition() -> None:

@@ -24,7 +24,7 @@ ADDING = load(TOYS / "adding.py")
 
 def results(tmp_path: Path, engines: list[str], rtts_ms: list[float]) -> list[ScenarioResult]:
     """Run both toys without timing anything."""
-    settings = RunSettings(engines, "tiny", 0, rtts_ms, quick=True, processes=0, budget_s=0.1)
+    settings = RunSettings(engines, "tiny", 0, rtts_ms, quick=True, processes=0, budget_s=100.0)
     return RunSession(RunPlan([ADDING, DISTANT], settings, tmp_path / "run", "test", memory=False), Silent()).run().scenarios
 
 
@@ -85,7 +85,7 @@ def test_scenarios_that_cannot_run_have_a_reason_and_the_others_a_result(tmp_pat
 @pytest.mark.slow
 def test_a_server_that_stops_during_the_run_is_named_and_other_results_are_kept(tmp_path: Path) -> None:
     """The scenario fails with the server's address, and the other scenario has its result."""
-    settings = RunSettings(["mortal", "sqlite"], "tiny", 0, [0.0], quick=True, processes=0, budget_s=0.1)
+    settings = RunSettings(["mortal", "sqlite"], "tiny", 0, [0.0], quick=True, processes=0, budget_s=100.0)
     run = RunSession(RunPlan([ADDING, DISTANT], settings, tmp_path / "run", "test", memory=False), Silent()).run()
     found = {(r.name, r.engine): r for r in run.scenarios}
     failure = found["distant", "mortal"]

@@ -14,13 +14,14 @@ from harness.bench.result import LIMITED_S, LIMITED_TIMES, ScenarioRun
 from harness.bench.session import QUICK, SEVERAL, USUAL, RunPlan, RunSession, effort
 from harness.bench.steps import Silent
 from harness.discovery import load
-from harness.results.run import Memory, RunSettings, RunWarning, ScenarioStatus
+from harness.results.profile import RunPhase
+from harness.results.run import BUDGET, Memory, RunSettings, RunWarning, ScenarioStatus
 from harness.runtime.cores import Cores, Isolation
 from harness.scenario import Server, Setting
 
 TOYS, CASES = Path(__file__).parents[2] / "toys", Path(__file__).parents[2] / "cases" / "scenarios"
 SERVERS = {"echo": Server("echo://127.0.0.1:1", "echo://127.0.0.1:2")}
-ONE = RunSettings(engines=["sqlite"], size="small", seed=0, rtts_ms=[0.0], quick=False, processes=5, budget_s=30.0)
+ONE = RunSettings(engines=["sqlite"], size="small", seed=0, rtts_ms=[0.0], quick=False, processes=5, budget_s=100.0)
 SEVERAL_RTTS = RunSettings(["sqlite"], "tiny", 0, [0.0, 5.0], quick=False, processes=1, budget_s=1.0)
 
 
@@ -64,6 +65,8 @@ def test_a_job_excludes_what_was_found_not_to_run_meanwhile(tmp_path: Path, monk
     monkeypatch.setattr(module, "run_job", run_job)
     found = trial(tmp_path)
     session = RunSession(RunPlan([found.loaded], ONE, tmp_path / "run", "harness run adding"), Silent(), Cores(None, None))
+    found.plan_pairs(USUAL, 5, with_slow=True, quick=False)
+    session.schedule.trials[found.key] = found.timing
     step = session._step(found, "timing pairs", 1.0, Task.PAIRS, process=2)
     found.add(AnswersVerified(1, [("proposed", "sum", "it raises")]))
     step.act()
@@ -73,7 +76,7 @@ def test_a_job_excludes_what_was_found_not_to_run_meanwhile(tmp_path: Path, monk
 def test_what_hangs_fails_and_the_others_go_on(tmp_path: Path) -> None:
     """The scenario with an arm that never answers fails, with arm, case and line; the other one is measured."""
     hanging, adding = load(CASES / "hang_arm.py"), load(TOYS / "adding.py")
-    settings = replace(ONE, size="tiny", quick=True, processes=1, budget_s=0.2)
+    settings = replace(ONE, size="tiny", quick=True, processes=1, budget_s=100.0)
     plan = RunPlan([hanging, adding], settings, tmp_path / "run", "harness run", memory=False, counting=False, timeout_s=2.0)
     failed, measured = RunSession(plan, Silent()).run().scenarios
     assert failed.status == ScenarioStatus.FAILED
@@ -105,7 +108,7 @@ def test_servers_that_do_not_stop_cost_no_result(tmp_path: Path, monkeypatch: py
 
     loaded = load(TOYS / "adding.py")
     monkeypatch.setattr(loaded.scenario, "servers", servers)
-    settings = replace(ONE, size="tiny", quick=True, processes=1, budget_s=0.2)
+    settings = replace(ONE, size="tiny", quick=True, processes=1, budget_s=100.0)
     plan = RunPlan([loaded], settings, tmp_path / "run", "harness run", memory=False, counting=False)
     run = RunSession(plan, Silent()).run()
     assert run.scenarios[0].latencies
@@ -157,3 +160,32 @@ def test_controls_are_not_arms(tmp_path: Path) -> None:
     (injected,) = result.controls.injected
     assert (injected.group, injected.share, injected.pairs, injected.found) == ("sum", 0.5, 16, True)
     assert injected.slower == pytest.approx(0.51)
+
+
+def test_a_budget_that_ends_too_soon_says_what_it_would_need(tmp_path: Path) -> None:
+    """Nothing is timed after it; the warning has the number of groups without a median, and a budget that is enough."""
+    settings = replace(ONE, size="tiny", quick=True, processes=2, budget_s=1.5)
+    plan = RunPlan([load(TOYS / "adding.py")], settings, tmp_path / "run", "harness run")
+    run = RunSession(plan, Silent()).run()
+    assert run.scenarios[0].latencies == []
+    (warning,) = run.warnings
+    assert warning.name == BUDGET
+    assert warning.message.startswith("it ended before 1 of 1 groups had the pairs of a median; about ")
+    assert int(warning.message.split("about ")[1].split(" s")[0]) > settings.budget_s
+
+
+def test_the_phases_of_all_processes_are_in_the_result(tmp_path: Path) -> None:
+    """Each phase that a run has took some time, and timed operations are told from their resets."""
+    settings = replace(ONE, size="tiny", quick=True, processes=1)
+    run = RunSession(RunPlan([load(TOYS / "adding.py")], settings, tmp_path / "run", "harness run"), Silent()).run()
+    profile = run.scenarios[0].profile
+    phases = {
+        RunPhase.STARTING,
+        RunPhase.PREPARING,
+        RunPhase.VERIFICATION,
+        RunPhase.COUNTING,
+        RunPhase.WARM_UP,
+        RunPhase.OPERATIONS,
+    }
+    assert phases | {RunPhase.RESETS, RunPhase.MEMORY} <= profile.keys()
+    assert min(profile.values()) >= 0

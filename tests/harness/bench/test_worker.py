@@ -159,7 +159,7 @@ def test_what_a_scenario_leaves_running_is_ended_and_named(tmp_path: Path, body:
     """The results are kept: the job is done, and its parent receives the names of what was still running."""
     leaving = msgspec.structs.replace(job(tmp_path, OPEN=body), exit_s=TIMEOUT_S)
     *_, left, last = run_job(leaving)
-    assert last == JobDone()
+    assert isinstance(last, JobDone)
     assert isinstance(left, LeftRunning)
     assert name in left.names
 
@@ -176,7 +176,7 @@ def test_a_task_that_refuses_to_be_cancelled_is_ended(tmp_path: Path) -> None:
     leaving = msgspec.structs.replace(job(tmp_path, OPEN="pass"), exit_s=TIMEOUT_S)
     leaving.file.write_text(leaving.file.read_text().replace("        pass\n        yield", f"        {body}\n        yield"))
     *_, left, last = run_job(leaving)
-    assert last == JobDone()
+    assert isinstance(last, JobDone)
     assert left == LeftRunning([f"its own exit at answering.py:{line_of(leaving.file, 'await asyncio.sleep(1000)')}"])
 
 

@@ -41,7 +41,7 @@ def harness(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProc
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """Run the toy once."""
     out = tmp_path_factory.mktemp("runs") / "toy"
-    return out, harness("run", str(TOY), "--quick", "--processes", "3", "--budget", "1", "--out", str(out))
+    return out, harness("run", str(TOY), "--quick", "--processes", "3", "--budget", "100", "--out", str(out))
 
 
 @pytest.mark.slow
@@ -97,7 +97,7 @@ def test_the_raw_samples_are_saved(finished: tuple[Path, subprocess.CompletedPro
 def test_an_injected_slowdown_is_measured(tmp_path: Path) -> None:
     """A line has its result; it is in the record as a control, but neither an arm nor among the samples."""
     out = tmp_path / "run"
-    done = harness("run", str(TOY), "--quick", "--processes", "3", "--budget", "1", "--plant", "100%", "--out", str(out))
+    done = harness("run", str(TOY), "--quick", "--processes", "3", "--budget", "100", "--plant", "100%", "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert re.search(
         r"^injected slowdown of 100\.00%: (not )?detected, measured .* over one group, sum;", done.stdout, re.MULTILINE
@@ -154,7 +154,7 @@ def test_a_wrong_answer_fails_one_scenario_only(tmp_path: Path) -> None:
     source = TOY.read_text().replace(", memory=True", "")  # it takes longest, and is no matter here
     (folder / "right_sums.py").write_text(source)
     (folder / "wrong_sums.py").write_text(source.replace("return sum(list(range(case.args)))", "return 13"))
-    done = harness("run", str(folder), "--quick", "--processes", "1", "--budget", "0.2", "--out", str(tmp_path / "run"))
+    done = harness("run", str(folder), "--quick", "--processes", "1", "--budget", "100", "--out", str(tmp_path / "run"))
     assert done.returncode == 1
     assert "proposed gives another answer than baseline to case 'sum 20000': 13" in " ".join(done.stdout.split())
     by_name = {s.name: s for s in read_run(tmp_path / "run").scenarios}
@@ -172,7 +172,7 @@ def test_a_full_disk_is_exit_code_2(tmp_path: Path) -> None:
     full = 'from harness.errors import UsageError\n        raise UsageError("disk is full; free some space")'
     text = TOY.read_text().replace('        """Return the digest of the data."""\n', f"        {full}\n")
     (folder / "no_disk.py").write_text(text)
-    done = harness("run", str(folder), "--quick", "--processes", "1", "--budget", "0.2", "--out", str(tmp_path / "run"))
+    done = harness("run", str(folder), "--quick", "--processes", "1", "--budget", "100", "--out", str(tmp_path / "run"))
     assert done.returncode == 2
     assert "disk is full; free some space" in done.stdout
 
@@ -186,7 +186,7 @@ def test_an_interruption_of_parallel_scenarios_is_not_a_failure(tmp_path: Path, 
     for name in ("first_sums", "second_sums"):
         (folder / f"{name}.py").write_text(TOY.read_text().replace("asyncio.sleep(0)", "asyncio.sleep(0.3)"))
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "harness", "run", str(folder), "--processes", "1", "--budget", "0.5", "--out", str(out)]
+    command = [sys.executable, "-m", "harness", "run", str(folder), "--processes", "1", "--budget", "100", "--out", str(out)]
     child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert child.stderr is not None
     for line in child.stderr:
