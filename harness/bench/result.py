@@ -27,14 +27,14 @@ from harness.bench.job import (
 from harness.bench.probes import instructions
 from harness.bench.process import Event, LeftRunning, run_job
 from harness.bench.profile import by_phase
-from harness.bench.schedule import GroupPairs, TrialPairs
+from harness.bench.schedule import GroupPairs, TrialPairs, is_decided
 from harness.bench.serving import unreachable_server
 from harness.bench.steps import Observer
 from harness.bench.switches import Ablated
 from harness.discovery import LoadedScenario
 from harness.results import run as records
 from harness.results.profile import RunPhase
-from harness.results.run import AA_CONTROL, BASELINE, PromiseVerdict
+from harness.results.run import AA_CONTROL, BASELINE
 from harness.runnable import RunnableScenario
 from harness.runtime.child import JobFailed
 from harness.runtime.clock import Clock, MonotonicClock
@@ -59,8 +59,6 @@ CHANCE = 0.01
 """A number of controls off that is less probable than this by chance gives the run a warning."""
 FIRST_OVERHEAD_S = 2.0
 """First estimate of the seconds of a process that times pairs, besides its pairs and its warm-up."""
-UNDECIDED = (PromiseVerdict.INCONCLUSIVE, PromiseVerdict.MISSED)
-"""Verdicts that more pairs may change."""
 SYNCHRONOUS = "synchronous, in the worker's thread"
 """Description of the execution of a scenario whose `run` is synchronous, while it is timed."""
 
@@ -175,7 +173,7 @@ class ScenarioRun:
     def _decide(self) -> None:
         """Note which groups have verdicts that more pairs would not change."""
         result = self.result(whole=False)
-        open_ones = {(verdict.promise, verdict.part) for verdict in result.verdicts if verdict.verdict in UNDECIDED}
+        open_ones = {(v.promise, v.part) for v in result.verdicts if not _is_decided(v)}
         undecided = {
             group
             for promise in self.loaded.scenario.promises
@@ -377,6 +375,11 @@ class ScenarioRun:
         judged = replace(measured, verdicts=[v for promise in scenario.promises for v in judge(promise, measured)])
         left = [left_running(self.left_running)] if self.left_running else []
         return replace(judged, warnings=[*warnings_about(judged), *self.warnings, *_about_memory(judged, self.setting), *left])
+
+
+def _is_decided(verdict: records.Verdict) -> bool:
+    thresholds = verdict.promised_low, verdict.promised_high, verdict.neutral
+    return verdict.value is None or is_decided(verdict.value, verdict.low, verdict.high, thresholds)
 
 
 Row = TypeVar("Row", records.Latency, records.Ratio, records.PercentileRatio)

@@ -7,7 +7,7 @@ whatever the schedule does (`make validation` shows it).
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.stats.intervals import t_quantile
@@ -23,6 +23,8 @@ P99_BELOW_S = 0.005
 """Seconds of a baseline operation up to which its group gets the pairs for its 99th percentile."""
 DECIDED_HALF_WIDTH, UNDECIDED_HALF_WIDTH = 0.12, 0.03
 """Half width of a ratio's interval that a group's pairs aim at, once its promises are decided and before."""
+CLEAR = 2.0
+"""Factor of an interval's width: a promise is decided if what it states lies outside the wider one."""
 MOST_PAIRS, MOST_DECIDED_PAIRS = 2_000, 200
 """Limits of a group's pairs beyond those for its percentiles: while a promise is undecided, and once all are decided."""
 QUICK_PAIRS = 30
@@ -69,6 +71,18 @@ class GroupPairs:
             return 0, 0, min(ratio, QUICK_PAIRS)
         p99 = P99_PAIRS if self.operation_s is not None and self.operation_s <= P99_BELOW_S else P95_PAIRS
         return P95_PAIRS, p99, min(ratio, most)
+
+
+def is_decided(value: float, low: float | None, high: float | None, thresholds: Iterable[float | None]) -> bool:
+    """Whether an interval is so far from all thresholds that more pairs would hardly change a verdict on them.
+
+    None may lie inside the interval widened to `CLEAR` times its width: what was seen once may stop a group, so it has to be
+    clearer than the interval that is shown, or stopping would add false verdicts.
+    """
+    if low is None or high is None:
+        return False
+    widened = value - CLEAR * (value - low), value + CLEAR * (high - value)
+    return not any(widened[0] <= threshold <= widened[1] for threshold in thresholds if threshold is not None)
 
 
 def pairs_for(processes: Sequence[Sequence[float]], number: int, half_width: float) -> int:

@@ -126,7 +126,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def at_least_by_chance(hits: int, trials: int, rate: float) -> float:
     """Return the probability of at least `hits` hits in independent trials: the binomial upper tail."""
-    return math.fsum(math.comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in range(hits, trials + 1))
+    return beta_cdf(hits, trials - hits + 1, rate) if 0 < hits <= trials else float(hits <= 0)
 
 
 def binomial_bounds(hits: float, tries: float) -> tuple[float, float]:
