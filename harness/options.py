@@ -72,6 +72,11 @@ def count(limit: int | None = None) -> Callable[[str], int]:
     return partial(_whole, wanted, 1, MAX_SEED if limit is None else limit)
 
 
+def count_or_zero(text: str) -> int:
+    """Return a whole number from 0."""
+    return _whole("a whole number from 0", 0, MAX_SEED, text)
+
+
 def seed(text: str) -> int:
     """Return a seed from 0 to `MAX_SEED`."""
     return _whole(f"a whole number from 0 to {MAX_SEED}; try 0", 0, MAX_SEED, text)

@@ -216,7 +216,8 @@ class RunSession:
             whole = t.lowest_rtt is None or given.is_full
             processes = settings.processes if whole else min(settings.processes, PROCESSES_AT_HIGHER_RTT)
             t.plan_pairs(given, processes, with_slow=whole, quick=settings.quick)
-            self.schedule.trials[t.key] = t.timing
+            if processes:
+                self.schedule.trials[t.key] = t.timing
         for process in range(1, settings.processes + 1):
             steps += [self._timing_step(t, process) for t in in_order if process <= t.timing.processes]
         if self.plan.instructions:  # a server's part of an operation is not counted, so trials with a server have no such step

@@ -52,10 +52,14 @@ def arguments(parser: argparse.ArgumentParser, budget: Budget) -> None:
     """Declare the options of a run with this budget by default."""
     _options.setting(parser, size=None, engines=True, rtts=True)
     parser.add_argument("--quick", action="store_true", help="preview: tiny data, fewer processes, less time")
-    processes = f"fresh processes per arm (default: {PROCESSES}; {PROCESSES_SEVERAL} with several engines or round-trip times)"
-    _options.value(parser, "--processes COUNT", converters.count(), processes)
+    processes = (
+        f"fresh processes per arm (default: {PROCESSES}; {PROCESSES_SEVERAL} with several engines or round-trip times); 0 compares"
+        " answers, counts work and measures memory, and times nothing"
+    )
+    _options.value(parser, "--processes COUNT", converters.count_or_zero, processes)
     whole = f"time for the whole run, report included (default: {budget.usual})"
     _options.value(parser, "--budget DURATION", converters.duration, whole)
+    parser.add_argument("--profile", action="store_true", help="print where the time went: the phases of every scenario")
     _options.timeout(parser)
     _options.output(parser)
 
@@ -81,6 +85,7 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
     from harness.results import store
 
     several = len(options.engine) * len(options.rtt) > 1
+    usual = PROCESSES_QUICK if options.quick else PROCESSES_SEVERAL if several else PROCESSES
     trials = len(loaded) * len(options.engine) * len(options.rtt)
     settings = RunSettings(
         engines=options.engine,
@@ -88,7 +93,7 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
         seed=options.seed,
         rtts_ms=options.rtt,
         quick=options.quick,
-        processes=options.processes or (PROCESSES_QUICK if options.quick else PROCESSES_SEVERAL if several else PROCESSES),
+        processes=usual if options.processes is None else options.processes,
         budget_s=options.budget or budget.seconds(trials, quick=options.quick),
     )
     out = folder(options.out)
@@ -98,7 +103,18 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
     with Progress() as progress:
         record = RunSession(plan, progress).run()
     publish(record, out, as_json=options.json, more=injected(record, plan.injected) if plan.injected else "")
+    if options.profile and not options.json:
+        _print_profile(record)
     return exit_code(record)
+
+
+def _print_profile(record: Run) -> None:
+    from harness.cli._console import print_blocks
+    from harness.report import profile
+    from harness.report.blocks import Paragraph
+
+    found = profile.table(record)
+    print_blocks([found, Paragraph(profile.READ, quiet=True)] if found else [Paragraph("Nothing was measured.")])
 
 
 def command() -> str:

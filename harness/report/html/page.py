@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import missing_extra
-from harness.report import ablation, comparison, figures, load, numbers, overview, promises, review, tables
+from harness.report import ablation, comparison, figures, load, numbers, overview, profile, promises, review, tables
 from harness.report.blocks import Block, Paragraph, of, status, warning_notices
 from harness.report.promises import LocatedResult
 from harness.results.run import AA_CONTROL, BASELINE, Run, RunKind, ScenarioStatus, Statement
@@ -62,6 +62,8 @@ def _measured(run: Run, folder: Path | None) -> dict[str, object]:
         "places": [_place_box(run, place) for place in promises.places(run)],
         "matrix": promises.matrix_table(run),
         "warnings": warning_notices("Warnings", run.warnings),
+        "profile": profile.table(run),
+        "profile_read": profile.READ,
         "environment": tables.facts("Environment", "name", run.environment),
         "cards": _cards(run, folder),
     }

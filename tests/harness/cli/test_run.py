@@ -94,6 +94,19 @@ def test_the_raw_samples_are_saved(finished: tuple[Path, subprocess.CompletedPro
 
 
 @pytest.mark.slow
+def test_without_processes_work_is_counted_and_nothing_is_timed(tmp_path: Path) -> None:
+    """It exits with 0, has the counts and the memory, and prints the profile if asked to."""
+    out = tmp_path / "run"
+    done = harness("run", str(TOY), "--quick", "--processes", "0", "--profile", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    (scenario,) = read_run(out).scenarios
+    assert scenario.work_counts
+    assert scenario.memory
+    assert scenario.latencies == []
+    assert "Where the time went, in seconds" in done.stdout
+    assert "Seconds of worker processes" in " ".join(done.stdout.split())
+
+
 def test_an_injected_slowdown_is_measured(tmp_path: Path) -> None:
     """A line has its result; it is in the record as a control, but neither an arm nor among the samples."""
     out = tmp_path / "run"

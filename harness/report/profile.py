@@ -1,0 +1,59 @@
+"""Where a run's time went: the phases of its worker processes, per scenario."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from harness.report.blocks import Cell, Table, cells
+from harness.report.promises import located
+from harness.results.profile import RunPhase
+from harness.results.run import Run
+
+_COLUMNS: Mapping[str, tuple[RunPhase, ...]] = {
+    "start": (RunPhase.STARTING,),
+    "data": (RunPhase.PREPARING,),
+    "open": (RunPhase.OPENING, RunPhase.CLOSING),
+    "verify": (RunPhase.VERIFICATION, RunPhase.FINDINGS),
+    "count": (RunPhase.COUNTING,),
+    "warm": (RunPhase.WARM_UP,),
+    "reset": (RunPhase.RESETS, RunPhase.CONTROLS),
+    "memory": (RunPhase.MEMORY,),
+    "load": (RunPhase.LOAD,),
+    "wait": (RunPhase.WAITING,),
+    "timed": (RunPhase.OPERATIONS,),
+}
+"""Heading → the phases of its column; short, so that all of them fit into 80 columns."""
+READ = (
+    "Seconds of worker processes: start and end of processes; building data; opening and closing instances; comparing answers and"
+    " trying findings; counting work; warm-up; resets between operations, with the controls; memory; load; waiting for a core; and"
+    " the timed operations themselves. Processes in parallel add up to more than the time that passed."
+)
+
+
+def table(run: Run) -> Table | None:
+    """Return the seconds of each phase, a row per scenario and one for all; None for a run without a profile."""
+    profiles = {found.named(found.result.name): found.result.profile for found in located(run) if found.result.profile}
+    if not profiles:
+        return None
+    everything: dict[str, float] = {}
+    for profile in profiles.values():
+        for phase, seconds in profile.items():
+            everything[phase] = everything.get(phase, 0.0) + seconds
+    shown = {head: phases for head, phases in _COLUMNS.items() if any(everything.get(phase) for phase in phases)}
+    rows = [_row(name, profile, shown) for name, profile in profiles.items()]
+    if len(profiles) > 1:
+        rows.append(_row("all", everything, shown))
+    return Table(_caption(run, everything.get(RunPhase.OPERATIONS, 0.0)), ("scenario", *shown, "all"), tuple(rows))
+
+
+def _row(name: str, profile: Mapping[str, float], shown: Mapping[str, tuple[RunPhase, ...]]) -> tuple[Cell, ...]:
+    parts = [sum(profile.get(phase, 0.0) for phase in phases) for phases in shown.values()]
+    return cells(name, *(f"{seconds:.1f}" for seconds in [*parts, sum(profile.values())]))
+
+
+def _caption(run: Run, timed_s: float) -> str:
+    caption = "Where the time went, in seconds"
+    if not run.finished_at:
+        return caption
+    wall_s = (datetime.fromisoformat(run.finished_at) - datetime.fromisoformat(run.started_at)).total_seconds()
+    share = f"; {100 * timed_s / wall_s:.0f} % of that timed operations" if wall_s else ""
+    return f"{caption}: {wall_s:.0f} s passed{share}"
