@@ -247,7 +247,7 @@ def test_an_interruption_keeps_what_was_measured(tmp_path: Path) -> None:
         (["all", "--seed", "x"], "--seed: 'x' is not a whole number"),
         (["all", "--seed", str(2**63)], "is not a whole number"),
         (["all", "--rtt", "fast"], "--rtt: 'fast' is not a list of milliseconds"),
-        (["all", "--processes", "0"], "--processes: '0' is not a whole number above 0; see `harness run --help`"),
+        (["all", "--processes", "-1"], "--processes: '-1' is not a whole number from 0; see `harness run --help`"),
         (["all", "--budget", "nan"], "--budget: 'nan' is not a duration above 0"),
         (["all", "--nonsense"], "unrecognized arguments: --nonsense"),
         (["all", "--rtt", "0,-1"], "--rtt: '0,-1' is not between 0 and 2000 ms"),
