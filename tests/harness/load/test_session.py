@@ -21,7 +21,8 @@ from harness.load.capacity import FIRST_LEVEL, MAX_LEVEL, SearchPlan
 from harness.load.environment import LoadEnvironment
 from harness.load.protocol import LoadJob
 from harness.load.results import CollectedResults, ScenarioEnvironment
-from harness.load.session import CapacityPlan, CapacitySession, LoadPlan, LoadSession, load_facts, observation, verdicts
+from harness.load.searching import observation
+from harness.load.session import CapacityPlan, CapacitySession, LoadPlan, LoadSession, load_facts, verdicts
 from harness.results.load import CapacityKind, LoadModel
 from harness.results.run import RunSettings
 from harness.results.store import read_run
@@ -61,6 +62,7 @@ class FakeWorker:
     closed: int = 0
     fail: Callable[[str, float], None] = lambda _arm, _level: None
     facts: dict[str, str] = field(default_factory=lambda: {"event loop": "made up"})
+    cannot_run: list[tuple[str, str, str, str]] = field(default_factory=list)
 
     def __call__(self, job: object) -> FakeWorker:
         """Return itself as a new process."""
@@ -110,7 +112,7 @@ def session(
     out: Path,
     kinds: tuple[CapacityKind, ...] = (CapacityKind.USERS,),
     arms: tuple[str, ...] = ("baseline", "optimised"),
-    **others: float,
+    **others: Any,
 ) -> CapacitySession:
     """Return a session that searches for the capacity of the toy scenario within 100 ms."""
     plans = [SearchPlan(kind, parse("p95 <= 100ms"), FIRST_LEVEL[kind], MAX_LEVEL[kind], **others) for kind in kinds]
