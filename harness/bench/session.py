@@ -14,6 +14,7 @@ import msgspec
 from harness.bench.result import ScenarioRun, clean_controls
 from harness.bench.serving import served
 from harness.bench.steps import Observer, RunStep, StepRunner
+from harness.bench.under_load import TrialLoad
 from harness.bench.worker import Effort, Task, end_all
 from harness.discovery import LoadedScenario
 from harness.errors import HarnessError, NotMeasurableError
@@ -36,6 +37,8 @@ EACH_COUNTING_S, EACH_TIMING_S, EACH_RESULT_S = 1.9, 0.5, 1.5
 its result and its part of the report."""
 MEMORY_CHILDREN = 2
 """Processes that measure the same memory, so that there is a range."""
+LOAD_S, SHORT_LOAD_S = 75.0, 35.0
+"""The time limit of a load test, in seconds: of a usual run, and of a quick one or one with several engines or RTTs."""
 USUAL = Effort()
 QUICK = Effort(minimum_pairs=2, slow_processes=2, slow_from_ns=100_000_000)
 SEVERAL = Effort(minimum_pairs=2, slow_processes=2, slow_from_ns=50_000_000, is_full=False)
@@ -73,6 +76,8 @@ class RunPlan:
     """Whether memory is measured."""
     counting: bool = True
     """Whether work is counted and findings are tried."""
+    load: bool = True
+    """Whether arms are put under the load that a scenario declares."""
     saving: bool = True
     """Whether the samples are saved, and everything after every step; otherwise the record alone is, at the end."""
     review: Review | None = None
@@ -194,6 +199,8 @@ class RunSession:
                 expected_s = START_S + max(slice_s, EACH_TIMING_S * pairs)
                 timing = partial(self._step, t, description, expected_s, Task.PAIRS, isolation=self._isolation(t), process=process)
                 steps.append(timing(budget_ns=int(slice_s * 1e9), slow_groups=slow, injected=self.plan.injected))
+        if self.plan.load:
+            steps += [self._load_step(t) for t in in_order if t.loaded.scenario.load_test is not None]
         if self.plan.memory:
             steps += [step for t in at_lowest_rtt for step in self._growth_steps(t)]
             steps += [step for t in at_lowest_rtt for step in self._memory_steps(t)]
@@ -279,6 +286,25 @@ class RunSession:
         alike = "/".join(str(fields.get(name, "")) for name in ("slow_groups", "arm", "group", "limit_bytes"))
         kind = task, where, f"{alike}/{scale:g}"
         return RunStep(f"{where} · {description}", kind, expects_s, act, chain, stage, is_due)
+
+    def _load_step(self, trial: ScenarioRun) -> RunStep:
+        """Return the step that puts a trial's arms under load, which needs the machine."""
+        settings = self.plan.settings
+        seconds = LOAD_S if effort(settings).is_full and not settings.quick else SHORT_LOAD_S
+
+        def act() -> None:
+            with self.allocator.allocate(Isolation.MACHINE) as cpus:
+                load = TrialLoad(trial.loaded, trial.setting, seconds, cpus, self.plan.timeout_s, self.observer.tick)
+                try:
+                    load.run()
+                finally:
+                    trial.under_load = load.outcome()
+            if self.plan.saving:
+                self._save(self._record(None), [])
+
+        where = f"{trial.name} · RTT {trial.setting.rtt_ms:g} ms" if trial.setting.rtt_ms else trial.name
+        due = lambda: trial.is_active and not self._interrupted  # noqa: E731 - as short as its use
+        return RunStep(f"{where} · under load", ("load", where), lambda: seconds, act, is_due=due)
 
     def _record(self, finished_at: str | None) -> Run:
         found = [t.result(whole=finished_at is not None) for t in self._trials]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from harness import options as converters
 from harness.cli import _options
 from harness.errors import INTERRUPTED, MissingExtraError, UsageError
-from harness.results.run import Run, RunSettings, ScenarioStatus
+from harness.results.run import Run, RunKind, RunSettings, ScenarioStatus
 
 if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
@@ -138,12 +138,16 @@ def without_run(out: Path) -> Path:
 def exit_code(record: Run, *, unfinished: bool = False) -> int:
     """Return the exit code of a finished run.
 
-    It is 1 if a load worker crashed, else the lowest of its failed scenarios', else 3 if it is interrupted, unfinished or invalid,
-    or if an arm does not sustain the load.
+    It is 1 if a load worker crashed, else the lowest of its failed scenarios', else 3 if it is interrupted or unfinished, or if a
+    load test is invalid or an arm does not sustain its load. In a run of pairs the latter leave promises unmeasured, and no more.
     """
     loads = [s.load for s in record.scenarios if s.load is not None]
     if any(load.lost_workers for load in loads):
         return 1
     failed = [s.exit_code for s in record.scenarios if s.status == ScenarioStatus.FAILED]
-    open_ended = record.interrupted or unfinished or any(load.invalid or load.unsustained for load in loads)
+    open_ended = (
+        record.interrupted
+        or unfinished
+        or (record.kind == RunKind.LOAD and any(load.invalid or load.unsustained for load in loads))
+    )
     return min(failed) if failed else INTERRUPTED if open_ended else 0

@@ -13,7 +13,7 @@ from harness.load.block import LoadBlock
 from harness.load.checks import failing, generator_limit, overloaded
 from harness.load.protocol import LoadJob
 from harness.load.totals import Blocks, Total, cycles, merged, of_scenario, totals
-from harness.load.warnings import load_warnings
+from harness.load.warnings import load_warnings, one_process_warnings
 from harness.results.load import ALL, LoadedArm, LoadModel, LoadRatio, LoadResult, Tick
 from harness.results.run import BASELINE, ArmResult, Latency, Ratio, ScenarioResult, ScenarioStatus
 from harness.runtime.clock import utc_now
@@ -102,7 +102,7 @@ def scenario_result(loaded: LoadedScenario, collected: CollectedResults, job: Lo
         processes=len(blocks) * collected.sharing,
         latencies=in_order([_latency(a, blocks) for a in arms if a.operations and not a.overloaded], scenario),
         ratios=in_order([_ratio(r, blocks) for r in medians], scenario),
-        warnings=load_warnings(load, blocks, collected.sharing),
+        warnings=[*load_warnings(load, blocks), *one_process_warnings(blocks, collected.sharing)],
         samples_file=f"samples/{loaded.name}-{result.engine}.csv" if completed else None,
         load_settings=_load_settings(load, job),
     )

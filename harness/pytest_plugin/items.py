@@ -319,7 +319,15 @@ class Trials:
         settings = RunSettings(engines, size, seed, rtts_ms, quick=True, processes=processes, budget_s=budget_s)
         timeout_s, measuring = option("harness_timeout"), self._measuring
         plan = RunPlan(
-            scenarios, settings, self.folder, "pytest", memory=False, counting=measuring, saving=False, timeout_s=timeout_s
+            scenarios,
+            settings,
+            self.folder,
+            "pytest",
+            memory=False,
+            counting=measuring,
+            load=False,
+            saving=False,
+            timeout_s=timeout_s,
         )
         self._session = RunSession(plan, Silent())
         with as_interrupts():

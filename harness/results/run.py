@@ -446,6 +446,8 @@ class ScenarioResult:
     ablation: list[Ablation] = field(default_factory=list)
     """One entry per group in which switches were ablated."""
     load: LoadResult | None = None
+    load_left_out: str = ""
+    """Why the scenario's load test, or the search of its capacity, was left out of a run."""
     percentile_ratios: list[PercentileRatio] = field(default_factory=list)
     tolerances: dict[str, float] = field(default_factory=dict)
     """Metric → share by which the gate tolerates a change."""

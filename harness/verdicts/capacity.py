@@ -3,13 +3,15 @@
 from collections.abc import Iterable
 
 from harness.errors import NotMeasurableError
-from harness.results.load import Capacity, CapacityStep
+from harness.results.load import Capacity, CapacityKind, CapacityStep
 from harness.results.run import BASELINE, ScenarioResult
 from harness.verdicts.measures import as_measure
 from harness.verdicts.promise import Estimate
 
 MEAN, MEDIAN = "mean", "50"
 """The labels of the mean and the median response time in a step's figures."""
+CLOSE = 1.15
+"""The failed level ÷ the sustained one above which a capacity is stated as a range."""
 
 
 @as_measure
@@ -46,16 +48,25 @@ def knee(steps: Iterable[CapacityStep]) -> CapacityStep | None:
 def _capacity(result: ScenarioResult, arm: str, kind: str) -> Capacity:
     searched = {} if result.load is None else {c.arm: c for c in result.load.capacities if c.kind == kind}
     if not searched:
-        raise NotMeasurableError(f"needs `harness capacity {result.name} --slo …`")
+        raise NotMeasurableError(result.load_left_out or f"needs `harness capacity {result.name} --slo …`")
     if arm not in searched:
         broken = next((a.cannot_run for a in result.arms if a.name == arm and a.cannot_run), None)
         unknown = f"the capacity of {arm} in {kind} was not searched"
         raise NotMeasurableError(f"cannot run as written: {broken}" if broken else unknown)
     found = searched[arm]
+    if not found.steps and found.failed_at is None and not found.sustained:
+        raise NotMeasurableError(found.reason)
     if not found.sustained:
         raise NotMeasurableError(f"{arm} sustains no level of {kind}: {found.reason}")
     return found
 
 
 def _level(capacity: Capacity) -> str:
-    return f"{'at least ' if capacity.failed_at is None else ''}{capacity.sustained:g} {capacity.kind}"
+    """Return the sustained level, or the range in which the highest one lies where the search ended early."""
+    assert capacity.sustained, f"{capacity.arm} sustains no level"
+    if capacity.failed_at is None:
+        return f"at least {capacity.sustained:g} {capacity.kind}"
+    is_rough = capacity.failed_at / capacity.sustained > CLOSE and not (
+        capacity.kind == CapacityKind.USERS and capacity.failed_at - capacity.sustained <= 1
+    )
+    return f"{capacity.sustained:g}{f'–{capacity.failed_at:g}' if is_rough else ''} {capacity.kind}"
