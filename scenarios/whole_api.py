@@ -81,7 +81,7 @@ class WholeApi(ApiFaults, WithRedis[ApiInstance], RemotePromptScenario[ApiInstan
         Promise("S5", CLAIM_S5, measured("share"), share_of("hits", "counted_requests"), part="of all requests"),
         Promise("S6", "30–41 % less memory", cut(0.3, 0.41), work.peak_memory_cut),
     )
-    load_test = LoadTest(RATE_PER_S, slo="p95 < 150ms, errors < 0.1%")
+    load_test = LoadTest(RATE_PER_S, seconds=8.0, slo="p95 < 150ms, errors < 0.1%")
     migrations = {"proposed": composite_indexes.upgrade_proposed, "optimised": composite_indexes.upgrade_all}
     busy = True
     switches = {

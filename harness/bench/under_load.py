@@ -3,6 +3,7 @@
 It has a time limit: a shorter one shortens the blocks, then leaves the search out, then the load. What was left out has a reason.
 """
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,12 +13,14 @@ import msgspec
 from harness.bench.load_outcome import LoadOutcome
 from harness.discovery import LoadedScenario
 from harness.errors import HarnessError, UsageError
-from harness.load.capacity import FIRST_LEVEL, MAX_LEVEL, NextStep, SearchPlan, tried_step
+from harness.load.block import LoadBlock
+from harness.load.capacity import FIRST_LEVEL, MAX_LEVEL, NextStep, SearchPlan, TriedStep, tried_step
 from harness.load.environment import refuse_remote
 from harness.load.protocol import LoadJob
 from harness.load.results import CollectedResults, deciding_arms, load_result
 from harness.load.searching import UNIT_RATE, ArmSearch, CapacitySearches, observation
 from harness.load.supervisor import Supervisor
+from harness.load.totals import total
 from harness.load.warnings import load_warnings
 from harness.results.load import ALL, CapacityKind
 from harness.runtime.child import encode_path
@@ -33,8 +36,10 @@ WARM_UP_S, DRAIN_S, BETWEEN_S = 0.5, 5.0, 0.3
 """Seconds of unrecorded load before each block; the drain timeout after it; and a first estimate of what else a block takes."""
 SHORTEST_BLOCK_S = 1.0
 """The shortest measured time of a block."""
-STEP_S, LONGEST_STEP_S, LEAST_SEARCH_S = 2.0, 10.0, 6.0
+STEP_S, LONGEST_STEP_S, LEAST_SEARCH_S = 1.5, 6.0, 4.0
 """Seconds of a step of a search: the fewest, and the most if it has too few operations; and the fewest of one arm's search."""
+BEYOND = 4
+"""The operations beyond a percentile from which on a step of a search judges it: few, since its levels are far apart."""
 PRECISION = 1.5
 """The search ends when the lowest failed level ÷ the highest sustained level is at most this."""
 
@@ -175,23 +180,37 @@ class TrialLoad:
         declared = self._declared
         if not declared.slo:
             return
-        budget_s = self._left_s() / max(1, len(arms) * len(declared.kinds))
-        if budget_s < LEAST_SEARCH_S:
+        if self._left_s() < LEAST_SEARCH_S * len(arms) * len(declared.kinds):
             self._left_out = f"the run has no time to search the capacity; try {self._capacity_command}"
             return
-        remedy = f"{self._capacity_command} narrows it down"
-        searches = []
-        for kind in declared.kinds:
-            objective = slo.parse(declared.slo)
-            plan = SearchPlan(
-                kind, objective, FIRST_LEVEL[kind], MAX_LEVEL[kind], STEP_S, LONGEST_STEP_S, budget_s, PRECISION, remedy
-            )
+        objective, remedy = replace(slo.parse(declared.slo), beyond=BEYOND), f"{self._capacity_command} narrows it down"
+        self._searches = CapacitySearches([], self.clock, lambda _step: None, self.measured, crashed=self._collected.crashed)
+        for number, kind in enumerate(declared.kinds):
+            budget_s = self._left_s() / (len(arms) * (len(declared.kinds) - number))
             for arm in arms:
-                search = ArmSearch(plan, arm)
-                if kind == CapacityKind.RATE:  # the load before is its first step
-                    blocks = [block for block in self._collected.blocks[1] if block.arm == arm]
-                    first = NextStep(declared.rate_per_s, len(blocks) * self._block_s)
-                    search.history.append(tried_step(plan, first, observation(declared.rate_per_s, *blocks), 0.0))
-                searches.append(search)
-        self._searches = CapacitySearches(searches, self.clock, lambda _step: None, self.measured, crashed=self._collected.crashed)
-        self._searches.run(supervisor)
+                first_level = self._first_users(arm, objective) if kind == CapacityKind.USERS else FIRST_LEVEL[kind]
+                times_s = (STEP_S, LONGEST_STEP_S, budget_s)
+                plan = SearchPlan(kind, objective, first_level, MAX_LEVEL[kind], *times_s, PRECISION, remedy)
+                self._searches.searches.append(ArmSearch(plan, arm, self._known(plan, arm)))
+            if not self._searches.run(supervisor):
+                break
+
+    def _known(self, plan: SearchPlan, arm: str) -> list[TriedStep]:
+        """Return the load before as the first step of a search over rates, if it could be judged."""
+        if plan.kind != CapacityKind.RATE:
+            return []
+        blocks, level = self._blocks(arm), self._declared.rate_per_s
+        observed = observation(level, *blocks, beyond=plan.objective.beyond)
+        tried = tried_step(plan, NextStep(level, len(blocks) * self._block_s), observed, 0.0)
+        return [tried] if tried.step.sustained is not None else []
+
+    def _first_users(self, arm: str, objective: slo.Objective) -> float:
+        """Return half of the users whose operations, one after another, take the limit; a power of two from 1 up."""
+        mean_ns = total(self._blocks(arm)).times("response").mean_ns
+        limit_ns = min((bound.limit for bound in objective.latencies), default=0.0)
+        if not mean_ns or not limit_ns:
+            return FIRST_LEVEL[CapacityKind.USERS]
+        return 2.0 ** max(0, math.floor(math.log2(max(1.0, limit_ns / mean_ns / 2))))
+
+    def _blocks(self, arm: str) -> list[LoadBlock]:
+        return [block for block in self._collected.blocks[1] if block.arm == arm]

@@ -95,7 +95,7 @@ def next_step(plan: SearchPlan, history: Sequence[TriedStep]) -> NextStep | Sear
     if sum(t.spent_s for t in history) + step.seconds > plan.budget_s:
         if bracket.failing:  # more time would not help
             return SearchEnd(bracket.failing)
-        return SearchEnd(f"the budget of {plan.budget_s:g} s was exhausted; {plan.remedy}", out_of_budget=True)
+        return SearchEnd(f"the budget of {plan.budget_s:.3g} s was exhausted; {plan.remedy}", out_of_budget=True)
     return step
 
 

@@ -1,7 +1,7 @@
 """Capacity searches of a scenario's arms, step by step on a load worker: arms alternate, so that drift affects all alike."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.errors import HarnessError
 from harness.load.block import LoadBlock
@@ -11,6 +11,7 @@ from harness.load.supervisor import Supervisor
 from harness.load.totals import merged, total
 from harness.results.load import Capacity, CapacityKind
 from harness.runtime.clock import Clock
+from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND, is_supported
 from harness.verdicts.slo import LoadObservation
 
 UNIT_RATE = "poisson:1"  # one operation per second, so that a level of a search is the factor on it
@@ -117,14 +118,19 @@ class CapacitySearches:
         spent_s = (self.clock.now_ns() - started_ns) / 1e9
         supervisor.received()  # dropped: a search has no timeline to show
         self.has_targets |= block.targets
-        search.history.append(tried_step(search.plan, step, observation(step.level, block), spent_s))
+        search.history.append(
+            tried_step(search.plan, step, observation(step.level, block, beyond=search.plan.objective.beyond), spent_s)
+        )
         self.measured()
 
 
-def observation(level: float, *blocks: LoadBlock) -> LoadObservation:
-    """Return a step's figures from its blocks, all groups of operations together."""
+def observation(level: float, *blocks: LoadBlock, beyond: int = SAMPLES_BEYOND) -> LoadObservation:
+    """Return a step's figures from its blocks, all groups of operations together; percentiles with `beyond` operations beyond."""
     whole, invalid = total(blocks), generator_limit(blocks, is_capacity=True)
-    sums, response = whole.sums, merged([whole.sums.response]).summary()
+    sums, histogram = whole.sums, merged([whole.sums.response])
+    found = dict(zip(QUANTILES, histogram.percentiles_ns(QUANTILES.values()), strict=True))
+    known = {label: ns if is_supported(histogram.operations, QUANTILES[label], beyond) else None for label, ns in found.items()}
+    response = replace(histogram.summary(), percentiles_ns=known)
     return LoadObservation(
         level, whole.offered_per_s, whole.achieved_per_s, sums.planned, sums.operations, response, invalid, sums.errors
     )
