@@ -459,7 +459,13 @@ class ScenarioResult:
     metrics: list[FileMetric] = field(default_factory=list)
     """Of a result file: what it measured besides times."""
     load_settings: dict[str, str] = field(default_factory=dict)
-    """What identifies a load, in words: model, users, rate, stages, duration, warm-up. Another load is not comparable."""
+    """What identifies a load, in words: model, users, rate, stages, duration, warm-up. Another load is not comparable. Empty
+    where the load is a part of a run of pairs."""
+
+    @property
+    def is_timed_under_load(self) -> bool:
+        """Whether its latencies and ratios are those of its load, and not of pairs."""
+        return self.load is not None and bool(self.load_settings)
 
 
 @dataclass(frozen=True)
