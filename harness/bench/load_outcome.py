@@ -8,7 +8,7 @@ from harness.results.run import RunWarning
 
 @dataclass(frozen=True)
 class LoadOutcome:
-    """What a load test adds to a scenario's result."""
+    """The figures and failures that a load test adds to a scenario's result."""
 
     load: LoadResult | None = None
     """The arms' response times and capacities; None if there was no load."""

@@ -23,6 +23,7 @@ from harness.load.supervisor import Supervisor
 from harness.load.totals import total
 from harness.load.warnings import load_warnings
 from harness.results.load import ALL, CapacityKind
+from harness.results.run import RunWarning
 from harness.runtime.child import encode_path
 from harness.runtime.clock import Clock, MonotonicClock
 from harness.runtime.watch import OPERATION_TIMEOUT_S
@@ -90,6 +91,9 @@ class TrialLoad:
             self._collected.cannot_run = supervisor.cannot_run
             broken = {arm for _, arm, _, _ in supervisor.cannot_run}  # they would have another load than the others
             arms = [arm for arm in self.loaded.scenario.arms if arm not in broken]
+            if len(arms) == 1:
+                self._left_out = "no arm can run all operations of the load but the baseline"
+                return
             block_s = block_seconds(self._declared, len(arms), self._left_s())
             self._load(supervisor, arms, block_s or shortest_block_s(self._declared))
             self._search(supervisor, arms)
@@ -113,7 +117,7 @@ class TrialLoad:
         load = load_result(self.loaded, collected.blocks, collected, job)
         deciding = deciding_arms(self.loaded, {a.arm for a in load.arms})
         fails = [f"{a.arm}: {a.failing}" for a in load.arms if a.group == ALL and a.failing and a.arm in deciding]
-        warnings = tuple(load_warnings(load, collected.blocks))
+        warnings = (*load_warnings(load, collected.blocks), *self._cut_short())
         load = replace(load, capacities=self._searches.capacities() if self._searches else [])
         return LoadOutcome(load, self._left_out, "; ".join([*fails, *collected.crashed]), cannot_run, warnings)
 
@@ -153,12 +157,23 @@ class TrialLoad:
         if block_seconds(declared, arms, self.seconds - START_S):
             return ""
         least_s = START_S + arms * MIN_CYCLES * (shortest_block_s(declared) + WARM_UP_S + BETWEEN_S)
-        command = f"`harness load {self.loaded.name} --rate poisson:{declared.rate_per_s:g}`"
-        return f"the run has no time for the load, which needs at least {least_s:.0f} s; try {command}"
+        return f"the run has no time for the load, which needs at least {least_s:.0f} s; try {self._load_command}"
+
+    @property
+    def _load_command(self) -> str:
+        return f"`harness load {self.loaded.name} --rate poisson:{self._declared.rate_per_s:g}`"
 
     @property
     def _capacity_command(self) -> str:
         return f'`harness capacity {self.loaded.name} --slo "{self._declared.slo}"`'
+
+    def _cut_short(self) -> list[RunWarning]:
+        """Return the warning that arms had fewer blocks than intervals need."""
+        blocks = min(len(self._blocks(arm)) for arm in {block.arm for block in self._collected.blocks[1]})
+        if blocks >= MIN_CYCLES:
+            return []
+        message = f"{blocks} of {MIN_CYCLES} blocks of an arm were measured in {self.seconds:g} s, too few for confidence intervals"
+        return [RunWarning("load cut short", message, f"try {self._load_command}")]
 
     def _left_s(self) -> float:
         return self.seconds - (self.clock.now_ns() - self._begun_ns) / 1e9
@@ -168,6 +183,8 @@ class TrialLoad:
         self._block_s, order = block_s, list(arms)
         random.Random(f"{self.setting.seed}/load").shuffle(order)  # noqa: S311 - the order has to be reproducible
         for cycle in range(MIN_CYCLES):
+            if cycle and self._left_s() < len(order) * block_s:  # operations take so long that blocks do not end in time
+                break
             for position, arm in enumerate(order):
                 block = supervisor.run_block(arm, 0, self._declared.rate_per_s, self._block_s, cycle)
                 _, ticks = supervisor.received()

@@ -47,7 +47,7 @@ def percentiles(values: Sequence[int] | npt.NDArray[np.int64]) -> dict[str, floa
 
 
 def is_supported(samples: int, quantile: float, beyond: int = SAMPLES_BEYOND) -> bool:
-    """Whether `samples` are enough to show the quantile: so many lie beyond it."""
+    """Whether `samples` are enough to show the quantile: at least `beyond` of them lie beyond it."""
     return samples > 0 and samples * (1 - quantile) >= beyond * (1 - 1e-9)
 
 

@@ -238,6 +238,26 @@ def test_a_steps_observation_covers_all_groups_and_all_due_operations() -> None:
     assert step.invalid is None
 
 
+def test_a_rough_step_judges_a_percentile_from_fewer_operations() -> None:
+    """With 100 operations p95 is known where five beyond it are enough, and not where ten are needed."""
+    found = block("baseline", 0, 100.0, 1.0)
+    assert observation(100.0, found).response.percentiles_ns["95"] is None
+    rough = observation(100.0, found, beyond=5).response.percentiles_ns
+    assert rough["95"] == pytest.approx(50e6, rel=0.01)
+    assert rough["99"] is None
+
+
+def test_an_arm_that_cannot_run_every_operation_is_not_searched(worker: FakeWorker, tmp_path: Path) -> None:
+    """Its load is another one, so that its level cannot be compared; the reason is in the record."""
+    worker.cannot_run = [("adding", "proposed", "write", "OSError: refused")]
+    (result,) = session(worker, tmp_path / "run", arms=("baseline", "proposed")).run().scenarios
+    assert {arm for arm, _, _ in worker.steps} == {"baseline"}
+    assert result.load is not None
+    left_out = next(c for c in result.load.capacities if c.arm == "proposed")
+    assert (left_out.sustained, left_out.steps, left_out.reason) == (None, [], "cannot run as written: write: OSError: refused")
+    assert next(arm for arm in result.arms if arm.name == "proposed").cannot_run == "write: OSError: refused"
+
+
 def test_a_busy_generator_makes_a_step_invalid() -> None:
     """The reason is the same as that of a load test."""
     step = observation(100.0, block("baseline", 0, 100.0, 2.0, cpu_percent=97.0))
