@@ -1,7 +1,8 @@
 """Measure scenarios in interleaved pairs and write a report.
 
 SCENARIO is a name in the scenarios directory, a scenario file, a directory of scenario files, or all. A run compares the answers
-of all arms, times the arms in pairs and measures memory. It is written to a folder: run.json, the raw samples and report.html.
+of all arms, times the arms in pairs, puts them under the load that a scenario declares, and measures memory. It is written to a
+folder: run.json, the raw samples and report.html.
 Ctrl-C keeps what was measured and still writes the report.
 """
 
