@@ -37,7 +37,7 @@ EACH_COUNTING_S, EACH_TIMING_S, EACH_RESULT_S = 1.9, 0.5, 1.5
 its result and its part of the report."""
 MEMORY_CHILDREN = 2
 """Processes that measure the same memory, so that there is a range."""
-LOAD_S, SHORT_LOAD_S = 75.0, 35.0
+LOAD_S, SHORT_LOAD_S = 75.0, 40.0
 """The time limit of a load test, in seconds: of a usual run, and of a quick one or one with several engines or RTTs."""
 USUAL = Effort()
 QUICK = Effort(minimum_pairs=2, slow_processes=2, slow_from_ns=100_000_000)

@@ -42,7 +42,7 @@ def planned(result: ScenarioResult) -> str:
     plan = f"{' and '.join(load.models)} model, {load.arrivals}"
     if not load.arms:
         return plan
-    return f"{plan}; arms interleaved in blocks of {load.block_s:g} s, each after {load.warm_up_s:g} s of warm-up"
+    return f"{plan}; arms interleaved in blocks of {load.block_s:.3g} s, each after {load.warm_up_s:g} s of warm-up"
 
 
 def arms_of(result: ScenarioResult) -> list[str]:
