@@ -19,7 +19,9 @@ def times_the_capacity(result: ScenarioResult, arm: str, kind: str) -> Estimate:
     """Measure an arm's capacity ÷ the baseline's, of one `CapacityKind`, with the bounds of `ratio`."""
     before, after = (_capacity(result, name, kind) for name in (BASELINE, arm))
     times, low, high = ratio(before, after)
-    return Estimate(times, low, high, note=f"{_level(before)} → {_level(after)}, {after.objective}")
+    one_sided = f", at least {low:.3g}×" if high is None and low is not None else ""
+    one_sided += f", at most {high:.3g}×" if low is None and high is not None else ""
+    return Estimate(times, low, high, note=f"{_level(before)} → {_level(after)}, {after.objective}{one_sided}")
 
 
 def ratio(base: Capacity, other: Capacity) -> tuple[float, float | None, float | None]:

@@ -42,7 +42,9 @@ def speedup_under_load(percentile: str) -> Measure:
         before, after = _row(result, BASELINE), _row(result, arm)
         values_ns = [_percentile(row.response, percentile) for row in (before, after)]
         found = _ratio(result, arm, percentile)
-        note = f"p{percentile} {' → '.join(map(format_ns, values_ns))}, of {_counted(before)} and of {_counted(after)}"
+        counted = dict.fromkeys([_counted(before), _counted(after)])
+        each = " each" if len(counted) == 1 else ""
+        note = f"p{percentile} {' → '.join(map(format_ns, values_ns))}, of {' and of '.join(counted)}{each}"
         return Estimate(found.ratio, found.low, found.high, note=note)
 
     return measure

@@ -49,6 +49,7 @@ def test_without_a_failed_level_there_is_no_bound_on_that_side() -> None:
     assert found.low == 2000 / 11
     assert found.high is None
     assert "at least 2000 concurrent users" in found.note
+    assert found.note.endswith(", at least 182×")
 
 
 @pytest.mark.parametrize("load", [True, False])
