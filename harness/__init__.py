@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harness.results.load import CapacityKind
     from harness.results.run import BASELINE, Run, ScenarioResult, Statement
     from harness.results.store import read_run as load_run
-    from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
+    from harness.scenario import Arm, Case, Group, LoadTest, Prepared, Probe, Scenario, Server, Setting, demonstrates
     from harness.sql import SqlInstance, SqlScenario, SyncSqlInstance
     from harness.verdicts.capacity import times_the_capacity
     from harness.verdicts.measures import (
@@ -40,18 +40,20 @@ if TYPE_CHECKING:
         verified,
     )
     from harness.verdicts.promise import Claim, Estimate, Measure, Promise, at_least, at_most, cut, measured, times, works
+    from harness.verdicts.under_load import response_time, speedup_under_load
 
 _HOMES = {
     "harness.errors": "HarnessError NotComparableError NotMeasurableError ScenarioFailedError UsageError",
     "harness.results.load": "CapacityKind",
     "harness.results.run": "BASELINE Run ScenarioResult Statement",
     "harness.results.store": "load_run",
-    "harness.scenario": "Arm Case Group Prepared Probe Scenario Server Setting demonstrates",
+    "harness.scenario": "Arm Case Group LoadTest Prepared Probe Scenario Server Setting demonstrates",
     "harness.sql": "SqlInstance SqlScenario SyncSqlInstance",
     "harness.verdicts.capacity": "times_the_capacity",
     "harness.verdicts.measures": "WORK combine count exact_figure fewer fewer_of fewer_times growth latency less_time "
     "memory_cut plan_share share_of shown slowdown speedup survives times_as_long verified",
     "harness.verdicts.promise": "Claim Estimate Measure Promise at_least at_most cut measured times works",
+    "harness.verdicts.under_load": "response_time speedup_under_load",
 }
 """Module → the names that are loaded from it."""
 
@@ -66,6 +68,7 @@ __all__ = [
     "Estimate",
     "Group",
     "HarnessError",
+    "LoadTest",
     "Measure",
     "NotComparableError",
     "NotMeasurableError",
@@ -100,10 +103,12 @@ __all__ = [
     "measured",
     "memory_cut",
     "plan_share",
+    "response_time",
     "share_of",
     "shown",
     "slowdown",
     "speedup",
+    "speedup_under_load",
     "survives",
     "times",
     "times_as_long",

@@ -2,15 +2,18 @@
 
 import ast
 import inspect
+import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from harness.errors import UsageError
+from harness.results.load import CapacityKind
 from harness.results.run import AA_CONTROL, BASELINE, PING, PURE_CPU
-from harness.scenario import Arm, DeclaredFinding, Group, Scenario
+from harness.scenario import Arm, DeclaredFinding, Group, LoadTest, Scenario
 from harness.user_code import METHODS
+from harness.verdicts import slo
 from harness.verdicts.promise import Claim, Promise
 
 RESERVED = (AA_CONTROL, PURE_CPU, PING, "baseline slowed")
@@ -35,6 +38,7 @@ class Declarations:
             if isinstance(value, str) or not isinstance(value, wanted) or not all(isinstance(each, str) for each in value):
                 example = "a list of texts" if wanted is Sequence else "a mapping from texts"
                 self._refuse(name, f"`{name}` is {_kind_of(value)}; write {example}")
+        self._check_load_test()
         if not self._kind.engines:
             self._refuse("engines", "`engines` is empty; name at least one, or leave it out")
 
@@ -143,6 +147,27 @@ class Declarations:
             for arm in group.skip:
                 if arm not in arms or arm == BASELINE:
                     self._refuse(arm, f"group {group.name!r} cannot skip arm {arm!r}; {_choose(arms[1:])}")
+
+    def _check_load_test(self) -> None:
+        """Refuse a load that cannot be put on the arms."""
+        declared: Any = self._kind.load_test
+        if declared is None:
+            return
+        if not isinstance(declared, LoadTest):
+            self._refuse("load_test", f"`load_test` is {_kind_of(declared)}; write LoadTest(rate_per_s, slo=…)")
+        for name in ("rate_per_s", "seconds"):
+            value = getattr(declared, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+                self._refuse("load_test", f"{name} of its load test is {value!r}; write a number above 0")
+        if not declared.slo:
+            return
+        try:
+            slo.parse(declared.slo)
+        except UsageError as error:
+            self._refuse("load_test", str(error).replace("--slo", "the SLO of its load test", 1))
+        if unknown := [kind for kind in declared.kinds if kind not in list(CapacityKind)]:
+            known = ", ".join(f"CapacityKind.{kind.name}" for kind in CapacityKind)
+            self._refuse("load_test", f"its load test has an unknown kind of capacity {unknown[0]!r}; choose from {known}")
 
     def _refuse(self, text: str, problem: str) -> NoReturn:
         """Raise UsageError with the line of an attribute or of a text, if the file has it."""

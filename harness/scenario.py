@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
+from harness.results.load import CapacityKind
 from harness.results.run import Statement
 from harness.verdicts.promise import Promise
 
@@ -98,6 +99,27 @@ class Group:
     """Concurrent users run it under load."""
     skip: Mapping[str, str] = field(default_factory=dict)
     """Arm → the reason why it is not tried here."""
+
+
+@dataclass(frozen=True)
+class LoadTest:
+    """A load that a run puts on all arms after timing them in pairs, for promises about response times and capacity under load.
+
+    Operations are those of `Scenario.load_cases`. Arms alternate in blocks with the same arrivals (open model). With an SLO, the
+    highest load at which each arm meets it is searched next. `harness load` and `harness capacity` do both at length.
+
+    Example:
+        load_test = LoadTest(30, slo="p95 < 150ms, errors < 0.1%")
+    """
+
+    rate_per_s: float
+    """Operations per second, due at random times (Poisson): the same for every arm, and one that the baseline sustains."""
+    seconds: float = 10.0
+    """Measured time of each arm; a percentile needs ten operations beyond it."""
+    slo: str = ""
+    """The objective of the capacity searches, as that of `harness capacity`; without one nothing is searched."""
+    kinds: Sequence[CapacityKind] = tuple(CapacityKind)
+    """The kinds of capacity that are searched."""
 
 
 @dataclass(frozen=True)
@@ -211,6 +233,8 @@ class Scenario(Generic[Instance]):
     and for an arm's own `facts`, which are gated only where they stand here."""
     higher_is_better: ClassVar[Sequence[str]] = ()
     """Metrics of which more is better; cache hits are known, of everything else more is worse."""
+    load_test: ClassVar[LoadTest | None] = None
+    """The load of a run; without one, arms are under load only in `harness load` and `harness capacity`."""
     switches: ClassVar[Mapping[str, str]] = {}
     """Name → description. A scenario with at least two can be ablated by `harness ablate`; every set of switches has to give the
     same answers."""

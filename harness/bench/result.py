@@ -24,6 +24,7 @@ from harness.bench.job import (
     PairTimes,
     Task,
 )
+from harness.bench.load_outcome import LoadOutcome
 from harness.bench.probes import instructions
 from harness.bench.process import Event, LeftRunning, run_job
 from harness.bench.profile import by_phase
@@ -97,6 +98,8 @@ class ScenarioRun:
     """The reason why it does not support this engine or RTT, or cannot run here."""
     warnings: list[records.RunWarning] = field(default_factory=list)
     """Warnings that do not follow from a figure."""
+    under_load: LoadOutcome = field(default_factory=LoadOutcome)
+    """The response times and capacities of its load test."""
     left_running: dict[str, None] = field(default_factory=dict)
     """Names of the threads and processes that went on after a job."""
     timeout_s: float = OPERATION_TIMEOUT_S
@@ -321,15 +324,17 @@ class ScenarioRun:
         status = records.ScenarioStatus.INTERRUPTED if self.interrupted else records.ScenarioStatus.OK
         if not self.is_active:
             status = records.ScenarioStatus.FAILED if self.not_run is None else records.ScenarioStatus.NOT_RUN
+        failed = self.failure or (JobFailed(f"under load: {self.under_load.failed}") if self.under_load.failed else None)
+        if failed is not None:
+            status = records.ScenarioStatus.FAILED
         base = records.ScenarioResult(loaded.name, loaded.title, loaded.doc, loaded.file.name, engine, rtt_ms, status)
+        broken = [*self.verified.cannot_run, *self.under_load.cannot_run]
         base = replace(
             base,
-            error=self.not_run or (self.failure.message if self.failure else None),
-            exit_code=self.failure.code if self.failure else 0,
+            error=self.not_run or (failed.message if failed else None),
+            exit_code=failed.code if failed else 0,
             arms=[
-                records.ArmResult(
-                    name, arm.description, {group: why for a, group, why in self.verified.cannot_run if a == name}, arm.as_written
-                )
+                records.ArmResult(name, arm.description, {group: why for a, group, why in broken if a == name}, arm.as_written)
                 for name, arm in scenario.arms.items()
             ],
             groups={group.name: group.description for group in scenario.groups},
@@ -370,11 +375,14 @@ class ScenarioRun:
             memory=own.memory,
             growth=growths(own.work_counts, own.memory),
             ablation=[gains for group in scenario.group if (gains := ablation(group, scenario.switches, means.get(group, {})))],
+            load=self.under_load.load,
+            load_left_out=self.under_load.left_out,
             controls=records.Controls(controls.drifts(self._readings), controls.injected(self.injected, self._slowed)),
         )
         judged = replace(measured, verdicts=[v for promise in scenario.promises for v in judge(promise, measured)])
         left = [left_running(self.left_running)] if self.left_running else []
-        return replace(judged, warnings=[*warnings_about(judged), *self.warnings, *_about_memory(judged, self.setting), *left])
+        found = [*warnings_about(judged), *self.under_load.warnings, *self.warnings]
+        return replace(judged, warnings=[*found, *_about_memory(judged, self.setting), *left])
 
 
 def _is_decided(verdict: records.Verdict) -> bool:

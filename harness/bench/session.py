@@ -17,6 +17,7 @@ from harness.bench.result import ScenarioRun, clean_controls
 from harness.bench.schedule import Schedule
 from harness.bench.serving import served
 from harness.bench.steps import Observer, RunStep, StepRunner
+from harness.bench.under_load import TrialLoad
 from harness.discovery import LoadedScenario
 from harness.errors import HarnessError, NotMeasurableError
 from harness.results import run as records
@@ -40,6 +41,8 @@ EACH_COUNTING_S, EACH_RESULT_S = 0.7, 1.0
 part of the report."""
 MEMORY_CHILDREN = 2
 """Processes that measure the same memory, so that there is a range."""
+LOAD_S = 60.0
+"""The time limit of a load test, in seconds; a quick run leaves it out."""
 USUAL = Effort()
 QUICK = Effort(slow_processes=2, slow_from_s=0.1)
 SEVERAL = Effort(slow_processes=2, slow_from_s=0.05, is_full=False)
@@ -85,6 +88,8 @@ class RunPlan:
     """Whether memory is measured."""
     counting: bool = True
     """Whether work is counted and findings are tried."""
+    load: bool = True
+    """Whether arms are put under the load that a scenario declares."""
     saving: bool = True
     """Whether the samples are saved, and everything after every step; otherwise the record alone is, at the end."""
     review: Review | None = None
@@ -218,6 +223,8 @@ class RunSession:
             t.plan_pairs(given, processes, with_slow=whole, quick=settings.quick)
             if processes:
                 self.schedule.trials[t.key] = t.timing
+        if self.plan.load and settings.processes:
+            steps += [self._load_step(t) for t in in_order if t.loaded.scenario.load_test is not None]
         for process in range(1, settings.processes + 1):
             steps += [self._timing_step(t, process) for t in in_order if process <= t.timing.processes]
         if self.plan.instructions:  # a server's part of an operation is not counted, so trials with a server have no such step
@@ -383,6 +390,33 @@ class RunSession:
             found = trial.result(whole=whole)
             self._results[id(trial)] = trial.version, found
         return found
+
+    def _load_step(self, trial: ScenarioRun) -> RunStep:
+        """Return the step that puts a trial's arms under load, which needs the machine."""
+
+        def act() -> None:
+            started_ns = trial.clock.now_ns()
+            seconds = 0.0 if self.plan.settings.quick else min(LOAD_S, max(0.0, self._left_s() - self.schedule.minimum_s()))
+            with self.allocator.allocate(Isolation.MACHINE) as cpus:
+                load = TrialLoad(trial.loaded, trial.setting, seconds, cpus, self.plan.timeout_s, self.observer.tick)
+                try:
+                    load.run()
+                finally:
+                    trial.under_load = load.outcome()
+                    trial.version += 1
+                    trial.spend({RunPhase.LOAD: (trial.clock.now_ns() - started_ns) / 1e9})
+            if self.plan.saving:
+                self._save(self._record(None), [])
+
+        where = f"{trial.name} · RTT {trial.setting.rtt_ms:g} ms" if trial.setting.rtt_ms else trial.name
+
+        def due() -> bool:
+            return trial.is_active and not self._interrupted
+
+        def expected_s() -> float:
+            return 0.0 if self.plan.settings.quick else LOAD_S
+
+        return RunStep(f"{where} · under load", ("load", where), expected_s, act, is_due=due)
 
     def _record(self, finished_at: str | None) -> Run:
         found = [self._result(t, whole=finished_at is not None) for t in self._trials]

@@ -46,6 +46,7 @@ def ablated(loaded: LoadedScenario) -> LoadedScenario:
         "arms": {name: _description(name, on, kind.switches) for name, on in arms(list(kind.switches)).items()},
         "groups": [Group(group.name, group.description, slow=group.slow, uncounted=True) for group in under_load],
         "promises": (),
+        "load_test": None,
         "facts": Scenario.facts,
         "memory_limits_bytes": Scenario.memory_limits_bytes,
     }

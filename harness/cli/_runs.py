@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness import options as converters
 from harness.cli import _options
 from harness.errors import INTERRUPTED, MissingExtraError, UsageError
-from harness.results.run import BUDGET, Run, RunSettings, ScenarioStatus
+from harness.results.run import BUDGET, Run, RunKind, RunSettings, ScenarioStatus
 
 if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
@@ -29,19 +29,20 @@ class Budget:
     each_quick: float
     """The same of a quick run."""
     at_least_quick: float
+    load: float = 0.0
+    """In addition for a scenario with a load test, of a usual run."""
 
     @property
     def usual(self) -> str:
         """Describe the default of a usual run."""
-        return (
-            f"{self.at_least:g}s, or {self.each:g}s per scenario, engine and round-trip time"
-            if self.each
-            else f"{self.at_least:g}s"
-        )
+        more = f", or {self.each:g}s per scenario, engine and round-trip time" if self.each else ""
+        return f"{self.at_least:g}s{more}{f', and {self.load:g}s for a load test' if self.load else ''}"
 
-    def seconds(self, trials: int, *, quick: bool) -> float:
+    def seconds(self, trials: int, load_tests: int, *, quick: bool) -> float:
         """Return the budget of a number of trials: a scenario on one engine at one round-trip time is one."""
-        return max(self.at_least_quick, self.each_quick * trials) if quick else max(self.at_least, self.each * trials)
+        if quick:
+            return max(self.at_least_quick, self.each_quick * trials)
+        return max(self.at_least, self.each * trials) + self.load * load_tests
 
 
 PROCESSES, PROCESSES_QUICK, PROCESSES_SEVERAL = 5, 3, 3
@@ -84,9 +85,9 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
     from harness.cli._console import Progress, warn_of_removed_settings
     from harness.results import store
 
-    several = len(options.engine) * len(options.rtt) > 1
-    usual = PROCESSES_QUICK if options.quick else PROCESSES_SEVERAL if several else PROCESSES
-    trials = len(loaded) * len(options.engine) * len(options.rtt)
+    places = len(options.engine) * len(options.rtt)
+    usual = PROCESSES_QUICK if options.quick else PROCESSES_SEVERAL if places > 1 else PROCESSES
+    trials, load_tests = (places * number for number in (len(loaded), sum(x.scenario.load_test is not None for x in loaded)))
     settings = RunSettings(
         engines=options.engine,
         size=options.size or ("tiny" if options.quick else "small"),
@@ -94,7 +95,7 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
         rtts_ms=options.rtt,
         quick=options.quick,
         processes=usual if options.processes is None else options.processes,
-        budget_s=options.budget or budget.seconds(trials, quick=options.quick),
+        budget_s=options.budget or budget.seconds(trials, load_tests, quick=options.quick),
     )
     out = folder(options.out)
     review = store.read_review(loaded[0].file.parent)
@@ -179,13 +180,14 @@ def without_run(out: Path) -> Path:
 def exit_code(record: Run, *, unfinished: bool = False) -> int:
     """Return the exit code of a finished run.
 
-    It is 1 if a load worker crashed, else the lowest of its failed scenarios', else 3 if it is interrupted, unfinished or invalid,
-    or if an arm does not sustain the load.
+    It is 1 if a load worker crashed, else the lowest of its failed scenarios', else 3 if it is interrupted or unfinished, or if a
+    load test is invalid or an arm does not sustain its load. In a run of pairs the latter leave promises unmeasured, and no more.
     """
     loads = [s.load for s in record.scenarios if s.load is not None]
     if any(load.lost_workers for load in loads):
         return 1
     failed = [s.exit_code for s in record.scenarios if s.status == ScenarioStatus.FAILED]
     unfinished = unfinished or any(warning.name == BUDGET for warning in record.warnings)
-    open_ended = record.interrupted or unfinished or any(load.invalid or load.unsustained for load in loads)
+    invalid = record.kind == RunKind.LOAD and any(load.invalid or load.unsustained for load in loads)
+    open_ended = record.interrupted or unfinished or invalid
     return min(failed) if failed else INTERRUPTED if open_ended else 0

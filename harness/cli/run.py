@@ -1,7 +1,8 @@
 """Measure scenarios in interleaved pairs and write a report.
 
 SCENARIO is a name in the scenarios directory, a scenario file, a directory of scenario files, or all. A run compares the answers
-of all arms, times the arms in pairs and measures memory. It is written to a folder: run.json, the raw samples and report.html.
+of all arms, times the arms in pairs, puts them under the load that a scenario declares, and measures memory. It is written to a
+folder: run.json, the raw samples and report.html.
 Ctrl-C keeps what was measured and still writes the report.
 """
 
@@ -12,7 +13,7 @@ from harness import options as converters
 from harness.cli import _options, _runs
 from harness.errors import NotMeasurableError, UsageError
 
-BUDGET = _runs.Budget(each=52, at_least=60, each_quick=10, at_least_quick=20)
+BUDGET = _runs.Budget(each=46, at_least=60, each_quick=10, at_least_quick=20, load=60)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -130,9 +130,13 @@ def _rows(pair: MatchedPair, rules: Rules) -> tuple[list[GateRow], list[RunWarni
 
 
 def _load_rows(pair: MatchedPair, tolerance: float) -> Iterator[GateRow]:
-    """Yield the rows of failed operations and throughput under load, per arm and group, and of a load that was not as planned."""
+    """Yield the rows of failed operations and throughput under the same load, per arm and group, and of a load not as planned.
+
+    The load of a run of pairs is judged by its failures alone: pairs do not depend on it.
+    """
     sides = [{(arm.arm, arm.group): arm for arm in r.load.arms} if r.load else {} for r in (pair.old, pair.new)]
-    for where, old in sides[0].items():
+    loads = [r.load.arrivals if r.load else "" for r in (pair.old, pair.new)]
+    for where, old in sides[0].items() if loads[0] == loads[1] else ():
         new = sides[1].get(where)
         if new is None or old.group == ALL:
             continue
@@ -147,7 +151,7 @@ def _load_rows(pair: MatchedPair, tolerance: float) -> Iterator[GateRow]:
         change = new.achieved_per_s / old.achieved_per_s if old.achieved_per_s else None
         yield replace(row, base=old.achieved_per_s, candidate=new.achieved_per_s, change=change)
     for of, when in ((pair.old, "baseline"), (pair.new, "candidate")):
-        if of.load and (reason := _invalid(of.load.invalid, own_run.deciding(of))):
+        if of.load and of.is_timed_under_load and (reason := _invalid(of.load.invalid, own_run.deciding(of))):
             yield status(of, GateVerdict.INCONCLUSIVE, f"the {when}'s load is not valid: {reason}")
 
 

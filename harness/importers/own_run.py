@@ -66,8 +66,12 @@ def reading(run: Run, path: Path) -> Reading:
         operations=tuple(operations),
         metrics=tuple(replace(metric, arm="") for result in run.scenarios for metric in result.metrics),
         load_settings=_identity(run),
-        dropped=sum(arm.dropped for result in run.scenarios if result.load for arm in deciding(result) if arm.group != ALL),
-        invalid="; ".join(dict.fromkeys(result.load.invalid for result in run.scenarios if result.load and result.load.invalid)),
+        dropped=sum(
+            arm.dropped for result in run.scenarios if result.is_timed_under_load for arm in deciding(result) if arm.group != ALL
+        ),
+        invalid="; ".join(
+            dict.fromkeys(r.load.invalid for r in run.scenarios if r.is_timed_under_load and r.load and r.load.invalid)
+        ),
         failed_checks=tuple(failed),
     )
 
@@ -112,7 +116,7 @@ def deciding(result: ScenarioResult) -> list[LoadedArm]:
 def _operations(result: ScenarioResult) -> Iterator[OperationCounts]:
     """Yield the operations that were tried and that failed, by benchmark: of a file, or under load."""
     yield from (replace(counted, arm="") for counted in result.operations)
-    for arm in result.load.arms if result.load else ():
+    for arm in result.load.arms if result.is_timed_under_load and result.load else ():
         if arm.group != ALL:
             failed, messages = arm.errors + arm.unfinished, dict(arm.error_messages)
             if arm.unfinished:

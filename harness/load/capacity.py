@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from harness.results.load import Capacity, CapacityKind, CapacityStep
 from harness.verdicts.slo import LoadObservation, Objective, statistic_ns
 
-PRECISION = 1.1  # the search ends when the lowest failed level ÷ the highest sustained level is at most this
+PRECISION = 1.1  # the usual precision of a search
 TRIES = 2  # tries of an end of the bracket before it counts, and of a level at which the generator was the limit
 SPARE = 1.2  # factor on the number of operations that a step is planned for, since arrivals are random
 FIRST_LEVEL = {CapacityKind.RATE: 50.0, CapacityKind.USERS: 8.0}  # the level that is tried first
@@ -32,6 +32,10 @@ class SearchPlan:
     longest_step_s: float = 30.0
     budget_s: float = 120.0
     """The time limit of one arm's search, with warm-up and draining."""
+    precision: float = PRECISION
+    """The search ends when the lowest failed level ÷ the highest sustained level is at most this."""
+    remedy: str = "raise it with --budget"
+    """The next step where the time limit has ended a search."""
 
     @property
     def min_level(self) -> float:
@@ -91,7 +95,7 @@ def next_step(plan: SearchPlan, history: Sequence[TriedStep]) -> NextStep | Sear
     if sum(t.spent_s for t in history) + step.seconds > plan.budget_s:
         if bracket.failing:  # more time would not help
             return SearchEnd(bracket.failing)
-        return SearchEnd(f"the budget of {plan.budget_s:g} s was exhausted; raise it with --budget", out_of_budget=True)
+        return SearchEnd(f"the budget of {plan.budget_s:.3g} s was exhausted; {plan.remedy}", out_of_budget=True)
     return step
 
 
@@ -213,7 +217,7 @@ def _down(plan: SearchPlan, bracket: _Bracket, lowest: float) -> float | SearchE
 
 
 def _between(plan: SearchPlan, bracket: _Bracket, sustained: float, failed: float) -> float | SearchEnd:
-    if failed / sustained <= PRECISION or (plan.kind == CapacityKind.USERS and failed - sustained <= 1):
+    if failed / sustained <= plan.precision or (plan.kind == CapacityKind.USERS and failed - sustained <= 1):
         for end in (failed, sustained):
             if not bracket.levels[end].is_settled:
                 return end

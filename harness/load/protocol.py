@@ -56,6 +56,8 @@ class Order(msgspec.Struct, tag=True, frozen=True):
     """On request: the arm of the block."""
     block_s: float | None = None
     """On request: measured seconds of the block; None for the job's."""
+    cycle: int | None = None
+    """On request: the cycle of the block; blocks of one cycle get the same arrivals and cases. None: arrivals of its own."""
     stop: bool = False
     """Whether the run ends after the current block, which is cut short; nothing else counts then."""
 

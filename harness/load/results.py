@@ -13,7 +13,7 @@ from harness.load.block import LoadBlock
 from harness.load.checks import failing, generator_limit, overloaded
 from harness.load.protocol import LoadJob
 from harness.load.totals import Blocks, Total, cycles, merged, of_scenario, totals
-from harness.load.warnings import load_warnings
+from harness.load.warnings import load_warnings, one_process_warnings
 from harness.results.load import ALL, LoadedArm, LoadModel, LoadRatio, LoadResult, Tick
 from harness.results.run import BASELINE, ArmResult, Latency, Ratio, ScenarioResult, ScenarioStatus
 from harness.runtime.clock import utc_now
@@ -89,10 +89,9 @@ def started_result(
 def scenario_result(loaded: LoadedScenario, collected: CollectedResults, job: LoadJob) -> ScenarioResult:
     """Return one scenario's result. It has failed if no operation completed, or if an arm fails that may not."""
     blocks, scenario = of_scenario(collected.blocks, loaded.name), loaded.scenario
-    load = _load_result(blocks, collected, job)
+    load = load_result(loaded, blocks, collected, job)
     completed = any(a.operations for a in load.arms)
     deciding = deciding_arms(loaded, {a.arm for a in load.arms})
-    load = replace(load, unsustained=_unsustained(load, deciding))
     result = started_result(loaded, collected, _status(loaded.name, load, collected, deciding), load)
     arms = [a for a in load.arms if a.group != ALL]
     medians = [ratio for ratio in load.ratios if ratio.percentile == MEDIAN and ratio.group != ALL]
@@ -103,7 +102,7 @@ def scenario_result(loaded: LoadedScenario, collected: CollectedResults, job: Lo
         processes=len(blocks) * collected.sharing,
         latencies=in_order([_latency(a, blocks) for a in arms if a.operations and not a.overloaded], scenario),
         ratios=in_order([_ratio(r, blocks) for r in medians], scenario),
-        warnings=load_warnings(load, blocks, collected.sharing),
+        warnings=[*load_warnings(load, blocks), *one_process_warnings(blocks, collected.sharing)],
         samples_file=f"samples/{loaded.name}-{result.engine}.csv" if completed else None,
         load_settings=_load_settings(load, job),
     )
@@ -141,7 +140,7 @@ def _load_settings(load: LoadResult, job: LoadJob) -> dict[str, str]:
     }
 
 
-def _load_result(blocks: Blocks, collected: CollectedResults, job: LoadJob) -> LoadResult:
+def load_result(loaded: LoadedScenario, blocks: Blocks, collected: CollectedResults, job: LoadJob) -> LoadResult:
     """Return one scenario's results under load, with ratios between arms unless a check forbids them."""
     found = totals(blocks)
     invalid = generator_limit(chain(*blocks.values()))
@@ -160,7 +159,7 @@ def _load_result(blocks: Blocks, collected: CollectedResults, job: LoadJob) -> L
     load = arrivals.parse(job.arrivals).description
     if job.model == LoadModel.CLOSED:
         load = f"{max(users)} concurrent users" if users else "no users"
-    return LoadResult(
+    found_load = LoadResult(
         models=[job.model],
         arrivals=load,
         block_s=job.block_s,
@@ -172,6 +171,7 @@ def _load_result(blocks: Blocks, collected: CollectedResults, job: LoadJob) -> L
         lost_workers=collected.crashed,
         error_tolerance=job.error_tolerance,
     )
+    return replace(found_load, unsustained=_unsustained(found_load, deciding_arms(loaded, {a.arm for a in arms})))
 
 
 def _fails(found: Mapping[tuple[str, str], Total], tolerance: float, *, interrupted: bool) -> dict[tuple[str, str], str | None]:

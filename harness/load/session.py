@@ -17,14 +17,14 @@ from harness.bench.steps import Observer
 from harness.discovery import LoadedScenario
 from harness.errors import HarnessError, ScenarioFailedError
 from harness.load import arrivals
-from harness.load.block import LoadBlock
-from harness.load.capacity import NextStep, SearchEnd, SearchPlan, TriedStep, capacity, next_step, tried_step
-from harness.load.checks import generator_facts, generator_limit
+from harness.load.capacity import SearchPlan
+from harness.load.checks import generator_facts
 from harness.load.environment import LoadEnvironment, load_environment
 from harness.load.protocol import LoadJob
 from harness.load.results import CollectedResults, deciding_arms, scenario_result, started_result
+from harness.load.searching import UNIT_RATE, ArmSearch, CapacitySearches
 from harness.load.supervisor import Supervisor
-from harness.load.totals import histogram_rows, merged, total
+from harness.load.totals import histogram_rows
 from harness.load.warnings import shared_process_warning
 from harness.results.load import Capacity, CapacityKind, LoadModel, LoadResult
 from harness.results.run import PromiseVerdict, Run, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, Verdict
@@ -37,7 +37,6 @@ from harness.runtime.watch import OPERATION_TIMEOUT_S
 from harness.runtime.workspace import git_commit
 from harness.scenario import Setting
 from harness.verdicts.promise import judge
-from harness.verdicts.slo import LoadObservation
 
 MODELS = {
     LoadModel.OPEN: "open: operations start when they are due",
@@ -47,7 +46,6 @@ SEARCHES = {
     CapacityKind.RATE: (LoadModel.OPEN, "search over rates, operations due at random times (Poisson)"),
     CapacityKind.USERS: (LoadModel.CLOSED, "search over numbers of concurrent users"),
 }
-UNIT_RATE = "poisson:1"  # one operation per second, so that a level of a search is the factor on it
 USUAL_STEPS = 13  # the usual number of steps of a search, for the expected remaining time
 
 
@@ -194,34 +192,6 @@ class CapacityPlan:
 
 
 @dataclass
-class _ArmSearch:
-    """One arm's search of one kind so far."""
-
-    plan: SearchPlan
-    arm: str
-    history: list[TriedStep] = field(default_factory=list)
-    end: SearchEnd | None = None
-
-    def next_step(self) -> NextStep | None:
-        """Return the next step; None if the search has ended."""
-        step = next_step(self.plan, self.history) if self.end is None else self.end
-        if isinstance(step, NextStep):
-            return step
-        self.end = step
-        return None
-
-    def capacity(self) -> Capacity:
-        """Return the result so far."""
-        return capacity(self.plan, self.arm, self.history, self.end.reason if self.end else "stopped before the end")
-
-    @property
-    def is_unfinished(self) -> bool:
-        """Whether it was stopped before it had both a sustained and a failed level."""
-        found = self.capacity()
-        return (self.end is None or self.end.out_of_budget) and None in {found.sustained, found.failed_at} and not found.failing
-
-
-@dataclass
 class CapacitySession:
     """Runs the searches. `run()` returns the record; results from before Ctrl-C or a worker's crash are kept."""
 
@@ -231,13 +201,19 @@ class CapacitySession:
     clock: Clock = field(default_factory=MonotonicClock)
     collected: CollectedResults = field(default_factory=CollectedResults)
     """The results so far, besides the steps."""
-    _searches: list[_ArmSearch] = field(default_factory=list)
-    _has_targets: bool = False
+    _searches: CapacitySearches = field(init=False)
+
+    def __post_init__(self) -> None:
+        plan = self.plan
+        searches = [ArmSearch(search, arm) for search in plan.plans for arm in plan.arms]
+        self._searches = CapacitySearches(
+            searches, self.clock, self._show, self.observer.tick, self._save, crashed=self.collected.crashed
+        )
 
     @property
     def unfinished(self) -> bool:
         """Whether a search was stopped before it had both a sustained and a failed level."""
-        return any(search.is_unfinished for search in self._searches)
+        return self._searches.is_unfinished
 
     def run(self) -> Run:
         """Run all searches, write the folder after every step and return the record, also after Ctrl-C.
@@ -245,8 +221,7 @@ class CapacitySession:
         Raises the errors of `LoadSession.run`, and `ScenarioFailedError` if the arms' answers differ.
         """
         plan, self.collected.facts = self.plan, machine.describe(self.cores)
-        write_run(self._record(), plan.out)  # a folder that cannot be written has to show before minutes of load
-        self._searches = [_ArmSearch(search, arm) for search in plan.plans for arm in plan.arms]
+        self._save()  # a folder that cannot be written has to show before minutes of load
         self._show("preparing")
         try:
             with _prepared(plan, self.cores, self.collected) as environment:
@@ -272,50 +247,26 @@ class CapacitySession:
             cpus=() if self.cores.worker is None else (self.cores.worker,),
             alone=self.cores.worker is not None,
         )
-        while any(search.next_step() for search in self._searches):
+        while self._searches.goes_on():
             supervisor = Supervisor(job)
             try:
                 supervisor.start()
                 self.collected.facts |= supervisor.facts
-                for kind in plan.plans:
-                    if not self._alternate([s for s in self._searches if s.plan is kind], supervisor):
-                        break
+                self.collected.cannot_run = supervisor.cannot_run
+                self._searches.leave_out(supervisor.cannot_run)
+                self._searches.run(supervisor)
             except KeyboardInterrupt:
                 supervisor.stop()
                 raise
             finally:
                 supervisor.close()
 
-    def _alternate(self, searches: Sequence[_ArmSearch], supervisor: Supervisor) -> bool:
-        """Alternate between arms, every second time in reverse order, until all have ended; False if the worker has crashed."""
-        order = list(searches)
-        while steps := [(search, step) for search in order if (step := search.next_step())]:
-            for search, step in steps:
-                try:
-                    self._step(search, step, supervisor)
-                except HarnessError as error:
-                    self.collected.crashed.append(f"{search.arm} at {step.level:g} {search.plan.kind}: {error}")
-                    search.end = SearchEnd(f"the load worker crashed at {step.level:g}: {error}")
-                    return False
-            write_run(self._record(), self.plan.out)
-            order.reverse()
-        return True
-
-    def _step(self, search: _ArmSearch, step: NextStep, supervisor: Supervisor) -> None:
-        kind = search.plan.kind
-        self._show(f"{search.arm} at {step.level:g} {kind}")
-        started_ns = self.clock.now_ns()
-        users, rate_factor = (int(step.level), 1.0) if kind == CapacityKind.USERS else (0, step.level)
-        block = supervisor.run_block(search.arm, users, rate_factor, step.seconds)
-        spent_s = (self.clock.now_ns() - started_ns) / 1e9
-        supervisor.received()  # dropped: a search has no timeline to show
-        self._has_targets |= block.targets
-        search.history.append(tried_step(search.plan, step, observation(step.level, block), spent_s))
-        self.observer.tick()
+    def _save(self) -> None:
+        write_run(self._record(), self.plan.out)
 
     def _show(self, step: str) -> None:
-        done = sum(len(search.history) for search in self._searches)
-        steps = max(done + 1, USUAL_STEPS * max(1, len(self._searches)))
+        done = self._searches.steps
+        steps = max(done + 1, USUAL_STEPS * max(1, len(self._searches.searches)))
         left_s = (steps - done) * (self.plan.plans[0].step_s + self.plan.warm_up_s)
         self.observer.step(f"{self.plan.loaded.name} · {step}", done + 1, steps, left_s)
 
@@ -327,7 +278,7 @@ class CapacitySession:
 
     def _result(self) -> ScenarioResult:
         plan, collected = self.plan, self.collected
-        found = [search.capacity() for search in self._searches if search.history or search.end]
+        found = self._searches.capacities()
         load = LoadResult(
             models=[SEARCHES[search.kind][0] for search in plan.plans],
             arrivals="; ".join(SEARCHES[search.kind][1] for search in plan.plans),
@@ -345,22 +296,13 @@ class CapacitySession:
 
     def _warnings(self, found: Sequence[Capacity]) -> list[RunWarning]:
         warnings = []
-        if any(c.steps for c in found) and not self._has_targets:
+        if any(c.steps for c in found) and not self._searches.has_targets:
             warnings.append(shared_process_warning("compare arms; a level is not the data layer's own capacity"))
-        short = [f"{s.arm}, {s.plan.kind}" for s in self._searches if s.end is not None and s.end.out_of_budget]
+        short = [f"{s.arm}, {s.plan.kind}" for s in self._searches.searches if s.end is not None and s.end.out_of_budget]
         if short:
             message = f"the time budget was exhausted: {'; '.join(short)}"
             warnings.append(RunWarning("search cut short", message, "raise it with --budget"))
         return warnings
-
-
-def observation(level: float, block: LoadBlock) -> LoadObservation:
-    """Return a step's figures from its block, all groups of operations together."""
-    whole, invalid = total([block]), generator_limit([block], is_capacity=True)
-    sums, response = whole.sums, merged([whole.sums.response]).summary()
-    return LoadObservation(
-        level, whole.offered_per_s, whole.achieved_per_s, sums.planned, sums.operations, response, invalid, sums.errors
-    )
 
 
 def verdicts(loaded: LoadedScenario, result: ScenarioResult) -> list[Verdict]:

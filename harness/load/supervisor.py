@@ -98,9 +98,14 @@ class Supervisor:
         if order != self._last and self._order(order):
             self._last = order
 
-    def run_block(self, arm: str, users: int = 0, rate_factor: float = 1.0, block_s: float | None = None) -> LoadBlock:
-        """Run one block, of the closed model with `users`, else of the open one; `ScenarioFailedError` if the worker exits."""
-        self._order(Order(users, rate_factor, arm, block_s))
+    def run_block(
+        self, arm: str, users: int = 0, rate_factor: float = 1.0, block_s: float | None = None, cycle: int | None = None
+    ) -> LoadBlock:
+        """Run one block, of the closed model with `users`, else of the open one; `ScenarioFailedError` if the worker exits.
+
+        Blocks of the same `cycle`, one after another, get the same arrivals and cases.
+        """
+        self._order(Order(users, rate_factor, arm, block_s, cycle))
         while not self._blocks:
             if not self.running and not self._blocks:  # in this order: its last block may arrive before it exits
                 raise ScenarioFailedError(self.failed or "the load worker has exited")

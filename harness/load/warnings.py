@@ -48,8 +48,8 @@ def _slower_warnings(load: LoadResult) -> list[RunWarning]:
     return [RunWarning("slower under load", f"{arm}, {group}: {text}", tails.REMEDY) for (arm, group), text in found.items()]
 
 
-def load_warnings(load: LoadResult, blocks: Blocks, sharing: int) -> list[RunWarning]:
-    """Return the warnings of one scenario; `sharing` is the number of load workers that shared each block."""
+def load_warnings(load: LoadResult, blocks: Blocks) -> list[RunWarning]:
+    """Return the warnings of one scenario."""
     warnings = [
         RunWarning("failed operations", f"{a.arm}: {count} × {message}{where}", "they are within the tolerance; see --errors")
         for a in load.arms
@@ -60,7 +60,12 @@ def load_warnings(load: LoadResult, blocks: Blocks, sharing: int) -> list[RunWar
     warnings += [*_cpu_bound_warning(load, blocks), *_late_warnings(blocks), *_slower_warnings(load)]
     if blocks and not any(block.targets for block in chain(*blocks.values())):
         warnings.append(shared_process_warning("read ratios; a rate is not the data layer's own"))
-    if len(blocks) == sharing == 1:
-        message = "intervals are over the cycles of a single load worker"
-        warnings.append(RunWarning("one process", message, "add --processes 2 or more"))
     return warnings
+
+
+def one_process_warnings(blocks: Blocks, sharing: int) -> list[RunWarning]:
+    """Return the warning of a single load worker; `sharing` is the number of load workers that shared each block."""
+    if not len(blocks) == sharing == 1:
+        return []
+    message = "intervals are over the cycles of a single load worker"
+    return [RunWarning("one process", message, "add --processes 2 or more")]

@@ -148,6 +148,8 @@ class LoadWorker:
         self._pool: OperationThreads | None = None
         self._own_cost_ns = 0.0
         self._stuck = 0
+        self._cycle: int | None = None
+        self._arrived = 0
         self._recorder: Recorder | None = None
         self._arrivals = arrivals.parse(job.arrivals)
         first = job.settings[0]
@@ -247,15 +249,21 @@ class LoadWorker:
             cycle += 1
 
     async def run_block(self, order: Order, number: int, stopped: Callable[[], bool]) -> LoadBlock:
-        """Run one block of the first scenario, `number` instead of its cycle; `ScenarioFailedError` if the arm cannot take load."""
+        """Run one block of the first scenario, of its own cycle `number` unless the order names one.
+
+        `ScenarioFailedError` if the arm cannot take load.
+        """
         scenario, arm = self._scenarios[0], order.arm
         if arm not in scenario.instances:
             name = scenario.loaded.name
             raise ScenarioFailedError(f"{name}: arm {arm} cannot take load; it is not selected, or runs no group as written")
-        offsets_ns = self._offsets_ns(number, order)
-        block = await self._block(scenario, arm, (number, 0), order, offsets_ns, stopped)
+        if order.cycle is None or order.cycle != self._cycle:
+            scenario.arrived += self._arrived  # the cases of the last cycle
+        cycle = number if order.cycle is None else order.cycle
+        offsets_ns = self._offsets_ns(cycle, order)
+        self._cycle, self._arrived = order.cycle, len(offsets_ns)
+        block = await self._block(scenario, arm, (cycle, 0), order, offsets_ns, stopped)
         await self._check_ended(arm)
-        scenario.arrived += len(offsets_ns)
         return block
 
     def _has_threads(self) -> bool:

@@ -325,6 +325,7 @@ class Trials:
             "pytest",
             memory=False,
             counting=measuring,
+            load=False,
             saving=False,
             timeout_s=timeout_s,
             timing_only=True,

@@ -42,7 +42,7 @@ def planned(result: ScenarioResult) -> str:
     plan = f"{' and '.join(load.models)} model, {load.arrivals}"
     if not load.arms:
         return plan
-    return f"{plan}; arms interleaved in blocks of {load.block_s:g} s, each after {load.warm_up_s:g} s of warm-up"
+    return f"{plan}; arms interleaved in blocks of {load.block_s:.3g} s, each after {load.warm_up_s:g} s of warm-up"
 
 
 def arms_of(result: ScenarioResult) -> list[str]:
@@ -256,9 +256,11 @@ def errors(result: ScenarioResult) -> Table | None:
     return Table("Failed operations", ("arm", "operations", "message", "count"), rows, names=3) if rows else None
 
 
-def brief(heading: str, result: ScenarioResult) -> list[Block]:
-    """Return one scenario for the terminal: plan, notices, throughput and times by group, capacities, failures."""
+def brief(heading: str, result: ScenarioResult, *, by_groups: bool) -> list[Block]:
+    """Return one scenario for the terminal: plan, notices, throughput, times, capacities, failures; `by_groups` in full."""
     plan = Paragraph(planned(result), f"{heading}:")
+    if not by_groups:
+        return of(replace(plan, lead=f"{heading} under load:"), *notices(result), summary(result), errors(result))
     return of(plan, *notices(result), by_group(result), *capacity.tables(result), *capacity.reasons(result), errors(result))
 
 

@@ -21,14 +21,15 @@ def brief(run: Run, *, speeds: bool = False) -> list[Block]:
     every_speed = [block for result in run.scenarios for block in speed(result)]
     judged = verdicts(run)
     switches = [] if judged else ablations(run)
-    under_load = [block for heading, result in load.parts(run) for block in load.brief(heading, result)]
+    is_load = run.kind == RunKind.LOAD
+    under_load = [block for heading, result in load.parts(run) for block in load.brief(heading, result, by_groups=is_load)]
     found = [*judged, *switches, *under_load]
     if not run.scenarios:
         found = [Paragraph(NOTHING, tone=Tone.BAD)]
     elif not found:
-        found = every_speed if run.kind == RunKind.LOAD else [Paragraph(NO_PROMISE)]
+        found = every_speed if is_load else [Paragraph(NO_PROMISE)]
     warnings = [*warning_notices("Warnings", run.warnings), *_scenario_warnings(run, in_full=speeds)]
-    if run.kind == RunKind.LOAD:  # failed operations come before any figure of the others
+    if is_load:  # failed operations come before any figure of the others
         return [*notices(run), *found, *warnings]
     return [*found, *notices(run), *warnings, *(every_speed if speeds else [])]
 
@@ -104,16 +105,17 @@ def _load(run: Run) -> list[Block]:
 
 
 def measurements(result: ScenarioResult) -> list[Block]:
-    """Return a scenario's warnings and tables. Under load its own tables replace the ordinary ones, which ignore overload."""
-    timed: list[Block] = []
+    """Return a scenario's warnings and tables. Those of a load test replace the ordinary ones, which ignore overload."""
+    timed, under_load = list[Block](), list[Block]()
     if result.load:
-        timed = [Paragraph(f"{load.planned(result)}.", quiet=True), *load.notices(result), *load.detail(result)]
-    elif result.ratios or result.latencies:
+        under_load = [Paragraph(f"{load.planned(result)}.", quiet=True), *load.notices(result), *load.detail(result)]
+    if not result.is_timed_under_load and (result.ratios or result.latencies):
         timed = of(tables.ratios(result), SideBySide(tuple(tables.percentiles(result))))
     controls = [_aa_control(ratio) for ratio in result.ratios if ratio.arm == AA_CONTROL]
     work = (make(result) for make in (tables.percentile_ratios, tables.work_counts, tables.memory, tables.growth))
     sections = {
-        "Under load" if result.load else "Speed": [*timed, *controls],
+        "Speed": [*timed, *controls],
+        "Under load": under_load,
         "Work, memory, growth": of(*work, *tables.controls(result)),
     }
     shown = [ReportSection(title, tuple(blocks), folded=False, level=3) for title, blocks in sections.items() if blocks]

@@ -448,6 +448,8 @@ class ScenarioResult:
     ablation: list[Ablation] = field(default_factory=list)
     """One entry per group in which switches were ablated."""
     load: LoadResult | None = None
+    load_left_out: str = ""
+    """Why the scenario's load test, or the search of its capacity, was left out of a run."""
     percentile_ratios: list[PercentileRatio] = field(default_factory=list)
     tolerances: dict[str, float] = field(default_factory=dict)
     """Metric → share by which the gate tolerates a change."""
@@ -459,9 +461,15 @@ class ScenarioResult:
     metrics: list[FileMetric] = field(default_factory=list)
     """Of a result file: what it measured besides times."""
     load_settings: dict[str, str] = field(default_factory=dict)
-    """What identifies a load, in words: model, users, rate, stages, duration, warm-up. Another load is not comparable."""
+    """What identifies a load, in words: model, users, rate, stages, duration, warm-up. Another load is not comparable. Empty
+    where the load is a part of a run of pairs."""
     profile: dict[str, float] = field(default_factory=dict)
     """Phase (`harness.results.profile.RunPhase`) → seconds of its worker processes; processes in parallel add up."""
+
+    @property
+    def is_timed_under_load(self) -> bool:
+        """Whether its latencies and ratios are those of its load, and not of pairs."""
+        return self.load is not None and bool(self.load_settings)
 
 
 @dataclass(frozen=True)

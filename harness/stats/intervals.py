@@ -46,9 +46,9 @@ def percentiles(values: Sequence[int] | npt.NDArray[np.int64]) -> dict[str, floa
     return {label: float(np.quantile(data, q)) if is_supported(len(data), q) else None for label, q in QUANTILES.items()}
 
 
-def is_supported(samples: int, quantile: float) -> bool:
-    """Whether `samples` are enough to show the quantile."""
-    return samples > 0 and samples * (1 - quantile) >= SAMPLES_BEYOND * (1 - 1e-9)
+def is_supported(samples: int, quantile: float, beyond: int = SAMPLES_BEYOND) -> bool:
+    """Whether `samples` are enough to show the quantile: at least `beyond` of them lie beyond it."""
+    return samples > 0 and samples * (1 - quantile) >= beyond * (1 - 1e-9)
 
 
 def median(values: Sequence[float]) -> float:

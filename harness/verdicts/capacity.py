@@ -3,13 +3,15 @@
 from collections.abc import Iterable
 
 from harness.errors import NotMeasurableError
-from harness.results.load import Capacity, CapacityStep
+from harness.results.load import Capacity, CapacityKind, CapacityStep
 from harness.results.run import BASELINE, ScenarioResult
 from harness.verdicts.measures import as_measure
 from harness.verdicts.promise import Estimate
 
 MEAN, MEDIAN = "mean", "50"
 """The labels of the mean and the median response time in a step's figures."""
+CLOSE = 1.15
+"""The failed level ÷ the sustained one above which a capacity is stated as a range."""
 
 
 @as_measure
@@ -17,7 +19,9 @@ def times_the_capacity(result: ScenarioResult, arm: str, kind: str) -> Estimate:
     """Measure an arm's capacity ÷ the baseline's, of one `CapacityKind`, with the bounds of `ratio`."""
     before, after = (_capacity(result, name, kind) for name in (BASELINE, arm))
     times, low, high = ratio(before, after)
-    return Estimate(times, low, high, note=f"{_level(before)} → {_level(after)}, {after.objective}")
+    one_sided = f", at least {low:.3g}×" if high is None and low is not None else ""
+    one_sided += f", at most {high:.3g}×" if low is None and high is not None else ""
+    return Estimate(times, low, high, note=f"{_level(before)} → {_level(after)}, {after.objective}{one_sided}")
 
 
 def ratio(base: Capacity, other: Capacity) -> tuple[float, float | None, float | None]:
@@ -46,16 +50,25 @@ def knee(steps: Iterable[CapacityStep]) -> CapacityStep | None:
 def _capacity(result: ScenarioResult, arm: str, kind: str) -> Capacity:
     searched = {} if result.load is None else {c.arm: c for c in result.load.capacities if c.kind == kind}
     if not searched:
-        raise NotMeasurableError(f"needs `harness capacity {result.name} --slo …`")
+        raise NotMeasurableError(result.load_left_out or f"needs `harness capacity {result.name} --slo …`")
     if arm not in searched:
         broken = next((a.cannot_run for a in result.arms if a.name == arm and a.cannot_run), None)
         unknown = f"the capacity of {arm} in {kind} was not searched"
         raise NotMeasurableError(f"cannot run as written: {broken}" if broken else unknown)
     found = searched[arm]
+    if not found.steps and found.failed_at is None and not found.sustained:
+        raise NotMeasurableError(found.reason)
     if not found.sustained:
         raise NotMeasurableError(f"{arm} sustains no level of {kind}: {found.reason}")
     return found
 
 
 def _level(capacity: Capacity) -> str:
-    return f"{'at least ' if capacity.failed_at is None else ''}{capacity.sustained:g} {capacity.kind}"
+    """Return the sustained level, or the range in which the highest one lies where the search ended early."""
+    assert capacity.sustained, f"{capacity.arm} sustains no level"
+    if capacity.failed_at is None:
+        return f"at least {capacity.sustained:g} {capacity.kind}"
+    is_rough = capacity.failed_at / capacity.sustained > CLOSE and not (
+        capacity.kind == CapacityKind.USERS and capacity.failed_at - capacity.sustained <= 1
+    )
+    return f"{capacity.sustained:g}{f'–{capacity.failed_at:g}' if is_rough else ''} {capacity.kind}"

@@ -107,6 +107,8 @@ class Objective:
     latencies: tuple[Bound, ...] = ()
     errors: Bound = Bound("errors", MAX_ERRORS)
     achieved: Bound = Bound("achieved", MIN_ACHIEVED, floor=True)
+    beyond: int = SAMPLES_BEYOND
+    """The operations beyond a percentile from which on it is judged."""
 
     def description(self, *, offered: bool) -> str:
         """Return the objective in one line; with `offered`, including the share of the offered rate that has to complete."""
@@ -114,9 +116,9 @@ class Objective:
 
     @property
     def needs_operations(self) -> int:
-        """The number of operations that support every percentile of the objective; at least `SAMPLES_BEYOND`."""
+        """The number of operations with `beyond` beyond every percentile of the objective; at least `SAMPLES_BEYOND`."""
         quantiles = [QUANTILES[b.name[1:]] for b in self.latencies if b.name[1:] in QUANTILES]
-        return max([SAMPLES_BEYOND, *(math.ceil(SAMPLES_BEYOND / (1 - q) - 1e-6) for q in quantiles)])
+        return max([SAMPLES_BEYOND, *(math.ceil(self.beyond / (1 - q) - 1e-6) for q in quantiles)])
 
     def judge(self, observed: LoadObservation) -> Judgement:
         """Judge an observation.
@@ -175,7 +177,7 @@ def parse(text: str) -> Objective:
     shares = {name: found.pop(name) for name in ("errors", "achieved") if name in found}
     if not found and "errors" not in shares:
         raise UsageError(f"--slo {text!r} bounds neither a time nor errors; {EXAMPLE}")
-    return Objective(tuple(found.values()), **shares)
+    return Objective(tuple(found.values()), shares.get("errors", Objective.errors), shares.get("achieved", Objective.achieved))
 
 
 def _clause(part: str) -> Bound:

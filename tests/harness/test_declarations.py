@@ -21,7 +21,7 @@ def written(folder: Path, old: str, new: str) -> Path:
     file = folder / "changed.py"
     text = GOOD.replace(old, new)
     file.write_text(
-        text.replace("from harness import", "from harness import combine, demonstrates, latency, shown, works, Arm,", 1)
+        text.replace("from harness import", "from harness import combine, demonstrates, latency, shown, works, Arm, LoadTest,", 1)
     )
     return file
 
@@ -67,6 +67,23 @@ def written(folder: Path, old: str, new: str) -> Path:
         (GROUPS, 'groups = [Group("lookup", "x", growth=(2,))]', "growth of group 'lookup' is not above 0 and up to 1"),
         (GROUPS, f'{GROUPS}\n    engines = "sqlite"', "`engines` is a str; write a list of texts"),
         (GROUPS, f"{GROUPS}\n    engines = ()", "`engines` is empty; name at least one"),
+        (GROUPS, f"{GROUPS}\n    load_test = 30", "`load_test` is an int; write LoadTest(rate_per_s, slo=…)"),
+        (GROUPS, f"{GROUPS}\n    load_test = LoadTest(0)", "rate_per_s of its load test is 0; write a number above 0"),
+        (
+            GROUPS,
+            f"{GROUPS}\n    load_test = LoadTest(30, seconds=float('inf'))",
+            "seconds of its load test is inf; write a number",
+        ),
+        (
+            GROUPS,
+            f"{GROUPS}\n    load_test = LoadTest(30, slo='p96 < 1ms')",
+            "the SLO of its load test has an unknown figure 'p96'",
+        ),
+        (
+            GROUPS,
+            f"{GROUPS}\n    load_test = LoadTest(30, slo='max < 1s', kinds=['rps'])",
+            "unknown kind of capacity 'rps'; choose",
+        ),
         (GROUPS, f"{GROUPS}\n    tolerances = 0.1", "`tolerances` is a float; write a mapping"),
         (
             "async def run(self, instance, case)",

@@ -25,7 +25,7 @@ SHOWN_ON = {"no_retry": "postgres", "elsewhere": "postgres", "too_many_connectio
 
 SHOWN_WITH_MORE_ROWS = {"statistics_mislead"}
 SHOWN_BY_QUICK_READS = {"first_bucket"}
-SAME_REQUESTS = {"whole_api": {"mix_p50", "mix_p95", "reads"}}
+SAME_REQUESTS = {"whole_api": {"reads"}}
 """Scenario → groups that send the same requests as other groups, for another figure."""
 
 SHOWN_BY_THEIR_FIXTURES = {"edge", "whole_api"}

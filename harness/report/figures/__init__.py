@@ -68,7 +68,7 @@ def of_scenario(result: ScenarioResult, anchor: str, folder: Path | None) -> Ite
     samples, missing = _samples(result, folder)
     for drawing in drawings():
         needs_samples = getattr(drawing, "NEEDS_SAMPLES", False)
-        if not hasattr(drawing, "draw") or (needs_samples and result.load is not None):
+        if not hasattr(drawing, "draw") or (needs_samples and result.is_timed_under_load):
             continue  # under load the times of single operations are not kept, and there are other figures
         if not needs_samples or not missing:
             label = f"{drawing.TITLE}, {result.title}. The tables of this scenario have the figures."
@@ -96,7 +96,7 @@ def _samples(result: ScenarioResult, folder: Path | None) -> tuple[Samples | Non
     if folder is None:
         return None, "the raw samples were not available; render the report from the run's folder"
     try:
-        if result.load is not None:
+        if result.is_timed_under_load:
             return read_histograms(folder / result.samples_file), ""
         samples = read_samples(folder / result.samples_file)
     except UsageError as error:

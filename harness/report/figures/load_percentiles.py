@@ -59,8 +59,8 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
 
 
 def _points(times: LatencySummary, samples: Samples | None, row: LoadedArm, kind: str) -> Points:
-    """Return a whole curve from the histograms of a run's folder, or else the percentiles of the record."""
-    if samples is not None:
+    """Return a whole curve from the histograms of a load test's folder, or else the percentiles of the record."""
+    if samples is not None and "kind" in samples:
         # The record has a row over all groups; the histograms may lack it, but sum up to it.
         of_group = samples["group"] == row.group
         of_group = of_group if of_group.any() else samples["group"] != ALL

@@ -22,7 +22,7 @@ HEADING, ROW = 24.0, 19.0
 def draw(result: ScenarioResult, _: Samples | None) -> Figure | None:
     """Draw one row per arm and group, with the A/A control; None without ratios, or under load, which has other figures."""
     groups = groups_of(result, result.ratios)
-    if not groups or result.load is not None:
+    if not groups or result.is_timed_under_load:
         return None
     styles = styles_of(result, (r.arm for r in result.ratios))
     drawing, axes = row_axes(WIDTH, (LEFT, RIGHT), HEADING * len(groups) + ROW * len(result.ratios) + 4, (TOP, FOOT))

@@ -8,16 +8,18 @@ from pathlib import Path
 import pytest
 
 from harness.bench import result as module
+from harness.bench import under_load
 from harness.bench.job import SLOWED, AnswersVerified, BenchJob, Figures, JobDone, PairTimes, SlotTimes, Task
 from harness.bench.process import Event, LeftRunning
 from harness.bench.result import LIMITED_S, LIMITED_TIMES, ScenarioRun
 from harness.bench.session import QUICK, SEVERAL, USUAL, RunPlan, RunSession, effort
 from harness.bench.steps import Silent
 from harness.discovery import load
+from harness.results.load import ALL
 from harness.results.profile import RunPhase
 from harness.results.run import BUDGET, Memory, RunSettings, RunWarning, ScenarioStatus
 from harness.runtime.cores import Cores, Isolation
-from harness.scenario import Server, Setting
+from harness.scenario import LoadTest, Server, Setting
 
 TOYS, CASES = Path(__file__).parents[2] / "toys", Path(__file__).parents[2] / "cases" / "scenarios"
 SERVERS = {"echo": Server("echo://127.0.0.1:1", "echo://127.0.0.1:2")}
@@ -85,6 +87,25 @@ def test_what_hangs_fails_and_the_others_go_on(tmp_path: Path) -> None:
     assert failed.exit_code == 1
     assert measured.status == ScenarioStatus.OK
     assert measured.latencies
+
+
+def test_a_run_puts_all_arms_under_the_declared_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After timing pairs every arm completes the same load, whose figures are in the result beside those of pairs."""
+    loaded = load(TOYS / "adding.py")
+    monkeypatch.setattr(loaded.scenario, "load_test", LoadTest(100, seconds=1.2))
+    monkeypatch.setattr(under_load, "WARM_UP_S", 0.0)
+    settings = replace(ONE, size="tiny", quick=True, processes=1, budget_s=0.2)
+    plan = RunPlan([loaded], settings, tmp_path / "run", "harness run", memory=False, counting=False)
+    (result,) = RunSession(plan, Silent()).run().scenarios
+    assert result.latencies
+    assert result.load is not None
+    assert result.load.error_tolerance > 0
+    planned = {row.arm: row.operations for row in result.load.arms if row.group == ALL}
+    assert set(planned) == {"baseline", "proposed", "optimised"}
+    assert len(set(planned.values())) == 1
+    assert not result.load.lost_workers
+    without = replace(plan, load=False, out=tmp_path / "without")
+    assert RunSession(without, Silent()).run().scenarios[0].load is None
 
 
 def test_what_was_left_running_is_a_warning_and_the_next_processes_get_less_time(tmp_path: Path) -> None:

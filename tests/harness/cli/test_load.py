@@ -296,10 +296,12 @@ def test_a_folder_that_holds_a_run_is_refused(tmp_path: Path, refused: Callable[
     ],
 )
 def test_exit_code_of_a_run(status: ScenarioStatus, load: LoadResult, interrupted: bool, code: int) -> None:
-    """A crashed worker counts as a failure; an invalid run is inconclusive."""
+    """A crashed worker counts as a failure; an invalid run is inconclusive, unless the load is only a part of a run of pairs."""
     result = ScenarioResult("adding", "", "", "adding.py", "sqlite", 0.0, status, exit_code=int(status == "failed"), load=load)
     settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=2, budget_s=1.0)
     assert exit_code(Run(2, RunKind.LOAD, "", "", None, "", None, False, interrupted, settings, {}, [result])) == code  # noqa: FBT003 - not dirty
+    of_pairs = 0 if not interrupted and (load.invalid or load.unsustained) and status == "ok" else code
+    assert exit_code(Run(2, RunKind.PAIRS, "", "", None, "", None, False, interrupted, settings, {}, [result])) == of_pairs  # noqa: FBT003 - not dirty
 
 
 @contextmanager

@@ -11,9 +11,9 @@ from harness.errors import UsageError
 from harness.gate.selection import Selection
 from harness.gate.stored_runs import LARGE, SUITE, gate, refused, stored_times
 from harness.gate.verdict import in_words
-from harness.results.gate import GateRow, GateVerdict, RowKind
+from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
 from harness.results.load import ALL, LoadedArm
-from harness.results.run import AA_CONTROL, ArmResult, Run, RunWarning, ScenarioResult, WorkCount
+from harness.results.run import AA_CONTROL, ArmResult, Run, RunKind, RunWarning, ScenarioResult, WorkCount
 from tests.harness.gates import GROUP, LOAD, SETTINGS, TIMES_NS, add, latency, loaded, result, run, under_load
 
 
@@ -390,6 +390,22 @@ def test_an_invalid_load_is_inconclusive() -> None:
     found = gate(under_load(), under_load(invalid="the load generator was the limit"))
     assert found.exit_code == 3
     assert "the candidate's load is not valid: the load generator was the limit" in found.sentence
+
+
+def test_the_load_of_a_run_of_pairs_is_judged_by_its_failures() -> None:
+    """Under the same load more of them are a regression; an invalid load decides nothing, because pairs do not depend on it."""
+
+    def of_pairs(loaded_run: Run) -> Run:
+        return replace(loaded_run, kind=RunKind.PAIRS, scenarios=[replace(r, load_settings={}) for r in loaded_run.scenarios])
+
+    def load_rows(found: GateResult) -> list[GateRow]:
+        return [row for row in found.rows if row.kind == RowKind.ERRORS]
+
+    good, failing = of_pairs(under_load()), of_pairs(under_load(loaded(operations=400, errors=400)))
+    assert [row.verdict for row in load_rows(gate(good, failing))] == [GateVerdict.REGRESSED]
+    invalid = gate(good, of_pairs(under_load(invalid="the load generator was the limit")))
+    assert "is not valid" not in invalid.sentence
+    assert load_rows(gate(good, of_pairs(under_load(loaded(operations=400, errors=400), arrivals="400 per second")))) == []
 
 
 FAILING = loaded(operations=0, errors=800)

@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -28,7 +29,7 @@ LIMIT_NS = 150e6
 System = Callable[[NextStep], LoadObservation]
 
 
-def plan(kind: CapacityKind, slo: str = "p95 < 150ms", **others: float) -> SearchPlan:
+def plan(kind: CapacityKind, slo: str = "p95 < 150ms", **others: Any) -> SearchPlan:
     """Return a plan without a time limit."""
     return SearchPlan(
         kind, parse(slo), **{"first_level": FIRST_LEVEL[kind], "max_level": MAX_LEVEL[kind], "budget_s": math.inf, **others}

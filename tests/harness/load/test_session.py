@@ -21,7 +21,8 @@ from harness.load.capacity import FIRST_LEVEL, MAX_LEVEL, SearchPlan
 from harness.load.environment import LoadEnvironment
 from harness.load.protocol import LoadJob
 from harness.load.results import CollectedResults, ScenarioEnvironment
-from harness.load.session import CapacityPlan, CapacitySession, LoadPlan, LoadSession, load_facts, observation, verdicts
+from harness.load.searching import observation
+from harness.load.session import CapacityPlan, CapacitySession, LoadPlan, LoadSession, load_facts, verdicts
 from harness.results.load import CapacityKind, LoadModel
 from harness.results.run import RunSettings
 from harness.results.store import read_run
@@ -61,6 +62,7 @@ class FakeWorker:
     closed: int = 0
     fail: Callable[[str, float], None] = lambda _arm, _level: None
     facts: dict[str, str] = field(default_factory=lambda: {"event loop": "made up"})
+    cannot_run: list[tuple[str, str, str, str]] = field(default_factory=list)
 
     def __call__(self, job: object) -> FakeWorker:
         """Return itself as a new process."""
@@ -110,7 +112,7 @@ def session(
     out: Path,
     kinds: tuple[CapacityKind, ...] = (CapacityKind.USERS,),
     arms: tuple[str, ...] = ("baseline", "optimised"),
-    **others: float,
+    **others: Any,
 ) -> CapacitySession:
     """Return a session that searches for the capacity of the toy scenario within 100 ms."""
     plans = [SearchPlan(kind, parse("p95 <= 100ms"), FIRST_LEVEL[kind], MAX_LEVEL[kind], **others) for kind in kinds]
@@ -234,6 +236,26 @@ def test_a_steps_observation_covers_all_groups_and_all_due_operations() -> None:
     assert (step.offered_per_s, step.achieved_per_s) == (215, 195)
     assert step.response.operations == 400
     assert step.invalid is None
+
+
+def test_a_rough_step_judges_a_percentile_from_fewer_operations() -> None:
+    """With 100 operations p95 is known where five beyond it are enough, and not where ten are needed."""
+    found = block("baseline", 0, 100.0, 1.0)
+    assert observation(100.0, found).response.percentiles_ns["95"] is None
+    rough = observation(100.0, found, beyond=5).response.percentiles_ns
+    assert rough["95"] == pytest.approx(50e6, rel=0.01)
+    assert rough["99"] is None
+
+
+def test_an_arm_that_cannot_run_every_operation_is_not_searched(worker: FakeWorker, tmp_path: Path) -> None:
+    """Its load is another one, so that its level cannot be compared; the reason is in the record."""
+    worker.cannot_run = [("adding", "proposed", "write", "OSError: refused")]
+    (result,) = session(worker, tmp_path / "run", arms=("baseline", "proposed")).run().scenarios
+    assert {arm for arm, _, _ in worker.steps} == {"baseline"}
+    assert result.load is not None
+    left_out = next(c for c in result.load.capacities if c.arm == "proposed")
+    assert (left_out.sustained, left_out.steps, left_out.reason) == (None, [], "cannot run as written: write: OSError: refused")
+    assert next(arm for arm in result.arms if arm.name == "proposed").cannot_run == "write: OSError: refused"
 
 
 def test_a_busy_generator_makes_a_step_invalid() -> None:

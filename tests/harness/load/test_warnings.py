@@ -27,7 +27,7 @@ def ratio(percentile: str, value: float, low: float, high: float) -> LoadRatio:
 
 def warned(load: LoadResult, name: str, blocks: Sequence[LoadBlock] = ()) -> list[RunWarning]:
     """Return the warnings of one name."""
-    return [w for w in load_warnings(load, {1: list(blocks)} if blocks else {}, 2) if w.name == name]
+    return [w for w in load_warnings(load, {1: list(blocks)} if blocks else {}) if w.name == name]
 
 
 def test_a_slower_tail_is_named_beside_a_faster_median() -> None:

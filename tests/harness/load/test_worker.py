@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -158,6 +159,29 @@ def test_a_requested_block_has_its_arm_level_and_duration(stage: Stage) -> None:
         await worker.close()
 
     stage.run(go())
+
+
+def test_requested_blocks_of_a_cycle_have_the_same_arrivals_and_cases(stage: Stage) -> None:
+    """Arms of one cycle are compared; the next cycle goes on with other arrivals and the cases that follow."""
+
+    async def go() -> None:
+        worker = LoadWorker([stage.loaded], stage.job(on_request=True, arrivals="poisson:100"), stage.clock, stage.pacer)
+        await worker.open()
+        stage.scenario.under_load = True
+        for cycle in range(2):
+            for arm in ("baseline", "optimised"):
+                block = await worker.run_block(Order(arm=arm, cycle=cycle), 7, lambda: False)
+                assert (block.arm, block.cycle) == (arm, cycle)
+        await worker.close()
+
+    stage.run(go())
+    names, others = stage.scenario.names("baseline"), stage.scenario.names("optimised")
+    assert names == others
+    starts = {arm: [at for a, _, at in stage.scenario.ran if a == arm] for arm in ("baseline", "optimised")}
+    gaps = [[b - a for a, b in pairwise(at[:5])] for at in starts.values()]
+    assert gaps[0] == gaps[1]
+    half = len(names) // 2
+    assert names[:half] != names[half:]
 
 
 def test_an_invalid_schedule_is_refused(stage: Stage) -> None:

@@ -224,7 +224,8 @@ def load_result(make_result: MakeResult, under_load: LoadResult) -> ScenarioResu
     empty: dict[str, object] = {
         name: [] for name in ("memory", "work_counts", "statements", "growth", "findings", "warnings", "verdicts")
     }
-    return make_result(**empty, groups=groups, load=under_load, samples_file="samples/indexes.csv")
+    settings = {"model": "open", "rate": under_load.arrivals}
+    return make_result(**empty, groups=groups, load=under_load, load_settings=settings, samples_file="samples/indexes.csv")
 
 
 @pytest.fixture(scope="session")

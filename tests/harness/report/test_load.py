@@ -8,6 +8,7 @@ import pytest
 
 from harness.report import html, load, markdown, overview
 from harness.report.blocks import Notice, Table, Tone
+from harness.report.figures import of_scenario
 from harness.report.numbers import DASH
 from harness.results.load import ALL, LoadModel, LoadResult
 from harness.results.run import Run, ScenarioResult, ScenarioStatus
@@ -285,3 +286,34 @@ def test_verdicts_come_before_the_load(
     text = printed(overview.brief(make_run(replace(make_result(), load=load_result.load))), 140)
     assert text.index("claim") < text.index("cannot sustain this rate")
     assert overview.NO_PROMISE not in printed(overview.brief(make_run(load_result, kind="load")))
+
+
+def test_a_run_of_pairs_shows_its_load_beside_them(
+    make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult], under_load: LoadResult, tmp_path: Path
+) -> None:
+    """The page has the speed of pairs and the load, each with its figures and how to read it; the terminal a row per arm."""
+    run = make_run(make_result(load=under_load))
+    page = html.render(run, tmp_path)
+    for words in (
+        "Speed",
+        "Under load",
+        "<strong>Blocks.</strong>",
+        "<strong>Pairs.</strong>",
+        "Response time by percentile, under",
+    ):
+        assert words in page
+    assert "13.5× [12.2, 14.9]" in " ".join(page.split())
+    text = " ".join(printed(overview.brief(run)).split())
+    assert f"indexes under load: {load.planned(run.scenarios[0])}" in text
+    assert "Throughput and response time" not in text
+
+
+def test_the_samples_of_pairs_are_not_read_as_histograms(
+    make_result: Callable[..., ScenarioResult], under_load: LoadResult, sample_folder: Path
+) -> None:
+    """Figures of pairs are drawn from them, and those under load from the record."""
+    boxes = list(of_scenario(make_result(load=under_load), "card", sample_folder))
+    assert not any(box.missing for box in boxes)
+    titles = [box.title for box in boxes]
+    assert "Pair by pair" in titles
+    assert "Response time by percentile, under load" in titles

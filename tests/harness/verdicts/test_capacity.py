@@ -1,5 +1,7 @@
 """Measures of capacity: the ratio to the baseline's with its bounds, and the knee."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.errors import NotMeasurableError
@@ -47,6 +49,7 @@ def test_without_a_failed_level_there_is_no_bound_on_that_side() -> None:
     assert found.low == 2000 / 11
     assert found.high is None
     assert "at least 2000 concurrent users" in found.note
+    assert found.note.endswith(", at least 182×")
 
 
 @pytest.mark.parametrize("load", [True, False])
@@ -88,3 +91,36 @@ def test_the_knee_has_the_highest_throughput_over_response_time() -> None:
 def test_steps_without_times_or_at_the_generators_limit_are_not_a_knee() -> None:
     """A step without completed operations has no response time, and one limited by the generator is not about the arm."""
     assert knee([step(1, 0, None), step(2, 900, 1, invalid="the generator was busy")]) is None
+
+
+@pytest.mark.parametrize(
+    ("sustained", "failed_at", "kind", "text"),
+    [
+        (32, 64, CapacityKind.USERS, "32–64 concurrent users"),
+        (3, 4, CapacityKind.USERS, "3 concurrent users"),
+        (100, 110, CapacityKind.RATE, "100 operations per second"),
+        (100, 150, CapacityKind.RATE, "100–150 operations per second"),
+    ],
+)
+def test_a_capacity_that_was_not_narrowed_down_is_a_range(
+    sustained: float, failed_at: float, kind: CapacityKind, text: str
+) -> None:
+    """Levels that are close, or numbers of users next to each other, are one level."""
+    found = times_the_capacity(kind)(
+        result(capacity("baseline", 1, 2, kind), capacity("optimised", sustained, failed_at, kind)), "optimised"
+    )
+    assert f"→ {text}, " in found.note
+
+
+def test_a_run_without_time_for_the_search_is_the_reason() -> None:
+    """The reason of the run comes before the command in general."""
+    found = replace(result(), load_left_out="the run has no time")
+    with pytest.raises(NotMeasurableError, match=r"^the run has no time$"):
+        times_the_capacity(CapacityKind.USERS)(found, "optimised")
+
+
+def test_an_arm_that_was_not_searched_has_the_reason() -> None:
+    """It has neither a sustained nor a failed level, nor steps."""
+    broken = replace(capacity("optimised", None, None), reason="cannot run as written: write: OSError")
+    with pytest.raises(NotMeasurableError, match=r"^cannot run as written: write: OSError$"):
+        times_the_capacity(CapacityKind.USERS)(result(capacity("baseline", 1, 2), broken), "optimised")

@@ -123,6 +123,7 @@ def test_too_few_operations_for_a_percentile_are_inconclusive() -> None:
     assert parse("p95 < 150ms").needs_operations == 200
     assert parse("p50 < 1ms, p99.9 < 1s").needs_operations == 10_000
     assert parse("errors < 1%").needs_operations == 10
+    assert replace(parse("p95 < 150ms"), beyond=4).needs_operations == 80
 
 
 def test_a_lower_percentile_above_the_limit_fails_with_fewer_operations() -> None:
