@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from harness.errors import NotMeasurableError
 from harness.results.load import Capacity, CapacityStep
 from harness.results.run import BASELINE, ScenarioResult
+from harness.stats.intervals import MEDIAN
 from harness.verdicts.measures import as_measure
 from harness.verdicts.promise import Estimate
 
-MEAN, MEDIAN = "mean", "50"
-"""The labels of the mean and the median response time in a step's figures."""
+MEAN = "mean"
+"""The label of the mean response time in a step's figures."""
 
 
 @as_measure
