@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import msgspec
-import numpy as np
 
 from harness.bench.job import (
     BASELINE_COPIES,
@@ -43,7 +42,7 @@ from harness.runtime.watch import OPERATION_TIMEOUT_S, Lasting
 from harness.scenario import Setting
 from harness.stats import intervals as statistics
 from harness.stats.ablation import ablation
-from harness.stats.percentile_ratios import percentile_ratios
+from harness.stats.percentiles import estimates, percentile_ratios
 from harness.verdicts import controls
 from harness.verdicts.promise import judge
 from harness.verdicts.warnings import warnings_about
@@ -316,7 +315,7 @@ class ScenarioRun:
     def result(self, *, whole: bool = True) -> records.ScenarioResult:
         """Return the scenario's result so far. A failed scenario has no times and no verdicts.
 
-        Without `whole` it lacks the ratios of percentiles, which take long to compute.
+        Without `whole` it lacks the ratios of percentiles, which no verdict on the way needs.
         """
         scenario, own, at_lowest_rtt = self.loaded.scenario, self.figures, self.lowest_rtt or self
         synchronous = {"execution": SYNCHRONOUS} if self.slots and scenario.is_synchronous else {}
@@ -418,15 +417,22 @@ def latencies(slots: list[records.Slot]) -> list[records.Latency]:
         found[s.group, s.arm].append(s)
     rows = []
     for (group, arm), taken in found.items():
-        processes: dict[int, list[Sequence[int]]] = defaultdict(list)
-        for s in taken:
-            processes[s.process].append(s.latencies_ns)
-        values = {number: np.concatenate([np.asarray(v, dtype=np.int64) for v in each]) for number, each in processes.items()}
-        together, totals = np.concatenate(list(values.values())), [s.totals for s in taken]
+        totals = [s.totals for s in taken]
         mean = sum(each.total_ns for each in totals) / sum(each.operations for each in totals)
         ends = min(each.min_ns for each in totals), max(each.max_ns for each in totals)
-        medians = [float(np.median(v)) for _, v in sorted(values.items())]
-        rows.append(records.Latency(arm, group, len(together), mean, *ends, statistics.percentiles(together), medians))
+        known = estimates(taken)
+        row = records.Latency(
+            arm,
+            group,
+            sum(len(s.latencies_ns) for s in taken),
+            mean,
+            *ends,
+            percentiles_ns={label: x.value_ns if x.bounds_ns else None for label, x in known.items()},
+            process_medians_ns=known[statistics.MEDIAN].processes_ns,
+            intervals_ns={label: within for label, x in known.items() if (within := x.interval_ns)},
+            effective_samples={label: x.effective for label, x in known.items()},
+        )
+        rows.append(row)
     return rows
 
 

@@ -56,7 +56,7 @@ class TimeCounts:
         return int(self.counts.sum())
 
     def quantile_ns(self, quantile: float) -> float:
-        """Return a quantile by linear interpolation between order statistics, as `harness.stats.intervals.percentiles` does."""
+        """Return a quantile by linear interpolation between order statistics (type 7 of Hyndman and Fan 1996)."""
         place = (self.total - 1) * quantile
         both = np.searchsorted(np.cumsum(self.counts), [math.floor(place), math.ceil(place)], side="right")
         below, above = self.values_ns[both]

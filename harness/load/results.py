@@ -18,7 +18,7 @@ from harness.results.load import ALL, LoadedArm, LoadModel, LoadRatio, LoadResul
 from harness.results.run import BASELINE, ArmResult, Latency, Ratio, ScenarioResult, ScenarioStatus
 from harness.runtime.clock import utc_now
 from harness.stats.histogram import latency_ratios
-from harness.verdicts.tails import MEDIAN
+from harness.stats.intervals import MEDIAN
 
 
 @dataclass(frozen=True)
@@ -238,6 +238,7 @@ def _latency(arm: LoadedArm, blocks: Blocks) -> Latency:
         max_ns=times.max_ns or 0,
         percentiles_ns=times.percentiles_ns,
         process_medians_ns=[ns for ns in medians if ns is not None],
+        intervals_ns={label: within for label, within in times.intervals_ns.items() if within is not None},
     )
 
 

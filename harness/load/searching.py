@@ -11,8 +11,8 @@ from harness.load.supervisor import Supervisor
 from harness.load.totals import merged, total
 from harness.results.load import Capacity, CapacityKind
 from harness.runtime.clock import Clock
-from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND, is_supported
-from harness.verdicts.slo import LoadObservation
+from harness.stats.intervals import QUANTILES
+from harness.verdicts.slo import OPERATIONS_BEYOND, LoadObservation
 
 UNIT_RATE = "poisson:1"  # one operation per second, so that a level of a search is the factor on it
 
@@ -124,12 +124,13 @@ class CapacitySearches:
         self.measured()
 
 
-def observation(level: float, *blocks: LoadBlock, beyond: int = SAMPLES_BEYOND) -> LoadObservation:
+def observation(level: float, *blocks: LoadBlock, beyond: int = OPERATIONS_BEYOND) -> LoadObservation:
     """Return a step's figures from its blocks, all groups of operations together; percentiles with `beyond` operations beyond."""
     whole, invalid = total(blocks), generator_limit(blocks, is_capacity=True)
     sums, histogram = whole.sums, merged([whole.sums.response])
     found = dict(zip(QUANTILES, histogram.percentiles_ns(QUANTILES.values()), strict=True))
-    known = {label: ns if is_supported(histogram.operations, QUANTILES[label], beyond) else None for label, ns in found.items()}
+    enough = {label: histogram.operations * (1 - quantile) >= beyond * (1 - 1e-9) for label, quantile in QUANTILES.items()}
+    known = {label: ns if enough[label] else None for label, ns in found.items()}
     response = replace(histogram.summary(), percentiles_ns=known)
     return LoadObservation(
         level, whole.offered_per_s, whole.achieved_per_s, sums.planned, sums.operations, response, invalid, sums.errors

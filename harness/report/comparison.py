@@ -31,7 +31,7 @@ from harness.results.run import (
     RunKind,
     Verdict,
 )
-from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
+from harness.stats.intervals import QUANTILES, samples_needed
 
 KINDS = {RunKind.FILE, RunKind.COMPARISON}
 """The kinds of runs that are shown here."""
@@ -281,7 +281,7 @@ def _percentile(label: str, *values_ns: float | None) -> Cell:
     """Return a percentile of one file, or of two: before → after."""
     if any(value is not None for value in values_ns):
         return Cell(" → ".join(DASH if value is None else duration(value) for value in values_ns))
-    needed = round(SAMPLES_BEYOND / (1 - QUANTILES[label]))
+    needed = samples_needed(QUANTILES[label])
     return Cell(DASH, f"not in the file{'s' if len(values_ns) > 1 else ''}, or too few values: {needed:,} are needed")
 
 

@@ -11,7 +11,7 @@ from harness.report.promises import located
 from harness.report.tables import arms_in_order, groups_of, percentile, with_interval
 from harness.results.load import ALL, LatencySummary, LoadedArm, LoadResult
 from harness.results.run import BASELINE, Run, ScenarioResult
-from harness.stats.intervals import QUANTILES
+from harness.stats.intervals import MEDIAN, QUANTILES
 
 READ = (
     "Response time counts from the intended start of an operation, so that it includes waiting behind slow ones; service time "
@@ -27,8 +27,6 @@ INVALID = "This load test is invalid: no conclusion can be drawn"
 INVALID_CAPTION = "invalid, no conclusion"
 TIMED = [label for label in QUANTILES if label in {"50", "99"}]
 """The percentiles shown of service time."""
-MEDIAN = "50"
-"""The label of the median."""
 
 
 def parts(run: Run) -> list[tuple[str, ScenarioResult]]:
@@ -201,11 +199,9 @@ def _time(load: LoadResult, row: LoadedArm, kind: str, label: str, unit: Unit, *
     if label == "max":
         return Cell(unit.write(summed.max_ns), "" if summed.max_ns is not None else "no operation completed")
     value, within = summed.percentiles_ns.get(label), summed.intervals_ns.get(label)
-    if value is None or not bounds:
-        return percentile(value, unit, label, summed.operations)
-    if within is None:
+    if value is not None and bounds and within is None:
         return Cell(unit.write(value), "a confidence interval needs more cycles of blocks")
-    return Cell(unit.write(value), detail=f"[{unit.write(within[0])}, {unit.write(within[1])}]")
+    return percentile(value, unit, label, summed.operations, within if bounds else None)
 
 
 def _unit(load: LoadResult, of_groups: list[str]) -> Unit:

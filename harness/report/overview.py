@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from harness.report import ablation, comparison, load, promises, review, tables
-from harness.report.blocks import Block, Notice, Notices, Paragraph, ReportSection, SideBySide, Tone, of, status, warning_notices
+from harness.report.blocks import Block, Notice, Notices, Paragraph, ReportSection, Tone, of, status, warning_notices
 from harness.report.numbers import clock_time, ratio_with_interval, whole
 from harness.report.promises import LocatedResult, located
 from harness.results.run import AA_CONTROL, Ratio, Run, RunKind, ScenarioResult, ScenarioStatus
@@ -110,9 +110,9 @@ def measurements(result: ScenarioResult) -> list[Block]:
     if result.load:
         under_load = [Paragraph(f"{load.planned(result)}.", quiet=True), *load.notices(result), *load.detail(result)]
     if not result.is_timed_under_load and (result.ratios or result.latencies):
-        timed = of(tables.ratios(result), SideBySide(tuple(tables.percentiles(result))))
+        timed = of(tables.ratios(result), tables.percentile_ratios(result), tables.percentiles(result))
     controls = [_aa_control(ratio) for ratio in result.ratios if ratio.arm == AA_CONTROL]
-    work = (make(result) for make in (tables.percentile_ratios, tables.work_counts, tables.memory, tables.growth))
+    work = (make(result) for make in (tables.work_counts, tables.memory, tables.growth))
     sections = {
         "Speed": [*timed, *controls],
         "Under load": under_load,
@@ -159,10 +159,12 @@ def _scenario_warnings(run: Run, *, in_full: bool) -> list[Block]:
 
 
 def speed(result: ScenarioResult) -> list[Block]:
-    """Return one scenario's speed: a row per group and arm, the A/A control included; nothing if nothing was timed or compared."""
+    """Return one scenario's speed: ratios, the A/A control's included, and percentiles; nothing without any."""
     verified = result.verified_cases and result.status != ScenarioStatus.FAILED
     found = of(
         tables.ratios(result, with_control=True),
+        tables.percentile_ratios(result),
+        tables.percentiles(result),
         Paragraph(f"{whole(result.verified_cases)} answers compared, all equal", quiet=True) if verified else None,
     )
     return [Paragraph("", f"{result.title} · {result.engine}, RTT {result.rtt_ms:g} ms"), *found] if found else []

@@ -1,6 +1,5 @@
 """Measurements as tables: ratios, percentiles, work counts, memory, growth, controls. Arms and groups in the scenario's order."""
 
-import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Protocol, TypeVar
@@ -8,10 +7,12 @@ from typing import Protocol, TypeVar
 from harness.report.blocks import Cell, Table, cells
 from harness.report.numbers import DASH, Unit, exponent, interval, percent, significant, times, unit_of, whole
 from harness.results.run import AA_CONTROL, BASELINE, Latency, Memory, PercentileRatio, ScenarioResult, WorkCount
-from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
+from harness.stats.intervals import MEDIAN, QUANTILES, samples_needed
 
 MAX = "max"
 """The label of the maximum, next to those of percentiles."""
+SHOWN = ("50", "95", "99")
+"""The percentiles that every table has, where samples support them; the others need a wide one."""
 FEW_PROCESSES = "a confidence interval needs at least two processes"
 
 
@@ -61,93 +62,104 @@ def with_interval(text: str, low: float | None, high: float | None, missing: str
     return Cell(text, note if bounds else missing, bounds)
 
 
-def percentile(value_ns: float | None, unit: Unit, label: str, samples: int) -> Cell:
-    """Return a percentile; a dash with the reason if `samples` samples do not support it."""
-    return Cell(unit.write(value_ns), "" if value_ns is not None else too_few(samples, label))
+def percentile(value_ns: float | None, unit: Unit, label: str, samples: int, within: tuple[float, float] | None = None) -> Cell:
+    """Return a percentile with its interval; a dash with the reason if `samples` samples do not support it."""
+    detail = f"[{unit.write(within[0])}, {unit.write(within[1])}]" if within else ""
+    return Cell(unit.write(value_ns), "" if value_ns is not None else too_few(samples, label), detail)
 
 
-def too_few(samples: int, label: str) -> str:
-    """Return why `samples` samples do not support a percentile of `QUANTILES`."""
-    needed = math.ceil(SAMPLES_BEYOND / (1 - QUANTILES[label]) - 1e-6)
-    return f"too few samples: {needed:,} are needed, there are {samples:,}"
+def too_few(samples: int, label: str, effective: float | None = None) -> str:
+    """Return why a number of samples, worth `effective` independent ones, does not support a percentile of `QUANTILES`."""
+    needed = samples_needed(QUANTILES[label])
+    alike = f", which are worth {whole(int(effective))}: those of one slot are alike" if effective and samples >= needed else ""
+    return f"too few samples: {needed:,} are needed, there are {samples:,}{alike}"
 
 
 def ratios(result: ScenarioResult, *, with_control: bool = False) -> Table | None:
     """Return how many times faster each arm is than the baseline; None without ratios.
 
-    With p50, the highest percentile that the samples of both support ("tail"), and the maximum, before → after.
+    With the percentiles that the samples of both support and the maximum, before → after.
     """
     latencies = {(x.arm, x.group): x for x in result.latencies}
+    labels = supported(result.latencies, SHOWN)
     rows = []
     for r in in_order(result, result.ratios):
         if r.arm == AA_CONTROL and not with_control:
             continue
         title = f"{r.group}: {result.groups[r.group]}" if with_control and r.group in result.groups else r.group
         both = [latencies.get((arm, r.group)) for arm in (BASELINE, r.arm)]
-        spread = f"{times(min(r.processes))} … {times(max(r.processes))}" if r.processes else DASH
+        spread = f"{times(min(r.processes))} … {times(max(r.processes))} ({len(r.processes)})" if r.processes else DASH
         ratio = with_interval(times(r.ratio), r.low, r.high)
-        tail = highest([x for x in both if x is not None])
-        upper = Cell(DASH, "too few samples") if tail is None else _before_after(both, tail, f"p{tail} ")
-        arrows = (_before_after(both, "50"), upper, _before_after(both, MAX))
-        rows.append(cells(title, r.arm, ratio, *arrows, spread, whole(r.pairs), whole(len(r.processes))))
-    counts = ("min … max of processes", "pairs", "processes")
-    head = ("cases", "arm", "times faster, 95 % CI", "p50", "tail", "max", *counts)
-    return Table("Times faster than the baseline", head, tuple(rows), names=2, grouped=True, wide=counts) if rows else None
+        arrows = (_before_after(both, label) for label in (*labels, MAX))
+        rows.append(cells(title, r.arm, ratio, *arrows, spread, whole(r.pairs)))
+    wide = (MAX, "min … max (processes)", "pairs")
+    head = ("cases", "arm", "times faster, 95 % CI", *(f"p{label}" for label in labels), *wide)
+    return Table("Times faster than the baseline", head, tuple(rows), names=2, grouped=True, wide=wide) if rows else None
 
 
-def highest(latencies: Iterable[Latency]) -> str | None:
-    """Return the highest percentile above the median that the samples of all of them support, by its label; None without one."""
+def supported(latencies: Iterable[Latency], labels: Iterable[str] = QUANTILES) -> list[str]:
+    """Return those of `labels` that at least one of the latencies has."""
     found = list(latencies)
-    above = [label for label in QUANTILES if label != "50" and all(x.percentiles_ns.get(label) is not None for x in found)]
-    return max(above, key=QUANTILES.__getitem__, default=None) if found else None
+    return [label for label in labels if any(x.percentiles_ns.get(label) is not None for x in found)]
 
 
-def _before_after(both: list[Latency | None], label: str, name: str = "") -> Cell:
-    """Return a percentile, or the maximum, of the baseline and of an arm, with the unit of both."""
+def _before_after(both: list[Latency | None], label: str) -> Cell:
+    """Return a percentile, or the maximum, of the baseline and of an arm, with the unit of both; a dash unless both have it."""
     values = [None if x is None else x.max_ns if label == MAX else x.percentiles_ns.get(label) for x in both]
-    if values == [None, None]:
+    if None in values:
         return Cell(DASH, "too few samples")
     unit = unit_of(values)
-    return Cell(f"{name}{unit.write(values[0])} → {unit.write(values[1])} {unit.name}")
+    return Cell(f"{unit.write(values[0])} → {unit.write(values[1])} {unit.name}")
 
 
-def percentiles(result: ScenarioResult) -> list[Table]:
-    """Return the arms' latencies, one table per group of cases, each in one unit of time."""
-    head = ("arm", *(f"p{label}" for label in QUANTILES), "max", "mean", "n")
+def percentiles(result: ScenarioResult) -> Table | None:
+    """Return the arms' latencies with their intervals, each group of cases in one unit of time; None if nothing was timed.
+
+    A percentile that nothing supports has no column; a narrow terminal shows those of `SHOWN`.
+    """
     arms = [x for x in in_order(result, result.latencies) if x.arm != AA_CONTROL]
-    tables = []
+    labels = supported(arms)
+    rows = []
     for group, of_group in groupby(arms, key=lambda x: x.group):
         found = list(of_group)
-        unit = unit_of(v for x in found for v in (x.percentiles_ns.get("50"), x.mean_ns))
-        rows = []
+        unit = unit_of(v for x in found for v in (x.percentiles_ns.get(MEDIAN), x.mean_ns))
         for x in found:
-            shown = (percentile(x.percentiles_ns.get(label), unit, label, x.samples) for label in QUANTILES)
-            rows.append(cells(x.arm, *shown, unit.write(x.max_ns), unit.write(x.mean_ns), whole(x.samples)))
-        tables.append(Table(f"{group}, latency in {unit.name}", head, tuple(rows)))
-    return tables
+            shown = (_percentile(x, label, unit) for label in labels)
+            ends = unit.write(x.max_ns), unit.write(x.mean_ns), whole(x.samples)
+            rows.append(cells(f"{group}, {unit.name}", x.arm, *shown, *ends))
+    head = ("cases, unit", "arm", *(f"p{label}" for label in labels), MAX, "mean", "n")
+    wide = (*(f"p{label}" for label in labels if label not in SHOWN), "mean")
+    caption = "Latency" + (", 95 % CI" if any(x.intervals_ns for x in arms) else "")
+    return Table(caption, head, tuple(rows), names=2, grouped=True, wide=wide) if rows else None
+
+
+def _percentile(latency: Latency, label: str, unit: Unit) -> Cell:
+    if latency.percentiles_ns.get(label) is None:
+        return Cell(DASH, too_few(latency.samples, label, latency.effective_samples.get(label)))
+    return percentile(latency.percentiles_ns[label], unit, label, latency.samples, latency.intervals_ns.get(label))
 
 
 def percentile_ratios(result: ScenarioResult) -> Table | None:
-    """Return how many times shorter each arm's percentiles are than the baseline's; None if nothing was timed in pairs.
+    """Return how many times shorter each arm's percentiles are than the baseline's; None without any that is supported.
 
     A percentile's ratio compares the slowest operations of two sides, which need not be the same cases.
     """
     found = in_order(result, result.percentile_ratios)
-    labels = dict.fromkeys(r.percentile for r in found)
+    labels = dict.fromkeys(r.percentile for r in found if r.ratio is not None)
     rows = []
     for (group, arm), of_arm in groupby(found, key=lambda r: (r.group, r.arm)):
         by = {r.percentile: r for r in of_arm}
         rows.append(cells(group, arm, *(_percentile_ratio(by.get(q)) for q in labels), whole(min(r.samples for r in by.values()))))
     head = ("cases", "arm", *(f"p{label}, times faster" for label in labels), "n")
-    return Table("Percentiles: baseline ÷ arm, 95 % CI", head, tuple(rows), names=2, grouped=True) if rows else None
+    return Table("Percentiles: baseline ÷ arm, 95 % CI", head, tuple(rows), names=2, grouped=True) if labels else None
 
 
 def _percentile_ratio(ratio: PercentileRatio | None) -> Cell:
     if ratio is None:
         return Cell(DASH, "not measured")
     if ratio.ratio is None:
-        return Cell("not resolvable", too_few(ratio.samples, ratio.percentile))
-    return with_interval(times(ratio.ratio), ratio.low, ratio.high, "a confidence interval needs more pairs")
+        return Cell(DASH, too_few(ratio.samples, ratio.percentile, ratio.effective_samples))
+    return with_interval(times(ratio.ratio), ratio.low, ratio.high)
 
 
 def work_counts(result: ScenarioResult) -> Table | None:

@@ -205,10 +205,12 @@ class PercentileRatio(ArmFigure):
     samples: int
     """Of the side that has fewer."""
     ratio: float | None = None
-    """None if the samples do not resolve the percentile."""
+    """None if the samples of a side do not support the percentile."""
     low: float | None = None
-    """Lower bound of the 95 % confidence interval, bootstrapped over processes and blocks of pairs; None if there are too few."""
+    """Lower bound of the 95 % confidence interval (`harness.stats.percentiles`); None with fewer than two processes."""
     high: float | None = None
+    effective_samples: float | None = None
+    """The number of independent samples that `samples` count as; None in the record of an older version."""
 
 
 @dataclass(frozen=True)
@@ -224,6 +226,10 @@ class Latency(ArmFigure):
     """By "50", "90", "95", "99" and "99.9"; None for a percentile that the sample count does not support."""
     process_medians_ns: list[float] = field(default_factory=list)
     """Each fresh process's median."""
+    intervals_ns: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Label → 95 % confidence interval in nanoseconds (`harness.stats.percentiles`), of the percentiles that have one."""
+    effective_samples: dict[str, float] = field(default_factory=dict)
+    """Label → the number of independent samples that `samples` count as for the percentile: those of one slot are alike."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Pure functions from samples to figures: percentiles, paired ratios, intervals, growth exponents.
+"""Pure functions from samples to figures: paired ratios, intervals, growth exponents.
 
 Every scenario imports this, in every process that times it: what is heavy is imported where it is needed. The beta distribution is
 all that the intervals would need of SciPy, which takes 113 MB and a third of a second to import; the tests compare with it.
@@ -6,21 +6,19 @@ all that the intervals would need of SciPy, which takes 113 MB and a third of a 
 
 from __future__ import annotations
 
+import bisect
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
 QUANTILES = {"50": 0.50, "90": 0.90, "95": 0.95, "99": 0.99, "99.9": 0.999}
 """Percentile labels of the record and their quantiles."""
-SAMPLES_BEYOND = 10
-"""How many samples must lie beyond a percentile for it to be shown: p99 needs 1 000, the median 20 (Rally's rule of thumb)."""
+MEDIAN = "50"
+"""The percentile label of the median."""
+OUTSIDE = 0.025
+"""The probability that a quantile lies below its 95 % interval, and that it lies above it; each is at most this."""
 _TINY, _PRECISION = 1e-300, 1e-15
 
 
@@ -38,17 +36,43 @@ class Interval:
         return Interval(function(self.value), *((high, low) if falling else (low, high)))
 
 
-def percentiles(values: Sequence[int] | npt.NDArray[np.int64]) -> dict[str, float | None]:
-    """Return the percentiles of `QUANTILES`, interpolated linearly (type 7 of Hyndman and Fan 1996), None where not supported."""
-    import numpy as np  # noqa: PLC0415 - see the top
-
-    data = np.asarray(values, dtype=np.float64)
-    return {label: float(np.quantile(data, q)) if is_supported(len(data), q) else None for label, q in QUANTILES.items()}
+def is_supported(samples: float, quantile: float) -> bool:
+    """Whether a number of independent samples is enough for a 95 % interval of a quantile, with both bounds among the samples."""
+    return samples >= samples_needed(quantile)
 
 
-def is_supported(samples: int, quantile: float, beyond: int = SAMPLES_BEYOND) -> bool:
-    """Whether `samples` are enough to show the quantile: at least `beyond` of them lie beyond it."""
-    return samples > 0 and samples * (1 - quantile) >= beyond * (1 - 1e-9)
+@lru_cache
+def samples_needed(quantile: float) -> int:
+    """Return the fewest independent samples that support a quantile: 6 for the median, 72 for p95, 368 for p99.
+
+    The quantile lies above all n samples with probability quantile^n and below all of them with (1 - quantile)^n; with the largest
+    and the smallest sample as bounds, neither may be more than `OUTSIDE`.
+    """
+    return math.ceil(math.log(OUTSIDE) / math.log(max(quantile, 1 - quantile)))
+
+
+def highest_supported(samples: float) -> float:
+    """Return the highest quantile that a number of independent samples, above 0, supports; below 0.5 where not even the median."""
+    return float(OUTSIDE ** (1 / samples))
+
+
+@lru_cache(maxsize=4_096)
+def bounding_ranks(samples: int, quantile: float) -> tuple[int, int] | None:
+    """Return which of n independent samples, counted from 1 in ascending order, bound a quantile with 95 % confidence.
+
+    The number of samples up to the quantile is binomial, whatever the distribution of the samples; each bound misses with a
+    probability of at most `OUTSIDE` (David and Nagaraja 2003, section 7.1). None for fewer than `samples_needed`.
+    """
+    if not is_supported(samples, quantile):
+        return None
+
+    def at_least(count: int) -> float:
+        """Return the probability that at least `count` samples, from 1 to all, are up to the quantile."""
+        return beta_cdf(count, samples - count + 1, quantile)
+
+    low = bisect.bisect_left(range(1, samples + 1), True, key=lambda count: at_least(count) < 1 - OUTSIDE)  # noqa: FBT003 - a key
+    high = bisect.bisect_left(range(1, samples + 1), True, key=lambda count: at_least(count) <= OUTSIDE) + 1  # noqa: FBT003
+    return max(1, low), min(high, samples)
 
 
 def median(values: Sequence[float]) -> float:

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from harness.errors import NotMeasurableError
 from harness.results.load import Capacity, CapacityKind, CapacityStep
 from harness.results.run import BASELINE, ScenarioResult
+from harness.stats.intervals import MEDIAN
 from harness.verdicts.measures import as_measure
 from harness.verdicts.promise import Estimate
 
-MEAN, MEDIAN = "mean", "50"
-"""The labels of the mean and the median response time in a step's figures."""
+MEAN = "mean"
+"""The label of the mean response time in a step's figures."""
 CLOSE = 1.15
 """The failed level ÷ the sustained one above which a capacity is stated as a range."""
 

@@ -12,7 +12,16 @@ from typing import Concatenate, ParamSpec, TypeVar
 from harness.errors import NotMeasurableError
 from harness.results.load import ArmFigure
 from harness.results.run import BASELINE, PEAK_MEMORY, Latency, Ratio, ScenarioResult, WorkCount
-from harness.stats.intervals import Interval, binomial_bounds, growth_exponent, mean_interval, median
+from harness.stats.intervals import (
+    MEDIAN,
+    QUANTILES,
+    Interval,
+    binomial_bounds,
+    growth_exponent,
+    mean_interval,
+    median,
+    samples_needed,
+)
 from harness.verdicts.promise import EXPONENT, TIME, Estimate, Measure, format_figure
 
 WORK = "work"
@@ -75,16 +84,28 @@ def less_time(result: ScenarioResult, arm: str, group: str) -> Estimate:
     return Estimate(saved.value, saved.low, saved.high)
 
 
-def latency(group: str, unit: str = "ms") -> Measure:
-    """Measure an arm's median latency in "ms" or "s", with the interval over its processes' medians."""
+def latency(group: str, unit: str = "ms", percentile: str = MEDIAN) -> Measure:
+    """Measure a percentile of an arm's latency, "50", "90", "95", "99" or "99.9", in "ms" or "s", with its interval.
+
+    A median that the samples do not support is the mean of the processes' medians, with the interval over them.
+    """
     per_unit = {"ms": 1e6, "s": 1e9}[unit]
+    if percentile not in QUANTILES:
+        raise TypeError(f"unknown percentile {percentile!r}; choose from {', '.join(QUANTILES)}")
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         timed = _latency(result, arm, group)
-        centre = mean_interval([ns / per_unit for ns in timed.process_medians_ns])
-        p95 = timed.percentiles_ns.get("95")
-        note = f"p95 {p95 / per_unit:.2f} {unit}" if p95 is not None else ""
-        return Estimate(centre.value, None if centre.low is None else max(0.0, centre.low), centre.high, note=note)
+        found, within = timed.percentiles_ns.get(percentile), timed.intervals_ns.get(percentile)
+        if percentile != MEDIAN and found is None:
+            needed = f"{samples_needed(QUANTILES[percentile]):,} independent samples, and there are {timed.samples:,} in all"
+            raise NotMeasurableError(f"p{percentile} of {group!r} needs {needed}")
+        if found is None or (percentile == MEDIAN and within is None):
+            centre = mean_interval([ns / per_unit for ns in timed.process_medians_ns])
+            return Estimate(centre.value, None if centre.low is None else max(0.0, centre.low), centre.high)
+        low, high = (None, None) if within is None else (bound / per_unit for bound in within)
+        beside = timed.percentiles_ns.get("95")
+        note = f"p95 {beside / per_unit:.2f} {unit}" if beside is not None and percentile == MEDIAN else f"p{percentile}"
+        return Estimate(found / per_unit, low, high, note=f"{note}, {timed.samples:,} samples")
 
     return reading(measure, [group])
 

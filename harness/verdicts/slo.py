@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from harness.errors import UsageError
 from harness.results.load import LatencySummary
-from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
+from harness.stats.intervals import QUANTILES
 
 EXAMPLE = 'try "p95 < 150ms, errors < 0.1%"'
 MAX_ERRORS = 0.01
@@ -15,6 +15,8 @@ MAX_ERRORS = 0.01
 MIN_ACHIEVED = 0.98
 """The default limit of the share of the offered rate that has to complete in the open model."""
 MEAN, MAX = "mean", "max"
+OPERATIONS_BEYOND = 10
+"""The number of operations that have to lie beyond a percentile: an objective judges it without its interval (Rally's rule)."""
 STATISTICS = (*(f"p{label}" for label in QUANTILES), MEAN, MAX)
 """The statistics of response times that an objective can bound."""
 _UNITS_NS = {"ns": 1.0, "us": 1e3, "\u03bcs": 1e3, "ms": 1e6, "s": 1e9}  # Greek mu, to which a micro sign folds
@@ -107,7 +109,7 @@ class Objective:
     latencies: tuple[Bound, ...] = ()
     errors: Bound = Bound("errors", MAX_ERRORS)
     achieved: Bound = Bound("achieved", MIN_ACHIEVED, floor=True)
-    beyond: int = SAMPLES_BEYOND
+    beyond: int = OPERATIONS_BEYOND
     """The operations beyond a percentile from which on it is judged."""
 
     def description(self, *, offered: bool) -> str:
@@ -116,9 +118,9 @@ class Objective:
 
     @property
     def needs_operations(self) -> int:
-        """The number of operations with `beyond` beyond every percentile of the objective; at least `SAMPLES_BEYOND`."""
+        """The number of operations with `beyond` beyond every percentile of the objective; at least `OPERATIONS_BEYOND`."""
         quantiles = [QUANTILES[b.name[1:]] for b in self.latencies if b.name[1:] in QUANTILES]
-        return max([SAMPLES_BEYOND, *(math.ceil(self.beyond / (1 - q) - 1e-6) for q in quantiles)])
+        return max([OPERATIONS_BEYOND, *(math.ceil(self.beyond / (1 - q) - 1e-6) for q in quantiles)])
 
     def judge(self, observed: LoadObservation) -> Judgement:
         """Judge an observation.
@@ -224,7 +226,7 @@ def _broken_time(bound: Bound, times: LatencySummary) -> list[str]:
     lower = [f"p{label}" for label, q in sorted(QUANTILES.items(), key=lambda item: -item[1]) if q < quantile]
     for name in (bound.name, *lower):
         value = statistic_ns(times, name)
-        is_supported = name == MAX or times.operations >= SAMPLES_BEYOND
+        is_supported = name == MAX or times.operations >= OPERATIONS_BEYOND
         if value is not None and is_supported and not bound.admits(value):
             return [f"{name} {_written(name, value)}"]
     return []

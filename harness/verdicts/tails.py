@@ -11,11 +11,9 @@ from statistics import NormalDist
 
 from harness.results.load import LoadRatio
 from harness.results.run import BASELINE, CLEAR, PercentileRatio
-from harness.stats.intervals import holm
+from harness.stats.intervals import MEDIAN, holm
 from harness.verdicts.slo import format_ns
 
-MEDIAN = "50"
-"""The percentile label of the median."""
 LOSS = 0.05
 """The smallest slowdown of a percentile, as a share, that is reported."""
 REMEDY = "a gain at another percentile does not make up for it"

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.results.run import PromiseVerdict
-from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND, Interval, holm
+from harness.stats.intervals import QUANTILES, Interval, holm
 
 DRIFT = 0.25
 """The default drift of a median, as a share, from runs of the same code on two shared cores. Two such runs give a better value."""
@@ -33,6 +33,8 @@ MIN_VALUES = 4
 """The number of values that each run needs: with fewer, runs do not overlap too often by chance (Mann-Whitney)."""
 MIN_BOOTSTRAP = 6
 """The number of values below which their range contains the median too rarely (sign test), and resampled medians even more so."""
+ASSUMED_BEYOND = 10
+"""The number of values that are assumed beyond a figure of a file that does not state their number."""
 RESAMPLES = 10_000
 SEED = 20_260_101
 """Fixed, so that the same files give the same interval."""
@@ -281,7 +283,7 @@ def _relative_error(run: Unpaired, figure: str) -> tuple[float, int]:
 
     From the stated deviation as for normal values; or from the independent values' own spread, if the figure is of others; or else
     as for lognormal values with the run's other figures: the error of a quantile is √(q(1-q)/n) ÷ the density there. Of an unknown
-    number of values, it is the smallest that supports the figure.
+    number of values, `ASSUMED_BEYOND` of them are beyond the figure.
     """
     value, number = run.figures[figure], int(run.counts.sum())
     if value <= 0:
@@ -290,7 +292,7 @@ def _relative_error(run: Unpaired, figure: str) -> tuple[float, int]:
         mean = float(np.average(run.values, weights=run.counts))
         return math.sqrt(float(np.average((run.values - mean) ** 2, weights=run.counts)) / (number - 1)) / mean, number
     quantile = QUANTILES[figure[1:]] if figure.startswith("p") else 0.5
-    number = run.samples or round(SAMPLES_BEYOND / (1 - quantile))
+    number = run.samples or round(ASSUMED_BEYOND / (1 - quantile))
     if run.deviation is not None and figure in {"median", "mean"}:
         return run.deviation / value / math.sqrt(number) * (math.sqrt(math.pi / 2) if figure == "median" else 1.0), number
     spread = _log_spread(run, value, number)

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from harness.results.run import BASELINE, Slot
 from harness.stats import intervals as statistics
 from harness.stats.intervals import Interval
-from harness.stats.percentile_ratios import percentile_ratios
 from harness.verdicts.unpaired import Unpaired, median_ratio
 from tools.validation.section import Requirement, Section, SectionTable
 
@@ -57,12 +55,11 @@ Holds = Callable[[SimulatedTimes], bool | None]
 
 @dataclass(frozen=True)
 class Method:
-    """A method that gives an interval, and the noises in which it must cover the truth; `share` is that of `SIMULATIONS`."""
+    """A method that gives an interval, and the noises in which it must cover the truth."""
 
     name: str
     holds: Holds
     required: Sequence[str]
-    share: float = 1.0
 
 
 def independent(random: np.random.Generator) -> tuple[Logs, Logs]:
@@ -108,19 +105,6 @@ def _over_processes(times: SimulatedTimes) -> bool | None:
     return _within(statistics.paired_ratio(pairs)[0], 1 / RATIO)
 
 
-def _percentile(label: str) -> Holds:
-    def holds(times: SimulatedTimes) -> bool | None:
-        slots = [
-            Slot(process, pair, 0, arm, "group", "case", [round(1e6 * math.exp(log))])
-            for arm, logs in ((BASELINE, times.one), ("arm", times.other))
-            for (process, pair), log in np.ndenumerate(logs)
-        ]
-        found = next(row for row in percentile_ratios(slots) if row.percentile == label)
-        return _within(Interval(found.ratio or math.nan, found.low, found.high), 1 / RATIO)
-
-    return holds
-
-
 def _unpaired(times: SimulatedTimes) -> bool | None:
     before, after = np.sort(np.exp(times.one[0])), np.sort(np.exp(times.other[1]))
     sides = [Unpaired(float(np.median(side)), PAIRS, side, np.ones(PAIRS, dtype=np.int64)) for side in (before, after)]
@@ -133,15 +117,14 @@ def _within(interval: Interval, truth: float) -> bool | None:
 
 METHODS = (
     Method("ratio over processes (Student's t)", _over_processes, tuple(NOISES)),
-    Method("ratio of p95 (blocks of pairs)", _percentile("95"), tuple(NOISES), 0.2),
     Method("unpaired medians (bootstrap)", _unpaired, ()),
 )
 
 
 def run(effort: float) -> Section:
     """Simulate."""
-    numbers = {method: max(20, round(SIMULATIONS * method.share * effort)) for method in METHODS}
-    return section([(method, {noise: simulated(method, noise, n) for noise in NOISES}) for method, n in numbers.items()])
+    number = max(20, round(SIMULATIONS * effort))
+    return section([(method, {noise: simulated(method, noise, number) for noise in NOISES}) for method in METHODS])
 
 
 def simulated(method: Method, noise: str, number: int) -> list[bool | None]:

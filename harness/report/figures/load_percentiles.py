@@ -4,20 +4,20 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from harness.report.figures import Samples
-from harness.report.figures.percentile_curve import NINES, Points, curve, nines_axis
+from harness.report.figures.percentile_curve import NINES, Points, curve, intervals, nines_axis
 from harness.report.load import arms_of, groups, overloaded, row_of
 from harness.report.numbers import unit_of
 from harness.report.svg import is_crowded, legend, log_axis, panels, styles_of
 from harness.results.load import ALL, LatencySummary, LoadedArm
 from harness.results.run import ScenarioResult
-from harness.stats.intervals import SAMPLES_BEYOND
+from harness.stats.intervals import MEDIAN, QUANTILES, highest_supported, is_supported
 
 ORDER = 12
 TITLE = "Response time by percentile, under load"
 HOW_TO_READ = (
     "lower is faster; each step to the right is one more nine (p90, p99, p99.9). Thick line: response time, from the intended "
     "start, with 95 % confidence intervals as bars. Thin line: service time; the difference is waiting. Lines are faint where "
-    "fewer than ten operations lie beyond. Arms that cannot sustain the rate have no line."
+    "there are too few operations for an interval. Arms that cannot sustain the rate have no line."
 )
 POINTS = 120
 FIRST = 1.25
@@ -40,14 +40,11 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
     styles = {arm: style | {"marker": ""} for arm, style in styles_of(result, arms).items()}
     drawing, panel = panels([group.capitalize() if group == ALL else group for group in shown])
     for axes, found in zip(panel, shown.values(), strict=True):
-        for row in found:
+        for number, row in enumerate(found):
             style = styles[row.arm]
             curve(axes, _points(row.service, samples, row, "service"), style | {"linewidth": 0.9}, {"alpha": 0.3})
             curve(axes, _points(row.response, samples, row, "response"), style | {"linewidth": 2.0}, {"alpha": 0.35})
-            for label, nines in NINES.items():
-                within = row.response.intervals_ns.get(label)
-                if within is not None and row.response.percentiles_ns.get(label) is not None:
-                    axes.plot([nines, nines], within, color=style["color"], linewidth=4, alpha=0.4, solid_capstyle="butt")
+            intervals(axes, row.response.intervals_ns, style["color"], number - (len(found) - 1) / 2)
         unit = unit_of(row.response.percentiles_ns.get("50") for row in found)
         axes.set_ylabel(f"time ({unit.name})")
         log_axis(axes, "y", unit)
@@ -67,10 +64,14 @@ def _points(times: LatencySummary, samples: Samples | None, row: LoadedArm, kind
         chosen = (samples["arm"] == row.arm) & of_group & (samples["kind"] == kind)
         lower_ns, bucket = np.unique(samples["lower_ns"][chosen], return_inverse=True)
         below = np.cumsum(np.bincount(bucket, weights=samples["count"][chosen], minlength=len(lower_ns)))
-        if len(below) and below[-1] > SAMPLES_BEYOND:
+        if len(below) and is_supported(below[-1], QUANTILES[MEDIAN]):
             nines = np.geomspace(FIRST, float(below[-1]), POINTS)
             at = np.searchsorted(below, (1 - 1 / nines) * below[-1], side="left")
-            return nines, lower_ns[np.minimum(at, len(lower_ns) - 1)].astype(np.float64), nines <= below[-1] / SAMPLES_BEYOND
+            return (
+                nines,
+                lower_ns[np.minimum(at, len(lower_ns) - 1)].astype(np.float64),
+                1 - 1 / nines <= highest_supported(below[-1]),
+            )
     known = [(nines, ns) for label, nines in NINES.items() if (ns := times.percentiles_ns.get(label)) is not None]
     points = np.array(known, dtype=np.float64).reshape(-1, 2)
     return points[:, 0], points[:, 1], np.ones(len(points), dtype=bool)

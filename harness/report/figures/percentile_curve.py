@@ -1,6 +1,6 @@
 """Latency by percentile, a line per arm: where the tail begins, and whether a change reaches it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,13 @@ from harness.report.numbers import unit_of
 from harness.report.svg import is_crowded, legend, log_axis, panels, styles_of
 from harness.report.tables import arms_in_order, groups_of
 from harness.results.run import AA_CONTROL, ScenarioResult
-from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
+from harness.stats.intervals import QUANTILES, highest_supported
 
 ORDER = 20
 TITLE = "Latency by percentile"
 HOW_TO_READ = (
     "lower is faster; each step to the right is one more nine (p90, p99, p99.9), so that the tail is as wide as the middle. "
-    "The line is faint where fewer than ten samples lie beyond."
+    "Bars are 95 % confidence intervals; the line is faint where there are too few samples for one."
 )
 NEEDS_SAMPLES = True
 NINES = {label: 1 / (1 - quantile) for label, quantile in QUANTILES.items()}
@@ -27,6 +27,8 @@ NINES = {label: 1 / (1 - quantile) for label, quantile in QUANTILES.items()}
 CROWDED = "95"
 """The percentile whose label does not fit next to p90 in a small panel; the table has it."""
 POINTS = 160
+BESIDE = 1.12
+"""The factor on the axis between the bars of two arms."""
 
 Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]
 """A curve: nines (1 ÷ (1 - p)), nanoseconds, and whether enough operations lie beyond; arrays of equal length."""
@@ -44,12 +46,20 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
     drawing, panel = panels(groups)
     for axes, group in zip(panel, groups, strict=True):
         of_group = samples["group"] == group
-        for arm in arms:
+        for number, arm in enumerate(arms):
             latencies = np.sort(samples["latency_ns"][of_group & (samples["arm"] == arm)].astype(np.float64))
             if len(latencies) > 1:
                 nines = np.geomspace(1.0, len(latencies), POINTS)
-                points = (nines, np.quantile(latencies, 1 - 1 / nines), nines <= len(latencies) / SAMPLES_BEYOND)
-                curve(axes, points, styles[arm] | {"linewidth": 1.8}, {"linewidth": 1.2, "alpha": 0.35})
+                row = next((x for x in result.latencies if (x.arm, x.group) == (arm, group)), None)
+                effective = min(row.effective_samples.values(), default=len(latencies)) if row else len(latencies)
+                is_known = 1 - 1 / nines <= highest_supported(effective)
+                curve(
+                    axes,
+                    (nines, np.quantile(latencies, 1 - 1 / nines), is_known),
+                    styles[arm] | {"linewidth": 1.8},
+                    {"linewidth": 1.2, "alpha": 0.35},
+                )
+                intervals(axes, row.intervals_ns if row else {}, styles[arm]["color"], number - (len(arms) - 1) / 2)
         unit = unit_of(np.median(samples["latency_ns"][of_group], keepdims=True).tolist() if of_group.any() else [])
         axes.set_ylabel(f"latency ({unit.name})")
         log_axis(axes, "y", unit)
@@ -66,6 +76,13 @@ def curve(axes: Axes, points: Points, style: Mapping[str, Any], faint: Mapping[s
     if beyond.any():
         beyond[max(0, int(supported.sum()) - 1)] = True  # so that the line does not break
         axes.plot(nines[beyond], values[beyond], **{**style, **faint})
+
+
+def intervals(axes: Axes, intervals_ns: Mapping[str, Sequence[float] | None], colour: Any, place: float = 0.0) -> None:
+    """Draw the confidence intervals of percentiles as bars on their curve, `place` bars to the right of it."""
+    for label, within in intervals_ns.items():
+        if within is not None:
+            axes.plot([NINES[label] * BESIDE**place] * 2, within, color=colour, linewidth=4, alpha=0.4, solid_capstyle="butt")
 
 
 def nines_axis(axes: Axes, nines: Mapping[str, float], *, is_small: bool) -> None:

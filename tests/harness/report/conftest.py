@@ -28,7 +28,8 @@ from harness.results.run import (
     WorkCount,
 )
 from harness.results.store import HISTOGRAM_COLUMNS, SCHEMA_VERSION, write_samples
-from harness.stats.intervals import paired_ratio, percentiles
+from harness.stats.intervals import paired_ratio
+from harness.stats.percentiles import estimates
 from harness.verdicts import measures
 from harness.verdicts.promise import Promise, at_least, at_most, cut, judge, measured, times, works
 from tests.harness.report import loads
@@ -76,7 +77,10 @@ def timings(rows: list[Slot]) -> tuple[list[Latency], list[Ratio]]:
         values = list(own.values())
         medians = [float(v) for (_, pair), v in own.items() if pair == 0]
         mean = sum(values) / len(values)
-        latencies.append(Latency(arm, GROUP, len(values), mean, min(values), max(values), percentiles(values), medians))
+        known = estimates([s for s in rows if s.arm == arm])
+        shown = {label: x.value_ns if x.bounds_ns else None for label, x in known.items()}
+        within = {label: x.interval_ns for label, x in known.items() if x.interval_ns}
+        latencies.append(Latency(arm, GROUP, len(values), mean, min(values), max(values), shown, medians, within))
         if arm != "baseline":
             by_process = {p: [(base[q, i], ns) for (q, i), ns in own.items() if q == p] for p, _ in own}
             found, each = paired_ratio(by_process)

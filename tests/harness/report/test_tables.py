@@ -4,7 +4,18 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from harness.report import tables
-from harness.results.run import AA_CONTROL, PURE_CPU, Controls, Drift, InjectedSlowdown, PercentileRatio, ScenarioResult, WorkCount
+from harness.results.run import (
+    AA_CONTROL,
+    PURE_CPU,
+    Controls,
+    Drift,
+    InjectedSlowdown,
+    Latency,
+    PercentileRatio,
+    Ratio,
+    ScenarioResult,
+    WorkCount,
+)
 
 
 def test_work_counts_are_side_by_side(make_result: Callable[..., ScenarioResult]) -> None:
@@ -36,7 +47,9 @@ def test_the_aa_control_is_not_an_arm(make_result: Callable[..., ScenarioResult]
     ratios = tables.ratios(result)
     assert ratios is not None
     assert [row[1].text for row in ratios.rows] == ["proposed", "optimised"]
-    assert [row[0].text for table in tables.percentiles(result) for row in table.rows] == ["baseline", "proposed", "optimised"]
+    percentiles = tables.percentiles(result)
+    assert percentiles is not None
+    assert [row[1].text for row in percentiles.rows] == ["baseline", "proposed", "optimised"]
     assert AA_CONTROL in {ratio.arm for ratio in result.ratios} & {latency.arm for latency in result.latencies}
 
 
@@ -51,14 +64,14 @@ def test_memory_is_compared_at_the_same_limit(make_result: Callable[..., Scenari
 
 def test_nothing_measured_is_no_table(failed_result: ScenarioResult) -> None:
     """A scenario without measurements has no empty tables."""
-    assert tables.percentiles(failed_result) == []
     made = (
         tables.ratios(failed_result),
+        tables.percentiles(failed_result),
         tables.work_counts(failed_result),
         tables.memory(failed_result),
         tables.growth(failed_result),
     )
-    assert made == (None, None, None, None)
+    assert made == (None,) * 5
 
 
 def test_drift_and_injected_slowdowns_are_shown(make_result: Callable[..., ScenarioResult]) -> None:
@@ -77,11 +90,57 @@ def test_a_result_without_controls_has_no_table_of_them(make_result: Callable[..
     assert tables.controls(make_result()) == []
 
 
+def latencies() -> list[Latency]:
+    """Return two arms, of which the second supports no p99, because its slots are alike."""
+    within = {"50": (1.9e6, 2.2e6), "95": (4.7e6, 5.5e6), "99": (8e6, 1.1e7)}
+    known: dict[str, float | None] = {"50": 2e6, "95": 5e6, "99": 9e6, "99.9": None}
+    effective = dict.fromkeys(known, 61.9)
+    return [
+        Latency("baseline", "g", 400, 3e6, 10**6, 12 * 10**6, known, [2e6], within),
+        Latency("optimised", "g", 400, 3e6, 10**6, 10**7, {"50": 1e6, "95": 2e6}, [1e6], {"50": (9e5, 1.1e6)}, effective),
+    ]
+
+
+def test_percentiles_have_their_intervals_and_sample_counts(make_result: Callable[..., ScenarioResult]) -> None:
+    """Each figure is in the unit of its group, with its interval; a percentile that no arm supports has no column."""
+    table = tables.percentiles(make_result(latencies=latencies()))
+    assert table is not None
+    assert (table.caption, table.head) == ("Latency, 95 % CI", ("cases, unit", "arm", "p50", "p95", "p99", "max", "mean", "n"))
+    base, other = table.rows
+    assert [cell.full for cell in base] == [
+        "g, ms",
+        "baseline",
+        "2.00 [1.90, 2.20]",
+        "5.00 [4.70, 5.50]",
+        "9.00 [8.00, 11.0]",
+        "12.0",
+        "3.00",
+        "400",
+    ]
+    assert [cell.full for cell in other[2:5]] == ["1.00 [0.900, 1.10]", "2.00", "–"]
+    assert other[4].note == "too few samples: 368 are needed, there are 400, which are worth 61: those of one slot are alike"
+
+
+def test_ratios_have_the_percentiles_that_both_sides_support(make_result: Callable[..., ScenarioResult]) -> None:
+    """A percentile of one side alone is a dash, and without any its column is not printed."""
+    ratio = Ratio("optimised", "g", 2.0, 1.8, 2.2, [2.0, 2.0], 400)
+    table = tables.ratios(make_result(latencies=latencies(), ratios=[ratio]))
+    assert table is not None
+    assert table.head[3:7] == ("p50", "p95", "p99", "max")
+    assert [cell.text for cell in table.rows[0][3:7]] == ["2.00 → 1.00 ms", "5.00 → 2.00 ms", "–", "12.0 → 10.0 ms"]
+    few = [replace(x, percentiles_ns=dict.fromkeys(x.percentiles_ns)) for x in latencies()]
+    bare = tables.ratios(make_result(latencies=few, ratios=[ratio]))
+    assert bare is not None
+    assert bare.head[3] == "max"
+
+
 def test_percentile_ratios_have_a_row_per_arm(make_result: Callable[..., ScenarioResult]) -> None:
-    """Each percentile has a column with ratio and interval; one that cannot be resolved has the reason."""
+    """Each percentile has a column with ratio and interval; one that an arm does not support is a dash with the reason."""
     result = replace(
         make_result(),
         percentile_ratios=[
+            PercentileRatio("proposed", "g", "50", 500, 2.0, 1.8, 2.2),
+            PercentileRatio("proposed", "g", "99", 500, 3.0, 1.5, 6.0),
             PercentileRatio("optimised", "g", "50", 300, 2.0, 1.8, 2.2),
             PercentileRatio("optimised", "g", "99", 300),
         ],
@@ -89,10 +148,21 @@ def test_percentile_ratios_have_a_row_per_arm(make_result: Callable[..., Scenari
     table = tables.percentile_ratios(result)
     assert table is not None
     assert table.head == ("cases", "arm", "p50, times faster", "p99, times faster", "n")
-    (row,) = table.rows
-    assert (row[2].text, row[2].detail) == ("2.00×", "[1.80, 2.20]")
-    assert (row[3].text, row[3].note) == ("not resolvable", "too few samples: 1,000 are needed, there are 300")
-    assert row[4].text == "300"
+    first, second = table.rows
+    assert (first[3].full, first[4].text) == ("3.00× [1.50, 6.00]", "500")
+    assert (second[2].text, second[2].detail) == ("2.00×", "[1.80, 2.20]")
+    assert (second[3].text, second[3].note) == ("–", "too few samples: 368 are needed, there are 300")
+    assert second[4].text == "300"
+
+
+def test_percentiles_without_any_ratio_have_no_column(make_result: Callable[..., ScenarioResult]) -> None:
+    """A percentile that no arm supports is not printed; without any there is no table."""
+    bare = [PercentileRatio("optimised", "g", label, 5) for label in ("50", "95")]
+    assert tables.percentile_ratios(make_result(percentile_ratios=bare)) is None
+    half = [replace(bare[0], ratio=2.0), bare[1]]
+    table = tables.percentile_ratios(make_result(percentile_ratios=half))
+    assert table is not None
+    assert table.head[2:] == ("p50, times faster", "n")
 
 
 def test_a_result_without_pairs_has_no_percentile_ratios(make_result: Callable[..., ScenarioResult]) -> None:

@@ -12,19 +12,49 @@ from harness.stats import intervals as stats
 TIMES = st.floats(min_value=1e-6, max_value=1e6)
 
 
-@given(st.lists(st.integers(0, 10**12), min_size=1, max_size=2000))
-def test_percentiles_are_ordered_and_inside_the_data(values: list[int]) -> None:
-    """Every percentile shown lies between the extremes, and none below a lower one."""
-    shown = [v for v in stats.percentiles(values).values() if v is not None]
-    assert shown == sorted(shown)
-    assert all(min(values) <= v <= max(values) for v in shown)
+@pytest.mark.parametrize(("label", "needed"), [("50", 6), ("90", 36), ("95", 72), ("99", 368), ("99.9", 3688)])
+def test_the_fewest_samples_have_the_extremes_as_bounds(label: str, needed: int) -> None:
+    """One sample less lies entirely below the quantile, or above it, in more than 2.5 % of the cases: 0.95^71 is 0.0262."""
+    quantile = stats.QUANTILES[label]
+    assert stats.samples_needed(quantile) == needed
+    assert max(quantile, 1 - quantile) ** needed <= 0.025 < max(quantile, 1 - quantile) ** (needed - 1)
+    assert (stats.is_supported(needed - 1, quantile), stats.is_supported(needed, quantile)) == (False, True)
+    assert stats.bounding_ranks(needed - 1, quantile) is None
+    assert (stats.bounding_ranks(needed, quantile) or (0, 0))[1] == needed
+    assert stats.highest_supported(needed) >= quantile > stats.highest_supported(needed - 1)
 
 
-@pytest.mark.parametrize(("samples", "last"), [(19, None), (20, "50"), (100, "90"), (200, "95"), (1000, "99"), (10_000, "99.9")])
-def test_a_percentile_needs_ten_samples_beyond_it(samples: int, last: str | None) -> None:
-    """What the sample count cannot support is not shown."""
-    shown = [label for label, value in stats.percentiles(list(range(samples))).items() if value is not None]
-    assert (shown[-1] if shown else None) == last
+@pytest.mark.parametrize(
+    ("samples", "quantile", "ranks"),
+    [
+        (6, 0.5, (1, 6)),
+        (10, 0.5, (2, 9)),
+        (25, 0.5, (8, 18)),
+        (100, 0.5, (40, 61)),
+        (100, 0.95, (90, 100)),
+        (1000, 0.99, (983, 997)),
+    ],
+)
+def test_the_bounding_ranks_are_the_textbooks(samples: int, quantile: float, ranks: tuple[int, int]) -> None:
+    """Those of the median are in the tables of the sign test; all are the binomial distribution's."""
+    assert stats.bounding_ranks(samples, quantile) == ranks
+
+
+@given(st.integers(1, 3000), st.sampled_from(sorted(stats.QUANTILES)))
+def test_bounding_ranks_are_as_narrow_as_2_5_percent_on_either_side_allow(samples: int, label: str) -> None:
+    """The share of samples up to the quantile is binomial: one rank further inside would miss it too often."""
+    quantile = stats.QUANTILES[label]
+    found = stats.bounding_ranks(samples, quantile)
+    assert (found is None) is (samples < stats.samples_needed(quantile))
+    if found is not None:
+        low, high = found
+        assert 1 <= low < high <= samples
+
+        def at_least(count: int) -> float:
+            return stats.beta_cdf(count, samples - count + 1, quantile)
+
+        assert 1 - at_least(low) <= 0.025 < 1 - at_least(low + 1)
+        assert at_least(high) <= 0.025 < at_least(high - 1)
 
 
 @given(st.floats(0.1, 10), st.lists(TIMES, min_size=1, max_size=20))

@@ -14,6 +14,7 @@ from harness.results.run import (
     Growth,
     Latency,
     Memory,
+    PromiseVerdict,
     Ratio,
     ScenarioResult,
     ScenarioStatus,
@@ -21,7 +22,7 @@ from harness.results.run import (
     WorkCount,
 )
 from harness.verdicts import measures as m
-from harness.verdicts.promise import TIME, Estimate, Measure
+from harness.verdicts.promise import TIME, Estimate, Measure, Promise, at_most, judge
 
 EMPTY = ScenarioResult("toy", "Toy.", "Toy.", "toy.py", "sqlite", 0.0, ScenarioStatus.OK)
 
@@ -137,11 +138,37 @@ def test_one_child_each_gives_no_interval() -> None:
     assert m.memory_cut("g")(once, "optimised").low is None
 
 
-def test_latency_is_the_median_over_processes_with_its_interval() -> None:
-    """It is in the requested unit, with the 95th percentile as a note."""
+def test_latency_is_the_median_with_its_interval() -> None:
+    """It is in the requested unit, with the 95th percentile and the number of samples as a note."""
+    latencies = [replace(x, intervals_ns={"50": (1.5e6, 2.5e6)}) for x in RESULT.latencies]
+    found = m.latency("g")(replace(RESULT, latencies=latencies), "optimised")
+    assert (found.value, found.low, found.high, found.note) == (2.0, 1.5, 2.5, "p95 5.00 ms, 99 samples")
+    assert m.latency("g", "s")(replace(RESULT, latencies=latencies), "optimised").high == 0.0025
+
+
+def test_latency_of_too_few_samples_is_over_the_processes() -> None:
+    """A median without an interval is the mean of the processes' medians, with Student's interval over them."""
     found = m.latency("g")(RESULT, "optimised")
-    assert (found.value, found.note) == (3.0, "p95 5.00 ms")
+    assert found.value == 3.0
     assert found.low is not None
+    assert found.high is not None
+    assert found.low < 3.0 < found.high
+
+
+def test_latency_at_a_percentile_has_its_interval_or_the_samples_it_needs() -> None:
+    """A promise about the 95th percentile is confirmed by its upper bound; an unsupported one is not measured."""
+    latencies = [replace(x, intervals_ns={"95": (4e6, 7e6)}) for x in RESULT.latencies]
+    result = replace(RESULT, latencies=latencies)
+    found = m.latency("g", percentile="95")(result, "optimised")
+    assert (found.value, found.low, found.high, found.note) == (5.0, 4.0, 7.0, "p95, 99 samples")
+    for limit, verdict in ((8, PromiseVerdict.CONFIRMED), (6, PromiseVerdict.INCONCLUSIVE), (3, PromiseVerdict.FELL_SHORT)):
+        promise = Promise("S2", "p95", at_most(limit, "ms"), m.latency("g", percentile="95"))
+        (judged,) = [v for v in judge(promise, result) if v.arm == "optimised"]
+        assert (limit, judged.verdict) == (limit, verdict)
+    with pytest.raises(NotMeasurableError, match="p99 of 'g' needs 368 independent samples, and there are 99 in all"):
+        m.latency("g", percentile="99")(result, "optimised")
+    with pytest.raises(TypeError, match="unknown percentile '98'; choose from 50, 90, 95, 99, "):
+        m.latency("g", percentile="98")
 
 
 def test_one_group_against_another_is_compared_process_by_process() -> None:
