@@ -160,8 +160,10 @@ class ScenarioRun:
         match event:
             case worker.PairTimes():
                 self._add_pair(event, process)
-            case worker.DataPrepared() if scale == 1.0:
-                self.prepared = event
+            case worker.DataPrepared():
+                self.warnings += [records.RunWarning("snapshot cache", *line.rpartition("; ")[::2]) for line in event.warnings]
+                if scale == 1.0:
+                    self.prepared = event
             case worker.AnswersVerified():
                 self.verified = event
             case worker.Figures():

@@ -150,6 +150,8 @@ class DataPrepared(msgspec.Struct, tag=True, frozen=True):
     """Description of the data, with their digest."""
     engine_settings: dict[str, str] = {}
     """Version and settings of the engine."""
+    warnings: list[str] = []
+    """Problems that cost time and nothing else."""
 
 
 class AnswersVerified(msgspec.Struct, tag=True, frozen=True):
@@ -367,7 +369,7 @@ def _do(job: BenchJob, loaded: LoadedScenario, outbox: Outbox, runner: asyncio.R
     if job.task in {Task.PREPARE, Task.TRY}:
         begin("preparing the data", times=LONG)
         ready = loaded.scenario.prepare(job.setting)
-        outbox.send(DataPrepared(dict(ready.dataset), dict(ready.engine_settings)))
+        outbox.send(DataPrepared(dict(ready.dataset), dict(ready.engine_settings), list(ready.warnings)))
     match job.task:
         case Task.TRY | Task.EXAMINE | Task.REVISIT:
             runner.run(_examine(job, loaded, outbox))

@@ -211,7 +211,7 @@ def test_an_instance_has_a_copy_of_its_own(shop: Shop, setting: Setting) -> None
 
     assert asyncio.run(with_arms(shop, setting, check)) == [1]
     assert not list(setting.folder.glob("*.db"))
-    assert len(list(setting.shared.glob("*.db"))) == 2
+    assert len(list(setting.shared.glob("*.snapshot"))) == 2
 
     async def rows(_scenario: Any, instances: Any) -> int:
         instance = instances["baseline"]
@@ -276,7 +276,7 @@ def test_a_migration_is_a_function_or_several_statements(setting: Setting, migra
         return [(await scenario.statements(i, Case("newest", "", 1)))[0].uses_index for i in instances.values()]
 
     assert asyncio.run(with_arms(shop, setting, check)) == [True, True]
-    assert len(list(setting.shared.glob("*.db"))) == 2
+    assert len(list(setting.shared.glob("*.snapshot"))) == 2
 
 
 class Colour(Enum):

@@ -8,10 +8,10 @@ import contextlib
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib import metadata
 from pathlib import Path
 
 import asyncpg
@@ -22,6 +22,7 @@ from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, Data
 from harness.databases.load_postgres import load_postgres
 from harness.databases.postgres_server import SETTINGS, URL_VARIABLE, connect, external_url, local_server, run, run_coroutine
 from harness.errors import UsageError
+from harness.runtime.snapshot_cache import CacheSlot
 from harness.scenario import Setting
 
 EMBEDDED = False
@@ -156,6 +157,21 @@ class PostgresDatabases(Databases):
         """Delete a database, even with open connections; a missing one is not an error."""
         run(f"remove the database {name}", self.direct_url, _execute(self.direct_url, _drop(self._full(name))))
 
+    def version(self) -> str:
+        """Return the server's version."""
+        return str(run("read the version", self.direct_url, _fetch(self.direct_url, "SELECT version()"))[0][0])
+
+    def slot(self, parts: Mapping[str, str] | None) -> AbstractContextManager[CacheSlot]:
+        """Return the identity of a database; the cache has the server's data as a whole."""
+        return contextlib.nullcontext(CacheSlot(parts=parts or {}))
+
+    def restore(self, name: str, slot: CacheSlot) -> str | None:
+        """Return None: there is no cache yet."""
+        return None
+
+    def keep(self, name: str, slot: CacheSlot, note: str) -> None:
+        """Do nothing."""
+
     def url(self, name: str) -> URL:
         """Return the database's URL through the network latency of the setting."""
         return self.client_url.set(database=self._full(name))
@@ -175,7 +191,7 @@ class PostgresDatabases(Databases):
         async with engine.connect() as connection:
             full = str((await connection.exec_driver_sql("SELECT version()")).scalar_one())
             rows = (await connection.exec_driver_sql(_RECORDED, (list(SETTINGS),))).all()
-        versions = {"postgresql": full, "asyncpg": version("asyncpg")}
+        versions = {"postgresql": full, "asyncpg": metadata.version("asyncpg")}
         return versions | {f"setting {name}": value for name, value in rows} | client_facts(engine)
 
     def _direct(self, name: str) -> URL:
