@@ -258,7 +258,7 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
             name=self.data_name(),
             data_version=self.data_version,
             metadata=self.metadata,
-            attributes=vars(self),
+            attributes={name: value for name, value in vars(self).items() if name not in {"metadata", "migrations"}},
             makers=[*classes[lowest if named else 0 :], *functions],
         )
 

@@ -58,11 +58,7 @@ def migrated_parts(filled: Mapping[str, str] | None, migration: Callable[..., An
     code = source_digest([migration.__module__]) if is_plain else None
     if code is None:
         return None
-    return {
-        **filled,
-        "migration": f"{migration.__module__}.{migration.__qualname__} {migration.__defaults__!r}",
-        "migration code": code,
-    }
+    return {**filled, "migration": f"{migration.__module__}.{migration.__qualname__}", "migration code": code}
 
 
 def schema_digest(metadata: MetaData, found: Databases) -> str:

@@ -30,6 +30,7 @@ import msgspec
 
 from harness.errors import UsageError
 from harness.options import byte_size
+from harness.runtime.clock import utc_now
 from harness.text import encode_json
 from harness.version import DISTRIBUTION
 
@@ -230,7 +231,7 @@ class SnapshotCache:
         """Turn a folder with a payload into the entry of its key. Files that are as in `known` are not read again."""
         files = _described(folder / _PAYLOAD, known or {})
         time.sleep(_TICK_S)
-        _write_record(folder, CacheRecord(FORMAT, dict(parts), note, time.time(), files))
+        _write_record(folder, CacheRecord(FORMAT, dict(parts), note, utc_now().timestamp(), files))
         (folder / _USED).touch()
         place = self.folder / cache_key(parts)
         self._delete(place)
@@ -255,12 +256,23 @@ class SnapshotCache:
             if total <= limit:
                 break
             with self._locked(entry.key, 0.0) as held:
-                if held and not _is_used(self.folder / entry.key):
+                if held and not self.users(entry.key):
                     self._delete(self.folder / entry.key)
                     total -= entry.size
                     removed.append(entry)
         self._remove_leftovers()
         return removed
+
+    def users(self, key: str) -> list[Path]:
+        """Return the links of runs to an entry's payload; records of links that were removed are deleted."""
+        found = []
+        for pin in (self.folder / key).glob(f"{_PINS}/*"):
+            link = pin.readlink()
+            if os.path.lexists(link):
+                found.append(link)
+            else:
+                pin.unlink(missing_ok=True)
+        return found
 
     def problem(self, action: str, error: OSError) -> str:
         """Return one line about an error of the cache, with the next step."""
@@ -433,17 +445,6 @@ def _move(source: Path, target: Path) -> None:
             target.unlink(missing_ok=True)
             raise
         source.unlink()
-
-
-def _is_used(folder: Path) -> bool:
-    """Return whether a run has a link to an entry's payload; pins of links that were removed are deleted."""
-    used = False
-    for pin in folder.glob(f"{_PINS}/*"):
-        if os.path.lexists(pin.readlink()):
-            used = True
-        else:
-            pin.unlink()
-    return used
 
 
 def _listed(folder: Path) -> CacheEntry:
