@@ -133,6 +133,32 @@ class CacheSlot:
                 return self.cache.add(self.parts, note, source, target, self.problems)
         return False
 
+    def take(self) -> tuple[Path, Mapping[str, CachedFile]] | None:
+        """Take the entry out of the cache; return its payload, a folder to be moved before the lock ends, and its files."""
+        if self.cache is not None:
+            with self._without_failing("read"):
+                record = self.cache.checked(self.parts, self.problems)
+                if record is not None:
+                    return self.cache.detach(self.parts), record.files
+        return None
+
+    @contextmanager
+    def give(self, known: Mapping[str, CachedFile]) -> Iterator[Path | None]:
+        """Yield the path to which a folder can be moved, which becomes the entry's payload at the end; None without a cache.
+
+        Its files that are as in `known` are not read again.
+        """
+        with contextlib.ExitStack() as stack:
+            folder = None
+            if self.cache is not None:
+                with self._without_failing("write"):
+                    folder = stack.enter_context(self.cache.partial(self.parts))
+            yield folder and folder / _PAYLOAD
+            if self.cache is not None and folder is not None and (folder / _PAYLOAD).exists():
+                with self._without_failing("write"):
+                    self.cache.publish(self.parts, "", folder, known)
+                    self.cache.prune(self.cache.limit)
+
     @contextmanager
     def _without_failing(self, action: str) -> Iterator[None]:
         try:
@@ -216,6 +242,13 @@ class SnapshotCache:
         self.lend(parts, target)
         return True
 
+    def detach(self, parts: Mapping[str, str]) -> Path:
+        """Remove an entry without deleting its payload; return where that is until the lock ends. For the holder of its lock."""
+        folder = self.folder / cache_key(parts)
+        leaving = folder.with_name(f"{folder.name}.removed")
+        shutil.rmtree(leaving, ignore_errors=True)
+        return folder.rename(leaving) / _PAYLOAD
+
     @contextmanager
     def partial(self, parts: Mapping[str, str]) -> Iterator[Path]:
         """Yield a new folder for an entry, removed at the end unless it was published. For the holder of its lock."""
@@ -229,7 +262,11 @@ class SnapshotCache:
 
     def publish(self, parts: Mapping[str, str], note: str, folder: Path, known: Mapping[str, CachedFile] | None = None) -> None:
         """Turn a folder with a payload into the entry of its key. Files that are as in `known` are not read again."""
-        files = _described(folder / _PAYLOAD, known or {})
+        payload = folder / _PAYLOAD
+        if payload.is_file():  # a record on disk must not describe content that is not; a server has synchronised its own files
+            with payload.open("rb") as file:
+                os.fsync(file.fileno())
+        files = _described(payload, known or {})
         time.sleep(_TICK_S)
         _write_record(folder, CacheRecord(FORMAT, dict(parts), note, utc_now().timestamp(), files))
         (folder / _USED).touch()
@@ -424,7 +461,6 @@ def _read_file(path: Path) -> CachedFile:
     with path.open("rb", buffering=0) as file:
         while chunk := file.read(_CHUNK_BYTES):
             sha.update(chunk)
-        os.fsync(file.fileno())  # a record on disk must not describe content that is not
         return CachedFile(*_stamp(os.fstat(file.fileno())), sha.hexdigest())
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from harness.errors import UsageError
 from harness.runtime import snapshot_cache
-from harness.runtime.snapshot_cache import CacheSlot, SnapshotCache, cache_key, cache_slot, shown_bytes
+from harness.runtime.snapshot_cache import CachedFile, CacheSlot, SnapshotCache, cache_key, cache_slot, shown_bytes
 
 PARTS = {"name": "shop", "seed": "0"}
 CONTENT = bytes(range(256)) * 40
@@ -152,7 +152,12 @@ def test_an_unchanged_payload_is_not_read_again(cache: SnapshotCache, tmp_path: 
     fill(cache, tmp_path / "run")
     read: list[Path] = []
     original = snapshot_cache._read_file
-    monkeypatch.setattr(snapshot_cache, "_read_file", lambda path: [read.append(path), original(path)][1])
+
+    def reading(path: Path) -> CachedFile:
+        read.append(path)
+        return original(path)
+
+    monkeypatch.setattr(snapshot_cache, "_read_file", reading)
     for _ in range(2):
         assert restored(cache, tmp_path / "link") == ("a note", [])
     assert read == []
