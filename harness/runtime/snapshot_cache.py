@@ -146,7 +146,7 @@ class CacheSlot:
     def give(self, known: Mapping[str, CachedFile]) -> Iterator[Path | None]:
         """Yield the path to which a folder can be moved, which becomes the entry's payload at the end; None without a cache.
 
-        Its files that are as in `known` are not read again.
+        Its files that are as in `known` are not read again. Of two runs at once the entry with more bytes is kept.
         """
         with contextlib.ExitStack() as stack:
             folder = None
@@ -154,10 +154,12 @@ class CacheSlot:
                 with self._without_failing("write"):
                     folder = stack.enter_context(self.cache.partial(self.parts))
             yield folder and folder / _PAYLOAD
-            if self.cache is not None and folder is not None and (folder / _PAYLOAD).exists():
-                with self._without_failing("write"):
+            if self.cache is None or folder is None or not (folder / _PAYLOAD).exists():
+                return
+            with self._without_failing("write"):
+                if _payload_bytes(folder) >= _payload_bytes(self.cache.folder / cache_key(self.parts)):
                     self.cache.publish(self.parts, "", folder, known)
-                    self.cache.prune(self.cache.limit)
+                self.cache.prune(self.cache.limit)
 
     @contextmanager
     def _without_failing(self, action: str) -> Iterator[None]:
@@ -483,12 +485,18 @@ def _move(source: Path, target: Path) -> None:
         source.unlink()
 
 
+def _payload_bytes(folder: Path) -> int:
+    """Return the bytes of an entry's files, 0 if there is no such entry."""
+    payload = folder / _PAYLOAD
+    return sum(path.stat().st_size for path in (payload, *payload.rglob("*")) if path.is_file())
+
+
 def _listed(folder: Path) -> CacheEntry:
     parts: Mapping[str, str] = {}
     with contextlib.suppress(_DamagedError, OSError):
         parts = _read_record(folder).parts
     size, used_at = 0, 0.0
     with contextlib.suppress(OSError):
-        size = sum(path.stat().st_size for path in (folder / _PAYLOAD, *(folder / _PAYLOAD).rglob("*")) if path.is_file())
+        size = _payload_bytes(folder)
         used_at = (folder / _USED).stat().st_mtime
     return CacheEntry(folder.name, parts, size, used_at)

@@ -20,14 +20,21 @@ _OWN = ("sql.py", "databases")
 
 
 def source_digest(modules: Iterable[str]) -> str | None:
-    """Return the digest of modules, by their names, with all that they import; None if one of them has no source file.
+    """Return the digest of modules, by their names, with all that they import; None if a source is unknown.
 
     It contains the Python version, the names and versions of the installed distributions, and the part of this package that loads
-    rows, so that a change of any of them leads to another digest.
+    rows, so that a change of any of them leads to another digest. It is computed once per process, which runs the code as it was.
     """
+    try:
+        return _digest(tuple(sorted(set(modules))))
+    except (OSError, SyntaxError, ValueError):  # a file that cannot be read, or is not Python
+        return None
+
+
+@lru_cache(maxsize=64)
+def _digest(modules: tuple[str, ...]) -> str | None:
     found: dict[str, Path] = {}
-    waiting = list(modules)
-    for name in waiting:
+    for name in modules:
         if name in found or name.partition(".")[0] == _PACKAGE:
             continue
         file = _source(name)
