@@ -135,7 +135,7 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
     """Whether `reset` restores the database. A server's copy, which takes long to make, may then serve one instance after another;
     which arm gets which of several equal copies depends on the order in which arms are opened."""
     data_version: ClassVar[str] = "1"
-    """Part of the digest of the rows: to be changed with the rows of a seed."""
+    """Part of the digest of the rows: to be changed with the rows of a seed, and with any file that `data` reads."""
 
     def data(self, setting: Setting) -> Iterable[Rows]:
         """Return the rows: a pure function of the setting's size, scale and seed. Parents come before their children.
@@ -162,7 +162,7 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
         return servers(setting)
 
     async def prepare(self, setting: Setting) -> Prepared:
-        """Fill a database with the rows, and make a snapshot for every migration; what exists is not made again.
+        """Fill a database with the rows, and make a snapshot for every migration; what the run or the cache has is not made again.
 
         Raises UsageError if the rows do not fit the tables, the disk is full, or the working folder cannot be written.
         """

@@ -1,4 +1,4 @@
-"""What a filled database depends on, part by part: the key of the snapshot cache. A value of unknown origin has none."""
+"""Parts of the snapshot cache's keys: all that a filled database depends on. One of unknown origin has none."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
