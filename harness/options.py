@@ -20,6 +20,8 @@ MAX_DURATION_S = 86_400.0
 
 MAX_RTT_MS = 2_000.0
 """Longer than several hops by satellite; a larger number is a typing error."""
+MAX_BYTES = 10**18
+_UNITS_BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _UNITS_S = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0}
 _NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
 
@@ -64,6 +66,15 @@ def _seconds(text: str) -> float | None:
     found = re.fullmatch(rf"{_NUMBER}\s*(ms|s|m|)", text.strip(), re.ASCII)
     seconds = float(found[1]) * _UNITS_S[found[2]] if found else math.inf
     return seconds if seconds <= MAX_DURATION_S else None
+
+
+def byte_size(text: str) -> int:
+    """Return a number of bytes, from 0, from `0`, `500MB` or `1.5 GB`."""
+    found = re.fullmatch(rf"{_NUMBER}\s*(k|M|G|T|)B?", text.strip(), re.ASCII | re.IGNORECASE)
+    size = round(float(found[1]) * _UNITS_BYTES[found[2].lower()]) if found else MAX_BYTES + 1
+    if size > MAX_BYTES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes; try 500MB, 10GB or 0")
+    return size
 
 
 def count(limit: int | None = None) -> Callable[[str], int]:

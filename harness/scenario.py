@@ -142,6 +142,8 @@ class Prepared:
     """The data's digest and counts."""
     engine_settings: Mapping[str, str] = field(default_factory=dict)
     """The engine's settings and version."""
+    warnings: Sequence[str] = ()
+    """Problems, one line each with the next step, that cost time and nothing else."""
 
 
 class Probe(Protocol):

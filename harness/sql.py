@@ -32,6 +32,7 @@ from harness.databases.copies import borrowed_copy, temporary_copy
 from harness.databases.embedded import disable_driver_transactions, emit_begin
 from harness.databases.engines import engine_names
 from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, Databases, RowBlock, databases
+from harness.databases.snapshot_parts import filled_parts, migrated_parts
 from harness.databases.synchronous import copy_pragmas, synchronous_url
 from harness.probes.ping import ping, ping_synchronously
 from harness.probes.plans import plans
@@ -45,6 +46,8 @@ from harness.servers.lifecycle import is_embedded, processes, servers
 
 BLOCK_ROWS = 10_000
 """Rows that are loaded at a time, of those that come as dictionaries."""
+SNAPSHOT = "snapshot"
+"""Name of the fact, in the data's description, whether the filled database came from the snapshot cache."""
 Migration = Callable[[Connection], object] | str | Sequence[str]
 """A function of a synchronous `Connection`, or SQL: one statement or several."""
 Rows = RowBlock | tuple[str, Iterable[Mapping[str, Any]]]
@@ -132,7 +135,7 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
     """Whether `reset` restores the database. A server's copy, which takes long to make, may then serve one instance after another;
     which arm gets which of several equal copies depends on the order in which arms are opened."""
     data_version: ClassVar[str] = "1"
-    """Part of the digest of the rows: to be changed with the rows of a seed."""
+    """Part of the digest of the rows: to be changed with the rows of a seed, and with any file that `data` reads."""
 
     def data(self, setting: Setting) -> Iterable[Rows]:
         """Return the rows: a pure function of the setting's size, scale and seed. Parents come before their children.
@@ -159,30 +162,32 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
         return servers(setting)
 
     async def prepare(self, setting: Setting) -> Prepared:
-        """Fill a database with the rows, and make a snapshot for every migration; what exists is not made again.
+        """Fill a database with the rows, and make a snapshot for every migration; what the run or the cache has is not made again.
 
         Raises UsageError if the rows do not fit the tables, the disk is full, or the working folder cannot be written.
         """
         found, base = databases(setting), self._base(setting)
-        record = setting.shared / f"{base}.json"
+        record, parts = setting.shared / f"{base}.json", self._parts(found, setting)
         with _locked(record):
             if record.exists():
                 prepared = Prepared(**json.loads(record.read_text()))
             else:
-                dataset = self._fill(found, base, setting)
-                async with found.open(base) as engine:
-                    prepared = Prepared(dataset, dict(await found.settings(engine)))
-                found.checkpoint(base)
-                write_bytes(record, json.dumps(asdict(prepared)).encode())
+                prepared = await self._prepared(found, base, parts, setting)
+                write_bytes(record, json.dumps(asdict(replace(prepared, warnings=()))).encode())
+        problems = dict.fromkeys(prepared.warnings)
         for arm, migration in self.migrations.items():
             snapshot = self._snapshot(arm, setting)
             with _locked(setting.shared / snapshot):
                 if not found.exists(snapshot):
-                    partial = f"{snapshot}-partial"
-                    found.copy(base, partial)
-                    found.migrate(partial, functools.partial(_execute, migration))
-                    found.rename(partial, snapshot)
-        return prepared
+                    with found.slot(migrated_parts(parts, migration)) as slot:
+                        if found.restore(snapshot, slot) is None:
+                            partial = f"{snapshot}-partial"
+                            found.copy(base, partial)
+                            found.migrate(partial, functools.partial(_execute, migration))
+                            found.rename(partial, snapshot)
+                            found.keep(snapshot, slot, "")
+                        problems |= dict.fromkeys(slot.problems)
+        return replace(prepared, warnings=tuple(problems))
 
     def open(self, arm: str, setting: Setting) -> Any:
         """Open the arm's own copy: synchronously where `run` is a plain function."""
@@ -238,6 +243,39 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
         await resolved(self.reset(instance, case, answer))
         return await plans(_engine(instance), sent.sent(), arm=_store(instance).arm, group=case.group)
 
+    def _parts(self, found: Databases, setting: Setting) -> Mapping[str, str] | None:
+        """Return all that the filled database depends on; None if that is not known, or only in part."""
+        if not hasattr(self, "metadata"):
+            raise TypeError(f"{type(self).__name__} must declare metadata: the MetaData of its tables")
+        deciding = ("data", "data_name", "block_digest")
+        functions = [getattr(method, "__func__", method) for method in (getattr(self, name) for name in deciding)]
+        classes = [c for c in type(self).__mro__ if issubclass(c, SqlScenario) and c is not SqlScenario]
+        lowest = next((place for place, c in enumerate(classes) if {*deciding} & vars(c).keys()), 0)
+        named = type(self).data_name is not SqlScenario.data_name  # the classes below the name have the same rows
+        return filled_parts(
+            found,
+            setting,
+            name=self.data_name(),
+            data_version=self.data_version,
+            metadata=self.metadata,
+            attributes={name: value for name, value in vars(self).items() if name not in {"metadata", "migrations"}},
+            makers=[*classes[lowest if named else 0 :], *functions],
+        )
+
+    async def _prepared(self, found: Databases, base: str, parts: Mapping[str, str] | None, setting: Setting) -> Prepared:
+        """Restore the filled database from the snapshot cache, or fill and keep it."""
+        with found.slot(parts) as slot:
+            note = found.restore(base, slot)
+            if note is not None:
+                prepared = Prepared(**json.loads(note))
+                return replace(prepared, dataset={**prepared.dataset, SNAPSHOT: "from the cache"}, warnings=tuple(slot.problems))
+            dataset = self._fill(found, base, setting)
+            async with found.open(base) as engine:
+                prepared = Prepared(dataset, dict(await found.settings(engine)))
+            found.checkpoint(base)
+            found.keep(base, slot, json.dumps(asdict(prepared)))
+            return replace(prepared, dataset={**dataset, SNAPSHOT: "filled by this run"}, warnings=tuple(slot.problems))
+
     def _base(self, setting: Setting) -> str:
         return f"shared-{setting.size}-{setting.scale:g}-{setting.seed}-{self.data_name()}"
 
@@ -259,8 +297,6 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
 
     def _fill(self, found: Databases, base: str, setting: Setting) -> dict[str, str | int]:
         """Fill a database; return the digest of its rows and their number by table."""
-        if not hasattr(self, "metadata"):
-            raise TypeError(f"{type(self).__name__} must declare metadata: the MetaData of its tables")
         sha, loaded = hashlib.sha256(f"generator {self.data_version}".encode()), dict[str, None]()
 
         def digested(block: Block) -> Block:

@@ -1,7 +1,10 @@
 """What all tests share: property tests without a deadline, because a loaded machine is no failure, and signals that arrive."""
 
+import atexit
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -10,12 +13,18 @@ from hypothesis import settings
 from harness.cli import main
 from harness.databases.engines import postgres
 from harness.errors import NotMeasurableError
+from harness.runtime.snapshot_cache import FOLDER_VARIABLE
 
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 # numpy's threads take as long to start as all the rest of a small process, and tests start many hundreds.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# Not the user's own cache, but one for the session, which the processes of pytest-xdist and all that tests start have in common.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ[FOLDER_VARIABLE] = tempfile.mkdtemp(prefix="harness-test-cache-")
+    atexit.register(shutil.rmtree, os.environ[FOLDER_VARIABLE], ignore_errors=True)
 
 # `nohup`, and a shell's `&` in a script, start a process with these ignored, and what it starts inherits that: a command that a
 # test interrupts would run on. pytest itself goes on ignoring them; a handler, unlike being ignored, is not inherited.

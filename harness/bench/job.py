@@ -107,6 +107,8 @@ class DataPrepared(msgspec.Struct, tag=True, frozen=True):
     """Description of the data, with their digest."""
     engine_settings: dict[str, str] = {}
     """Version and settings of the engine."""
+    warnings: list[str] = []
+    """Problems that cost time and nothing else."""
 
 
 class AnswersVerified(msgspec.Struct, tag=True, frozen=True):

@@ -251,8 +251,10 @@ class ScenarioRun:
         match event:
             case PairTimes():
                 self._add_pair(event, process)
-            case DataPrepared() if scale == 1.0:
-                self.prepared = event
+            case DataPrepared():
+                self.warnings += [records.RunWarning("snapshot cache", *line.rpartition("; ")[::2]) for line in event.warnings]
+                if scale == 1.0:
+                    self.prepared = event
             case AnswersVerified():
                 self.verified = event
                 self._expect(event.took_s)

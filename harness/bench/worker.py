@@ -47,7 +47,7 @@ def _do(job: BenchJob, loaded: LoadedScenario, outbox: Outbox, runner: asyncio.R
     if job.task in {Task.PREPARE, Task.TRY}:
         begin("preparing the data", times=LONG)
         ready = loaded.scenario.prepare(job.setting)
-        outbox.send(DataPrepared(dict(ready.dataset), dict(ready.engine_settings)))
+        outbox.send(DataPrepared(dict(ready.dataset), dict(ready.engine_settings), list(ready.warnings)))
     match job.task:
         case Task.TRY | Task.EXAMINE | Task.REVISIT:
             runner.run(examine(job, loaded, outbox))

@@ -80,9 +80,17 @@ class _Parser(argparse.ArgumentParser):
     """The next step after an error; empty for the help."""
     declare: Callable[[], None] | None = None
     """Declares the options of a command whose module is imported only when the command is chosen."""
+    actions: Any = None
+    """The group of commands or actions, if it has any."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"formatter_class": _Help, "epilog": EXIT_CODES, **kwargs})
+
+    def add_subparsers(self, **options: Any) -> Any:
+        """Return the parser's actions, to which those of a project's command of the same name are added."""
+        if self.actions is None:
+            self.actions = super().add_subparsers(**options)
+        return self.actions
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Declare the options if that is still to be done, then parse."""
@@ -167,6 +175,7 @@ def _parser() -> _Parser:
     parser = _Parser(prog="harness", description=DESCRIPTION)
     parser.add_argument("--version", action=_PrintVersion, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
+    extensible: list[str] = []
     for info in pkgutil.iter_modules(__path__):
         if info.name.startswith("_"):
             continue
@@ -175,15 +184,17 @@ def _parser() -> _Parser:
         command = commands.add_parser(info.name, help=doc.splitlines()[0].rstrip("."), description=doc)
         module.arguments(command)
         command.set_defaults(run=module.run)
-    _add_project(parser, commands)
+        if getattr(module, "EXTENSIBLE", False):
+            extensible.append(info.name)
+    _add_project(parser, commands, extensible)
     return parser
 
 
-def _add_project(parser: _Parser, commands: Any) -> None:
+def _add_project(parser: _Parser, commands: Any, extensible: Sequence[str]) -> None:
     """Add a project's commands, under their own heading in the help; a problem with them is shown there, and as a hint."""
     found: list[ProjectCommand] = []
     try:
-        found = find_project_commands(Path.cwd(), tuple(commands.choices))
+        found = find_project_commands(Path.cwd(), commands.choices.keys() - {*extensible})
     except UsageError as problem:
         parser.hint = str(problem)
     width = max(map(len, [*commands.choices, *(command.name for command in found)]))
@@ -194,9 +205,24 @@ def _add_project(parser: _Parser, commands: Any) -> None:
         if command.name not in commands.choices:
             added: _Parser = commands.add_parser(command.name, description=command.doc)
             added.declare = partial(_declare, added, command)
+        elif command.name in extensible:
+            extended: _Parser = commands.choices[command.name]
+            extended.declare = partial(_extend, extended, command)
 
 
 def _declare(parser: _Parser, command: ProjectCommand) -> None:
     module = command.load()
     module.arguments(parser)
     parser.set_defaults(run=module.run)
+
+
+def _extend(parser: _Parser, command: ProjectCommand) -> None:
+    """Add the actions of a project's command to those of harness, which work as before if that is not possible."""
+    own = dict(parser.actions.choices)
+    try:
+        _declare(parser, command)
+        parser.description = f"{parser.description}\n\n{command.doc}"
+    except (UsageError, argparse.ArgumentError) as problem:
+        parser.hint = f"{command.file}: {problem}" if isinstance(problem, argparse.ArgumentError) else str(problem)
+        for name in parser.actions.choices.keys() - own.keys():
+            del parser.actions.choices[name]

@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
         "CPU steal": "unavailable" if machine.stolen is None else f"{machine.stolen * 100:.2f} % of CPU time",
         "load before": f"{machine.load_average:.2f} on {machine.cores} cores, {'pinned' if machine.pinned else 'not pinned'}",
         "governor": machine.governor,
+        "snapshot cache": _cache(),
     }
     _console.print_table(("", ""), facts.items())
     _console.print_lines(
@@ -58,6 +59,13 @@ def run(options: argparse.Namespace) -> int:
         f"this machine is {found.grade}: {MEANING[found.grade]}",
     )
     return exit_code
+
+
+def _cache() -> str:
+    from harness.runtime.snapshot_cache import shown_bytes, snapshot_cache
+
+    cache = snapshot_cache()
+    return "switched off" if cache is None else f"{shown_bytes(cache.size())} in {cache.folder} (see `harness data list`)"
 
 
 def _share(share: float | None) -> str:

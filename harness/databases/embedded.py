@@ -5,7 +5,6 @@ the transactions in the log, so a checkpoint writes them back first. Left to its
 SAVEPOINT, so that rows released from one survive the outer ROLLBACK. Here SQLAlchemy emits BEGIN, and a rollback undoes everything.
 """
 
-import shutil
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, closing, contextmanager
@@ -20,6 +19,8 @@ from sqlalchemy.pool import NullPool
 from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, Databases, Migration, RowBlock, client_facts, open_pool
 from harness.databases.load_sqlite import load_sqlite
 from harness.errors import UsageError
+from harness.runtime.cloning import clone
+from harness.runtime.snapshot_cache import CacheSlot
 from harness.scenario import Setting
 
 BEGIN_OPTION = "sqlite_begin"
@@ -68,9 +69,13 @@ class FileDatabases(Databases):
             raise UsageError(f"there is no database {path}; fill it or copy one there first")
         return path
 
+    def _snapshot(self, name: str) -> Path:
+        """Return the path of a database that is only copied: a link to a file in the snapshot cache, which no engine opens."""
+        return self.path(name).with_suffix(".snapshot")
+
     def exists(self, name: str) -> bool:
         """Return whether there is such a database; a file gets its name when it is complete."""
-        return self.path(name).is_file()
+        return self.path(name).is_file() or self._snapshot(name).is_file()
 
     def fill(self, name: str, metadata: MetaData, blocks: Iterable[RowBlock]) -> dict[str, int]:
         """Create a database with SQLite, for both engines; without statistics, which neither gathers without ANALYZE."""
@@ -78,13 +83,15 @@ class FileDatabases(Databases):
 
     def copy(self, source: str, target: str) -> None:
         """Replace `target`, including its log, by a copy of `source`, after a checkpoint of the source."""
-        old, new = self.existing_path(source), self.path(target)
-        if has_log(old):
-            self.checkpoint(source)
+        old, new = self._snapshot(source), self.path(target)
+        if not old.is_file():
+            old = self.existing_path(source)
+            if has_log(old):
+                self.checkpoint(source)
         partial = new.with_name(f".{new.name}.partial")
         with _usage_errors(new, f"copy {old} to"):
             try:
-                shutil.copyfile(old, partial)
+                clone(old, partial)
                 _remove(new)  # its log would be replayed into the new file
                 partial.replace(new)
             finally:
@@ -129,6 +136,18 @@ class FileDatabases(Databases):
         """Delete a database with its log; a missing one is not an error."""
         with _usage_errors(self.path(name), "remove"):
             _remove(self.path(name))
+            self._snapshot(name).unlink(missing_ok=True)
+
+    def restore(self, name: str, slot: CacheSlot) -> str | None:
+        """Create a snapshot from the cache; return its note, None if the cache does not have it."""
+        return slot.restore(self._snapshot(name))
+
+    def keep(self, name: str, slot: CacheSlot, note: str) -> None:
+        """Move a database into the cache, if there is one, and turn it into a snapshot."""
+        path = self.existing_path(name)
+        with _usage_errors(path, "replace"):
+            if slot.store(path, self._snapshot(name), note):
+                _remove(path)  # its log, which is empty
 
     def url(self, name: str) -> URL:
         """Return the URL for an engine that the caller creates and passes to `configure`."""

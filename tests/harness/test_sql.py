@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,13 +16,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import JSON, Connection, DateTime, ForeignKey, MetaData, select, text
+from sqlalchemy import JSON, Connection, DateTime, ForeignKey, Index, MetaData, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from harness import Case, Group, NotMeasurableError, Server, Setting, SqlInstance, SqlScenario, SyncSqlInstance, UsageError
 from harness.bench.verify import verify
 from harness.bench.work_counts import count
+from harness.databases.engines import postgres
 from harness.runnable import runnable
+from harness.scenario import Prepared
 from harness.sql import _ColumnRows
 
 CUSTOMERS, ORDERS = 20, 2_000
@@ -211,7 +214,7 @@ def test_an_instance_has_a_copy_of_its_own(shop: Shop, setting: Setting) -> None
 
     assert asyncio.run(with_arms(shop, setting, check)) == [1]
     assert not list(setting.folder.glob("*.db"))
-    assert len(list(setting.shared.glob("*.db"))) == 2
+    assert len(list(setting.shared.glob("*.snapshot"))) == 2
 
     async def rows(_scenario: Any, instances: Any) -> int:
         instance = instances["baseline"]
@@ -253,9 +256,10 @@ def test_the_digest_is_that_of_the_rows(setting: Setting, tmp_path: Path) -> Non
 def test_preparing_again_makes_nothing_twice(setting: Setting) -> None:
     """Files stay as they are, and the same figures are returned."""
     first = runnable(AsyncShop()).prepare(setting)
-    before = {file: file.stat().st_mtime_ns for file in setting.shared.glob("*.db")}
+    before = {file: file.stat().st_mtime_ns for file in setting.shared.glob("*.snapshot")}
+    assert before
     assert runnable(AsyncShop()).prepare(setting) == first
-    assert {file: file.stat().st_mtime_ns for file in setting.shared.glob("*.db")} == before
+    assert {file: file.stat().st_mtime_ns for file in setting.shared.glob("*.snapshot")} == before
 
 
 def _add_index(connection: Connection) -> None:
@@ -276,7 +280,7 @@ def test_a_migration_is_a_function_or_several_statements(setting: Setting, migra
         return [(await scenario.statements(i, Case("newest", "", 1)))[0].uses_index for i in instances.values()]
 
     assert asyncio.run(with_arms(shop, setting, check)) == [True, True]
-    assert len(list(setting.shared.glob("*.db"))) == 2
+    assert len(list(setting.shared.glob("*.snapshot"))) == 2
 
 
 class Colour(Enum):
@@ -398,6 +402,174 @@ def test_without_sqlalchemy_the_extra_is_named() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "SqlScenario needs the package sqlalchemy; install it with: pip install 'advice-on-trial[sql]'\n"
+
+
+class OwnName(AsyncShop):
+    """A shop whose rows have a name of their own."""
+
+    def data_name(self) -> str:
+        """Return the name."""
+        return "own-shop"
+
+
+class SameRows(OwnName):
+    """Another scenario on the same rows."""
+
+    groups = [Group("newest", "the same"), Group("other", "another one")]  # noqa: RUF012
+
+
+class OtherVersion(OwnName):
+    """Rows of another version."""
+
+    data_version = "2"
+
+
+class OtherTables(OwnName):
+    """The same rows, in tables with an index more."""
+
+    metadata = MetaData()
+
+
+for _table in Base.metadata.sorted_tables:
+    _table.to_metadata(OtherTables.metadata)
+Index("more", OtherTables.metadata.tables["orders"].c.price)
+
+
+def runs(folder: Path, shop: Shop, **changes: Any) -> Prepared:
+    """Prepare a scenario in a new run."""
+    (folder / "own").mkdir(parents=True)
+    (folder / "shared").mkdir()
+    return runnable(shop).prepare(replace(Setting(folder / "own", folder / "shared", size="tiny"), **changes))
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of an empty snapshot cache."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_a_later_run_restores_its_databases(own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record has the same digest and settings, and says where the rows came from; so it does for another scenario."""
+    first = runs(tmp_path / "1", OwnName())
+    assert first.dataset["snapshot"] == "filled by this run"
+    monkeypatch.setattr(SqlScenario, "_fill", None)
+    second = runs(tmp_path / "2", SameRows())
+    assert second.dataset == {**first.dataset, "snapshot": "from the cache"}
+    assert second.engine_settings == first.engine_settings
+    assert second.warnings == ()
+    setting = Setting(tmp_path / "2" / "own", tmp_path / "2" / "shared", size="tiny")
+
+    async def check(scenario: Any, instances: Any) -> list[int]:
+        for instance in instances.values():  # a write that the cached file must not see
+            async with instance.engine.begin() as connection:
+                await connection.execute(text("DELETE FROM orders"))
+        return [(await scenario.statements(i, Case("newest", "", 1)))[0].uses_index for i in instances.values()]
+
+    assert asyncio.run(with_arms(SameRows(), setting, check)) == [False, True]
+    assert runs(tmp_path / "3", OwnName()).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("shop", "changes"),
+    [
+        (OtherVersion(), {}),
+        (OtherTables(), {}),
+        (AsyncShop(), {}),
+        (OwnName(), {"seed": 1}),
+        (OwnName(), {"scale": 0.5}),
+        (OwnName(), {"size": "small"}),
+        (OwnName(), {"engine": "turso"}),
+    ],
+)
+def test_other_rows_are_not_taken_from_the_cache(own_cache: Path, tmp_path: Path, shop: Shop, changes: dict[str, Any]) -> None:
+    """Another version, schema, name, seed, scale, size or engine: the rows are made, once."""
+    if "engine" in changes:
+        pytest.importorskip("turso")
+    runs(tmp_path / "1", OwnName())
+    assert runs(tmp_path / "2", shop, **changes).dataset["snapshot"] == "filled by this run"
+    assert runs(tmp_path / "3", shop, **changes).dataset["snapshot"] == "from the cache"
+
+
+def test_only_the_migration_that_changed_is_executed_again(own_cache: Path, tmp_path: Path) -> None:
+    """The rows come from the cache."""
+    runs(tmp_path / "1", OwnName())
+    before = len(list(own_cache.glob("*/payload")))
+    shop = OwnName()
+    shop.migrations = {"optimised": "CREATE INDEX other ON orders (created_at)"}  # type: ignore[misc]  # of this one
+    assert runs(tmp_path / "2", shop).dataset["snapshot"] == "from the cache"
+    assert len(list(own_cache.glob("*/payload"))) == before + 1
+
+
+def test_rows_of_unknown_origin_are_not_kept(own_cache: Path, tmp_path: Path) -> None:
+    """A class within a function may use its variables, and an object's attributes may be anything."""
+
+    class Local(OwnName):
+        """A shop within a function."""
+
+        def data(self, setting: Setting) -> Any:
+            """Return the rows."""
+            return super().data(setting)
+
+    changed = OwnName()
+    changed.extra = object()  # type: ignore[attr-defined]
+    replaced = OwnName()
+    replaced.data = lambda setting: OwnName().data(setting)  # type: ignore[method-assign]
+    for number, shop in enumerate((Local(), changed, replaced, Local())):
+        assert runs(tmp_path / str(number), shop).dataset["snapshot"] == "filled by this run"
+    assert not own_cache.exists()
+
+
+@pytest.mark.parametrize("damage", ["cut", "edited"])
+def test_a_damaged_snapshot_is_named_and_made_again(own_cache: Path, tmp_path: Path, damage: str) -> None:
+    """The warning has the entry; rows and digest are those of the first run."""
+    first = runs(tmp_path / "1", OwnName())
+    for payload in own_cache.glob("*/payload"):
+        payload.chmod(0o644)
+        body = bytearray(payload.read_bytes())
+        body[5_000] ^= 1
+        payload.write_bytes(body[:-1] if damage == "cut" else body)
+    second = runs(tmp_path / "2", OwnName())
+    assert second.dataset == first.dataset
+    assert len(second.warnings) == 2  # the rows, and the copy with the index
+    assert all("(own-shop) is damaged: " in warning for warning in second.warnings)
+    assert runs(tmp_path / "3", OwnName()).dataset["snapshot"] == "from the cache"
+
+
+def test_a_cache_that_cannot_be_used_costs_nothing(own_cache: Path, tmp_path: Path) -> None:
+    """A file in its place: the run has its rows, and one warning with the next step."""
+    own_cache.write_text("")
+    found = runs(tmp_path / "1", OwnName())
+    assert found.dataset["snapshot"] == "filled by this run"
+    (warning,) = found.warnings
+    assert warning.endswith("make it readable and writable, or set HARNESS_CACHE to another folder or off")
+
+
+def test_a_server_keeps_filled_databases_for_the_next_run(
+    own_cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The second run's server has them, and nothing of the first run's own; damaged data are named, and loaded again."""
+
+    def run(name: str) -> str:
+        (tmp_path / name).mkdir()
+        try:
+            with postgres.server(tmp_path / name) as url:
+                server = {"postgres": Server(url, url)}
+                dataset = runs(tmp_path / name / "run", OwnName(), engine="postgres", servers=server).dataset
+                setting = Setting(
+                    tmp_path / name / "run" / "own", tmp_path / name / "run" / "shared", "postgres", "tiny", servers=server
+                )
+                asyncio.run(with_arms(OwnName(), setting, lambda *_: asyncio.sleep(0)))
+                return str(dataset["snapshot"])
+        except NotMeasurableError as error:
+            pytest.skip(str(error))
+
+    assert [run("1"), run("2")] == ["filled by this run", "from the cache"]
+    (data,) = own_cache.glob("*/payload")
+    next(file for file in data.glob("base/*/*") if file.stat().st_size > 100_000).write_bytes(b"x")
+    assert run("3") == "filled by this run"
+    (problem,) = [each.getMessage() for each in caplog.records if "snapshot cache" in each.getMessage()]
+    assert re.search(r"is damaged: base/\S+ has 1 instead of [\d,]+ bytes; it was deleted and is made again$", problem)
 
 
 @pytest.mark.slow

@@ -6,12 +6,13 @@ is a new one; at the end it is dropped with all databases named after it, and no
 
 import contextlib
 import hashlib
+import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib import metadata
 from pathlib import Path
 
 import asyncpg
@@ -22,6 +23,8 @@ from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, Data
 from harness.databases.load_postgres import load_postgres
 from harness.databases.postgres_server import SETTINGS, URL_VARIABLE, connect, external_url, local_server, run, run_coroutine
 from harness.errors import UsageError
+from harness.runtime.clock import utc_now
+from harness.runtime.snapshot_cache import CacheSlot, cache_key
 from harness.scenario import Setting
 
 EMBEDDED = False
@@ -43,6 +46,13 @@ ORDER BY name
 """
 
 
+# The databases of a run and of earlier ones, with what was noted about those that can be used again.
+_COMMENTS = """
+SELECT datname, shobj_description(oid, 'pg_database') AS comment, pg_database_size(oid) AS size FROM pg_database
+WHERE datname = $1 OR ($1::text IS NULL AND starts_with(datname, current_database() || '.'))
+"""
+
+
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
     """Yield the URL of a server: the one in HARNESS_POSTGRES_URL, or a local one with its log in `folder`.
@@ -52,7 +62,7 @@ def server(folder: Path) -> Iterator[str]:
         UsageError: the server in the variable does not reply or cannot be used, or the local one does not start.
     """
     external = os.environ.get(URL_VARIABLE)
-    with _namespace(external_url(external)) if external else local_server(folder) as url:
+    with _namespace(external_url(external)) if external else local_server(folder, _tidy) as url:
         yield url.render_as_string(hide_password=False)
 
 
@@ -74,6 +84,40 @@ def _drop_namespace(url: URL, name: str) -> None:
     query = "SELECT datname FROM pg_database WHERE datname = $1 OR starts_with(datname, $1 || '.') ORDER BY datname DESC"
     action = f"drop the databases named {name}"
     run(action, url, _execute(url, *(_drop(each) for (each,) in run(action, url, _fetch(url, query, name)))))
+
+
+def _tidy(url: URL, limit: int) -> bool:
+    """Leave the databases that later runs can use, and drop all others; return whether there are any.
+
+    Those that were not used for longest are dropped, too, if all of them have more than `limit` bytes. False if that fails.
+    """
+    with contextlib.suppress(UsageError):
+        return run("keep databases", url, _kept(url, limit))
+    return False
+
+
+async def _kept(url: URL, limit: int) -> bool:
+    found = await _fetch(url, _COMMENTS, None)
+    marked = {each["datname"]: json.loads(each["comment"]) for each in found if each["comment"]}
+    statements, total, kept = [_drop(each["datname"]) for each in found if not each["comment"]], 0, 0
+    sizes, now = {each["datname"]: each["size"] for each in found}, utc_now().isoformat()
+    is_used = {name: name != _kept_name(url, comment["key"]) for name, comment in marked.items()}
+    for name, comment in sorted(marked.items(), key=lambda item: now if is_used[item[0]] else item[1]["used_at"], reverse=True):
+        total += sizes[name]
+        if total > limit:
+            statements.append(_drop(name))
+            continue
+        kept += 1
+        if is_used[name]:
+            to = _kept_name(url, comment["key"])
+            statements += [_drop(to), _rename(name, to), _mark(to, {**comment, "used_at": now})]
+    await _execute(url, *statements)
+    return kept > 0
+
+
+def _kept_name(url: URL, key: str) -> str:
+    """Return the name of a database that waits for the next run."""
+    return f"{url.database}.kept-{key}"
 
 
 def databases(setting: Setting) -> "PostgresDatabases":
@@ -156,6 +200,34 @@ class PostgresDatabases(Databases):
         """Delete a database, even with open connections; a missing one is not an error."""
         run(f"remove the database {name}", self.direct_url, _execute(self.direct_url, _drop(self._full(name))))
 
+    def version(self) -> str:
+        """Return the server's version."""
+        return str(run("read the version", self.direct_url, _fetch(self.direct_url, "SELECT version()"))[0][0])
+
+    def slot(self, parts: Mapping[str, str] | None) -> AbstractContextManager[CacheSlot]:
+        """Return the identity of a database; the cache has the server's data as a whole."""
+        return contextlib.nullcontext(CacheSlot(parts=parts or {}))
+
+    def restore(self, name: str, slot: CacheSlot) -> str | None:
+        """Rename a database that an earlier run on this server's data kept; return its note, None if there is none."""
+        if not slot.parts:
+            return None
+        kept = _kept_name(self.direct_url, cache_key(slot.parts))
+
+        async def find() -> str | None:
+            for found in await _fetch(self.direct_url, _COMMENTS, kept):
+                await _execute(self.direct_url, _rename(kept, self._full(name)))
+                return str(json.loads(found["comment"])["note"])
+            return None
+
+        return run(f"restore the database {name}", self.direct_url, find())
+
+    def keep(self, name: str, slot: CacheSlot, note: str) -> None:
+        """Mark a database for later runs on this server's data."""
+        if slot.parts:
+            statement = _mark(self._full(name), {"key": cache_key(slot.parts), "note": note, "used_at": utc_now().isoformat()})
+            run(f"mark the database {name}", self.direct_url, _execute(self.direct_url, statement))
+
     def url(self, name: str) -> URL:
         """Return the database's URL through the network latency of the setting."""
         return self.client_url.set(database=self._full(name))
@@ -175,7 +247,7 @@ class PostgresDatabases(Databases):
         async with engine.connect() as connection:
             full = str((await connection.exec_driver_sql("SELECT version()")).scalar_one())
             rows = (await connection.exec_driver_sql(_RECORDED, (list(SETTINGS),))).all()
-        versions = {"postgresql": full, "asyncpg": version("asyncpg")}
+        versions = {"postgresql": full, "asyncpg": metadata.version("asyncpg")}
         return versions | {f"setting {name}": value for name, value in rows} | client_facts(engine)
 
     def _direct(self, name: str) -> URL:
@@ -212,6 +284,11 @@ def _drop(name: str) -> str:
 
 def _rename(name: str, to: str) -> str:
     return f"ALTER DATABASE {_quoted(name)} RENAME TO {_quoted(to)}"
+
+
+def _mark(name: str, comment: Mapping[str, str]) -> str:
+    text = json.dumps(comment).replace("'", "''")
+    return f"COMMENT ON DATABASE {_quoted(name)} IS '{text}'"
 
 
 def _quoted(name: str) -> str:

@@ -2,8 +2,8 @@
 
 import re
 import sqlite3
-from contextlib import AbstractAsyncContextManager
-from importlib.metadata import version
+from contextlib import AbstractAsyncContextManager, closing
+from importlib import metadata
 from pathlib import Path
 from typing import ClassVar
 
@@ -41,6 +41,13 @@ class SqliteDatabases(embedded.FileDatabases):
         if not options.undo:
             event.listen(engine.sync_engine, "connect", embedded.disable_driver_transactions)
 
+    @staticmethod
+    def version() -> str:
+        """Return SQLite's source and compile options."""
+        with closing(sqlite3.connect(":memory:")) as connection:
+            (source,) = connection.execute("SELECT sqlite_source_id()").fetchone()
+            return f"{source} {' '.join(sorted(option for (option,) in connection.execute('PRAGMA compile_options')))}"
+
     async def versions(self, connection: AsyncConnection) -> dict[str, str]:
         """Return SQLite's version, source and compile options, and the mode of the connection."""
         options = sorted((await connection.exec_driver_sql("PRAGMA compile_options")).scalars())
@@ -48,7 +55,7 @@ class SqliteDatabases(embedded.FileDatabases):
             "sqlite": sqlite3.sqlite_version,
             "sqlite source": str((await connection.exec_driver_sql("SELECT sqlite_source_id()")).scalar_one()),
             "sqlite compile options": ", ".join(filter(_RECORDED_OPTIONS.match, options)),
-            "aiosqlite": version("aiosqlite"),
+            "aiosqlite": metadata.version("aiosqlite"),
             "mode": str(connection.engine.url.query.get("mode", "rwc")),
         }
 

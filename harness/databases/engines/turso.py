@@ -16,7 +16,7 @@ Differences from SQLite, as observed with pyturso 0.8:
 """
 
 import asyncio
-from importlib.metadata import version
+from importlib import metadata
 from typing import Any, ClassVar
 
 import turso
@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from turso.sqlalchemy.dialect import AioTursoDialect, AsyncAdapt_turso_dbapi
 
 from harness.databases import embedded
+from harness.databases.engines.sqlite import SqliteDatabases
 from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions
 
 EMBEDDED = True
@@ -56,10 +57,15 @@ class TursoDatabases(embedded.FileDatabases):
         """Set up the connections of an engine created for `url`."""
         embedded.set_up(engine, options, small_cache_kib=None)
 
+    @staticmethod
+    def version() -> str:
+        """Return the versions of Turso, and of SQLite, which fills the files."""
+        return f"turso {metadata.version('pyturso')}, filled by {SqliteDatabases.version()}"
+
     async def versions(self, connection: AsyncConnection) -> dict[str, str]:
         """Return Turso's version and source, and the version of SQLite that it follows."""
         source = str((await connection.exec_driver_sql("SELECT sqlite_source_id()")).scalar_one())
-        return {"turso": version("pyturso"), "turso source": source, "turso follows sqlite": turso.sqlite_version}
+        return {"turso": metadata.version("pyturso"), "turso source": source, "turso follows sqlite": turso.sqlite_version}
 
 
 databases = TursoDatabases

@@ -151,3 +151,54 @@ def test_the_example_of_the_documentation_runs(project: Path, refused: Refused, 
     assert main(["seed", "--rows", "10"]) == 0
     assert capsys.readouterr().out == "loaded 10 rows\n"
     refused(["seed", "--rows", "0"], "--rows 0 is not above 0")
+
+
+SEED = '''"""Load seeded rows."""
+
+
+def arguments(parser):
+    """Declare the actions."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("seed", help="load seeded rows")
+
+
+def run(options):
+    """Load."""
+    print(f"{options.action}: loaded")
+    return 3
+'''
+
+
+def test_a_project_adds_actions_to_data(project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`harness data` has the actions of both, each with its own function; its help has both descriptions."""
+    monkeypatch.setenv("HARNESS_CACHE", str(project / "cache"))
+    (project / "bench" / "commands" / "data.py").write_text(SEED)
+    assert main(["data", "seed"]) == 3
+    assert capsys.readouterr().out == "seed: loaded\n"
+    assert main(["data", "list"]) == 0
+    assert "0 entries" in capsys.readouterr().out
+    printed = printed_help(capsys, "data")
+    assert "List or prune the snapshot cache" in printed
+    assert "\nLoad seeded rows.\n" in printed
+    assert "\n    seed      load seeded rows" in printed or "\n    seed   load seeded rows" in printed
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (SEED.replace('"seed"', '"prune"', 1), "conflicting subparser: prune"),
+        ("import nothing_like_it\n" + SEED, "defines no docstring"),
+        ('"""Load."""\nimport nothing_like_it\n', "needs nothing_like_it, which is not installed; install it"),
+        (NO_RUN, "defines no function 'run'"),
+    ],
+)
+def test_a_project_cannot_break_data(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, refused: Refused, text: str, problem: str
+) -> None:
+    """The actions of harness work as before; an action of the project is refused with the reason."""
+    monkeypatch.setenv("HARNESS_CACHE", str(project / "cache"))
+    (project / "bench" / "commands" / "data.py").write_text(text)
+    assert main(["data", "prune"]) == 0
+    assert "removed 0 entries" in capsys.readouterr().out
+    if "docstring" not in problem:
+        refused(["data", "seed"], problem)
