@@ -131,9 +131,8 @@ def _of_repetitions(base: Memory, meter: MemoryMeter) -> Memory:
     uses = meter.uses()
     added = [max(0, use.peak_bytes - use.idle_bytes) for use in uses]
     middle: MemoryUse = uses[added.index(median_low(added))]
-    samples = middle.samples if len(middle.samples) >= memory.OWN_CURVE else meter.samples()
     found = replace(base, idle_bytes=middle.idle_bytes, peak_bytes=middle.peak_bytes, seconds=middle.seconds)
-    found = replace(found, curve=memory.curve(samples), repetitions=len(uses), servers=dict(middle.servers))
+    found = replace(found, curve=memory.curve(middle, uses), repetitions=len(uses), servers=dict(middle.servers))
     return replace(found, lowest_added_bytes=min(added), highest_added_bytes=max(added)) if len(added) > 1 else found
 
 

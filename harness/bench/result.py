@@ -210,7 +210,7 @@ class ScenarioRun:
             self._slowed[pair.group][process].append((means[BASELINE], means[SLOWED]))
 
     def _add_failure(self, failed: JobFailed, job: BenchJob) -> None:
-        """Add a failure: a result or a warning where memory is measured, a warning under callgrind, else an error.
+        """Add a failure: a result where memory is measured, a warning under callgrind, else an error.
 
         An error names a server that has stopped.
         """
@@ -228,14 +228,11 @@ class ScenarioRun:
         """Add the end of a process that measured memory to the groups that it has not measured; the others keep their figures."""
         scale, limit = job.setting.scale, job.limit_bytes
         measured = {m.group for m in self.figures.memory if (m.arm, m.scale, m.limit_bytes) == (job.arm, scale, limit)}
-        error = failed.message if limit is None else "ended by the limit"
+        error = "ended by the limit" if limit is not None else f"the process that measured it failed: {failed.message}"
         for group in job.groups:
             if group not in measured and (job.arm, group) not in job.excluded:
                 row = records.Memory(job.arm, group, 0, 0, 0.0, [], scale=scale, limit_bytes=limit, error=error)
                 self.figures.memory.append(row)
-        if limit is None:
-            message = f"the process that measured that of {job.arm} failed: {failed.message}"
-            self.warnings.append(records.RunWarning("memory", message, "run this scenario again"))
 
     def _unmeasured_memory(self) -> list[records.Memory]:
         """Return a row with the reason for each arm and group that cannot run, if memory was measured."""
@@ -307,7 +304,7 @@ class ScenarioRun:
         )
         judged = replace(measured, verdicts=[v for promise in scenario.promises for v in judge(promise, measured)])
         left = [left_running(self.left_running)] if self.left_running else []
-        return replace(judged, warnings=[*warnings_about(judged), *self.warnings, *left])
+        return replace(judged, warnings=[*warnings_about(judged), *self.warnings, *_about_memory(judged.memory), *left])
 
 
 Row = TypeVar("Row", records.Latency, records.Ratio, records.PercentileRatio)
@@ -321,6 +318,18 @@ def in_order(rows: list[Row], scenario: RunnableScenario) -> list[Row]:
         return names.index(name) if name in names else len(names)
 
     return sorted(rows, key=lambda row: (place(row.group, groups), place(row.arm, arms)))
+
+
+def _about_memory(memory: list[records.Memory]) -> list[records.RunWarning]:
+    """Return a warning per error of operations whose memory was to be measured; under a limit it is a result."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for row in memory:
+        if row.error is not None and row.limit_bytes is None:
+            groups.setdefault((row.arm, row.error), []).append(row.group)
+    return [
+        records.RunWarning("memory", f"that of {arm} in {', '.join(named)} was not measured: {error}", "run this scenario again")
+        for (arm, error), named in groups.items()
+    ]
 
 
 def together(memory: list[records.Memory]) -> list[records.Memory]:

@@ -38,7 +38,7 @@ EACH_COUNTING_S, EACH_TIMING_S, EACH_RESULT_S = 1.9, 0.5, 1.5
 its result and its part of the report."""
 EACH_MEMORY_S = 0.3
 """First estimate of seconds per group, for repetitions whose memory is measured."""
-MEMORY_S = {False: 5.0, True: 2.5}
+MEMORY_S = {False: 3.0, True: 2.0}
 """Whether the run is a quick one → seconds for the repetitions of one arm whose memory is measured."""
 USUAL = Effort()
 QUICK = Effort(minimum_pairs=2, slow_processes=2, slow_from_ns=100_000_000)

@@ -17,6 +17,8 @@ MEMORY_CAPTION = "Memory of one operation: each arm in its own process, with its
 MEMORY_TEXTS = ("added by servers, MB", "not measured", "outcome")
 MEMORY_DETAILS = ("share of the rows", "limit MB", "rows", *MEMORY_TEXTS)
 """Columns that most scenarios have no figure for."""
+SHORT_ERROR = 30
+"""The length up to which an error is written into a table; a longer one is its tooltip."""
 MEMORY_RESOLUTION_BYTES = 250_000
 """A smaller difference is not shown as one: the kernel counts the pages of each core apart and adds them up in batches."""
 
@@ -201,16 +203,18 @@ def memory(result: ScenarioResult) -> Table | None:
 
 def _memory_row(run: Memory, base: Memory | None) -> dict[str, Cell]:
     """Return head → cell for one arm's memory."""
-    missing = Cell(DASH, run.error or run.not_measured or "")
+    reason = run.error or run.not_measured or ""
+    missing = Cell(DASH, reason)
     idle, peak, added = (
         Cell(significant(size / 1e6)) if run.has_figures else missing for size in (run.idle_bytes, run.peak_bytes, run.added_bytes)
     )
     if run.has_figures:
         low, high = (size / 1e6 if run.repetitions > 1 else None for size in run.range_bytes)
         added = with_interval(added.text, low, high, "measured once")
-    servers = ", ".join(f"{name} {significant(size / 1e6)}" for name, size in run.servers.items())
+    servers = ", ".join(f"{name} {size / 1e6:.2f}" for name, size in run.servers.items())
     left_out = "; ".join(f"{name}: {reason}" for name, reason in run.left_out.items())
-    outcome = run.error or (f"not measured: {run.not_measured}" if run.not_measured else "")
+    failure = reason if len(reason) <= SHORT_ERROR else "failed"  # it is in a warning
+    outcome = Cell(failure if run.error else "not measured", reason) if reason else Cell(DASH, "completed")
     return {
         "cases": Cell(run.group),
         "arm": Cell(run.arm),
@@ -224,7 +228,7 @@ def _memory_row(run: Memory, base: Memory | None) -> dict[str, Cell]:
         "not measured": Cell(left_out) if left_out else Cell(DASH, "everything was"),
         "rows": Cell(DASH, "not counted") if run.rows is None else Cell(whole(run.rows)),
         "n": Cell(whole(run.repetitions)) if run.has_figures else missing,
-        "outcome": Cell(outcome) if outcome else Cell(DASH, "completed"),
+        "outcome": outcome,
     }
 
 

@@ -29,7 +29,7 @@ INTERVAL_S = 0.01
 CURVE_POINTS = 400
 """Number of points that a longer curve is thinned to, keeping its peaks."""
 OWN_CURVE = 10
-"""Number of samples from which an operation has a curve of its own; that of a quicker one is of its repetitions in a row."""
+"""Number of samples from which an operation has a curve of its own; that of a quicker one is of all its repetitions in a row."""
 OTHER = ""
 """The name of processes that belong to no server: those that the operation and its instance have started."""
 _PR_SET_CHILD_SUBREAPER = 36
@@ -82,7 +82,7 @@ class MemoryUse(NamedTuple):
     servers: Mapping[str, int]
     """Name of a server → the bytes that its processes added at most."""
     samples: Sequence[TreeSample]
-    """The samples taken meanwhile."""
+    """The samples just before it, meanwhile and just after it."""
 
 
 @dataclass
@@ -199,10 +199,6 @@ class MemoryMeter:
         """Return the memory of each operation that has completed."""
         return [_memory_use(run, self._samples) for run in self._runs]
 
-    def samples(self) -> Sequence[TreeSample]:
-        """Return the samples of all operations in a row."""
-        return self._samples
-
     def _now_s(self) -> float:
         return self.clock.now_ns() / 1e9
 
@@ -216,7 +212,8 @@ def _memory_use(run: _Repetition, samples: Iterable[TreeSample]) -> MemoryUse:
     seen = [*meanwhile, run.after]
     names = {other.server for sample in (run.before, *seen) for other in sample.others.values()} - {OTHER}
     servers = {name: _added_by(name, run.before, seen) for name in sorted(names)}
-    return MemoryUse(run.before.bytes, peak_bytes(run.before, seen, run.own_peak, run.exited), run.seconds, servers, meanwhile)
+    peak = peak_bytes(run.before, seen, run.own_peak, run.exited)
+    return MemoryUse(run.before.bytes, peak, run.seconds, servers, [run.before, *seen])
 
 
 def _added_by(server: str, before: TreeSample, samples: Iterable[TreeSample]) -> int:
@@ -252,9 +249,17 @@ def peak_bytes(before: TreeSample, samples: Sequence[TreeSample], own_peak: int,
     return max([own_peak + others, before.bytes + max([0, *added]), *(sample.bytes for sample in samples)])
 
 
-def curve(samples: Sequence[TreeSample]) -> list[tuple[float, int]]:
-    """Return samples as seconds from the first one and bytes."""
-    return thin([(round(sample.at_s - samples[0].at_s, 4), sample.bytes) for sample in samples])
+def curve(middle: MemoryUse, uses: Sequence[MemoryUse]) -> list[tuple[float, int]]:
+    """Return the samples of the operation `middle`, or of all if it is quick, as seconds from the first one and bytes.
+
+    Those of other operations are moved to the idle memory of `middle`.
+    """
+    shown, points, passed_s = [middle] if len(middle.samples) >= OWN_CURVE else uses, list[tuple[float, int]](), 0.0
+    for use in shown:
+        first_s, moved = use.samples[0].at_s, middle.idle_bytes - use.idle_bytes
+        points += [(round(passed_s + sample.at_s - first_s, 4), sample.bytes + moved) for sample in use.samples]
+        passed_s += use.samples[-1].at_s - first_s
+    return thin(points)
 
 
 def thin(curve: list[tuple[float, int]]) -> list[tuple[float, int]]:

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.bench.probes.memory import CURVE_POINTS, ProcessMemory, TreeSample, peak_bytes, thin, tree_sample, unreadable
+from harness.bench.probes.memory import (
+    CURVE_POINTS,
+    OWN_CURVE,
+    MemoryUse,
+    ProcessMemory,
+    TreeSample,
+    curve,
+    peak_bytes,
+    thin,
+    tree_sample,
+    unreadable,
+)
 
 PROGRAM = """
 import multiprocessing, os, subprocess, sys, time
@@ -82,7 +93,7 @@ def test_a_small_operation_after_a_large_one_is_measured() -> None:
 def test_a_long_operation_has_samples_of_its_own() -> None:
     """The samples of an operation of 0.3 s are taken meanwhile, and those of another repetition are not among them."""
     lines = measured("x = bytearray(b'x' * (64_000_000 if len(calls) == 1 else 1)); time.sleep(0.3)", repetitions=2)
-    assert [int(line[3]) > 3 for line in lines] == [True, True]
+    assert [int(line[3]) > 5 for line in lines] == [True, True]
     assert [int(line[2]) > 50_000_000 for line in lines] == [True, False]
 
 
@@ -262,6 +273,19 @@ MEMORY = st.builds(
 TREES = st.builds(
     lambda own, others: TreeSample(0.0, 0.0, own, others), st.integers(0, 500), st.dictionaries(st.integers(1, 4), MEMORY)
 )
+
+
+def use(idle: int, *samples: tuple[float, int]) -> MemoryUse:
+    """Return the use of an operation with these samples, each at a time."""
+    return MemoryUse(idle, idle, 0.1, {}, [TreeSample(at_s, at_s, size, {}) for at_s, size in samples])
+
+
+def test_the_curve_of_a_quick_operation_is_of_all_its_repetitions() -> None:
+    """They follow each other without the time between them, all above the same idle memory."""
+    first, second = use(100, (5.0, 100), (5.1, 130)), use(120, (7.0, 120), (7.2, 140))
+    assert curve(first, [first, second]) == [(0.0, 100), (0.1, 130), (0.1, 100), (0.3, 120)]
+    long = use(100, *((i / 10, 100 + i) for i in range(OWN_CURVE)))
+    assert curve(long, [first, long]) == [(i / 10, 100 + i) for i in range(OWN_CURVE)]
 
 
 @given(TREES, st.lists(TREES, max_size=4), st.integers(0, 600), st.integers(0, 600))
