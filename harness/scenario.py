@@ -76,7 +76,7 @@ class Group:
     """Cases of one kind, which are timed and judged together.
 
     Example:
-        Group("page", "a user's 50 newest posts", memory=True, skip={"cached": "it answers from memory"})
+        Group("page", "a user's 50 newest posts", skip={"cached": "it answers from memory"})
     """
 
     name: str
@@ -89,12 +89,9 @@ class Group:
     """No promise rests on it: always verified and counted, timed only where there is time for it."""
     uncounted: bool = False
     """Too large to count its work, statement by statement and step by step."""
-    memory: bool = False
-    """Its memory is measured, each arm in a child process of its own."""
-    memory_warm_up: bool = False
-    """Run before memory is measured, so that what is loaded on first use is not counted."""
     growth: Sequence[float] = ()
-    """Shares of the data, such as 1/4, on which its work counts and memory are measured again, for growth exponents."""
+    """Shares of the data, such as 1/4, on which its work counts are counted again, for growth exponents; and its memory is measured
+    again, where a promise rests on the growth of that."""
     load: bool = True
     """Concurrent users run it under load."""
     skip: Mapping[str, str] = field(default_factory=dict)

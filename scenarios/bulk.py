@@ -55,9 +55,9 @@ class Bulk(PromptScenario[SqlInstance]):
         "optimised": "executemany; UPDATE with all ids in one bound parameter",
     }
     groups = (
-        Group("insert_10000", "insert 10 000 prompts", slow=True, uncounted=True, memory=True, load=False),
+        Group("insert_10000", "insert 10 000 prompts", slow=True, uncounted=True, load=False),
         Group("insert_1000", "insert 1 000 prompts", uncounted=True, load=False),
-        Group("insert_100", "insert 100 prompts", secondary=True, memory_warm_up=True),
+        Group("insert_100", "insert 100 prompts", secondary=True),
         Group("upsert_100", "upsert 100 prompts, half of which exist", secondary=True, load=False),
         Group("set_status_100", "archive 100 prompts", secondary=True, load=False),
         Group("soft_delete_100", "soft-delete 100 prompts, some of which are deleted already", secondary=True, load=False),

@@ -37,9 +37,9 @@ class Streaming(CursorFaults, PromptScenario[SqlInstance]):
         "optimised": "pages by key, written one by one; a cursor on (created_at, id) with its index",
     }
     groups = (
-        Group("export_all", EXPORT_ALL, slow=True, uncounted=True, memory=True, growth=(1 / 8, 1 / 2), load=False),
+        Group("export_all", EXPORT_ALL, slow=True, uncounted=True, growth=(1 / 8, 1 / 2), load=False),
         Group("export_user", "one busy user's prompts as a CSV file", secondary=True),
-        Group("first_page", f"the first page of {PAGE} of a busy user's prompts", memory_warm_up=True),
+        Group("first_page", f"the first page of {PAGE} of a busy user's prompts"),
         Group("deep_page", f"a page of {PAGE} far down the same list"),
         Group("walk", WALK, secondary=True, load=False, skip={"proposed": "it loses rows that tie in created_at"}),
     )

@@ -28,7 +28,7 @@ class Task(StrEnum):
     PAIRS = "pairs"
     """Time pairs."""
     MEMORY = "memory"
-    """Measure the memory of one operation of one arm and group."""
+    """Measure the memory of one arm's operations, group by group."""
     INSTRUCTIONS = "instructions"
     """Count the instructions of one arm; the process runs under callgrind."""
 
@@ -73,11 +73,11 @@ class BenchJob(msgspec.Struct, tag=True, frozen=True):
     pairs: dict[str, int] = {}
     """Group → pairs to time."""
     budget_ns: int = 0
-    """Nanoseconds after which no pair begins, except the first ones of each group; 0: none."""
+    """Nanoseconds after which no pair begins, except the first ones of each group, and no repetition whose memory is measured."""
     arm: str = ""
     """The arm to measure, for memory and instructions."""
-    group: str = ""
-    """The group to measure, for memory."""
+    groups: tuple[str, ...] = ()
+    """The groups to measure in this order, for memory."""
     limit_bytes: int | None = None
     """Memory that the operation may add; None: no limit."""
     timeout_s: float = OPERATION_TIMEOUT_S

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -193,15 +193,19 @@ class ScenarioRun:
     def job(self, task: Task, **fields: Any) -> BenchJob:
         """Return a job that is due, with these fields of `BenchJob`: it excludes what was found not to run so far.
 
-        An operation under a memory limit has a timeout from its time without one. Raises NotMeasurableError without callgrind.
+        An operation under a memory limit has a timeout from its time without one. Memory is measured with the quickest group first.
+        Raises NotMeasurableError without callgrind.
         """
         ablate = isinstance(self.loaded.scenario.written, Ablated)
         fields = {"setting": self.setting, "excluded": self.excluded, "ablate": ablate, "timeout_s": self.timeout_s, **fields}
         if self.left_running:
             fields["exit_s"] = EXIT_AGAIN_S
         job = BenchJob(task, self.loaded.file, **fields)
+        if job.groups:
+            quickest_first = sorted(job.groups, key=lambda group: self.operation_s(BASELINE, group))
+            job = msgspec.structs.replace(job, groups=tuple(quickest_first))
         if job.limit_bytes is not None:
-            longest_s = max((m.seconds for m in self.figures.memory if (m.arm, m.group) == (job.arm, job.group)), default=0.0)
+            longest_s = max((m.seconds for m in self.figures.memory if m.arm == job.arm and m.group in job.groups), default=0.0)
             return msgspec.structs.replace(job, timeout_s=LIMITED_S + LIMITED_TIMES * longest_s)
         if task is Task.INSTRUCTIONS:
             files = instructions.folder(self.setting.folder, job.arm)
@@ -300,12 +304,12 @@ class ScenarioRun:
                 logs.append(math.log(means_s[BASELINE] / mean_s))
 
     def _add_failure(self, failed: JobFailed, job: BenchJob) -> None:
-        """Add a failure: a result under a memory limit, a warning under callgrind, else an error that names a stopped server."""
-        if job.limit_bytes is not None:
-            scale, limit = job.setting.scale, job.limit_bytes
-            self.figures.memory.append(
-                records.Memory(job.arm, job.group, 0, 0, 0.0, [], scale=scale, limit_bytes=limit, error="ended by the limit")
-            )
+        """Add a failure: a result where memory is measured, a warning under callgrind, else an error.
+
+        An error names a server that has stopped.
+        """
+        if job.task is Task.MEMORY:
+            self._add_memory_failure(failed, job)
         elif job.task is Task.INSTRUCTIONS:
             message = f"those of {job.arm} could not be counted: {failed.message}"
             self.warnings.append(records.RunWarning("instructions", message, "leave --instructions out"))
@@ -313,6 +317,22 @@ class ScenarioRun:
             if stopped := unreachable_server(self.setting.servers):
                 failed = JobFailed(f"{stopped} ({failed.message}); run this scenario again", detail=failed.detail)
             self.add(failed)
+
+    def _add_memory_failure(self, failed: JobFailed, job: BenchJob) -> None:
+        """Add the end of a process that measured memory to the groups that it has not measured; the others keep their figures."""
+        scale, limit = job.setting.scale, job.limit_bytes
+        measured = {m.group for m in self.figures.memory if (m.arm, m.scale, m.limit_bytes) == (job.arm, scale, limit)}
+        error = "ended by the limit" if limit is not None else f"the process that measured it failed: {failed.message}"
+        for group in job.groups:
+            if group not in measured and (job.arm, group) not in job.excluded:
+                row = records.Memory(job.arm, group, 0, 0, 0.0, [], scale=scale, limit_bytes=limit, error=error)
+                self.figures.memory.append(row)
+
+    def _unmeasured_memory(self) -> list[records.Memory]:
+        """Return a row with the reason for each arm and group that cannot run, if memory was measured."""
+        if not self.figures.memory:
+            return []
+        return [records.Memory(arm, group, 0, 0, 0.0, [], not_measured=reason) for arm, group, reason in self.verified.cannot_run]
 
     def result(self, *, whole: bool = True) -> records.ScenarioResult:
         """Return the scenario's result so far. A failed scenario has no times and no verdicts.
@@ -373,8 +393,8 @@ class ScenarioRun:
                 if count.scale == 1.0 and (count.arm, count.group, count.metric) not in counted
             ],
             statements=at_lowest_rtt.figures.statements,
-            memory=own.memory,
-            growth=growths(own.work_counts, own.memory),
+            memory=[*together(own.memory), *self._unmeasured_memory()],
+            growth=growths(own.work_counts, together(own.memory)),
             ablation=[gains for group in scenario.group if (gains := ablation(group, scenario.switches, means.get(group, {})))],
             load=self.under_load.load,
             load_left_out=self.under_load.left_out,
@@ -383,7 +403,7 @@ class ScenarioRun:
         judged = replace(measured, verdicts=[v for promise in scenario.promises for v in judge(promise, measured)])
         left = [left_running(self.left_running)] if self.left_running else []
         found = [*warnings_about(judged), *self.under_load.warnings, *self.warnings]
-        return replace(judged, warnings=[*found, *_about_memory(judged, self.setting), *left])
+        return replace(judged, warnings=[*found, *_about_memory(judged.memory), *left])
 
 
 def _is_decided(verdict: records.Verdict) -> bool:
@@ -404,12 +424,36 @@ def in_order(rows: list[Row], scenario: RunnableScenario) -> list[Row]:
     return sorted(rows, key=lambda row: (place(row.group, groups), place(row.arm, arms)))
 
 
-def _about_memory(result: records.ScenarioResult, setting: Setting) -> Iterator[records.RunWarning]:
-    """Yield a warning where arms may use memory that is not theirs alone, and so is not measured."""
-    if result.memory and setting.servers:
-        names = " and ".join(setting.servers)
-        message = f"the memory of {names}, which all arms share, was not measured; figures are those of each arm's own processes"
-        yield records.RunWarning("memory without the server", message, "compare the server's work by its work counts")
+def _about_memory(memory: list[records.Memory]) -> list[records.RunWarning]:
+    """Return a warning per error of operations whose memory was to be measured; under a limit it is a result."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for row in memory:
+        if row.error is not None and row.limit_bytes is None:
+            groups.setdefault((row.arm, row.error), []).append(row.group)
+    return [
+        records.RunWarning("memory", f"that of {arm} in {', '.join(named)} was not measured: {error}", "run this scenario again")
+        for (arm, error), named in groups.items()
+    ]
+
+
+def together(memory: list[records.Memory]) -> list[records.Memory]:
+    """Return one row per arm, group, scale and limit: that of the process that added the median, with the range of all.
+
+    One that did not complete goes before.
+    """
+    found: dict[tuple[object, ...], list[records.Memory]] = defaultdict(list)
+    for row in memory:
+        found[row.arm, row.group, row.scale, row.limit_bytes].append(row)
+    rows = []
+    for of_one in found.values():
+        failed = [row for row in of_one if not row.has_figures]
+        middle = failed[0] if failed else sorted(of_one, key=lambda row: row.added_bytes)[(len(of_one) - 1) // 2]
+        if len(of_one) > 1 and not failed:
+            ends = [end for row in of_one for end in row.range_bytes]
+            number = sum(row.repetitions for row in of_one)
+            middle = replace(middle, repetitions=number, lowest_added_bytes=min(ends), highest_added_bytes=max(ends))
+        rows.append(middle)
+    return rows
 
 
 def latencies(slots: list[records.Slot]) -> list[records.Latency]:
@@ -472,7 +516,7 @@ def growths(work_counts: list[records.WorkCount], memory: list[records.Memory]) 
     for e in work_counts:
         series[e.arm, e.group, e.metric][e.scale].append(e.value)
     for m in memory:
-        if m.error is None and m.limit_bytes is None:
+        if m.has_figures and m.limit_bytes is None:
             series[m.arm, m.group, records.PEAK_MEMORY][m.scale].append(float(m.added_bytes))
     rows = []
     for (arm, group, metric), points in series.items():

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from harness.discovery import LoadedScenario
 from harness.errors import HarnessError, NotMeasurableError
 from harness.results import run as records
 from harness.results.profile import RunPhase
-from harness.results.run import BUDGET, Review, Run, RunKind, RunSettings, RunWarning, Slot
+from harness.results.run import BUDGET, PEAK_MEMORY, Review, Run, RunKind, RunSettings, RunWarning, Slot
 from harness.results.store import SCHEMA_VERSION, write_bytes, write_run, write_samples
 from harness.runtime import machine
 from harness.runtime.child import JobFailed
@@ -39,10 +40,12 @@ START_S, PREPARING_S, INSTRUCTIONS_S = 2.5, 4.0, 60.0
 EACH_COUNTING_S, EACH_RESULT_S = 0.7, 1.0
 """First estimates of seconds per arm and group, for comparing answers and counting work; and per scenario, for its result and its
 part of the report."""
-MEMORY_CHILDREN = 2
-"""Processes that measure the same memory, so that there is a range."""
 LOAD_S = 60.0
 """The time limit of a load test, in seconds; a quick run leaves it out."""
+EACH_MEMORY_S = 0.3
+"""First estimate of seconds per group, for repetitions whose memory is measured."""
+MEMORY_S = {False: 3.0, True: 2.0}
+"""Whether the run is a quick one → seconds for the repetitions of one arm whose memory is measured."""
 USUAL = Effort()
 QUICK = Effort(slow_processes=2, slow_from_s=0.1)
 SEVERAL = Effort(slow_processes=2, slow_from_s=0.05, is_full=False)
@@ -315,17 +318,26 @@ class RunSession:
                 yield self._step(trial, f"counting at {scale:g}", PREPARING_S, Task.COUNT, setting=setting)
 
     def _memory_steps(self, trial: ScenarioRun) -> Iterator[RunStep]:
-        scenario = trial.loaded.scenario
-        measured = [group for group in scenario.groups if group.memory]
-        for scale in sorted({1.0, *(scale for group in measured for scale in group.growth)}):
-            groups = [group.name for group in measured if scale == 1.0 or scale in group.growth]
-            setting, children = replace(trial.setting, scale=scale), range(MEMORY_CHILDREN if scale == 1.0 else 1)
-            for _, group, arm in itertools.product(children, groups, scenario.arms):
-                name = f"memory of {arm}"
-                yield self._step(trial, name, START_S, Task.MEMORY, in_order=False, setting=setting, arm=arm, group=group)
-        for (group, limit), arm in itertools.product(scenario.memory_limits_bytes(trial.setting).items(), scenario.arms):
-            name = f"{arm} under a memory limit"
-            yield self._step(trial, name, START_S, Task.MEMORY, in_order=False, arm=arm, group=group, limit_bytes=limit)
+        """Yield a step per arm for all groups, one per further share of the data, and one per group with a limit.
+
+        Steps of trials with servers, which all of them share, never run in parallel: each would measure the others' memory.
+        """
+        scenario, chain = trial.loaded.scenario, "memory with servers" if trial.setting.servers else ""
+        rests_on_growth = [p.measure for p in scenario.promises if PEAK_MEMORY in getattr(p.measure, "metrics", ())]
+        grows = {group for measure in rests_on_growth for group in getattr(measure, "groups", ())}
+        jobs: list[tuple[str, float, tuple[str, ...], int | None]] = []
+        for scale in sorted({1.0, *(scale for group in scenario.groups if group.name in grows for scale in group.growth)}):
+            of_scale = [g.name for g in scenario.groups if scale == 1.0 or (g.name in grows and scale in g.growth)]
+            jobs.append(("memory of {}", scale, tuple(of_scale), None))
+        if slow := scenario.groups_with("slow"):  # run once per process, so that they have a range too
+            jobs.append(("memory of {}, again", 1.0, tuple(slow), None))
+        limits = scenario.memory_limits_bytes(trial.setting).items()
+        jobs += [("{} under a memory limit", 1.0, (group,), limit) for group, limit in limits]
+        budget_ns = int(MEMORY_S[self.plan.settings.quick] * 1e9)
+        for (name, scale, groups, limit), arm in itertools.product(jobs, scenario.arms):
+            expected_s, setting = START_S + EACH_MEMORY_S * len(groups), replace(trial.setting, scale=scale)
+            measuring = partial(self._step, trial, name.format(arm), expected_s, Task.MEMORY, in_order=False, chain=chain)
+            yield measuring(setting=setting, arm=arm, groups=groups, limit_bytes=limit, budget_ns=budget_ns)
 
     def _step(
         self,
@@ -336,18 +348,22 @@ class RunSession:
         *,
         isolation: Isolation = Isolation.SHARED,
         in_order: bool = True,
+        chain: str = "",
         **fields: Any,
     ) -> RunStep:
         """Return the step that does a trial's job; `fields` are those of the job, which is made when it is due.
 
-        `expected_s` is without the operation, whose time is known once it was timed.
+        `expected_s` is without the operations, whose time is known once they were timed. `chain` names steps of several trials that
+        never run in parallel.
         """
 
         def expects_s() -> float:
-            return expected_s + trial.operation_s(fields.get("arm", ""), fields.get("group", ""))
+            return expected_s + sum(trial.operation_s(fields["arm"], group) for group in fields.get("groups", ()))
 
         def is_due() -> bool:
-            if not trial.is_active or self._interrupted or (fields.get("arm"), fields.get("group")) in trial.excluded:
+            arm, groups = fields.get("arm"), fields.get("groups", ())
+            excluded = bool(groups) and all((arm, group) in trial.excluded for group in groups)
+            if not trial.is_active or self._interrupted or excluded:
                 return False
             return self.plan.timing_only or task in OUTSIDE_BUDGET or self._has_time_for(task)
 
@@ -368,10 +384,11 @@ class RunSession:
 
         where = f"{trial.name} · RTT {trial.setting.rtt_ms:g} ms" if trial.setting.rtt_ms else trial.name
         # RTTs share their scenario's data on an engine, so they run one after another.
-        chain = "" if isolation is Isolation.MACHINE else trial.name if in_order else f"{trial.name} · {next(self._chains)}"
+        if not chain and isolation is not Isolation.MACHINE:
+            chain = trial.name if in_order else f"{trial.name} · {next(self._chains)}"
         stage = f"{isolation} {in_order} {isolation is Isolation.CORE and trial.setting.rtt_ms > 0}"
         scale = fields.get("setting", trial.setting).scale
-        alike = "/".join(str(fields.get(name, "")) for name in ("arm", "group", "limit_bytes"))
+        alike = "/".join(str(fields.get(name, "")) for name in ("arm", "groups", "limit_bytes"))
         kind = task, where, f"{alike}/{scale:g}"
         return RunStep(f"{where} · {description}", kind, expects_s, act, chain, stage, is_due)
 

@@ -6,7 +6,7 @@ import msgspec
 
 from harness.bench.examining import count, count_instructions, examine
 from harness.bench.instance import Outbox, refuse_wrong_clock
-from harness.bench.job import BenchJob, DataPrepared, Figures, JobDone, Task
+from harness.bench.job import BenchJob, DataPrepared, JobDone, Task
 from harness.bench.pairing import time_pairs
 from harness.discovery import LoadedScenario, load
 from harness.runtime import channel
@@ -60,7 +60,7 @@ def _do(job: BenchJob, loaded: LoadedScenario, outbox: Outbox, runner: asyncio.R
         case Task.MEMORY:
             from harness.bench.memory import measure_memory  # noqa: PLC0415 - memory-profiler must run only in a dedicated process
 
-            outbox.send(Figures(memory=[measure_memory(job, loaded.scenario, runner)]))
+            runner.run(measure_memory(job, loaded, outbox))
 
 
 if __name__ == "__main__":

@@ -35,4 +35,4 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("no scenario here declares switches; add `switches` and `open_switched` to one")
     if len(able) > 1:
         raise UsageError(f"several scenarios declare switches; choose one: {', '.join(loaded.name for loaded in able)}")
-    return _runs.carry_out([ablated(able[0])], options, BUDGET)
+    return _runs.carry_out([ablated(able[0])], options, BUDGET, memory=False)

@@ -150,8 +150,10 @@ def memory(old: ScenarioResult, new: ScenarioResult, rules: Rules) -> Iterator[G
 
 
 def _judge_memory(old: Memory, new: Memory, tolerated: float, excluded: str) -> tuple[GateVerdict, str]:
-    if excluded:
-        return GateVerdict.NOT_JUDGED, excluded
+    unmeasured = old.not_measured or new.not_measured
+    servers = "the memory of other servers is part of it" if old.servers.keys() != new.servers.keys() else ""
+    if reason := excluded or (f"not measured: {unmeasured}" if unmeasured else servers):
+        return GateVerdict.NOT_JUDGED, reason
     if old.error is None and new.error is not None:
         return GateVerdict.REGRESSED, f"it ended with {new.error}"
     if old.error is not None:

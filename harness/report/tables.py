@@ -14,6 +14,14 @@ MAX = "max"
 SHOWN = ("50", "95", "99")
 """The percentiles that every table has, where samples support them; the others need a wide one."""
 FEW_PROCESSES = "a confidence interval needs at least two processes"
+MEMORY_CAPTION = "Memory of one operation: each arm in its own process, with its children and servers"
+MEMORY_TEXTS = ("added by servers, MB", "not measured", "outcome")
+MEMORY_DETAILS = ("share of the rows", "limit MB", "rows", *MEMORY_TEXTS)
+"""Columns that most scenarios have no figure for."""
+SHORT_ERROR = 30
+"""The length up to which an error is written into a table; a longer one is its tooltip."""
+MEMORY_RESOLUTION_BYTES = 250_000
+"""A smaller difference is not shown as one: the kernel counts the pages of each core apart and adds them up in batches."""
 
 
 class _Measured(Protocol):
@@ -187,35 +195,71 @@ def _count(found: WorkCount | None, base: WorkCount | None) -> Cell:
 
 
 def memory(result: ScenarioResult) -> Table | None:
-    """Return each arm's memory for one operation, in MB; None if none was measured."""
+    """Return each arm's memory for one operation, in MB; None if none was measured. Columns without a figure are left out."""
     found = in_order(result, result.memory)
+    if not any(m.has_figures for m in found):
+        found = [m for m in found if m.error is not None]
     if not found:
         return None
     groups = groups_of(result, found)
     found.sort(key=lambda m: (groups.index(m.group), m.limit_bytes or 0, m.scale))
-    scales = len({m.scale for m in found}) > 1
-    limits = any(m.limit_bytes for m in found)
-    baselines = {(m.group, m.scale, m.limit_bytes): m for m in found if m.arm == BASELINE and m.error is None}
-    rows = []
-    for m in found:
-        outcome = (m.group, m.arm, m.error or "completed", *([f"{m.scale:g}"] * scales))
-        sizes = (significant(size / 1e6) for size in (m.idle_bytes, m.peak_bytes, m.added_bytes))
-        change = _added(m, baselines.get((m.group, m.scale, m.limit_bytes)))
-        counted = Cell(DASH, "not counted") if m.rows is None else whole(m.rows)
-        limit = significant(m.limit_bytes / 1e6) if m.limit_bytes else Cell(DASH, "no limit")
-        rows.append(cells(*outcome, *sizes, change, significant(m.seconds), counted, *([limit] * limits)))
-    head = ["cases", "arm", "outcome", *(["share of the rows"] * scales), "idle MB", "peak MB", "added MB", "change from baseline"]
-    head += ["seconds", "rows", *(["limit MB"] * limits)]
-    return Table("Memory of one operation, each arm in its own process", tuple(head), tuple(rows), names=3, grouped=True)
+    baselines = {(m.group, m.scale, m.limit_bytes): m for m in found if m.arm == BASELINE and m.has_figures}
+    rows = [_memory_row(m, baselines.get((m.group, m.scale, m.limit_bytes))) for m in found]
+    shown = [head for head in rows[0] if head not in MEMORY_DETAILS or any(row[head].text != DASH for row in rows)]
+    made = tuple(tuple(row[head] for head in shown) for row in rows)
+    wide = ("idle MB", "n", "rows")
+    return Table(
+        MEMORY_CAPTION, tuple(shown), made, names=2, grouped=True, wide=wide, texts=("change from baseline", *MEMORY_TEXTS)
+    )
+
+
+def _memory_row(run: Memory, base: Memory | None) -> dict[str, Cell]:
+    """Return head → cell for one arm's memory."""
+    reason = run.error or run.not_measured or ""
+    missing = Cell(DASH, reason)
+    idle, peak, added = (
+        Cell(significant(size / 1e6)) if run.has_figures else missing for size in (run.idle_bytes, run.peak_bytes, run.added_bytes)
+    )
+    if run.has_figures:
+        low, high = (size / 1e6 if run.repetitions > 1 else None for size in run.range_bytes)
+        added = with_interval(added.text, low, high, "measured once")
+    servers = ", ".join(f"{name} {size / 1e6:.2f}" for name, size in run.servers.items())
+    left_out = "; ".join(f"{name}: {reason}" for name, reason in run.left_out.items())
+    failure = reason if len(reason) <= SHORT_ERROR else "failed"  # it is in a warning
+    outcome = Cell(failure if run.error else "not measured", reason) if reason else Cell(DASH, "completed")
+    return {
+        "cases": Cell(run.group),
+        "arm": Cell(run.arm),
+        "share of the rows": Cell(f"{run.scale:g}") if run.scale != 1.0 else Cell(DASH, "all rows"),
+        "limit MB": Cell(significant(run.limit_bytes / 1e6)) if run.limit_bytes else Cell(DASH, "no limit"),
+        "idle MB": idle,
+        "peak MB": peak,
+        "added MB [range]": added,
+        "change from baseline": _added(run, base),
+        "added by servers, MB": Cell(servers) if servers else Cell(DASH, "no server"),
+        "not measured": Cell(left_out) if left_out else Cell(DASH, "everything was"),
+        "rows": Cell(DASH, "not counted") if run.rows is None else Cell(whole(run.rows)),
+        "n": Cell(whole(run.repetitions)) if run.has_figures else missing,
+        "outcome": outcome,
+    }
 
 
 def _added(run: Memory, base: Memory | None) -> Cell:
-    """Return the change of the memory that an operation adds."""
+    """Return the change of the memory that an operation adds, where the ranges of the repetitions do not overlap."""
     if run.arm == BASELINE:
         return Cell(DASH)
-    if base is None or run.error is not None or not base.added_bytes:
-        return Cell(DASH, "no baseline to compare with")
-    return Cell(f"{run.added_bytes / base.added_bytes - 1:+.0%}".replace("-", "\u2212").replace("%", " %"))
+    if base is None or not run.has_figures:
+        return Cell(DASH, "nothing to compare")
+    if min(run.repetitions, base.repetitions) == 1:
+        return Cell(DASH, "measured once, so there is no range")
+    change = run.added_bytes - base.added_bytes
+    (low, high), (base_low, base_high) = run.range_bytes, base.range_bytes
+    if (low <= base_high and base_low <= high) or abs(change) < MEMORY_RESOLUTION_BYTES:
+        return Cell("no clear difference", f"the ranges overlap, or the difference is below {MEMORY_RESOLUTION_BYTES / 1e6:g} MB")
+    more = "more" if change > 0 else "less"
+    if base.added_bytes < MEMORY_RESOLUTION_BYTES:
+        return Cell(f"{significant(abs(change) / 1e6)} MB {more}")
+    return Cell(f"{significant(abs(change) / base.added_bytes * 100)} % {more}")
 
 
 def growth(result: ScenarioResult) -> Table | None:

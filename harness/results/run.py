@@ -308,25 +308,50 @@ class Statement(ArmFigure):
 
 @dataclass(frozen=True)
 class Memory(ArmFigure):
-    """One operation's memory in a process of its own, with every process below it."""
+    """One operation's memory: of a process that serves one arm, of every process below it and of the servers.
+
+    Of several repetitions of the same case these are the figures of the one that added the median.
+    """
 
     idle_bytes: int
-    """The memory just before the operation: the resident set, and the private memory of the processes below."""
+    """The memory just before the first repetition: the resident set, and the private memory of the other processes."""
     peak_bytes: int
     """The highest memory, from the samples and from the kernel's high-water marks, which sampling could miss."""
     seconds: float
     curve: list[tuple[float, int]]
-    """The memory sampled by memory-profiler: seconds from the start, bytes."""
+    """The memory sampled by memory-profiler: seconds from the start, bytes. That of a quick operation is of its repetitions."""
     rows: int | None = None
     scale: float = 1.0
     limit_bytes: int | None = None
     error: str | None = None
     """The reason if the operation did not complete."""
+    repetitions: int = 1
+    lowest_added_bytes: int | None = None
+    """The least that a repetition added; None with a single one."""
+    highest_added_bytes: int | None = None
+    """The most that a repetition added; None with a single one."""
+    servers: dict[str, int] = field(default_factory=dict)
+    """Name of each server that is part of the figures → the bytes that its processes added at most."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Name of each server that is not part of them → the reason."""
+    not_measured: str | None = None
+    """The reason if the arm was not measured in this group."""
 
     @property
     def added_bytes(self) -> int:
         """Peak above idle, in bytes."""
         return max(0, self.peak_bytes - self.idle_bytes)
+
+    @property
+    def has_figures(self) -> bool:
+        """Whether the operation was measured and has completed."""
+        return self.error is None and self.not_measured is None
+
+    @property
+    def range_bytes(self) -> tuple[int, int]:
+        """The least and the most that a repetition added."""
+        low, high = self.lowest_added_bytes, self.highest_added_bytes
+        return self.added_bytes if low is None else low, self.added_bytes if high is None else high
 
 
 PEAK_MEMORY = "peak_memory"

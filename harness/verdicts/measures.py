@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from inspect import Parameter, signature
 from statistics import geometric_mean
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from harness.errors import NotMeasurableError
 from harness.results.load import ArmFigure
@@ -43,15 +43,19 @@ def as_measure(figure: Callable[Concatenate[ScenarioResult, str, Rest], Estimate
             if parameter.kind is Parameter.VAR_POSITIONAL and not given.get(name):
                 raise TypeError(f"{figure.__name__}() needs at least one of its {name}")
         groups = (given.get("group", ""), given.get("as_group", ""), *given.get("groups", ()))
-        return reading(lambda result, arm: figure(result, arm, *args, **kwargs), groups, given.get("messages", ()))
+        read = (groups, given.get("messages", ()), (given.get("metric", ""),))
+        return reading(lambda result, arm: figure(result, arm, *args, **kwargs), *read)
 
     make.__name__, make.__doc__ = figure.__name__, figure.__doc__
     return make
 
 
-def reading(measure: Measure, groups: Iterable[str], messages: Iterable[str] = ()) -> Measure:
-    """Return a measure that says which groups and findings it reads, so that a scenario without them is refused before it runs."""
-    for name, values in (("groups", groups), ("messages", messages)):
+def reading(measure: Measure, groups: Iterable[str], messages: Iterable[str] = (), metrics: Iterable[str] = ()) -> Measure:
+    """Return a measure that says which groups, findings and metrics it reads.
+
+    A scenario without them is refused before it runs, and some are only measured where a promise rests on them.
+    """
+    for name, values in (("groups", groups), ("messages", messages), ("metrics", metrics)):
         setattr(measure, name, tuple(value for value in values if value))
     return measure
 
@@ -145,19 +149,18 @@ def count(result: ScenarioResult, arm: str, metric: str, group: str) -> Estimate
 
 @as_measure
 def memory_cut(result: ScenarioResult, arm: str, group: str) -> Estimate:
-    """Measure the share of the baseline's peak memory of one operation that is saved, each side in its own child processes.
+    """Measure the share of the baseline's peak memory of one operation that is saved, each side in a child process of its own.
 
-    The interval is the range over the processes: the baseline's minimum against the arm's maximum, and vice versa.
+    The interval is the range over the repetitions: the baseline's minimum against the arm's maximum, and vice versa.
     """
     before, after = _added_bytes(result, BASELINE, group), _added_bytes(result, arm, group)
-    if min(before) == 0:
+    if before.low == 0:
         raise NotMeasurableError(f"the baseline adds no memory in {group!r}")
-    middle_before, middle_after = median(before), median(after)
-    note = f"{middle_before / 1e6:.1f} → {middle_after / 1e6:.1f} MB added"
-    value = 1 - middle_after / middle_before
-    if min(len(before), len(after)) == 1:
-        return Estimate(value, note=f"{note}, one process each")
-    return Estimate(value, 1 - max(after) / min(before), 1 - min(after) / max(before), note=note)
+    note = f"{before.middle / 1e6:.1f} → {after.middle / 1e6:.1f} MB added"
+    value = 1 - after.middle / before.middle
+    if min(before.repetitions, after.repetitions) == 1:
+        return Estimate(value, note=f"{note}, measured once")
+    return Estimate(value, 1 - after.high / before.low, 1 - after.low / before.high, note=note)
 
 
 @as_measure
@@ -177,7 +180,7 @@ def survives(result: ScenarioResult, arm: str, group: str) -> Estimate:
 def growth(result: ScenarioResult, arm: str, metric: str, group: str) -> Estimate:
     """Measure the exponent k with which a work count or "peak_memory" grows with the rows: 0 is constant, 1 linear, 2 quadratic.
 
-    Memory is not exact: its interval is the range of the exponents from each process at full size.
+    Memory is not exact: its interval is the range of the exponents from the repetitions at full size.
     """
     found = next((g for g in _rows(result.growth, arm, group) if g.metric in _meant(metric)), None)
     if found is None:
@@ -186,11 +189,11 @@ def growth(result: ScenarioResult, arm: str, metric: str, group: str) -> Estimat
     notes = [f"baseline {format_figure(base.exponent, EXPONENT)}"] if base else []
     if metric != PEAK_MEMORY:
         return Estimate(found.exponent, exact=True, note="".join(notes))
-    ends = _added_bytes(result, arm, group)
-    range_of = [growth_exponent(found.scales, [*found.values[:-1], end]) for end in ends if end > 0]
-    if len(range_of) == 1:
-        return Estimate(found.exponent, note=", ".join([*notes, "one process each"]))
-    return Estimate(found.exponent, min(range_of), max(range_of), note="".join(notes))
+    added = _added_bytes(result, arm, group)
+    if added.repetitions == 1:
+        return Estimate(found.exponent, note=", ".join([*notes, "measured once"]))
+    low, high = (growth_exponent(found.scales, [*found.values[:-1], max(end, 1.0)]) for end in (added.low, added.high))
+    return Estimate(found.exponent, low, high, note="".join(notes))
 
 
 @as_measure
@@ -257,7 +260,7 @@ def combine(measures: Sequence[Measure], how: Callable[[list[float]], float] = m
         unit = units.pop() if len(units) == 1 else ""
         return Estimate(value, exact=all(p.exact for p in parts), note=note, checks=checks, unit=unit)
 
-    read = [[name for part in measures for name in getattr(part, kind, ())] for kind in ("groups", "messages")]
+    read = [[name for part in measures for name in getattr(part, kind, ())] for kind in ("groups", "messages", "metrics")]
     return reading(measure, *read)
 
 
@@ -341,11 +344,23 @@ def _elsewhere(result: ScenarioResult) -> str:
     return "measured at the lowest RTT only, because it does not depend on it" if result.rtt_ms else ""
 
 
-def _added_bytes(result: ScenarioResult, arm: str, group: str) -> list[float]:
+class _Added(NamedTuple):
+    """The memory that an arm's operation adds, in bytes."""
+
+    middle: float
+    low: float
+    high: float
+    repetitions: int
+
+
+def _added_bytes(result: ScenarioResult, arm: str, group: str) -> _Added:
+    """Return the memory that an operation adds; a record of an earlier version has a row per process and no repetitions."""
     runs = [m for m in _rows(result.memory, arm, group) if m.scale == 1.0 and m.limit_bytes is None]
     if not runs:
         raise NotMeasurableError(_elsewhere(result) or f"no memory measured for {arm} in {group!r}")
-    error = next((m.error for m in runs if m.error), None)
-    if error:
-        raise NotMeasurableError(f"{arm} in {group!r}: {error}")
-    return [float(m.added_bytes) for m in runs]
+    reason = next((f"{arm} in {group!r}: {m.error or m.not_measured}" for m in runs if not m.has_figures), None)
+    if reason:
+        raise NotMeasurableError(reason)
+    ends = [end for m in runs for end in m.range_bytes]
+    middle = median([float(m.added_bytes) for m in runs])
+    return _Added(middle, float(min(ends)), float(max(ends)), sum(m.repetitions for m in runs))

@@ -66,8 +66,12 @@ def test_a_generator_in_place_of_run_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ('groups = (Group("sum", "add the first numbers", memory=True),)', 'groups = {"sum": "add"}', "[Group('sum', 'add'), …]"),
-        ("    promises = (", "    memory_groups = ()\n    promises = (", "`memory_groups` was removed; set `memory=True`"),
+        ('groups = (Group("sum", "add the first numbers"),)', 'groups = {"sum": "add"}', "[Group('sum', 'add'), …]"),
+        (
+            "    promises = (",
+            "    memory_groups = ()\n    promises = (",
+            "`memory_groups` was removed; remove it: the memory of every group",
+        ),
         ("    async def run(", "    own_ns = None\n    async def run(", "`own_ns` was removed; call it"),
     ],
 )

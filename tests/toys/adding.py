@@ -39,7 +39,7 @@ class Adding(Scenario[dict[str, Any]]):
     """
 
     arms = {"baseline": "a list of lists", "proposed": Arm("one list", as_written=True), "optimised": "the formula"}
-    groups = (Group("sum", "add the first numbers", memory=True),)
+    groups = (Group("sum", "add the first numbers"),)
     promises = (
         Promise("X1", "twice as fast", times(2), speedup("sum")),
         Promise("X2", "half the memory", cut(0.5), memory_cut("sum"), arms=("optimised",)),

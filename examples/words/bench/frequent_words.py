@@ -13,7 +13,7 @@ class FrequentWords(Scenario):
     """Words counted by collections.Counter."""
 
     arms = {"baseline": "a loop over a dictionary", "counter": "collections.Counter"}
-    groups = [Group("text", "the ten most frequent of 50 000 words", memory=True)]
+    groups = [Group("text", "the ten most frequent of 50 000 words")]
     promises = [
         Promise("W1", "one and a half times as fast", times(1.5), speedup("text")),
         Promise("W2", "memory of the count", measured("share"), memory_cut("text")),

@@ -17,7 +17,7 @@ from harness.verdicts.promise import EXPONENT, format_claim, format_figure
 ORDER = 0
 TITLE = "Every promise, kept or not"
 HOW_TO_READ = (
-    "Right of the line: promise kept. Dot: measured. Bar: 95 % confidence interval (memory: range of its processes). "
+    "Right of the line: promise kept. Dot: measured. Bar: 95 % confidence interval (memory: range of its repetitions). "
     "Diamond: exact count. Hollow: no interval. Arrow: beyond the axis. Green band: promised range. Short bar: no effect. "
     "The axis is measured ÷ promised; for “less” and limits promised ÷ measured remainder, for growth promised ÷ measured cost at "
     "10× the rows."

@@ -10,15 +10,22 @@ from harness.results.run import Memory, ScenarioResult
 
 ORDER = 40
 TITLE = "Memory over time"
+DRAWN_BYTES = 2**20
+"""Memory added by one operation from which its curve is drawn."""
 HOW_TO_READ = (
-    "megabytes above the process's idle memory while one operation runs; lower and flatter is better. Mark: the kernel's peak, "
-    "which sampling can miss. Cross: an operation that failed."
+    "megabytes above the idle memory of the process, its children and servers while one operation runs, or a quick one several "
+    "times; lower and flatter is better. Mark: the kernel's peak, which sampling can miss. Cross: an operation that failed."
 )
 
 
 def draw(result: ScenarioResult, _: Samples | None) -> Figure | None:
-    """Draw one panel per group of cases, from the runs on all rows and without a limit if there are any; None without curves."""
+    """Draw one panel per group of cases, from the runs on all rows and without a limit if there are any; None without curves.
+
+    Groups in which no arm adds more than `DRAWN_BYTES` have no panel.
+    """
     runs = [m for m in result.memory if m.curve]
+    large = {m.group for m in runs if m.added_bytes > DRAWN_BYTES}
+    runs = [m for m in runs if m.group in large]
     groups = groups_of(result, runs)
     if not groups:
         return None

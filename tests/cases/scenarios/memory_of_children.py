@@ -13,7 +13,7 @@ class MemChild(Scenario):
     """The optimised arm moves its 300 MB into a child process."""
 
     arms = {"baseline": "in this process", "optimised": "in a child"}
-    groups = [Group("g", "make 300 MB", memory=True)]
+    groups = [Group("g", "make 300 MB")]
     promises = [Promise("MC", "half the memory", cut(0.5), memory_cut("g"))]
 
     def cases(self, setting):

@@ -4,13 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.bench.job import AnswersVerified, DataPrepared, Figures, PairTimes, SlotTimes
-from harness.bench.result import ScenarioRun, clean_controls, growths, in_order, latencies, ratios
+from harness.bench.result import ScenarioRun, clean_controls, growths, in_order, latencies, ratios, together
 from harness.discovery import load
 from harness.results.run import AA_CONTROL, Memory, Ratio, ScenarioResult, ScenarioStatus, Slot, WorkCount
 from harness.runtime.child import JobFailed
-from harness.scenario import Server, Setting
+from harness.scenario import Setting
 
 TOY = Path(__file__).parents[2] / "toys" / "adding.py"
 SETTING = Setting(Path(), Path())
@@ -48,13 +50,51 @@ def test_growth_uses_the_median_of_repeated_measurements_without_failures() -> N
     assert found == {"steps": pytest.approx(0.0, abs=1e-9), "peak_memory": pytest.approx(1.0)}
 
 
-def test_memory_without_the_server_is_a_warning() -> None:
-    """A server that the harness starts is shared by the arms, so that its memory belongs to none of them."""
-    server = Server("db://127.0.0.1:1", "db://127.0.0.1:1")
-    for servers, expected in (({}, []), ({"postgres": server}, ["memory without the server"])):
-        evidence = ScenarioRun(load(TOY), replace(SETTING, servers=servers))
-        evidence.add(Figures(memory=[Memory("baseline", "sum", 0, 100, 1.0, [])]))
-        assert [w.name for w in evidence.result().warnings if w.name.startswith("memory")] == expected
+ROWS = st.builds(
+    lambda added, spread, number: Memory(
+        "baseline",
+        "sum",
+        100,
+        100 + added,
+        1.0,
+        [],
+        repetitions=number,
+        lowest_added_bytes=added - spread,
+        highest_added_bytes=added,
+    ),
+    st.integers(50, 90),
+    st.integers(0, 50),
+    st.integers(2, 9),
+)
+
+
+@given(st.lists(ROWS, min_size=1, max_size=5))
+def test_processes_with_the_same_memory_make_one_row(rows: list[Memory]) -> None:
+    """It is the row of one of them, between the lowest and the highest repetition of all."""
+    (found,) = together(rows)
+    low, high = found.range_bytes
+    assert found.peak_bytes in {row.peak_bytes for row in rows}
+    assert (low, high) == (min(row.range_bytes[0] for row in rows), max(row.range_bytes[1] for row in rows))
+    assert low <= found.added_bytes <= high
+    assert found.repetitions == sum(row.repetitions for row in rows)
+
+
+def test_memory_that_failed_in_one_process_has_failed() -> None:
+    """Its error is shown; other shares of the data, limits and groups have rows of their own."""
+    row = Memory("baseline", "sum", 100, 200, 1.0, [])
+    others = [replace(row, scale=0.5), replace(row, limit_bytes=7), replace(row, group="other"), replace(row, arm="proposed")]
+    found = together([row, *others, replace(row, peak_bytes=0, error="it raised")])
+    assert len(found) == 5
+    assert [(m.error, m.scale) for m in found if m.error] == [("it raised", 1.0)]
+
+
+def test_memory_of_what_cannot_run_has_the_reason() -> None:
+    """Where memory was measured at all, each arm and group that cannot run has a row that says why."""
+    evidence = ScenarioRun(load(TOY), SETTING)
+    evidence.add(AnswersVerified(1, [("proposed", "sum", "it raises")]))
+    assert evidence.result().memory == []
+    evidence.add(Figures(memory=[Memory("baseline", "sum", 0, 100, 1.0, [])]))
+    assert [(m.arm, m.not_measured) for m in evidence.result().memory] == [("baseline", None), ("proposed", "it raises")]
 
 
 def test_a_failed_scenario_has_no_timings_and_no_verdicts() -> None:

@@ -14,12 +14,15 @@ from harness.bench.process import Event, LeftRunning
 from harness.bench.result import LIMITED_S, LIMITED_TIMES, ScenarioRun
 from harness.bench.session import QUICK, SEVERAL, USUAL, RunPlan, RunSession, effort
 from harness.bench.steps import Silent
-from harness.discovery import load
+from harness.discovery import LoadedScenario, load
 from harness.results.load import ALL
 from harness.results.profile import RunPhase
 from harness.results.run import BUDGET, Memory, RunSettings, RunWarning, ScenarioStatus
+from harness.runtime.child import JobFailed
 from harness.runtime.cores import Cores, Isolation
-from harness.scenario import LoadTest, Server, Setting
+from harness.scenario import Group, LoadTest, Server, Setting
+from harness.verdicts.measures import growth
+from harness.verdicts.promise import Promise, at_most
 
 TOYS, CASES = Path(__file__).parents[2] / "toys", Path(__file__).parents[2] / "cases" / "scenarios"
 SERVERS = {"echo": Server("echo://127.0.0.1:1", "echo://127.0.0.1:2")}
@@ -142,13 +145,102 @@ def test_the_timeout_under_a_limit_grows_with_the_time_without_one(tmp_path: Pat
     found = trial(tmp_path)
 
     def limited() -> BenchJob:
-        return found.job(Task.MEMORY, arm="baseline", group="sum", limit_bytes=1_000_000)
+        return found.job(Task.MEMORY, arm="baseline", groups=("sum",), limit_bytes=1_000_000)
 
     assert limited().timeout_s == LIMITED_S
     found.add(Figures(memory=[Memory("baseline", "sum", 0, 1, 7.0, [])]))
     found.add(Figures(memory=[Memory("proposed", "sum", 0, 1, 70.0, [])]))
     assert limited().timeout_s == LIMITED_S + 7 * LIMITED_TIMES
     assert limited().limit_bytes == 1_000_000
+
+
+def test_the_quickest_group_is_measured_first(tmp_path: Path) -> None:
+    """What a large operation leaves in the process would be part of a small one's memory, so times of the baseline decide."""
+    found = trial(tmp_path)
+    for group, nanoseconds in (("sum", 900), ("other", 5)):
+        found.add(PairTimes(group, "case", [SlotTimes("baseline", [nanoseconds]), SlotTimes("optimised", [1000 - nanoseconds])]))
+    assert found.job(Task.MEMORY, arm="optimised", groups=("sum", "other")).groups == ("other", "sum")
+
+
+def memory_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: LoadedScenario, **setting: object) -> list[BenchJob]:
+    """Return the jobs that measure a scenario's memory, and check that each arm has a first one for all groups."""
+    jobs: list[BenchJob] = []
+
+    def run_job(job: BenchJob, _: object) -> list[Event]:
+        jobs.append(job)
+        return [JobDone()]
+
+    monkeypatch.setattr(module, "run_job", run_job)
+    session = RunSession(RunPlan([loaded], ONE, tmp_path / "run", "harness run"), Silent(), Cores(None, None))
+    found = ScenarioRun(loaded, replace(Setting(tmp_path, tmp_path), **setting))  # type: ignore[arg-type]
+    steps = list(session._memory_steps(found))
+    for step in steps:
+        step.act()
+    assert {job.arm for job in jobs if set(job.groups) == set(loaded.scenario.group)} == set(loaded.scenario.arms)
+    assert len({step.chain for step in steps}) == (1 if setting.get("servers") else len(steps))
+    return jobs
+
+
+@pytest.mark.parametrize("servers", [{}, SERVERS])
+def test_one_process_per_arm_serves_all_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, servers: dict[str, Server]) -> None:
+    """Without slow groups, growth and limits there is no further one; with servers, which they share, none run in parallel."""
+    jobs = memory_jobs(tmp_path, monkeypatch, load(TOYS / "adding.py"), servers=servers)
+    assert [(job.task, job.arm, job.groups, job.setting.scale) for job in jobs] == [
+        (Task.MEMORY, arm, ("sum",), 1.0) for arm in ("baseline", "proposed", "optimised")
+    ]
+
+
+def test_growth_and_limits_of_memory_have_processes_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow group gets another process for its range; shares of the data are measured where a promise rests on them."""
+    groups = [
+        Group("sum", "all", slow=True, growth=(0.5,)),
+        Group("part", "some", growth=(0.25,)),
+    ]
+    promises = [Promise("X", "constant memory", at_most(0.2, "exponent"), growth("peak_memory", "sum"))]
+    loaded = load(TOYS / "adding.py")
+    for name, value in (("groups", groups), ("promises", promises), ("memory_limits_bytes", lambda _: {"sum": 1000})):
+        monkeypatch.setattr(loaded.scenario, name, value)
+    jobs = [job for job in memory_jobs(tmp_path, monkeypatch, loaded) if job.arm == "baseline"]
+    assert sorted((job.setting.scale, job.limit_bytes or 0, job.groups) for job in jobs) == [
+        (0.5, 0, ("sum",)),
+        (1.0, 0, ("sum",)),
+        (1.0, 0, ("sum", "part")),
+        (1.0, 1000, ("sum",)),
+    ]
+
+
+def test_a_process_that_fails_costs_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups that it has not measured get its error, the scenario goes on, and a warning names the arm."""
+    measured = Memory("baseline", "sum", 10, 20, 0.1, [])
+    monkeypatch.setattr(module, "run_job", lambda *_: [Figures(memory=[measured]), JobFailed("worker exited (signal 9)")])
+    found = trial(tmp_path)
+    found.carry_out(found.job(Task.MEMORY, arm="baseline", groups=("sum", "other")), Silent())
+    result = found.result()
+    error = "the process that measured it failed: worker exited (signal 9)"
+    assert [(row.group, row.error) for row in result.memory] == [("sum", None), ("other", error)]
+    assert result.status == ScenarioStatus.OK
+    (warning,) = [warning for warning in result.warnings if warning.name == "memory"]
+    assert warning.message == f"that of baseline in other was not measured: {error}"
+
+
+def test_every_arm_and_group_has_memory_or_a_reason(tmp_path: Path) -> None:
+    """Those that cannot run, or are skipped, have the reason; those whose operation fails have the error; the rest have figures."""
+    settings = replace(ONE, size="tiny", quick=True, processes=1, budget_s=0.2)
+    plan = RunPlan([load(CASES / "memory_of_groups.py")], settings, tmp_path / "run", "harness run", counting=False)
+    (result,) = RunSession(plan, Silent()).run().scenarios
+    assert result.status == ScenarioStatus.OK, result.error
+    found = {(row.arm, row.group): row for row in result.memory}
+    assert set(found) == {(arm.name, group) for arm in result.arms for group in result.groups}
+    assert found["optimised", "skipped"].not_measured == "it has none"
+    assert found["optimised", "as_written"].not_measured is not None
+    failing = [row for row in result.memory if row.group == "measured_only"]
+    assert [row.error is not None for row in failing] == [True, True]
+    assert "only when memory is measured" in (failing[0].error or "")
+    rest = [row for row in result.memory if row.group != "measured_only" and row.not_measured is None]
+    assert len(rest) == 4
+    assert all(row.has_figures and row.repetitions > 1 for row in rest)
+    assert found["baseline", "large"].added_bytes > 25_000_000
+    assert len([warning for warning in result.warnings if warning.name == "memory"]) == 2
 
 
 def test_samples_of_each_rtt_have_a_separate_file(tmp_path: Path) -> None:

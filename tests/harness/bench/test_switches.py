@@ -73,10 +73,8 @@ def test_only_groups_under_load_are_ablated(toy: LoadedScenario, changed: Callab
 
 
 def test_declarations_about_the_original_arms_are_left_out(changed: Callable[..., LoadedScenario]) -> None:
-    """No promise is judged, no memory measured and no work counted: these are about the scenario's original arms."""
-    scenario = ablated(
-        changed(promises=("p",), groups=[Group("count", "count up", slow=True, memory=True, growth=(0.5,))])
-    ).scenario
+    """No promise is judged and no work counted: these are about the scenario's original arms."""
+    scenario = ablated(changed(promises=("p",), groups=[Group("count", "count up", slow=True, growth=(0.5,))])).scenario
     assert scenario.promises == ()
     assert scenario.groups == [Group("count", "count up", slow=True, uncounted=True)]
 

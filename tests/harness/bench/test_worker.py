@@ -205,7 +205,7 @@ def test_memory_that_an_arm_moves_to_a_child_counts(tmp_path: Path) -> None:
     """Both arms add the same 300 MB, wherever they are."""
     added = {}
     for arm in ("baseline", "optimised"):
-        measuring = BenchJob(Task.MEMORY, CASES / "memory_of_children.py", Setting(tmp_path, tmp_path), arm=arm, group="g")
+        measuring = BenchJob(Task.MEMORY, CASES / "memory_of_children.py", Setting(tmp_path, tmp_path), arm=arm, groups=("g",))
         (figures,) = [event for event in run_job(measuring) if isinstance(event, Figures)]
         (memory,) = figures.memory
         assert memory.error is None

@@ -224,11 +224,10 @@ def with_times_of(base: Run, candidate: Run) -> Run:
 
 
 def copied(folder: Path, steps: int) -> Path:
-    """Copy the toy scenario with another number of steps per operation, and without memory, which takes longest."""
-    source = TOY.read_text()
-    for old, new in (("+= 1 if instance", f"+= {steps} if instance"), (", memory=True", "")):
-        assert source.count(old) == 1
-        source = source.replace(old, new)
+    """Copy the toy scenario with another number of steps per operation."""
+    source, old = TOY.read_text(), "+= 1 if instance"
+    assert source.count(old) == 1
+    source = source.replace(old, f"+= {steps} if instance")
     folder.mkdir()
     (folder / TOY.name).write_text(source)
     return folder / TOY.name

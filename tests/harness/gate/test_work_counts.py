@@ -1,6 +1,7 @@
 """Work counts and memory: compared exactly, within a tolerance, or not judged."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -147,6 +148,21 @@ def test_memory_is_compared_within_a_tolerance(old: Memory, new: Memory, verdict
     """The tolerance is a share and a few megabytes, which an allocator may keep; a new error is a regression."""
     (row,) = memory(result(memory=[old]), result(memory=[new]), FREE)
     assert row.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"not_measured": "it returns None"}, "not measured: it returns None"),
+        ({"servers": {"redis": 5}}, "the memory of other servers is part of it"),
+    ],
+)
+def test_memory_that_is_not_of_the_same_processes_is_not_judged(changed: dict[str, Any], reason: str) -> None:
+    """Neither what one of them did not measure, nor what contains another server."""
+    old, new = peak(40_000_000), replace(peak(90_000_000), **changed)
+    for pair in ((old, new), (new, old)):
+        (row,) = memory(result(memory=[pair[0]]), result(memory=[pair[1]]), FREE)
+        assert (row.verdict, row.reason) == ("not judged", reason)
 
 
 def test_memory_of_another_python_or_limit_is_not_judged() -> None:

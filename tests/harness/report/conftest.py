@@ -97,11 +97,14 @@ def plans() -> list[Statement]:
 
 
 def memory() -> list[Memory]:
-    """Return memory of a list that grows and fails under a limit, and of a stream that does neither."""
+    """Return memory of a list that grows and fails under a limit, of a stream that does neither, and of what cannot run."""
     curve = [(0.01 * i, 60_000_000 + 3_000_000 * i) for i in range(20)]
+    listed = Memory("baseline", GROUP, 60_000_000, 120_000_000, 0.2, curve, rows=10_000, repetitions=3)
+    streamed = replace(listed, arm="optimised", peak_bytes=64_000_000, curve=[(t, 62_000_000) for t, _ in curve])
     return [
-        Memory("baseline", GROUP, 60_000_000, 120_000_000, 0.2, curve, rows=10_000),
-        Memory("optimised", GROUP, 60_000_000, 64_000_000, 0.2, [(t, 62_000_000) for t, _ in curve], rows=10_000),
+        replace(listed, lowest_added_bytes=59_000_000, highest_added_bytes=61_000_000),
+        Memory("proposed", GROUP, 0, 0, 0.0, [], not_measured="it returns None"),
+        replace(streamed, lowest_added_bytes=3_900_000, highest_added_bytes=4_100_000),
         Memory("baseline", GROUP, 60_000_000, 90_000_000, 0.1, [], limit_bytes=80_000_000, error="MemoryError"),
     ]
 

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from harness.report import tables
+from harness.report.blocks import Table
 from harness.results.run import (
     AA_CONTROL,
     PURE_CPU,
@@ -11,6 +14,7 @@ from harness.results.run import (
     Drift,
     InjectedSlowdown,
     Latency,
+    Memory,
     PercentileRatio,
     Ratio,
     ScenarioResult,
@@ -53,13 +57,64 @@ def test_the_aa_control_is_not_an_arm(make_result: Callable[..., ScenarioResult]
     assert AA_CONTROL in {ratio.arm for ratio in result.ratios} & {latency.arm for latency in result.latencies}
 
 
-def test_memory_is_compared_at_the_same_limit(make_result: Callable[..., ScenarioResult]) -> None:
-    """An arm's memory is set against the baseline's at the same limit, and an error is shown."""
-    table = tables.memory(make_result())
+def column(table: Table | None, head: str) -> list[str]:
+    """Return a column's figures with their intervals."""
     assert table is not None
-    against = table.head.index("change from baseline")
-    assert [row[against].text for row in table.rows] == ["–", "\u221293 %", "–"]
-    assert [row[2].text for row in table.rows] == ["completed", "completed", "MemoryError"]
+    return [row[table.head.index(head)].full for row in table.rows]
+
+
+def test_memory_is_compared_at_the_same_limit(make_result: Callable[..., ScenarioResult]) -> None:
+    """An arm's memory is set against the baseline's at the same limit; an error, and why an arm was not measured, is shown."""
+    table = tables.memory(make_result())
+    assert column(table, "change from baseline") == ["–", "–", "93.3 % less", "–"]
+    assert column(table, "added MB [range]") == ["60.0 [59.0, 61.0]", "–", "4.00 [3.90, 4.10]", "–"]
+    assert column(table, "outcome") == ["–", "not measured", "–", "MemoryError"]
+    assert column(table, "n") == ["3", "–", "3", "–"]
+
+
+def test_memory_has_no_column_without_a_figure(make_result: Callable[..., ScenarioResult]) -> None:
+    """Shares of the rows, limits, servers and outcomes are shown where there are any, and reasons where a server is left out."""
+    usual = {"cases", "arm", "idle MB", "peak MB", "added MB [range]", "change from baseline", "n"}
+    plain = Memory("baseline", "prompts", 50_000_000, 60_000_000, 0.1, [])
+    made = tables.memory(make_result(memory=[plain]))
+    assert made is not None
+    assert set(made.head) == usual
+    left_out = {"redis": "it runs on another host"}
+    served = replace(plain, servers={"service": 2_000_000}, left_out=left_out, scale=0.5, rows=7)
+    made = tables.memory(make_result(memory=[plain, served]))
+    assert made is not None
+    assert set(made.head) == usual | {"added by servers, MB", "not measured", "share of the rows", "rows"}
+    assert column(made, "added by servers, MB") == ["service 2.00", "–"]
+    assert column(made, "not measured") == ["redis: it runs on another host", "–"]
+
+
+@pytest.mark.parametrize(
+    ("base", "arm", "expected"),
+    [
+        ((10.0, 9.0, 11.0), (5.0, 4.5, 5.5), "50.0 % less"),
+        ((10.0, 9.0, 11.0), (25.0, 24.0, 26.0), "150 % more"),
+        ((10.0, 9.0, 11.0), (9.5, 8.0, 10.0), "no clear difference"),  # the ranges overlap
+        ((0.1, 0.1, 0.1), (0.2, 0.2, 0.2), "no clear difference"),  # below the resolution
+        ((0.0, 0.0, 0.1), (3.0, 2.9, 3.1), "3.00 MB more"),  # a percentage of nearly nothing says nothing
+        ((10.0, None, None), (5.0, None, None), "–"),  # measured once
+    ],
+)
+def test_a_change_of_memory_is_shown_where_the_ranges_support_it(
+    make_result: Callable[..., ScenarioResult],
+    base: tuple[float, float | None, float | None],
+    arm: tuple[float, float | None, float | None],
+    expected: str,
+) -> None:
+    """Percentages of the baseline, or megabytes where the baseline adds nearly none."""
+
+    def row(name: str, added: float, *ends: float | None) -> Memory:
+        low, high = (None if end is None else int(end * 1e6) for end in ends)
+        number = 1 if low is None else 3
+        made = Memory(name, "prompts", 50_000_000, 50_000_000 + int(added * 1e6), 0.1, [], repetitions=number)
+        return replace(made, lowest_added_bytes=low, highest_added_bytes=high)
+
+    made = tables.memory(make_result(memory=[row("baseline", *base), row("optimised", *arm)]))
+    assert column(made, "change from baseline") == ["–", expected]
 
 
 def test_nothing_measured_is_no_table(failed_result: ScenarioResult) -> None:

@@ -117,22 +117,34 @@ def test_several_groups_give_their_geometric_mean() -> None:
     assert found.note == "g 4.00×, h 9.00×"
 
 
-def test_memory_is_compared_over_the_range_of_children() -> None:
-    """The bounds are the baseline's minimum against the arm's maximum, and vice versa."""
+def test_memory_is_compared_over_the_range_of_repetitions() -> None:
+    """The bounds are the baseline's minimum against the arm's maximum, and vice versa; each row has the range of its own."""
     found = m.memory_cut("g")(RESULT, "optimised")
     assert (found.value, found.low, found.high) == pytest.approx((1 - 25 / 110, 1 - 30 / 100, 1 - 20 / 120))
+    rows = [
+        memory("baseline", 110, repetitions=3, lowest_added_bytes=100, highest_added_bytes=120),
+        memory("optimised", 25, repetitions=3, lowest_added_bytes=20, highest_added_bytes=30),
+    ]
+    assert m.memory_cut("g")(replace(RESULT, memory=rows), "optimised") == found
 
 
-def test_growth_of_memory_has_the_range_of_its_children() -> None:
+def test_memory_that_was_not_measured_has_its_reason() -> None:
+    """The reason of the row becomes that of the verdict."""
+    rows = [memory("baseline", 100), memory("optimised", 0, not_measured="it answers nothing")]
+    with pytest.raises(NotMeasurableError, match="optimised in 'g': it answers nothing"):
+        m.memory_cut("g")(replace(RESULT, memory=rows), "optimised")
+
+
+def test_growth_of_memory_has_the_range_of_its_repetitions() -> None:
     """Peaks of 20 and 30 bytes at full size bound the exponent on both sides; a single one has no bounds."""
     found = m.growth("peak_memory", "g")(RESULT, "optimised")
     assert (found.exact, found.value) == (False, 0.0)
     assert [found.low, found.high] == pytest.approx([math.log2(20 / 25), math.log2(30 / 25)])
     once = m.growth("peak_memory", "g")(replace(RESULT, memory=[memory("optimised", 25)]), "optimised")
-    assert (once.low, once.note) == (None, "one process each")
+    assert (once.low, once.note) == (None, "measured once")
 
 
-def test_one_child_each_gives_no_interval() -> None:
+def test_one_repetition_each_gives_no_interval() -> None:
     """A single measurement of memory cannot confirm anything."""
     once = replace(RESULT, memory=[memory("baseline", 100), memory("optimised", 30)])
     assert m.memory_cut("g")(once, "optimised").low is None
