@@ -1,5 +1,6 @@
 """Jobs that time nothing: verify the answers, count the work, collect the statements, try the findings, count instructions."""
 
+import gc
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from statistics import fmean
@@ -12,6 +13,7 @@ from harness.bench.probes import instructions
 from harness.bench.probes.interpreter import watch_new_threads
 from harness.bench.probes.round_trips import counting_relay
 from harness.bench.verify import verify
+from harness.bench.work_counts import OperationCounter
 from harness.discovery import LoadedScenario
 from harness.errors import NotMeasurableError
 from harness.results.run import Finding, WorkCount
@@ -24,35 +26,29 @@ from harness.user_code import user_code
 async def examine(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> None:
     """Verify the answers; then, as far as the task asks for it, count the work and try the findings."""
     scenario, cases = loaded.scenario, cases_of(loaded.scenario, job)
-    counted_groups = [g for g in scenario.groups if not g.uncounted] if job.task is Task.EXAMINE else []
+    first = first_of_each_group(cases)
+    counted = [c.name for c in first if not scenario.group[c.group].uncounted] if job.task is Task.EXAMINE else []
     watch_new_threads()
     async with AsyncExitStack() as stack:
-        relayed, round_trips = stack.enter_context(counting_relay(job.setting.servers if counted_groups else {}))
+        relayed, round_trips = stack.enter_context(counting_relay(job.setting.servers if counted else {}))
         setting = replace(job.setting, resets=True, servers={**job.setting.servers, **relayed})
         instances = {arm: await stack.enter_async_context(opened(scenario, arm, setting, outbox)) for arm in scenario.arms}
-        first = [c for c in first_of_each_group(cases) if not scenario.group[c.group].slow]
-        verified = await verify(scenario, instances, first if job.task is Task.REVISIT else cases)
+        gc.collect()
+        gc.freeze()  # probes collect garbage before they count, which takes long where much data is alive
+        counter = OperationCounter(scenario, counted, round_trips, interpreter=job.effort.is_full)
+        quick = [c for c in first if not scenario.group[c.group].slow]
+        verified = await verify(scenario, instances, quick if job.task is Task.REVISIT else cases, counter)
         cannot_run = [(arm, group, error) for (arm, group), error in verified.cannot_run.items()]
         took_s = {arm: {group: fmean(each) for group, each in groups.items()} for arm, groups in verified.took_s.items()}
         outbox.send(AnswersVerified(verified.cases, cannot_run, took_s))
         if job.task is Task.TRY:  # only whether the arms agree is shown
             return
+        for found, shapes in counter.found.values():
+            outbox.send(Figures(found, shapes))
         for arm, instance in instances.items():
             begin("collecting figures", arm)
             with user_code(scenario.written, arm):
                 outbox.send(Figures(await work_counts.facts(scenario, arm, instance, job.setting.scale)))
-            for case in first_of_each_group(cases) if job.task is Task.EXAMINE else ():
-                if (arm, case.group) in verified.cannot_run or scenario.group[case.group].uncounted:
-                    continue
-                begin("counting work", arm, case.name, times=LONG)
-                with user_code(scenario.written, arm, case.name):
-                    counted = await work_counts.count(scenario, arm, instance, case, job.setting.scale)
-                    shapes = [replace(s, arm=arm, group=case.group) for s in await scenario.statements(instance, case)]
-                    if round_trips and not scenario.group[case.group].slow:
-                        counted += await work_counts.round_trips(scenario, arm, instance, case, round_trips)
-                    if job.effort.is_full and not scenario.group[case.group].slow:
-                        counted += await work_counts.interpreter(scenario, arm, instance, case)
-                outbox.send(Figures(counted, shapes))
     for finding in loaded.findings if job.task is not Task.REVISIT else ():
         outbox.send(Figures(findings=[await _demonstrate(scenario, finding, cases, job, outbox)]))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from harness.answers import find_lazy
+from harness.bench.work_counts import Counts, OperationCounter
 from harness.equality import Difference, difference, snapshot
 from harness.errors import HarnessError, ScenarioFailedError, describe
 from harness.results.run import BASELINE
@@ -40,68 +41,85 @@ class _Outcome(NamedTuple):
     """The state that the operation left behind."""
 
 
-async def verify(scenario: RunnableScenario, instances: Mapping[str, Any], cases: Sequence[Case]) -> Verification:
+async def verify(
+    scenario: RunnableScenario, instances: Mapping[str, Any], cases: Sequence[Case], counter: OperationCounter | None = None
+) -> Verification:
     """Run every case twice on every arm; compare the normalised answers and states with the baseline's, and with each other.
 
-    Of a group declared slow, the first case alone is repeated.
+    Of a group declared slow, the first case alone is repeated. The work of the counter's cases is counted in the second run, and in
+    more after it.
 
     Raises ScenarioFailedError, with the arm and the case, if an arm disagrees with the baseline or with itself, answers with work
     that is not done, or raises without being as written.
     """
     verified = Verification(cannot_run=dict(scenario.skipped))
     seen, clock = set[str](), MonotonicClock()
+    arms = [BASELINE, *(arm for arm in instances if arm != BASELINE)]
     for case in cases:
         slow = case.group in scenario.group and scenario.group[case.group].slow
         repetitions = 1 if slow and case.group in seen else REPETITIONS
         seen.add(case.group)
-        started_ns = clock.now_ns()
-        expected = await _repeated(scenario, instances[BASELINE], BASELINE, case, repetitions)
-        verified.took_s[BASELINE][case.group].append((clock.now_ns() - started_ns) / repetitions / 1e9)
-        for arm, instance in instances.items():
-            if arm == BASELINE or (arm, case.group) in verified.cannot_run:
+        expected: _Outcome | None = None
+        for arm in arms:
+            if arm != BASELINE and (arm, case.group) in verified.cannot_run:
                 continue
+            operation = _Operation(scenario, arm, instances[arm], case, counter if counter and case.name in counter.cases else None)
             started_ns = clock.now_ns()
             try:
-                await _repeated(scenario, instance, arm, case, repetitions, expected)
+                first = await operation.repeated(repetitions, expected)
             except HarnessError as error:
                 is_verdict = isinstance(error, ScenarioFailedError) and error.__cause__ is None
-                if is_verdict or not scenario.arms[arm].as_written:
+                if is_verdict or arm == BASELINE or not scenario.arms[arm].as_written:
                     raise
                 verified.cannot_run[arm, case.group] = describe(error.__cause__ or error)
-            else:
-                verified.took_s[arm][case.group].append((clock.now_ns() - started_ns) / repetitions / 1e9)
+                continue
+            verified.took_s[arm][case.group].append((clock.now_ns() - started_ns) / repetitions / 1e9)
+            if operation.counter is not None:
+                await operation.counter.complete(arm, instances[arm], case, operation.counts)
+            expected = expected or first
         verified.cases += 1
     return verified
 
 
-async def _repeated(
-    scenario: RunnableScenario, instance: Any, arm: str, case: Case, repetitions: int, expected: _Outcome | None = None
-) -> _Outcome:
-    """Run a case on an arm, compare the first outcome with what the baseline gave and the others with the first; return that."""
-    first = await _outcome(scenario, instance, arm, case, 1, expected)
-    for repetition in range(2, repetitions + 1):
-        await _outcome(scenario, instance, arm, case, repetition, first)
-    return first
+@dataclass
+class _Operation:
+    """A case on an arm."""
 
+    scenario: RunnableScenario
+    arm: str
+    instance: Any
+    case: Case
+    counter: OperationCounter | None
+    """Counts the work of its second run; None: it is not counted."""
+    counts: Counts = field(default_factory=dict)
 
-async def _outcome(
-    scenario: RunnableScenario, instance: Any, arm: str, case: Case, repetition: int, expected: _Outcome | None
-) -> _Outcome:
-    begin("comparing answers", arm, case.name)
-    with user_code(scenario.written, arm, case.name, repetition):
-        answer = await scenario.run(instance, case)
-        lazy = find_lazy(answer)
-        if lazy is not None:
-            raise ScenarioFailedError(
-                f"{arm} answers case {case.name!r} with {lazy}: the work is not done yet; "
-                f"{lazy.remedy}{line_of(scenario.written, 'run')}"
-            )
-        outcome = _Outcome(snapshot(scenario.normalise(case, answer)), snapshot(await scenario.state(instance, case)))
-        if expected is not None:
-            _compare(arm, case, repetition, outcome, expected)
-        await scenario.reset(instance, case, answer)
-        await scenario.settle(instance)  # a reset under load may put off what the next run needs
-    return outcome
+    async def repeated(self, repetitions: int, expected: _Outcome | None) -> _Outcome:
+        """Run it, compare the first outcome with what the baseline gave and the others with the first; return that."""
+        first = await self._outcome(1, expected)
+        for repetition in range(2, repetitions + 1):
+            await self._outcome(repetition, first)
+        return first
+
+    async def _outcome(self, repetition: int, expected: _Outcome | None) -> _Outcome:
+        scenario, arm, instance, case = self.scenario, self.arm, self.instance, self.case
+        begin("comparing answers", arm, case.name)
+        with user_code(scenario.written, arm, case.name, repetition):
+            if self.counter is not None and repetition == REPETITIONS:
+                answer, self.counts = await self.counter.probed(arm, instance, case)
+            else:
+                answer = await scenario.run(instance, case)
+            lazy = find_lazy(answer)
+            if lazy is not None:
+                raise ScenarioFailedError(
+                    f"{arm} answers case {case.name!r} with {lazy}: the work is not done yet; "
+                    f"{lazy.remedy}{line_of(scenario.written, 'run')}"
+                )
+            outcome = _Outcome(snapshot(scenario.normalise(case, answer)), snapshot(await scenario.state(instance, case)))
+            if expected is not None:
+                _compare(arm, case, repetition, outcome, expected)
+            await scenario.reset(instance, case, answer)
+            await scenario.settle(instance)  # a reset under load may put off what the next run needs
+        return outcome
 
 
 def _compare(arm: str, case: Case, repetition: int, outcome: _Outcome, expected: _Outcome) -> None:

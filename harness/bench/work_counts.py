@@ -1,53 +1,117 @@
 """Work counts: the work of one operation, counted in two runs that are not timed, to see whether the counts repeat."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.bench.operations import repeated_counts, run_counted
-from harness.bench.probes.interpreter import Allocations, Calls
+from harness.bench.probes.interpreter import BYTES_IN_ALLOCATIONS, Allocations, Calls
 from harness.bench.probes.round_trips import RoundTrips
-from harness.errors import NotMeasurableError
-from harness.results.run import WorkCount
+from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError
+from harness.results.run import Statement, WorkCount
 from harness.runnable import RunnableScenario
+from harness.runtime.channel import LONG, begin
 from harness.runtime.clock import MonotonicClock
-from harness.scenario import Case
+from harness.scenario import Case, Probe
+from harness.user_code import failure, user_code
 
 OWN = ""
 """The group of figures that belong to an arm and not to an operation."""
-INTERPRETER: tuple[tuple[type[Calls | Allocations], int], ...] = ((Calls, 1), (Allocations, 3))
-"""Probes that slow the operation down and so get separate passes, each with the number of runs whose minimum is taken."""
-LONG_NS = 50_000_000
-"""An operation that takes longer is run once per pass: it allocates so much that the growth of a dictionary does not show."""
+TWICE = 2
+"""Number of runs with one count that shows that it repeats."""
+ALLOCATION_RUNS = 4
+"""Limit of the runs for allocated bytes, whose minimum is taken because a dictionary grows in some; two that agree are enough."""
+LONG_NS = 200_000_000
+"""An operation that takes longer while its allocations are traced has two runs: it allocates so much that no dictionary shows."""
+
+Counts = Mapping[str, float]
+"""Metric → the count of one run."""
+
+
+@dataclass
+class OperationCounter:
+    """Counts the work of the first case of each group while the answers to it are verified, and keeps what it found.
+
+    The second run of the verification is counted, and one more directly after it, as are those without the scenario's probes, so
+    that an operation finds the same caches and pools of connections each time, whatever was verified before.
+    """
+
+    scenario: RunnableScenario
+    cases: Collection[str]
+    """Names of the cases to count."""
+    round_trips: RoundTrips | None = None
+    """The probe of round trips to servers."""
+    interpreter: bool = True
+    """Whether function calls and allocated bytes are counted."""
+    found: dict[tuple[str, str], tuple[list[WorkCount], list[Statement]]] = field(default_factory=dict)
+    """(arm, group) → its work counts and statements."""
+
+    async def probed(self, arm: str, instance: Any, case: Case) -> tuple[Any, Counts]:
+        """Run one operation under probes; return its answer, whose writes are still to be reset, and the counts.
+
+        Raises ScenarioFailedError, without a cause, if a probe fails: that does not show that the arm cannot run.
+        """
+        stack, probes = AsyncExitStack(), list[Probe]()
+        with self._blamed_on_probes(arm, case):
+            probes += self.scenario.probes(instance)
+            if self.round_trips is not None and not self.scenario.group[case.group].slow:
+                probes.append(self.round_trips)  # entered last, as the others may send statements when they are entered or exited
+            for probe in probes:
+                await stack.enter_async_context(probe)
+        try:
+            answer = await self.scenario.run(instance, case)
+        finally:
+            with self._blamed_on_probes(arm, case):
+                await stack.aclose()
+        return answer, {metric: value for probe in probes for metric, value in probe.counts().items()}
+
+    async def complete(self, arm: str, instance: Any, case: Case, first: Counts) -> None:
+        """Count the operation again after its `first` counts, and what slows it down so much that it gets runs of its own."""
+        begin("counting work", arm, case.name, times=LONG)
+        with user_code(self.scenario.written, arm, case.name):
+            answer, second = await self.probed(arm, instance, case)
+            await self.scenario.reset(instance, case, answer)
+            found = _repeated(arm, case, first, second)
+            # They warm up the next runs as well: probes have emptied pools of connections.
+            shapes = [replace(s, arm=arm, group=case.group) for s in await self.scenario.statements(instance, case)]
+            if self.interpreter and not self.scenario.group[case.group].slow:
+                if not shapes:
+                    await run_counted(self.scenario, instance, case)
+                found += [*await _calls(self.scenario, arm, instance, case), await _allocations(self.scenario, arm, instance, case)]
+        self.found[arm, case.group] = found, shapes
+
+    @contextmanager
+    def _blamed_on_probes(self, arm: str, case: Case) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - a probe may be the user's, and raise anything
+            message = str(error) if isinstance(error, HarnessError) else failure(error, self.scenario.written, arm, case.name)
+            raise ScenarioFailedError(message).with_traceback(error.__traceback__) from None
 
 
 async def count(scenario: RunnableScenario, arm: str, instance: Any, case: Case, scale: float) -> list[WorkCount]:
     """Count one operation's work with all of the scenario's probes at once, in two runs after one that fills caches."""
     await run_counted(scenario, instance, case)
-    first, second = [(await run_counted(scenario, instance, case, scenario.probes(instance)))[0] for _ in range(2)]
-    return _counted(arm, case, first, second, scale)
+    first, second = [(await run_counted(scenario, instance, case, scenario.probes(instance)))[0] for _ in range(TWICE)]
+    return _repeated(arm, case, first, second, scale)
 
 
-async def interpreter(scenario: RunnableScenario, arm: str, instance: Any, case: Case) -> list[WorkCount]:
-    """Count one operation's function calls and allocated bytes, each in two separate passes."""
-    clock = MonotonicClock()
-    started_ns = clock.now_ns()
-    await run_counted(scenario, instance, case)  # fills connections and caches that the probes before this have emptied
-    is_long = clock.now_ns() - started_ns > LONG_NS
-    found = []
-    for kind, runs in INTERPRETER:
-        passes = []
-        for _ in range(2):
-            counts = [(await run_counted(scenario, instance, case, (kind(),)))[0] for _ in range(1 if is_long else runs)]
-            passes.append({metric: min(c[metric] for c in counts) for metric in counts[0]})
-        found += _counted(arm, case, passes[0], passes[1])
-    return found
+async def _calls(scenario: RunnableScenario, arm: str, instance: Any, case: Case) -> list[WorkCount]:
+    first, second = [(await run_counted(scenario, instance, case, (Calls(),)))[0] for _ in range(TWICE)]
+    return _repeated(arm, case, first, second)
 
 
-async def round_trips(scenario: RunnableScenario, arm: str, instance: Any, case: Case, probe: RoundTrips) -> list[WorkCount]:
-    """Count one operation's round trips to its servers, in two runs, once connections and prepared statements exist."""
-    await run_counted(scenario, instance, case)
-    first, second = [(await run_counted(scenario, instance, case, (probe,)))[0] for _ in range(2)]
-    return _counted(arm, case, first, second)
+async def _allocations(scenario: RunnableScenario, arm: str, instance: Any, case: Case) -> WorkCount:
+    clock, limit = MonotonicClock(), ALLOCATION_RUNS
+    found = list[float]()
+    while len(found) < limit and found.count(min(found, default=0)) < TWICE:
+        started_ns = clock.now_ns()
+        found.append((await run_counted(scenario, instance, case, (Allocations(),)))[0][BYTES_IN_ALLOCATIONS])
+        if clock.now_ns() - started_ns > LONG_NS:
+            limit = TWICE
+    lowest = min(found)
+    return WorkCount(arm, case.group, BYTES_IN_ALLOCATIONS, lowest, repeats_exactly=found.count(lowest) >= TWICE)
 
 
 async def facts(scenario: RunnableScenario, arm: str, instance: Any, scale: float) -> list[WorkCount]:
@@ -59,7 +123,8 @@ async def facts(scenario: RunnableScenario, arm: str, instance: Any, scale: floa
     return [WorkCount(arm, OWN, metric, value, scale) for metric, value in found.items()]
 
 
-def _counted(arm: str, case: Case, first: Mapping[str, float], second: Mapping[str, float], scale: float = 1.0) -> list[WorkCount]:
+def _repeated(arm: str, case: Case, first: Counts, second: Counts, scale: float = 1.0) -> list[WorkCount]:
+    """Return the work counts of two runs of an operation: those of the first, and whether the second one counted the same."""
     return [
         WorkCount(arm, case.group, metric, value, scale, repeats_exactly=repeats)
         for metric, value, repeats in repeated_counts(first, second)

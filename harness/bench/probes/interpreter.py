@@ -33,6 +33,10 @@ NOT_COUNTED = (*(f"{folder}{os.sep}" for folder in _FOLDERS), *_FILES)
 calls of C functions are not counted."""
 RESUMABLE = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 NEVER, ANYWHERE = -2, -1
+BYTES_IN_ALLOCATIONS = "bytes_in_allocations"
+"""The metric of allocations."""
+IDLE_S = 0.01
+"""Time that a driver's thread has, before and after it is counted, to finish what it does once its answer was taken."""
 
 _counting: Calls | None = None
 
@@ -59,6 +63,7 @@ class Calls:
         self._calls = 0
         gc.collect()
         gc.disable()
+        await asyncio.sleep(IDLE_S)
         _counting = self
         _profile_all(_count_call)
         return self
@@ -66,6 +71,7 @@ class Calls:
     async def __aexit__(self, *exc_info: object) -> None:
         """Stop counting."""
         global _counting  # noqa: PLW0603 - as above
+        await asyncio.sleep(IDLE_S)
         _profile_all(None)
         _counting = None
         gc.enable()
@@ -131,4 +137,4 @@ class Allocations:
 
     def counts(self) -> Mapping[str, float]:
         """Return bytes_in_allocations."""
-        return {"bytes_in_allocations": max(0, self._highest - self._before)}
+        return {BYTES_IN_ALLOCATIONS: max(0, self._highest - self._before)}

@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from harness.bench.work_counts import OWN, count, facts, interpreter
+import pytest
+
+from harness.bench.verify import Verification, verify
+from harness.bench.work_counts import ALLOCATION_RUNS, OWN, OperationCounter, count, facts
+from harness.errors import ScenarioFailedError, UsageError
 from harness.results.run import WorkCount
 from harness.runnable import runnable
-from harness.scenario import Case, Scenario
+from harness.scenario import Arm, Case, Group, Scenario
 
 
 class Counter:
@@ -87,11 +91,101 @@ def test_figures_of_an_arm_have_no_group() -> None:
     assert asyncio.run(facts(runnable(Working()), "baseline", instance, 1.0)) == [WorkCount("baseline", OWN, "runs", 7)]
 
 
-def test_calls_and_allocations_are_counted_in_separate_passes() -> None:
-    """Calls repeat for the same work; the scenario's own probes are not part of these passes."""
-    instance = {"runs": 0, "statements": 0, "steps": 0}
-    found = {e.metric: e for e in asyncio.run(interpreter(runnable(Working()), "optimised", instance, Case("g", "first", None)))}
-    assert sorted(found) == ["bytes_in_allocations", "python_calls"]
+class Verified(Working):
+    """Arms that work alike, in two groups, one of them slow."""
+
+    arms: ClassVar[Mapping[str, str | Arm]] = {"baseline": "", "written": Arm("", as_written=True)}
+    groups = (Group("g", "work"), Group("long", "work for long", slow=True))
+
+
+def verified(
+    scenario: Scenario[Any], *, interpreter: bool = False, **instances: dict[str, int]
+) -> tuple[Verification, OperationCounter]:
+    """Verify two cases of each group on these arms, and count the first."""
+    made = runnable(scenario)
+    counter = OperationCounter(made, ["g 0", "long 0"], interpreter=interpreter)
+    cases = [Case(group, f"{group} {n}", n) for group in ("g", "long") for n in range(2)]
+    return asyncio.run(verify(made, instances, cases, counter)), counter
+
+
+def new() -> dict[str, int]:
+    """Return a new instance."""
+    return {"runs": 0, "statements": 0, "steps": 0}
+
+
+def test_verifying_counts_the_second_run_and_one_more() -> None:
+    """Two runs of each case but the slow group's second one, and one more of each case that is counted."""
+    baseline, written = new(), new()
+    found, counter = verified(Verified(), baseline=baseline, written=written)
+    assert (found.cases, found.cannot_run, baseline["runs"], written["runs"]) == (4, {}, 3 + 2 + 3 + 1, 9)
+    assert counter.found["written", "g"] == (
+        [
+            WorkCount("written", "g", "statements", 2, repeats_exactly=True),
+            WorkCount("written", "g", "steps", 2, repeats_exactly=False),
+        ],
+        [],
+    )
+    assert counter.found.keys() == {(arm, group) for arm in ("baseline", "written") for group in ("g", "long")}
+
+
+def test_calls_and_allocations_have_runs_of_their_own() -> None:
+    """Calls repeat for the same work; a slow operation is left out. One run fills what the probes have emptied."""
+    baseline = new()
+    _, counter = verified(Verified(), interpreter=True, baseline=baseline)
+    found = {e.metric: e for e in counter.found["baseline", "g"][0]}
+    assert sorted(found) == ["bytes_in_allocations", "python_calls", "statements", "steps"]
     assert found["python_calls"].repeats_exactly
     assert found["python_calls"].value >= 1
-    assert {(e.arm, e.group, e.scale) for e in found.values()} == {("optimised", "g", 1.0)}
+    assert {e.metric for e in counter.found["baseline", "long"][0]} == {"statements", "steps"}
+    assert 9 + 1 + 2 + 2 <= baseline["runs"] <= 9 + 1 + 2 + ALLOCATION_RUNS
+
+
+class Failing(Counter):
+    """Probe that cannot be entered, or exited."""
+
+    def __init__(self, error: Exception, *, enters: bool) -> None:
+        """Fail with an error."""
+        self._error, self._enters = error, enters
+
+    async def __aenter__(self) -> Self:
+        """Fail, unless only the exit does."""
+        if not self._enters:
+            raise self._error
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Fail."""
+        raise self._error
+
+
+@pytest.mark.parametrize("enters", [True, False])
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (UsageError("close the sessions"), "close the sessions"),
+        (ValueError("x"), "written raised in case 'g 0' at tests/.*: ValueError: x"),
+    ],
+)
+def test_a_probe_that_fails_does_not_show_that_an_arm_cannot_run(error: Exception, message: str, *, enters: bool) -> None:
+    """The scenario fails, also where the arm is as written."""
+
+    class Probing(Verified):
+        def probes(self, instance: dict[str, int]) -> Sequence[Counter]:
+            return (Failing(error, enters=enters),) if "written" in instance else super().probes(instance)
+
+    with pytest.raises(ScenarioFailedError, match=f"^{message}"):
+        verified(Probing(), baseline=new(), written={**new(), "written": 1})
+
+
+def test_an_arm_as_written_that_raises_is_not_counted() -> None:
+    """It is excluded from the group, with its error."""
+
+    class Raising(Verified):
+        async def run(self, instance: dict[str, int], case: Case) -> int:
+            if "written" in instance and case.group == "g":
+                raise ValueError
+            return await super().run(instance, case)
+
+    found, counter = verified(Raising(), baseline=new(), written={**new(), "written": 1})
+    assert found.cannot_run == {("written", "g"): "ValueError"}
+    assert counter.found.keys() == {("baseline", "g"), ("baseline", "long"), ("written", "long")}
