@@ -71,10 +71,10 @@ def _seconds(text: str) -> float | None:
 def byte_size(text: str) -> int:
     """Return a number of bytes, from 0, from `0`, `500MB` or `1.5 GB`."""
     found = re.fullmatch(rf"{_NUMBER}\s*(k|M|G|T|)B?", text.strip(), re.ASCII | re.IGNORECASE)
-    size = round(float(found[1]) * _UNITS_BYTES[found[2].lower()]) if found else MAX_BYTES + 1
+    size = float(found[1]) * _UNITS_BYTES[found[2].lower()] if found else math.inf
     if size > MAX_BYTES:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes; try 500MB, 10GB or 0")
-    return size
+    return round(size)
 
 
 def count(limit: int | None = None) -> Callable[[str], int]:

@@ -154,7 +154,10 @@ class CacheSlot:
                 with self._without_failing("write"):
                     folder = stack.enter_context(self.cache.partial(self.parts))
             yield folder and folder / _PAYLOAD
-            if self.cache is None or folder is None or not (folder / _PAYLOAD).exists():
+            if self.cache is None or folder is None:
+                return
+            if not (folder / _PAYLOAD).exists():
+                self.problems.append(self.cache.problem("write", OSError(errno.ENOSPC, "the data were not moved there completely")))
                 return
             with self._without_failing("write"):
                 if _payload_bytes(folder) >= _payload_bytes(self.cache.folder / cache_key(self.parts)):

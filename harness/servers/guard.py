@@ -194,8 +194,10 @@ def _end(server: subprocess.Popen[bytes] | None, command: Command) -> None:
     kept = _kept(command)
     _stop(server, command, command.complete if kept else None)
     if kept and command.remove and server is not None and server.returncode == 0:
-        with contextlib.suppress(OSError):  # then it is missing there
-            shutil.move(command.remove / kept.name, kept.target)
+        with contextlib.suppress(OSError):  # then it is missing there, as a whole
+            moving = kept.target.with_name(f"{kept.target.name}.moving")
+            shutil.move(command.remove / kept.name, moving)
+            moving.rename(kept.target)
     if command.remove:
         shutil.rmtree(command.remove, ignore_errors=True)
 

@@ -46,6 +46,8 @@ commands:
     baseline  Save a run as the baseline for later gates
     capacity  Find the highest load at which each arm meets an SLO
     compare   Compare two result files, before and after
+    data      List or prune the snapshot cache: filled databases and computed
+              values that later runs start from
     doctor    Measure this machine's noise and the smallest change it can
               detect
     gate      Fail if the candidate does more work or is slower than the

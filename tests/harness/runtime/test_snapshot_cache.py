@@ -352,6 +352,73 @@ def test_another_file_system_gets_a_copy(cache: SnapshotCache, tmp_path: Path, m
     assert len(cache.entries()) == 1
 
 
+def give(cache: SnapshotCache, content: bytes, folder: Path, *, moved: bool = True) -> list[str]:
+    """Move a folder with two files into the cache; return the problems."""
+    (folder / "base").mkdir(parents=True)
+    (folder / "base" / "1").write_bytes(content)
+    (folder / "base" / "2").write_bytes(CONTENT)
+    with cache.slot(PARTS) as slot:
+        with slot.give({}) as target:
+            assert target is not None
+            if moved:
+                shutil.move(folder, target)
+        return slot.problems
+
+
+def taken(cache: SnapshotCache, target: Path) -> tuple[bytes | None, list[str]]:
+    """Take the folder out of the cache; return the content of its first file, and the problems."""
+    with cache.slot(PARTS) as slot:
+        found = slot.take()
+        if found is None:
+            return None, slot.problems
+        shutil.move(found[0], target)
+        return (target / "base" / "1").read_bytes(), slot.problems
+
+
+def test_a_folder_is_taken_by_one_process_and_given_back(cache: SnapshotCache, tmp_path: Path) -> None:
+    """While it is out there is no entry; of two that are given back the larger one stays."""
+    assert taken(cache, tmp_path / "none") == (None, [])
+    assert give(cache, b"first", tmp_path / "1") == []
+    assert taken(cache, tmp_path / "out") == (b"first", [])
+    assert taken(cache, tmp_path / "other") == (None, [])
+    assert cache.entries() == []
+    assert give(cache, b"large", tmp_path / "2") == []
+    assert give(cache, b"less", tmp_path / "3") == []
+    assert taken(cache, tmp_path / "again") == (b"large", [])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("1", b"fir", "base/1 has 3 instead of 5 bytes"),
+        ("1", b"forst", "the digest of base/1 differs"),
+        ("1", None, "base/1 is missing"),
+        ("3", b"", "base/3 is new"),
+    ],
+)
+def test_a_damaged_folder_is_named_and_not_taken(
+    cache: SnapshotCache, tmp_path: Path, name: str, content: bytes | None, reason: str
+) -> None:
+    """The line has the file."""
+    give(cache, b"first", tmp_path / "1")
+    file = payload(cache) / "base" / name
+    if content is None:
+        file.unlink()
+    else:
+        file.write_bytes(content)
+    found, (problem,) = taken(cache, tmp_path / "out")
+    assert found is None
+    assert problem == f"{payload(cache).parent} (shop) is damaged: {reason}; it was deleted and is made again"
+
+
+def test_a_folder_that_was_not_moved_completely_is_no_entry(cache: SnapshotCache, tmp_path: Path) -> None:
+    """As on a full disk: one line, and nothing is left."""
+    (problem,) = give(cache, b"first", tmp_path / "1", moved=False)
+    assert "the data were not moved there completely; free disk space or run `harness data prune`" in problem
+    assert cache.entries() == []
+    assert not list(cache.folder.glob("*.partial"))
+
+
 @pytest.mark.parametrize(
     ("variables", "folder", "limit"),
     [
