@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from array import array
 from collections import defaultdict
@@ -59,6 +60,8 @@ CHANCE = 0.01
 """A number of controls off that is less probable than this by chance gives the run a warning."""
 FIRST_OVERHEAD_S = 2.0
 """First estimate of the seconds of a process that times pairs, besides its pairs and its warm-up."""
+NO_TIME = "the run ended before; give it a larger --budget"
+"""The reason why memory was not measured that could have been."""
 SYNCHRONOUS = "synchronous, in the worker's thread"
 """Description of the execution of a scenario whose `run` is synchronous, while it is timed."""
 
@@ -103,6 +106,8 @@ class ScenarioRun:
     """Names of the threads and processes that went on after a job."""
     timeout_s: float = OPERATION_TIMEOUT_S
     """Timeout of one operation, in seconds."""
+    measures_memory: bool = False
+    """Whether the memory of every arm and group is to be measured."""
     profile: dict[str, float] = field(default_factory=dict)
     """RunPhase → seconds of its processes so far."""
     clock: Clock = field(default_factory=MonotonicClock)
@@ -329,10 +334,17 @@ class ScenarioRun:
                 self.figures.memory.append(row)
 
     def _unmeasured_memory(self) -> list[records.Memory]:
-        """Return a row with the reason for each arm and group that cannot run, if memory was measured."""
-        if not self.figures.memory:
+        """Return a row with the reason for each arm and group whose memory was to be measured and was not."""
+        if not self.measures_memory:
             return []
-        return [records.Memory(arm, group, 0, 0, 0.0, [], not_measured=reason) for arm, group, reason in self.verified.cannot_run]
+        found = {(row.arm, row.group) for row in self.figures.memory}
+        reasons = {(arm, group): reason for arm, group, reason in self.verified.cannot_run}
+        every = itertools.product(self.loaded.scenario.arms, self.loaded.scenario.group)
+        return [
+            records.Memory(arm, group, 0, 0, 0.0, [], not_measured=reasons.get((arm, group), NO_TIME))
+            for arm, group in every
+            if (arm, group) not in found
+        ]
 
     def result(self, *, whole: bool = True) -> records.ScenarioResult:
         """Return the scenario's result so far. A failed scenario has no times and no verdicts.

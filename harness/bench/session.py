@@ -323,6 +323,7 @@ class RunSession:
         Steps of trials with servers, which all of them share, never run in parallel: each would measure the others' memory.
         """
         scenario, chain = trial.loaded.scenario, "memory with servers" if trial.setting.servers else ""
+        trial.measures_memory = True
         rests_on_growth = [p.measure for p in scenario.promises if PEAK_MEMORY in getattr(p.measure, "metrics", ())]
         grows = {group for measure in rests_on_growth for group in getattr(measure, "groups", ())}
         jobs: list[tuple[str, float, tuple[str, ...], int | None]] = []

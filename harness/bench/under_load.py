@@ -157,7 +157,7 @@ class TrialLoad:
         if block_seconds(declared, arms, self.seconds - START_S):
             return ""
         least_s = START_S + arms * MIN_CYCLES * (shortest_block_s(declared) + WARM_UP_S + BETWEEN_S)
-        return f"the run has no time for the load, which needs at least {least_s:.0f} s; try {self._load_command}"
+        return f"the load needs at least {least_s:.0f} s, and this run gives it {self.seconds:.0f} s; try {self._load_command}"
 
     @property
     def _load_command(self) -> str:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.bench.job import AnswersVerified, DataPrepared, Figures, PairTimes, SlotTimes
-from harness.bench.result import ScenarioRun, clean_controls, growths, in_order, latencies, ratios, together
+from harness.bench.result import NO_TIME, ScenarioRun, clean_controls, growths, in_order, latencies, ratios, together
 from harness.discovery import load
 from harness.results.run import AA_CONTROL, Memory, Ratio, ScenarioResult, ScenarioStatus, Slot, WorkCount
 from harness.runtime.child import JobFailed
@@ -89,12 +89,14 @@ def test_memory_that_failed_in_one_process_has_failed() -> None:
 
 
 def test_memory_of_what_cannot_run_has_the_reason() -> None:
-    """Where memory was measured at all, each arm and group that cannot run has a row that says why."""
+    """Where memory is measured at all, each arm and group that cannot run, or was not reached, has a row that says why."""
     evidence = ScenarioRun(load(TOY), SETTING)
     evidence.add(AnswersVerified(1, [("proposed", "sum", "it raises")]))
     assert evidence.result().memory == []
     evidence.add(Figures(memory=[Memory("baseline", "sum", 0, 100, 1.0, [])]))
-    assert [(m.arm, m.not_measured) for m in evidence.result().memory] == [("baseline", None), ("proposed", "it raises")]
+    evidence.measures_memory = True
+    found = [(m.arm, m.not_measured) for m in evidence.result().memory]
+    assert found == [("baseline", None), ("proposed", "it raises"), ("optimised", NO_TIME)]
 
 
 def test_a_failed_scenario_has_no_timings_and_no_verdicts() -> None:

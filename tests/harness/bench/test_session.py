@@ -11,7 +11,7 @@ from harness.bench import result as module
 from harness.bench import under_load
 from harness.bench.job import SLOWED, AnswersVerified, BenchJob, Figures, JobDone, PairTimes, SlotTimes, Task
 from harness.bench.process import Event, LeftRunning
-from harness.bench.result import LIMITED_S, LIMITED_TIMES, ScenarioRun
+from harness.bench.result import LIMITED_S, LIMITED_TIMES, NO_TIME, ScenarioRun
 from harness.bench.session import QUICK, SEVERAL, USUAL, RunPlan, RunSession, effort
 from harness.bench.steps import Silent
 from harness.discovery import LoadedScenario, load
@@ -93,11 +93,11 @@ def test_what_hangs_fails_and_the_others_go_on(tmp_path: Path) -> None:
 
 
 def test_a_run_puts_all_arms_under_the_declared_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After timing pairs every arm completes the same load, whose figures are in the result beside those of pairs."""
+    """Every arm completes the same load, whose figures are in the result beside those of pairs; a quick run leaves it out."""
     loaded = load(TOYS / "adding.py")
     monkeypatch.setattr(loaded.scenario, "load_test", LoadTest(100, seconds=1.2))
     monkeypatch.setattr(under_load, "WARM_UP_S", 0.0)
-    settings = replace(ONE, size="tiny", quick=True, processes=1, budget_s=0.2)
+    settings = replace(ONE, size="tiny", quick=False, processes=1, budget_s=100.0)
     plan = RunPlan([loaded], settings, tmp_path / "run", "harness run", memory=False, counting=False)
     (result,) = RunSession(plan, Silent()).run().scenarios
     assert result.latencies
@@ -107,6 +107,10 @@ def test_a_run_puts_all_arms_under_the_declared_load(tmp_path: Path, monkeypatch
     assert set(planned) == {"baseline", "proposed", "optimised"}
     assert len(set(planned.values())) == 1
     assert not result.load.lost_workers
+    preview = replace(plan, settings=replace(settings, quick=True), out=tmp_path / "preview")
+    (quick,) = RunSession(preview, Silent()).run().scenarios
+    assert quick.load is None
+    assert "and this run gives it 0 s; try `harness load adding" in quick.load_left_out
     without = replace(plan, load=False, out=tmp_path / "without")
     assert RunSession(without, Silent()).run().scenarios[0].load is None
 
@@ -225,7 +229,7 @@ def test_a_process_that_fails_costs_no_figure(tmp_path: Path, monkeypatch: pytes
 
 def test_every_arm_and_group_has_memory_or_a_reason(tmp_path: Path) -> None:
     """Those that cannot run, or are skipped, have the reason; those whose operation fails have the error; the rest have figures."""
-    settings = replace(ONE, size="tiny", quick=True, processes=1, budget_s=0.2)
+    settings = replace(ONE, size="tiny", quick=True, processes=1, budget_s=100.0)
     plan = RunPlan([load(CASES / "memory_of_groups.py")], settings, tmp_path / "run", "harness run", counting=False)
     (result,) = RunSession(plan, Silent()).run().scenarios
     assert result.status == ScenarioStatus.OK, result.error
@@ -285,6 +289,7 @@ def test_a_budget_that_ends_too_soon_says_what_it_would_need(tmp_path: Path) -> 
     assert warning.name == BUDGET
     assert warning.message.startswith("it ended before 1 of 1 groups had the pairs of a median; about ")
     assert int(warning.message.split("about ")[1].split(" s")[0]) > settings.budget_s
+    assert {row.not_measured for row in run.scenarios[0].memory} == {NO_TIME}
 
 
 def test_the_phases_of_all_processes_are_in_the_result(tmp_path: Path) -> None:
