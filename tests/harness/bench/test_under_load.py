@@ -236,7 +236,7 @@ def test_ctrl_c_keeps_the_blocks_before_it(worker: FakeArmsUnderLoad, tmp_path: 
 @pytest.mark.parametrize(
     ("seconds", "searched", "reason"),
     [
-        (15.0, False, "the run has no time for the load, which needs at least 30 s; try `harness load adding --rate poisson:100`"),
+        (15.0, False, "the load needs at least 30 s, and this run gives it 15 s; try `harness load adding --rate poisson:100`"),
         (45.0, False, 'the run has no time to search the capacity; try `harness capacity adding --slo "p95 <= 100ms"`'),
         (90.0, True, ""),
     ],
