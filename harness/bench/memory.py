@@ -26,9 +26,11 @@ from harness.servers.lifecycle import processes
 from harness.user_code import failure, user_code
 
 REPETITIONS = 3
-"""Repetitions of an operation, where there is time for them."""
-FEWEST, LONG_S = 2, 5.0
-"""Repetitions in any case, so that there is a range; except of an operation that takes this number of seconds."""
+"""Repetitions of an operation after one that warms up, where there is time for them."""
+FEWEST = 2
+"""Repetitions in any case, except of an operation declared slow, so that there is a range."""
+LONG_S = 1.0
+"""Seconds of an operation from which the first repetition may be one of the fewest."""
 SAMPLED_S = 0.1
 """Seconds in which a quick operation is repeated, so that it has a curve."""
 MOST_REPETITIONS = 10
@@ -93,21 +95,18 @@ class _GroupMemory(NamedTuple):
 
     async def measure(self, case: Case, servers: _Servers) -> Memory:
         """Repeat the case and return its memory; an exception of it is a result. An operation declared slow is run once."""
-        job, rows, error, started_ns = self.job, None, None, self.clock.now_ns()
+        job, rows, error = self.job, None, None
         once = self.scenario.group[case.group].slow or job.limit_bytes is not None
         try:
-            if not once:
-                begin("warming up", job.arm, case.name)
-                await self.scenario.reset(self.instance, case, await self.scenario.run(self.instance, case))
             with self.meter.sampling():
-                rows = await self._repeat(case, started_ns, 1 if once else MOST_REPETITIONS)
+                rows = await self._repeat(case, 1 if once else MOST_REPETITIONS)
         except Exception as raised:  # noqa: BLE001 - running out of memory raises many types; each is a result
             error = "out of memory" if _is_memory_error(raised) else failure(raised, self.scenario.written, job.arm, case.name)
         base = Memory(job.arm, case.group, 0, 0, 0.0, [], rows, job.setting.scale, job.limit_bytes, left_out=dict(servers.left_out))
         return replace(base, error=error) if error is not None else _of_repetitions(base, self.meter)
 
-    async def _repeat(self, case: Case, started_ns: int, most: int) -> int | None:
-        """Run the case until there are enough repetitions or no time is left; return the rows of its answer."""
+    async def _repeat(self, case: Case, most: int) -> int | None:
+        """Run the case until there are enough repetitions after the first one or no time is left; return the rows of its answer."""
         begun_ns, rows = self.clock.now_ns(), None
         for number in range(1, most + 1):
             begin("measuring memory", self.job.arm, case.name)
@@ -118,17 +117,18 @@ class _GroupMemory(NamedTuple):
             await self.scenario.reset(self.instance, case, answer)
             del answer
             now_ns = self.clock.now_ns()
-            if number >= REPETITIONS and now_ns - begun_ns >= SAMPLED_S * 1e9:
+            lasted_ns, spent_ns = now_ns - before_ns, now_ns - begun_ns
+            if number > REPETITIONS and spent_ns >= SAMPLED_S * 1e9:
                 break
-            is_over = 2 * now_ns - before_ns - started_ns > self.share_ns  # one more would exceed it
-            if is_over and (number >= FEWEST or now_ns - before_ns > LONG_S * 1e9):
+            if number >= FEWEST + (lasted_ns < LONG_S * 1e9) and spent_ns + lasted_ns > self.share_ns:
                 break
         return rows
 
 
 def _of_repetitions(base: Memory, meter: MemoryMeter) -> Memory:
-    """Return the memory of the repetition that added the median, with the range of all."""
+    """Return the memory of the repetition that added the median, with the range of all; the first one warms up if others follow."""
     uses = meter.uses()
+    uses = uses[1:] if len(uses) > FEWEST else uses
     added = [max(0, use.peak_bytes - use.idle_bytes) for use in uses]
     middle: MemoryUse = uses[added.index(median_low(added))]
     found = replace(base, idle_bytes=middle.idle_bytes, peak_bytes=middle.peak_bytes, seconds=middle.seconds)
