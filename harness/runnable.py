@@ -16,7 +16,7 @@ from harness.results.run import Statement
 from harness.scenario import Arm, Case, Group, Prepared, Scenario, Setting
 from harness.user_code import scenario_file, shown, user_code
 
-DECLARED = ("groups", "promises", "engines", "busy", "tolerances", "higher_is_better", "load_test", "switches")
+DECLARED = ("groups", "promises", "engines", "busy", "waits_to_open", "tolerances", "higher_is_better", "load_test", "switches")
 """What a scenario declares in its class."""
 AS_WRITTEN = ("servers", "normalise", "self_reported_ns", "targets", "probes", "memory_limits_bytes", "rows")
 """Methods that are synchronous by contract."""

@@ -227,6 +227,9 @@ class Scenario(Generic[Instance]):
     """The engines that the scenario supports."""
     busy: ClassVar[bool] = False
     """Whether its instances keep a core busy though their servers are remote: timed alone at any RTT."""
+    waits_to_open: ClassVar[bool] = False
+    """Whether `open` mostly waits, such as for a process to start: the arms' instances are then opened side by side. It has to be
+    asynchronous, each runs in a task of its own, and `run` does not see the context variables that it sets."""
     tolerances: ClassVar[Mapping[str, float]] = {}
     """Metric → the share by which it may change before `harness gate` reports a change. For figures that do not repeat exactly,
     and for an arm's own `facts`, which are gated only where they stand here."""

@@ -73,6 +73,7 @@ class Edges(EdgeFaults, RemotePromptScenario[EdgeInstance]):
         Promise("E4", "age of a replica's data", measured("ms"), replica_lag, "replica lag", ("optimised",)),
         Promise("E4", READ_BACK, measured("×"), speedup("write_read"), "write and read", ("optimised",)),
     )
+    waits_to_open = True
     tables = ("prompts",)
     migrations = {PRIMARY: edges.migrate}
 

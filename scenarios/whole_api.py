@@ -84,6 +84,7 @@ class WholeApi(ApiFaults, WithRedis[ApiInstance], RemotePromptScenario[ApiInstan
     load_test = LoadTest(RATE_PER_S, seconds=8.0, slo="p95 < 150ms, errors < 0.1%")
     migrations = {"proposed": composite_indexes.upgrade_proposed, "optimised": composite_indexes.upgrade_all}
     busy = True
+    waits_to_open = True
     switches = {
         "pools": "connections kept, sized for the server, warmed up",
         "async_queries": "waiting for a server on the event loop, for SQLite in threads",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from harness.bench import work_counts
-from harness.bench.instance import Outbox, cases_of, opened
+from harness.bench.instance import Outbox, all_opened, cases_of, opened
 from harness.bench.job import AnswersVerified, BenchJob, Figures, Task
 from harness.bench.operations import first_of_each_group
 from harness.bench.probes import instructions
@@ -32,7 +32,8 @@ async def examine(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> None
     async with AsyncExitStack() as stack:
         relayed, round_trips = stack.enter_context(counting_relay(job.setting.servers if counted else {}))
         setting = replace(job.setting, resets=True, servers={**job.setting.servers, **relayed})
-        instances = {arm: await stack.enter_async_context(opened(scenario, arm, setting, outbox)) for arm in scenario.arms}
+        arms = dict(zip(scenario.arms, scenario.arms, strict=True))
+        instances = await stack.enter_async_context(all_opened(scenario, arms, setting, outbox))
         gc.collect()
         gc.freeze()  # probes collect garbage before they count, which takes long where much data is alive
         counter = OperationCounter(scenario, counted, round_trips, interpreter=job.effort.is_full)

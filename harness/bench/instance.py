@@ -1,9 +1,10 @@
 """The parts that all jobs of a worker share: instances of arms, the scenario's cases, and sending messages."""
 
+import asyncio
 import traceback
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from harness.bench.job import BenchJob, JobDone, Message
@@ -57,6 +58,55 @@ async def opened(scenario: RunnableScenario, arm: str, setting: Setting, outbox:
             raise
         finally:
             begin("closing", arm)
+
+
+@asynccontextmanager
+async def all_opened(
+    scenario: RunnableScenario, arms: Mapping[str, str], setting: Setting, outbox: Outbox
+) -> AsyncIterator[dict[str, Any]]:
+    """Open the instance of an arm for each name, in this order, and close all of them; with errors as those of `opened`.
+
+    They are opened side by side where the scenario says that this mostly waits, each in a task of its own, which closes it as well.
+    """
+    async with AsyncExitStack() as stack:
+        if scenario.waits_to_open:
+            yield await stack.enter_async_context(_side_by_side(scenario, arms, setting, outbox))
+        else:
+            yield {name: await stack.enter_async_context(opened(scenario, arm, setting, outbox)) for name, arm in arms.items()}
+
+
+@asynccontextmanager
+async def _side_by_side(
+    scenario: RunnableScenario, arms: Mapping[str, str], setting: Setting, outbox: Outbox
+) -> AsyncIterator[dict[str, Any]]:
+    over, opening = asyncio.Event(), {name: asyncio.get_running_loop().create_future() for name in arms}
+
+    async def hold(name: str, arm: str) -> None:
+        try:
+            async with scenario.open(arm, setting) as instance:
+                opening[name].set_result(instance)
+                await over.wait()
+        except Exception as error:
+            if opening[name].done():
+                raise
+            opening[name].set_exception(error)
+
+    every_arm = ", ".join(dict.fromkeys(arms.values()))
+    begin("opening", every_arm, times=LONG)
+    tasks = [asyncio.create_task(hold(name, arm)) for name, arm in arms.items()]
+    try:
+        await asyncio.wait(opening.values(), return_when=asyncio.FIRST_EXCEPTION)
+        failed = [future for future in opening.values() if future.done() and future.exception()]
+        yield {name: (failed or [future])[0].result() for name, future in opening.items()}
+    except Exception as error:
+        outbox.fail(error)
+        raise
+    finally:
+        begin("closing", every_arm)
+        over.set()
+        closed = await asyncio.gather(*tasks, return_exceptions=True)
+    for failed_to_close in filter(None, closed):
+        raise failed_to_close
 
 
 def cases_of(scenario: RunnableScenario, job: BenchJob) -> list[Case]:

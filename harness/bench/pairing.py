@@ -8,13 +8,12 @@ import math
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from msgspec import structs
 
-from harness.bench.instance import Outbox, cases_of, opened, refuse_wrong_clock
+from harness.bench.instance import Outbox, all_opened, cases_of, refuse_wrong_clock
 from harness.bench.job import BASELINE_COPIES, SLOWED, BenchJob, PairTimes, recorded
 from harness.bench.operations import run_timed
 from harness.bench.probes.cpu_control import spin
@@ -47,10 +46,9 @@ async def time_pairs(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> N
     rng = random.Random(f"{job.setting.seed}/{loaded.name}/{job.process}")  # noqa: S311 - reproducible, not cryptographic
     arms = list(scenario.arms)
     rng.shuffle(arms)  # the first instance to be built must not always be the same arm's
-    async with AsyncExitStack() as stack:
-        instances = {arm: await stack.enter_async_context(opened(scenario, arm, setting, outbox)) for arm in arms}
-        for copy in (AA_CONTROL, *([SLOWED] if job.injected else [])):
-            instances[copy] = await stack.enter_async_context(opened(scenario, BASELINE, setting, outbox))
+    copies = (AA_CONTROL, SLOWED) if job.injected else (AA_CONTROL,)
+    opening = {**dict(zip(arms, arms, strict=True)), **dict.fromkeys(copies, BASELINE)}
+    async with all_opened(scenario, opening, setting, outbox) as instances:
         clock = MonotonicClock()
         check = ClockCheck(clock)
         targets = PairTargets(wanted, clock.now_ns() + job.budget_ns if job.budget_ns else None)
