@@ -94,6 +94,8 @@ class Group:
     again, where a promise rests on the growth of that."""
     load: bool = True
     """Concurrent users run it under load."""
+    memory: bool = True
+    """Its memory is measured."""
     skip: Mapping[str, str] = field(default_factory=dict)
     """Arm → the reason why it is not tried here."""
 

@@ -60,6 +60,8 @@ CHANCE = 0.01
 """A number of controls off that is less probable than this by chance gives the run a warning."""
 FIRST_OVERHEAD_S = 2.0
 """First estimate of the seconds of a process that times pairs, besides its pairs and its warm-up."""
+LEFT_OUT = "its group leaves memory out"
+"""The reason why the memory of a group was not measured that declares so."""
 NO_TIME = "the run ended before; give it a larger --budget"
 """The reason why memory was not measured that could have been."""
 SYNCHRONOUS = "synchronous, in the worker's thread"
@@ -338,8 +340,10 @@ class ScenarioRun:
         if not self.measures_memory:
             return []
         found = {(row.arm, row.group) for row in self.figures.memory}
-        reasons = {(arm, group): reason for arm, group, reason in self.verified.cannot_run}
-        every = itertools.product(self.loaded.scenario.arms, self.loaded.scenario.group)
+        arms, groups = self.loaded.scenario.arms, self.loaded.scenario.groups
+        reasons = {(arm, group.name): LEFT_OUT for arm in arms for group in groups if not group.memory}
+        reasons |= {(arm, group): reason for arm, group, reason in self.verified.cannot_run}
+        every = itertools.product(arms, self.loaded.scenario.group)
         return [
             records.Memory(arm, group, 0, 0, 0.0, [], not_measured=reasons.get((arm, group), NO_TIME))
             for arm, group in every

@@ -327,11 +327,12 @@ class RunSession:
         rests_on_growth = [p.measure for p in scenario.promises if PEAK_MEMORY in getattr(p.measure, "metrics", ())]
         grows = {group for measure in rests_on_growth for group in getattr(measure, "groups", ())}
         jobs: list[tuple[str, float, tuple[str, ...], int | None]] = []
-        for scale in sorted({1.0, *(scale for group in scenario.groups if group.name in grows for scale in group.growth)}):
-            of_scale = [g.name for g in scenario.groups if scale == 1.0 or (g.name in grows and scale in g.growth)]
-            jobs.append(("memory of {}", scale, tuple(of_scale), None))
-        if slow := scenario.groups_with("slow"):  # run once per process, so that they have a range too
-            jobs.append(("memory of {}, again", 1.0, tuple(slow), None))
+        measured = [group for group in scenario.groups if group.memory]
+        for scale in sorted({1.0, *(scale for group in measured if group.name in grows for scale in group.growth)}):
+            of_scale = [g.name for g in measured if scale == 1.0 or (g.name in grows and scale in g.growth)]
+            jobs += [("memory of {}", scale, tuple(of_scale), None)] if of_scale else []
+        if slow := tuple(group.name for group in measured if group.slow):  # run once per process, so that they have a range too
+            jobs.append(("memory of {}, again", 1.0, slow, None))
         limits = scenario.memory_limits_bytes(trial.setting).items()
         jobs += [("{} under a memory limit", 1.0, (group,), limit) for group, limit in limits]
         budget_ns = int(MEMORY_S[self.plan.settings.quick] * 1e9)

@@ -199,6 +199,7 @@ def test_growth_and_limits_of_memory_have_processes_of_their_own(tmp_path: Path,
     groups = [
         Group("sum", "all", slow=True, growth=(0.5,)),
         Group("part", "some", growth=(0.25,)),
+        Group("without", "more", memory=False),
     ]
     promises = [Promise("X", "constant memory", at_most(0.2, "exponent"), growth("peak_memory", "sum"))]
     loaded = load(TOYS / "adding.py")
