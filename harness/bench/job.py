@@ -119,7 +119,7 @@ class AnswersVerified(msgspec.Struct, tag=True, frozen=True):
     cannot_run: list[tuple[str, str, str]] = []
     """(arm, group, error) of arms that raised as written."""
     took_s: dict[str, dict[str, float]] = {}
-    """Arm → group → mean seconds of a case with its comparison and its reset: how long its pairs will take, roughly."""
+    """Arm → group → mean seconds of a case: how long its pairs will take, roughly."""
 
 
 class Figures(msgspec.Struct, tag=True, frozen=True):

@@ -58,7 +58,9 @@ MISS_RATE = 0.05
 """Share of 95 % intervals that exclude 1 although nothing differs."""
 CHANCE = 0.01
 """A number of controls off that is less probable than this by chance gives the run a warning."""
-FIRST_OVERHEAD_S = 2.0
+CLEARLY_SLOW = 2.0
+"""Factor of the time from which a group counts as slow before it was timed: its first operations are cold."""
+FIRST_OVERHEAD_S = 1.5
 """First estimate of the seconds of a process that times pairs, besides its pairs and its warm-up."""
 LEFT_OUT = "its group leaves memory out"
 """The reason why the memory of a group was not measured that declares so."""
@@ -171,12 +173,12 @@ class ScenarioRun:
         self._slow_from_s = effort.slow_from_s
 
     def _expect(self, took_s: Mapping[str, Mapping[str, float]]) -> None:
-        """Take first estimates from what comparing answers took: of a pair, and of a process's warm-up."""
+        """Take first estimates from the operations that were compared: of a pair, and of a process's warm-up."""
         for name, group in self.timing.groups.items():
             arms = [groups[name] for groups in took_s.values() if name in groups]
-            if arms and name in took_s[BASELINE]:
+            if arms and name in took_s.get(BASELINE, ()):
                 group.operation_s, group.pair_s = took_s[BASELINE][name], sum(arms)
-                group.is_slow = group.is_slow or group.operation_s >= self._slow_from_s
+                group.is_slow = group.is_slow or group.operation_s >= CLEARLY_SLOW * self._slow_from_s
                 self.timing.overhead_s += 0.0 if group.is_slow else group.pair_s + group.operation_s
 
     def _decide(self) -> None:
@@ -305,6 +307,7 @@ class ScenarioRun:
         count, spent_s, operations_s = count + 1, spent_s + pair.lasted_ns / 1e9, operations_s + means_s[BASELINE]
         self._costs[pair.group] = count, spent_s, operations_s
         group.pairs, group.pair_s, group.operation_s = count, spent_s / count, operations_s / count
+        group.is_slow = self.loaded.scenario.group[group.name].slow or group.operation_s >= self._slow_from_s
         for arm, mean_s in means_s.items():
             if arm not in (BASELINE, *BASELINE_COPIES):
                 logs = group.log_ratios.setdefault(arm, {}).setdefault(process, [])
