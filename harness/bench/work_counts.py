@@ -70,11 +70,16 @@ class OperationCounter:
         return answer, {metric: value for probe in probes for metric, value in probe.counts().items()}
 
     async def warm_up(self, arm: str, instance: Any, case: Case, runs: int) -> None:
-        """Run an operation on a server until its statements have their final plans; its group has had some runs before."""
+        """Run an operation on a server until its statements have their final plans; its group has had some runs before.
+
+        The last of them is under probes, as what these send is planned, and touches rows for the first time, as well.
+        """
         if self.round_trips is not None and not self.scenario.group[case.group].slow:
             begin("counting work", arm, case.name, times=LONG)
-            for _ in range(runs, PLANNED_AFTER):
+            for _ in range(runs + 1, PLANNED_AFTER):
                 await run_counted(self.scenario, instance, case)
+            answer, _ = await self.probed(arm, instance, case)
+            await self.scenario.reset(instance, case, answer)
 
     async def complete(self, arm: str, instance: Any, case: Case, first: Counts) -> None:
         """Count the operation again after its `first` counts, and what slows it down so much that it gets runs of its own."""
