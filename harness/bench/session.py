@@ -46,6 +46,8 @@ EACH_MEMORY_S = 0.3
 """First estimate of seconds per group, for repetitions whose memory is measured."""
 MEMORY_S = {False: 3.0, True: 2.0}
 """Whether the run is a quick one → seconds for the repetitions of one arm whose memory is measured."""
+LANES_PER_CORE = 2
+"""Jobs in parallel per core, of those that time nothing: many of them wait for a server or for network latency."""
 USUAL = Effort()
 QUICK = Effort(slow_processes=2, slow_from_s=0.1)
 SEVERAL = Effort(slow_processes=2, slow_from_s=0.05, is_full=False)
@@ -146,7 +148,7 @@ class RunSession:
         with workspace() as space, self._servers() as servers:
             try:
                 self._begin(space, servers)
-                steps, lanes = self._steps(), max(1, len(self.cores.all))
+                steps, lanes = self._steps(), LANES_PER_CORE * max(1, len(self.cores.all))
                 after_s, rest_s = self._after_s(), self._timing_s
                 StepRunner(steps, self.observer, lanes=lanes, abandon=self._interrupt, after_s=after_s, rest_s=rest_s).run()
             except KeyboardInterrupt:
@@ -211,7 +213,7 @@ class RunSession:
         trials = [t for t in self._trials if t.is_active]
         at_lowest_rtt = [t for t in trials if t.lowest_rtt is None]
         steps = []
-        for t in trials:
+        for t in sorted(trials, key=lambda t: -len(t.setting.servers)):  # they take longest, and wait for their servers meanwhile
             task = Task.REVISIT if t.lowest_rtt is not None else Task.EXAMINE if self.plan.counting else Task.TRY
             if task is Task.EXAMINE:
                 steps.append(self._step(t, "preparing", PREPARING_S, Task.PREPARE))

@@ -1,12 +1,13 @@
 """Verification: the arms' answers to every case must be complete, equal and repeatable, or nothing of the scenario is timed."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from harness.answers import find_lazy
+from harness.bench.operations import first_of_each_group
 from harness.bench.work_counts import Counts, OperationCounter
 from harness.equality import Difference, difference, snapshot
 from harness.errors import HarnessError, ScenarioFailedError, describe
@@ -48,26 +49,27 @@ async def verify(
 ) -> Verification:
     """Run every case twice on every arm; compare the normalised answers and states with the baseline's, and with each other.
 
-    Of a group declared slow, the first case alone is repeated. The work of the counter's cases is counted in the second run, and in
-    more after it.
+    Of a group declared slow, the first case alone is repeated. The counter's cases come last, when connections, prepared statements
+    and caches are as they are while pairs are timed: their work is counted in the second run, and in more after it.
 
     Raises ScenarioFailedError, with the arm and the case, if an arm disagrees with the baseline or with itself, answers with work
     that is not done, or raises without being as written.
     """
     verified = Verification(cannot_run=dict(scenario.skipped))
-    seen = set[str]()
+    repeated = {case.name for case in first_of_each_group(cases)}
+    counted = set() if counter is None else set(counter.cases)
+    runs = Counter[tuple[str, str]]()  # of a group on an arm
     arms = [BASELINE, *(arm for arm in instances if arm != BASELINE)]
-    for case in cases:
+    for case in sorted(cases, key=lambda case: case.name in counted):
         slow = case.group in scenario.group and scenario.group[case.group].slow
-        repetitions = 1 if slow and case.group in seen else REPETITIONS
-        seen.add(case.group)
+        repetitions = 1 if slow and case.name not in repeated else REPETITIONS
         expected: _Outcome | None = None
         for arm in arms:
             if arm != BASELINE and (arm, case.group) in verified.cannot_run:
                 continue
-            operation = _Operation(scenario, arm, instances[arm], case, counter if counter and case.name in counter.cases else None)
+            operation = _Operation(scenario, arm, instances[arm], case, counter if case.name in counted else None)
             try:
-                first = await operation.repeated(repetitions, expected)
+                first = await operation.repeated(repetitions, expected, runs[arm, case.group])
             except HarnessError as error:
                 is_verdict = isinstance(error, ScenarioFailedError) and error.__cause__ is None
                 if is_verdict or arm == BASELINE or not scenario.arms[arm].as_written:
@@ -77,6 +79,7 @@ async def verify(
             verified.took_s[arm][case.group].append(operation.took_s)
             if operation.counter is not None:
                 await operation.counter.complete(arm, instances[arm], case, operation.counts)
+            runs[arm, case.group] += repetitions
             expected = expected or first
         verified.cases += 1
     return verified
@@ -96,9 +99,15 @@ class _Operation:
     took_s: float = math.inf
     """Seconds of the quickest run that was not counted."""
 
-    async def repeated(self, repetitions: int, expected: _Outcome | None) -> _Outcome:
-        """Run it, compare the first outcome with what the baseline gave and the others with the first; return that."""
+    async def repeated(self, repetitions: int, expected: _Outcome | None, runs: int) -> _Outcome:
+        """Run it, compare the first outcome with what the baseline gave and the others with the first; return that.
+
+        Before it is counted it is run more often if its group has had few `runs` on the arm.
+        """
         first = await self._outcome(1, expected)
+        if self.counter is not None:
+            with user_code(self.scenario.written, self.arm, self.case.name, REPETITIONS):
+                await self.counter.warm_up(self.arm, self.instance, self.case, runs + 1)
         for repetition in range(2, repetitions + 1):
             await self._outcome(repetition, first)
         return first

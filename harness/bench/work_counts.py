@@ -25,6 +25,9 @@ ALLOCATION_RUNS = 4
 LONG_NS = 200_000_000
 """An operation that takes longer while its allocations are traced has two runs: it allocates so much that no dictionary shows."""
 
+PLANNED_AFTER = 5
+"""Executions after which a prepared statement has its final plan: PostgreSQL plans the first five anew."""
+
 Counts = Mapping[str, float]
 """Metric → the count of one run."""
 
@@ -65,6 +68,18 @@ class OperationCounter:
             with self._blamed_on_probes(arm, case):
                 await stack.aclose()
         return answer, {metric: value for probe in probes for metric, value in probe.counts().items()}
+
+    async def warm_up(self, arm: str, instance: Any, case: Case, runs: int) -> None:
+        """Run an operation on a server until its statements have their final plans; its group has had some runs before.
+
+        The last of them is under probes, as what these send is planned, and touches rows for the first time, as well.
+        """
+        if self.round_trips is not None and not self.scenario.group[case.group].slow:
+            begin("counting work", arm, case.name, times=LONG)
+            for _ in range(runs + 1, PLANNED_AFTER):
+                await run_counted(self.scenario, instance, case)
+            answer, _ = await self.probed(arm, instance, case)
+            await self.scenario.reset(instance, case, answer)
 
     async def complete(self, arm: str, instance: Any, case: Case, first: Counts) -> None:
         """Count the operation again after its `first` counts, and what slows it down so much that it gets runs of its own."""

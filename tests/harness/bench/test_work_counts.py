@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import pytest
 
 from harness.bench.verify import Verification, verify
-from harness.bench.work_counts import ALLOCATION_RUNS, OWN, OperationCounter, count, facts
+from harness.bench.work_counts import ALLOCATION_RUNS, OWN, PLANNED_AFTER, OperationCounter, count, facts
 from harness.errors import ScenarioFailedError, UsageError
 from harness.results.run import WorkCount
 from harness.runnable import runnable
@@ -99,11 +99,11 @@ class Verified(Working):
 
 
 def verified(
-    scenario: Scenario[Any], *, interpreter: bool = False, **instances: dict[str, int]
+    scenario: Scenario[Any], *, interpreter: bool = False, round_trips: Any = None, **instances: dict[str, int]
 ) -> tuple[Verification, OperationCounter]:
     """Verify two cases of each group on these arms, and count the first."""
     made = runnable(scenario)
-    counter = OperationCounter(made, ["g 0", "long 0"], interpreter=interpreter)
+    counter = OperationCounter(made, ["g 0", "long 0"], round_trips, interpreter=interpreter)
     cases = [Case(group, f"{group} {n}", n) for group in ("g", "long") for n in range(2)]
     return asyncio.run(verify(made, instances, cases, counter)), counter
 
@@ -114,14 +114,14 @@ def new() -> dict[str, int]:
 
 
 def test_verifying_counts_the_second_run_and_one_more() -> None:
-    """Two runs of each case but the slow group's second one, and one more of each case that is counted."""
+    """Two runs of each case but the slow group's second one, and one more of each case that is counted, which comes last."""
     baseline, written = new(), new()
     found, counter = verified(Verified(), baseline=baseline, written=written)
     assert (found.cases, found.cannot_run, baseline["runs"], written["runs"]) == (4, {}, 3 + 2 + 3 + 1, 9)
     assert counter.found["written", "g"] == (
         [
             WorkCount("written", "g", "statements", 2, repeats_exactly=True),
-            WorkCount("written", "g", "steps", 2, repeats_exactly=False),
+            WorkCount("written", "g", "steps", 5, repeats_exactly=False),
         ],
         [],
     )
@@ -138,6 +138,15 @@ def test_calls_and_allocations_have_runs_of_their_own() -> None:
     assert found["python_calls"].value >= 1
     assert {e.metric for e in counter.found["baseline", "long"][0]} == {"statements", "steps"}
     assert 9 + 1 + 2 + 2 <= baseline["runs"] <= 9 + 1 + 2 + ALLOCATION_RUNS
+
+
+def test_statements_on_a_server_have_their_final_plans_when_they_are_counted() -> None:
+    """The group has had two runs and the case one, so two more are needed; a slow operation is not repeated for that."""
+    baseline = new()
+    _, counter = verified(Verified(), round_trips=Counter({"round_trips": 0}, "round_trips"), baseline=baseline)
+    assert baseline["runs"] == 9 + PLANNED_AFTER - 3
+    assert {e.metric: e.value for e in counter.found["baseline", "g"][0]} == {"statements": 2, "steps": 7, "round_trips": 0}
+    assert {e.metric for e in counter.found["baseline", "long"][0]} == {"statements", "steps"}
 
 
 class Failing(Counter):
