@@ -4,10 +4,8 @@ import asyncio
 
 import msgspec
 
-from harness.bench.examining import count, count_instructions, examine
 from harness.bench.instance import Outbox, refuse_wrong_clock
 from harness.bench.job import BenchJob, DataPrepared, JobDone, Task
-from harness.bench.pairing import time_pairs
 from harness.discovery import LoadedScenario, load
 from harness.runtime import channel
 from harness.runtime.channel import LONG, begin
@@ -48,19 +46,19 @@ def _do(job: BenchJob, loaded: LoadedScenario, outbox: Outbox, runner: asyncio.R
         begin("preparing the data", times=LONG)
         ready = loaded.scenario.prepare(job.setting)
         outbox.send(DataPrepared(dict(ready.dataset), dict(ready.engine_settings), list(ready.warnings)))
-    match job.task:
-        case Task.TRY | Task.EXAMINE | Task.REVISIT:
-            runner.run(examine(job, loaded, outbox))
-        case Task.COUNT:
-            runner.run(count(job, loaded, outbox))
-        case Task.INSTRUCTIONS:
-            runner.run(count_instructions(job, loaded, outbox))
-        case Task.PAIRS:
-            runner.run(time_pairs(job, loaded, outbox))
-        case Task.MEMORY:
-            from harness.bench.memory import measure_memory  # noqa: PLC0415 - memory-profiler must run only in a dedicated process
+    if job.task is Task.PAIRS:  # each task imports what it needs: most processes time pairs, and would wait for the rest
+        from harness.bench.pairing import time_pairs  # noqa: PLC0415 - see above
 
-            runner.run(measure_memory(job, loaded, outbox))
+        runner.run(time_pairs(job, loaded, outbox))
+    elif job.task is Task.MEMORY:
+        from harness.bench.memory import measure_memory  # noqa: PLC0415 - memory-profiler must run only in a dedicated process
+
+        runner.run(measure_memory(job, loaded, outbox))
+    elif job.task is not Task.PREPARE:
+        from harness.bench import examining  # noqa: PLC0415 - see above
+
+        jobs = {Task.COUNT: examining.count, Task.INSTRUCTIONS: examining.count_instructions}
+        runner.run(jobs.get(job.task, examining.examine)(job, loaded, outbox))
 
 
 if __name__ == "__main__":
