@@ -16,9 +16,9 @@ MEDIAN_PAIRS, SLOW_PAIRS = 10, 6
 """Pairs of every group: a median of six has an interval, the range; ten leave one outlier on each side out of it."""
 FEWEST = 2
 """The fewest pairs of a group in a process."""
-P95_PAIRS, P99_PAIRS = 90, 400
-"""Pairs for the 95th and the 99th percentile: their intervals exist from 72 and 368 independent operations on, and pairs close in
-time are not quite independent."""
+P95_PAIRS, P99_PAIRS = 75, 370
+"""Pairs for the 95th and the 99th percentile: their intervals exist from 72 and 368 operations on, of which each slot has one that
+counts in full (`harness.stats.percentiles`); in five processes, the usual number, each has the same number of pairs."""
 P99_BELOW_S = 0.005
 """Seconds of a baseline operation up to which its group gets the pairs for its 99th percentile."""
 DECIDED_HALF_WIDTH, UNDECIDED_HALF_WIDTH = 0.12, 0.03
@@ -110,9 +110,9 @@ def pairs_for(processes: Sequence[Sequence[float]], number: int, half_width: flo
 def allocate(groups: Sequence[GroupPairs], seconds: float, processes: int, default_s: float) -> list[int]:
     """Return how many further pairs each group gets in all processes to come, if there are these seconds for pairs.
 
-    Every group gets its minimum. Then the cheapest groups come first, level by level: all that can have a 95th percentile, then
-    the 99th, then narrower intervals, to which what is left goes in equal parts. `processes` is the number of processes of the
-    whole run, `default_s` the seconds of a pair of which nothing is known.
+    Every group gets its minimum. Then percentiles are supported, the cheapest first, whichever of them: the 95th of a dear group
+    comes after the 99th of a cheap one. What is left makes intervals narrower, in equal parts. `processes` is the number of
+    processes of the whole run, `default_s` the seconds of a pair of which nothing is known.
     """
     costs = [max(1e-6, default_s if group.pair_s is None else group.pair_s) for group in groups]
     pairs = [max(0, group.at_least - group.pairs) for group in groups]
@@ -123,12 +123,12 @@ def allocate(groups: Sequence[GroupPairs], seconds: float, processes: int, defau
         wanted = levels[place][level] if level < len(levels[place]) else 0
         return max(0, wanted - groups[place].pairs - pairs[place])
 
-    for level in range(2):
-        for place in sorted(range(len(groups)), key=lambda place: costs[place] * missing(place, level)):
-            more = missing(place, level)
-            if costs[place] * more <= left_s:
-                pairs[place] += more
-                left_s -= costs[place] * more
+    upgrades = [(costs[place] * missing(place, level), level, place) for level in range(2) for place in range(len(groups))]
+    for _, level, place in sorted(upgrades):
+        more = missing(place, level)
+        if costs[place] * more <= left_s:
+            pairs[place] += more
+            left_s -= costs[place] * more
     open_ones = [place for place in range(len(groups)) if missing(place, 2)]
     for number, place in enumerate(sorted(open_ones, key=lambda place: costs[place] * missing(place, 2))):
         share_s = max(0.0, left_s) / (len(open_ones) - number)

@@ -40,11 +40,11 @@ START_S, PREPARING_S, INSTRUCTIONS_S = 2.5, 4.0, 60.0
 EACH_COUNTING_S, EACH_RESULT_S = 0.7, 1.0
 """First estimates of seconds per arm and group, for comparing answers and counting work; and per scenario, for its result and its
 part of the report."""
-LOAD_S = 60.0
+LOAD_S = 50.0
 """The time limit of a load test, in seconds; a quick run leaves it out."""
 EACH_MEMORY_S = 0.3
 """First estimate of seconds per group, for repetitions whose memory is measured."""
-MEMORY_S = {False: 3.0, True: 2.0}
+MEMORY_S = {False: 1.5, True: 1.0}
 """Whether the run is a quick one → seconds for the repetitions of one arm whose memory is measured."""
 LANES_PER_CORE = 2
 """Jobs in parallel per core, of those that time nothing: many of them wait for a server or for network latency."""
@@ -75,6 +75,15 @@ def effort(settings: RunSettings) -> Effort:
     if len(settings.engines) * len(settings.rtts_ms) > 1:
         return SEVERAL
     return QUICK if settings.quick else USUAL
+
+
+def _longest_first(trial: ScenarioRun) -> tuple[int, bool]:
+    """Return the place of a trial among those that are examined in parallel: those that take long must not begin last.
+
+    Those with servers do, and wait for them meanwhile; so do those whose work is counted at several sizes of the data.
+    """
+    grows = any(group.growth for group in trial.loaded.scenario.groups)
+    return -len(trial.setting.servers), not grows
 
 
 @dataclass(frozen=True)
@@ -210,10 +219,10 @@ class RunSession:
         Each round of fresh processes covers all scenarios, so that every interval includes the machine's drift.
         """
         settings, given = self.plan.settings, effort(self.plan.settings)
-        trials = [t for t in self._trials if t.is_active]
+        trials = sorted((t for t in self._trials if t.is_active), key=_longest_first)
         at_lowest_rtt = [t for t in trials if t.lowest_rtt is None]
         steps = []
-        for t in sorted(trials, key=lambda t: -len(t.setting.servers)):  # they take longest, and wait for their servers meanwhile
+        for t in trials:
             task = Task.REVISIT if t.lowest_rtt is not None else Task.EXAMINE if self.plan.counting else Task.TRY
             if task is Task.EXAMINE:
                 steps.append(self._step(t, "preparing", PREPARING_S, Task.PREPARE))
@@ -221,7 +230,8 @@ class RunSession:
         if self.plan.memory:
             steps += [step for t in at_lowest_rtt for step in self._growth_steps(t)]
             steps += [step for t in at_lowest_rtt for step in self._memory_steps(t)]
-        in_order = sorted(trials, key=lambda t: (self._isolation(t) is Isolation.MACHINE, t.setting.rtt_ms > 0))
+        timed = [t for t in self._trials if t.is_active]
+        in_order = sorted(timed, key=lambda t: (self._isolation(t) is Isolation.MACHINE, t.setting.rtt_ms > 0))
         for t in in_order:
             whole = t.lowest_rtt is None or given.is_full
             processes = settings.processes if whole else min(settings.processes, PROCESSES_AT_HIGHER_RTT)

@@ -49,11 +49,12 @@ def test_more_time_never_takes_pairs_away(costs: list[float], seconds: float, mo
 
 
 def test_the_cheapest_percentiles_come_first() -> None:
-    """The 95th percentile of a cheap group comes before that of a dear one, and before any 99th percentile."""
+    """The 95th percentile of a cheap group comes first, then its 99th, which costs less than the 95th of a dear one."""
     groups = [quick("dear", 1.0), quick("cheap", 0.004), quick("other", 0.1)]
     minimum_s = MEDIAN_PAIRS * 1.104
-    assert allocate(groups, minimum_s + 0.4, 5, 0.05) == [MEDIAN_PAIRS, P95_PAIRS, MEDIAN_PAIRS]
-    assert allocate(groups, minimum_s + 8.4, 5, 0.05) == [MEDIAN_PAIRS, P95_PAIRS, P95_PAIRS]
+    p95_s, p99_s = (P95_PAIRS - MEDIAN_PAIRS) * 0.004, (P99_PAIRS - P95_PAIRS) * 0.004
+    assert allocate(groups, minimum_s + p95_s + 0.1, 5, 0.05) == [MEDIAN_PAIRS, P95_PAIRS, MEDIAN_PAIRS]
+    assert allocate(groups, minimum_s + p95_s + p99_s + 0.1, 5, 0.05) == [MEDIAN_PAIRS, P99_PAIRS, MEDIAN_PAIRS]
     assert allocate(groups, minimum_s + 100, 5, 0.05) == [P95_PAIRS, P99_PAIRS, P95_PAIRS]
 
 
@@ -121,8 +122,8 @@ def test_processes_share_the_pairs_equally() -> None:
     schedule = Schedule({"t": timed})
     pairs, seconds = schedule.next_process("t", 1000)
     assert pairs == {"quick": P99_PAIRS // 5, "slow": 2}
-    assert seconds == pytest.approx(2.0 + 80 * 0.004 + 2 * 3.0)
-    timed.done, timed.groups["quick"].pairs, timed.groups["slow"].pairs = 3, 240, 6
+    assert seconds == pytest.approx(2.0 + P99_PAIRS // 5 * 0.004 + 2 * 3.0)
+    timed.done, timed.groups["quick"].pairs, timed.groups["slow"].pairs = 3, P99_PAIRS - 160, 6
     assert schedule.next_process("t", 1000)[0] == {"quick": 80}
 
 
