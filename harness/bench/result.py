@@ -181,6 +181,12 @@ class ScenarioRun:
                 group.is_slow = group.is_slow or group.operation_s >= CLEARLY_SLOW * self._slow_from_s
                 self.timing.overhead_s += 0.0 if group.is_slow else group.pair_s + group.operation_s
 
+    def _note_slow_groups(self) -> None:
+        """Note which groups are slow, now that they were timed."""
+        for name, group in self.timing.groups.items():
+            if group.pairs and group.operation_s is not None:
+                group.is_slow = self.loaded.scenario.group[name].slow or group.operation_s >= self._slow_from_s
+
     def _decide(self) -> None:
         """Note which groups have verdicts that more pairs would not change."""
         result = self.result(whole=False)
@@ -248,6 +254,8 @@ class ScenarioRun:
         lasted_s = (self.clock.now_ns() - started_ns) / 1e9
         if job.task is Task.PAIRS and self.is_active:
             self.timing.done += 1
+            if self.timing.done == 1:  # once: a group that one process leaves out would have fewer medians than the others
+                self._note_slow_groups()
             self.timing.overhead_s = max(0.0, lasted_s - self._in_pairs_s)
             self._decide()
         if spent_s:  # it has not failed
@@ -307,7 +315,6 @@ class ScenarioRun:
         count, spent_s, operations_s = count + 1, spent_s + pair.lasted_ns / 1e9, operations_s + means_s[BASELINE]
         self._costs[pair.group] = count, spent_s, operations_s
         group.pairs, group.pair_s, group.operation_s = count, spent_s / count, operations_s / count
-        group.is_slow = self.loaded.scenario.group[group.name].slow or group.operation_s >= self._slow_from_s
         for arm, mean_s in means_s.items():
             if arm not in (BASELINE, *BASELINE_COPIES):
                 logs = group.log_ratios.setdefault(arm, {}).setdefault(process, [])

@@ -56,10 +56,10 @@ class GroupPairs:
     log_ratios: dict[str, dict[int, list[float]]] = field(default_factory=dict)
     """Arm → process → the logarithm of baseline ÷ arm of each pair."""
 
-    @property
-    def at_least(self) -> int:
-        """The pairs that it gets in any case."""
-        return SLOW_PAIRS if self.is_slow else MEDIAN_PAIRS
+    def at_least(self, processes_left: int) -> int:
+        """Return the further pairs that it gets in any case: those of its median, and the fewest in each process to come."""
+        wanted = SLOW_PAIRS if self.is_slow else MEDIAN_PAIRS
+        return max(wanted - self.pairs, FEWEST * processes_left) if processes_left else 0
 
     def levels(self, processes: int) -> tuple[int, ...]:
         """Return the numbers of pairs that it should have, the most needed first: for p95, for p99, for the ratio's interval."""
@@ -107,15 +107,15 @@ def pairs_for(processes: Sequence[Sequence[float]], number: int, half_width: flo
     return math.ceil(per_process) * number
 
 
-def allocate(groups: Sequence[GroupPairs], seconds: float, processes: int, default_s: float) -> list[int]:
+def allocate(groups: Sequence[GroupPairs], least: Sequence[int], seconds: float, processes: int, default_s: float) -> list[int]:
     """Return how many further pairs each group gets in all processes to come, if there are these seconds for pairs.
 
-    Every group gets its minimum. Then percentiles are supported, the cheapest first, whichever of them: the 95th of a dear group
+    Every group gets its `least`. Then percentiles are supported, the cheapest first, whichever of them: the 95th of a dear group
     comes after the 99th of a cheap one. What is left makes intervals narrower, in equal parts. `processes` is the number of
     processes of the whole run, `default_s` the seconds of a pair of which nothing is known.
     """
     costs = [max(1e-6, default_s if group.pair_s is None else group.pair_s) for group in groups]
-    pairs = [max(0, group.at_least - group.pairs) for group in groups]
+    pairs = list(least)
     left_s = seconds - math.fsum(cost * number for cost, number in zip(costs, pairs, strict=True))
     levels = [group.levels(processes) for group in groups]
 
@@ -152,14 +152,17 @@ class TrialPairs:
     done: int = 0
     """Processes that have run."""
 
+    def left(self, group: GroupPairs) -> int:
+        """Return the number of processes that are still to time a group."""
+        return max(0, (self.slow_processes if group.is_slow else self.processes) - self.done)
+
+    def least(self) -> dict[str, int]:
+        """Return group → the further pairs that it gets in any case."""
+        return {name: group.at_least(self.left(group)) for name, group in self.groups.items()}
+
     def shares(self, pairs: Mapping[str, int]) -> dict[str, int]:
         """Return how many of these further pairs the next process times: an equal part, rounded up."""
-        found = {}
-        for name, group in self.groups.items():
-            left = (self.slow_processes if group.is_slow else self.processes) - self.done
-            if left > 0:
-                found[name] = -(-pairs[name] // left)
-        return found
+        return {name: -(-pairs[name] // left) for name, group in self.groups.items() if (left := self.left(group))}
 
 
 @dataclass
@@ -177,7 +180,8 @@ class Schedule:
         overhead_s = math.fsum(trial.overhead_s * (trial.processes - trial.done) for trial in active.values())
         groups = [(name, group) for name, trial in active.items() for group in trial.groups.values()]
         processes = max((trial.processes for trial in active.values()), default=1)
-        pairs = allocate([group for _, group in groups], seconds - overhead_s, processes, self.first_pair_s)
+        least = [number for trial in active.values() for number in trial.least().values()]
+        pairs = allocate([group for _, group in groups], least, seconds - overhead_s, processes, self.first_pair_s)
         found: dict[str, dict[str, int]] = {name: {} for name in active}
         for (name, group), number in zip(groups, pairs, strict=True):
             found[name][group.name] = number
@@ -201,9 +205,8 @@ class Schedule:
     def minimum_s(self) -> float:
         """Return the seconds that all trials together need for the median of each of their groups."""
         return math.fsum(
-            trial.overhead_s * (trial.processes - trial.done) + self._pairs_s(trial, missing)
+            trial.overhead_s * (trial.processes - trial.done) + self._pairs_s(trial, trial.least())
             for trial in self.trials.values()
-            if any((missing := {name: max(0, group.at_least - group.pairs) for name, group in trial.groups.items()}).values())
         )
 
     def fewest_s(self, name: str) -> float:
@@ -214,10 +217,7 @@ class Schedule:
     def without_median(self) -> list[tuple[str, str]]:
         """Return (trial, group) of the groups that have too few pairs for their median to have an interval."""
         return [
-            (name, group.name)
-            for name, trial in self.trials.items()
-            for group in trial.groups.values()
-            if group.pairs < min(group.at_least, SLOW_PAIRS)
+            (name, group.name) for name, trial in self.trials.items() for group in trial.groups.values() if group.pairs < SLOW_PAIRS
         ]
 
     def _pairs_s(self, trial: TrialPairs, pairs: Mapping[str, int]) -> float:

@@ -54,10 +54,6 @@ SEVERAL = Effort(slow_processes=2, slow_from_s=0.05, is_full=False)
 """For several engines or RTTs, which are many trials."""
 PROCESSES_AT_HIGHER_RTT = 2
 """Limit of the processes at a higher RTT in a run of many trials."""
-OUTSIDE_BUDGET = (Task.PAIRS, Task.INSTRUCTIONS)
-"""Jobs that a spent budget does not leave out: pairs are planned within it, and instructions are asked for in addition."""
-AFTER_MEDIANS = (Task.COUNT, Task.MEMORY)
-"""Jobs that are left out if the budget would then not be enough for the medians of all groups."""
 BUDGET_MARGIN = 1.1
 """Factor of the estimate of a sufficient budget."""
 LATE, LATE_S = 1.25, 1.0
@@ -216,6 +212,8 @@ class RunSession:
     def _steps(self) -> list[RunStep]:
         """Return the steps of the run: timing pairs, which takes what is left of the budget, comes after what has a fixed cost.
 
+        Answers are compared and work is counted whatever the budget; memory gives way to the medians of what is timed.
+
         Each round of fresh processes covers all scenarios, so that every interval includes the machine's drift.
         """
         settings, given = self.plan.settings, effort(self.plan.settings)
@@ -268,11 +266,6 @@ class RunSession:
             self._ends_s = self._now_s() + self.plan.settings.budget_s
         after_s = 0.0 if self.plan.timing_only else self._after_s()
         return self._ends_s - after_s - self._now_s()
-
-    def _has_time_for(self, task: Task) -> bool:
-        """Return whether the budget allows another job that times no pairs: the medians of what is timed come before memory."""
-        first = self.schedule.minimum_s() if task in AFTER_MEDIANS else 0.0
-        return self._left_s() > first
 
     def _about_budget(self) -> list[RunWarning]:
         """Return a warning if the budget ended before every group had a median."""
@@ -379,7 +372,7 @@ class RunSession:
             excluded = bool(groups) and all((arm, group) in trial.excluded for group in groups)
             if not trial.is_active or self._interrupted or excluded:
                 return False
-            return self.plan.timing_only or task in OUTSIDE_BUDGET or self._has_time_for(task)
+            return task is not Task.MEMORY or self.plan.timing_only or self._left_s() > self.schedule.minimum_s()
 
         def act() -> None:
             if task is Task.PAIRS:

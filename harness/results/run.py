@@ -137,7 +137,7 @@ class GainSum(StrEnum):
 
 
 BUDGET = "budget"
-"""Name of the warning that the budget ended before every group had a median; the run is then inconclusive."""
+"""Name of the warning that the budget ended before every group had a median."""
 CLEAR = 0.05
 """The corrected p-value below which a gain is significant."""
 

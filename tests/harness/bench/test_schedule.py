@@ -3,12 +3,14 @@
 import math
 import random
 import statistics
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.bench.schedule import (
+    FEWEST,
     MEDIAN_PAIRS,
     P95_PAIRS,
     P99_PAIRS,
@@ -22,6 +24,12 @@ from harness.bench.schedule import (
 )
 from harness.stats.intervals import t_quantile
 
+
+def give(groups: Sequence[GroupPairs], seconds: float, processes: int = 5) -> list[int]:
+    """Allocate the pairs of groups that are still to be timed in all processes."""
+    return allocate(groups, [group.at_least(3 if group.is_slow else processes) for group in groups], seconds, processes, 0.05)
+
+
 COSTS = st.lists(st.floats(1e-4, 5.0), min_size=1, max_size=12)
 
 
@@ -34,7 +42,7 @@ def quick(name: str, pair_s: float, pairs: int = 0) -> GroupPairs:
 def test_the_time_is_kept_beyond_the_minimum(costs: list[float], seconds: float) -> None:
     """Every group gets its minimum; all else fits into the seconds."""
     groups = [quick(str(number), cost) for number, cost in enumerate(costs)]
-    pairs = allocate(groups, seconds, 5, 0.05)
+    pairs = give(groups, seconds, 5)
     minimum_s = MEDIAN_PAIRS * sum(costs)
     assert min(pairs) >= MEDIAN_PAIRS
     assert sum(cost * number for cost, number in zip(costs, pairs, strict=True)) <= max(minimum_s, seconds) + 1e-6
@@ -44,7 +52,7 @@ def test_the_time_is_kept_beyond_the_minimum(costs: list[float], seconds: float)
 def test_more_time_never_takes_pairs_away(costs: list[float], seconds: float, more_s: float) -> None:
     """As many groups or more have a percentile with more time."""
     groups = [quick(str(number), cost) for number, cost in enumerate(costs)]
-    few, many = (sum(n >= P95_PAIRS for n in allocate(groups, s, 5, 0.05)) for s in (seconds, seconds + more_s))
+    few, many = (sum(n >= P95_PAIRS for n in give(groups, s, 5)) for s in (seconds, seconds + more_s))
     assert few <= many
 
 
@@ -53,21 +61,21 @@ def test_the_cheapest_percentiles_come_first() -> None:
     groups = [quick("dear", 1.0), quick("cheap", 0.004), quick("other", 0.1)]
     minimum_s = MEDIAN_PAIRS * 1.104
     p95_s, p99_s = (P95_PAIRS - MEDIAN_PAIRS) * 0.004, (P99_PAIRS - P95_PAIRS) * 0.004
-    assert allocate(groups, minimum_s + p95_s + 0.1, 5, 0.05) == [MEDIAN_PAIRS, P95_PAIRS, MEDIAN_PAIRS]
-    assert allocate(groups, minimum_s + p95_s + p99_s + 0.1, 5, 0.05) == [MEDIAN_PAIRS, P99_PAIRS, MEDIAN_PAIRS]
-    assert allocate(groups, minimum_s + 100, 5, 0.05) == [P95_PAIRS, P99_PAIRS, P95_PAIRS]
+    assert give(groups, minimum_s + p95_s + 0.1, 5) == [MEDIAN_PAIRS, P95_PAIRS, MEDIAN_PAIRS]
+    assert give(groups, minimum_s + p95_s + p99_s + 0.1, 5) == [MEDIAN_PAIRS, P99_PAIRS, MEDIAN_PAIRS]
+    assert give(groups, minimum_s + 100, 5) == [P95_PAIRS, P99_PAIRS, P95_PAIRS]
 
 
 def test_a_slow_group_gets_its_median_alone() -> None:
     """Whatever the time, it gets no more than the pairs of a median with an interval."""
     slow = GroupPairs("slow", 3.0, 1.0, is_slow=True)
-    assert allocate([slow], 1e6, 5, 0.05) == [SLOW_PAIRS]
+    assert give([slow], 1e6, 5) == [SLOW_PAIRS]
 
 
 def test_a_preview_has_few_pairs() -> None:
     """However noisy a group is and whatever the time, a preview gives it no more than its limit, and no percentile its pairs."""
     noisy = GroupPairs("noisy", 0.01, 0.01, is_quick=True, log_ratios={"b": {1: [0.0, 1.0, -1.0], 2: [2.0, 0.0, -2.0]}})
-    assert allocate([noisy, GroupPairs("new", 0.01, is_quick=True)], 1e6, 3, 0.05) == [QUICK_PAIRS, MEDIAN_PAIRS]
+    assert give([noisy, GroupPairs("new", 0.01, is_quick=True)], 1e6, 3) == [QUICK_PAIRS, MEDIAN_PAIRS]
 
 
 def test_what_is_decided_and_supported_gets_no_more() -> None:
@@ -76,9 +84,9 @@ def test_what_is_decided_and_supported_gets_no_more() -> None:
     noise = {process: [draw.gauss(0, 0.2) for _ in range(30)] for process in range(1, 5)}
     done, undecided = (GroupPairs(name, 0.01, 0.01, pairs=120, log_ratios={"b": noise}) for name in ("done", "undecided"))
     done.is_decided = True
-    extra = allocate([done, undecided], 60, 5, 0.05)
-    assert extra[0] == 0
-    assert extra[1] > 0
+    extra = give([done, undecided], 60, 5)
+    assert extra[0] == FEWEST * 5
+    assert extra[1] > extra[0]
 
 
 @given(st.integers(2, 9), st.floats(0.01, 0.5), st.floats(0.01, 0.3), st.integers(0, 99))
@@ -125,6 +133,16 @@ def test_processes_share_the_pairs_equally() -> None:
     assert seconds == pytest.approx(2.0 + P99_PAIRS // 5 * 0.004 + 2 * 3.0)
     timed.done, timed.groups["quick"].pairs, timed.groups["slow"].pairs = 3, P99_PAIRS - 160, 6
     assert schedule.next_process("t", 1000)[0] == {"quick": 80}
+
+
+@given(st.integers(0, 500), st.integers(0, 4), st.booleans())
+def test_every_process_times_every_group(pairs: int, done: int, slow: bool) -> None:
+    """Whatever a group has, a process that is still to time it gets the fewest pairs at least: all medians are comparable."""
+    group = GroupPairs("g", 0.1, 0.1, pairs=pairs, is_slow=slow, is_decided=True)
+    timed = trial(group)
+    timed.done = done
+    shares, _ = Schedule({"t": timed}).next_process("t", 0.0)
+    assert shares == {} if slow and done >= 3 else shares["g"] >= FEWEST
 
 
 def test_a_run_takes_no_longer_than_it_may() -> None:
