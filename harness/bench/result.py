@@ -174,9 +174,12 @@ class ScenarioRun:
 
     def _expect(self, took_s: Mapping[str, Mapping[str, float]]) -> None:
         """Take first estimates from the operations that were compared: of a pair, and of a process's warm-up."""
-        for name, group in self.timing.groups.items():
+        for name, group in list(self.timing.groups.items()):
             arms = [groups[name] for groups in took_s.values() if name in groups]
-            if arms and name in took_s.get(BASELINE, ()):
+            if name not in took_s.get(BASELINE, ()):
+                if took_s and not group.is_slow:  # it has no case at this size
+                    del self.timing.groups[name]
+            elif arms:
                 group.operation_s, group.pair_s = took_s[BASELINE][name], sum(arms)
                 group.is_slow = group.is_slow or group.operation_s >= CLEARLY_SLOW * self._slow_from_s
                 self.timing.overhead_s += 0.0 if group.is_slow else group.pair_s + group.operation_s

@@ -269,6 +269,7 @@ class RunSession:
 
     def _about_budget(self) -> list[RunWarning]:
         """Return a warning if the budget ended before every group had a median."""
+        self._drop_inactive()
         found = self.schedule.without_median()
         if self.plan.timing_only or self._interrupted or not found:
             return []

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from harness.answers import find_lazy
 from harness.bench.operations import first_of_each_group
-from harness.bench.work_counts import Counts, OperationCounter
+from harness.bench.work_counts import OperationCounter
 from harness.equality import Difference, difference, snapshot
 from harness.errors import HarnessError, ScenarioFailedError, describe
 from harness.results.run import BASELINE
@@ -32,7 +32,7 @@ class Verification:
     cannot_run: dict[tuple[str, str], str] = field(default_factory=dict)
     """(arm, group) → the error of an arm that raised as written, or the reason why it is skipped."""
     took_s: dict[str, dict[str, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
-    """Arm → group → seconds of each case, in its quickest run that was not counted: it is cold, and so an upper estimate."""
+    """Arm → group → seconds of each case, in its quickest run: it is still cold, and so an upper estimate."""
 
 
 class _Outcome(NamedTuple):
@@ -49,27 +49,26 @@ async def verify(
 ) -> Verification:
     """Run every case twice on every arm; compare the normalised answers and states with the baseline's, and with each other.
 
-    Of a group declared slow, the first case alone is repeated. The counter's cases come last, when connections, prepared statements
-    and caches are as they are while pairs are timed: their work is counted in the second run, and in more after it.
+    Of a group declared slow, the first case alone is repeated. The counter's cases are counted afterwards, when connections,
+    prepared statements and caches are as they are while pairs are timed.
 
     Raises ScenarioFailedError, with the arm and the case, if an arm disagrees with the baseline or with itself, answers with work
     that is not done, or raises without being as written.
     """
     verified = Verification(cannot_run=dict(scenario.skipped))
     repeated = {case.name for case in first_of_each_group(cases)}
-    counted = set() if counter is None else set(counter.cases)
     runs = Counter[tuple[str, str]]()  # of a group on an arm
     arms = [BASELINE, *(arm for arm in instances if arm != BASELINE)]
-    for case in sorted(cases, key=lambda case: case.name in counted):
+    for case in cases:
         slow = case.group in scenario.group and scenario.group[case.group].slow
         repetitions = 1 if slow and case.name not in repeated else REPETITIONS
         expected: _Outcome | None = None
         for arm in arms:
             if arm != BASELINE and (arm, case.group) in verified.cannot_run:
                 continue
-            operation = _Operation(scenario, arm, instances[arm], case, counter if case.name in counted else None)
+            operation = _Operation(scenario, arm, instances[arm], case)
             try:
-                first = await operation.repeated(repetitions, expected, runs[arm, case.group])
+                first = await operation.repeated(repetitions, expected)
             except HarnessError as error:
                 is_verdict = isinstance(error, ScenarioFailedError) and error.__cause__ is None
                 if is_verdict or arm == BASELINE or not scenario.arms[arm].as_written:
@@ -77,11 +76,13 @@ async def verify(
                 verified.cannot_run[arm, case.group] = describe(error.__cause__ or error)
                 continue
             verified.took_s[arm][case.group].append(operation.took_s)
-            if operation.counter is not None:
-                await operation.counter.complete(arm, instances[arm], case, operation.counts)
             runs[arm, case.group] += repetitions
             expected = expected or first
         verified.cases += 1
+    if counter is not None:
+        for case in (case for case in cases if case.name in counter.cases):
+            for arm in (arm for arm in arms if (arm, case.group) not in verified.cannot_run):
+                await counter.count(arm, instances[arm], case, runs[arm, case.group])
     return verified
 
 
@@ -93,21 +94,12 @@ class _Operation:
     arm: str
     instance: Any
     case: Case
-    counter: OperationCounter | None
-    """Counts the work of its second run; None: it is not counted."""
-    counts: Counts = field(default_factory=dict)
     took_s: float = math.inf
-    """Seconds of the quickest run that was not counted."""
+    """Seconds of its quickest run."""
 
-    async def repeated(self, repetitions: int, expected: _Outcome | None, runs: int) -> _Outcome:
-        """Run it, compare the first outcome with what the baseline gave and the others with the first; return that.
-
-        Before it is counted it is run more often if its group has had few `runs` on the arm.
-        """
+    async def repeated(self, repetitions: int, expected: _Outcome | None) -> _Outcome:
+        """Run it, compare the first outcome with what the baseline gave and the others with the first; return that."""
         first = await self._outcome(1, expected)
-        if self.counter is not None:
-            with user_code(self.scenario.written, self.arm, self.case.name, REPETITIONS):
-                await self.counter.warm_up(self.arm, self.instance, self.case, runs + 1)
         for repetition in range(2, repetitions + 1):
             await self._outcome(repetition, first)
         return first
@@ -116,12 +108,9 @@ class _Operation:
         scenario, arm, instance, case = self.scenario, self.arm, self.instance, self.case
         begin("comparing answers", arm, case.name)
         with user_code(scenario.written, arm, case.name, repetition):
-            if self.counter is not None and repetition == REPETITIONS:
-                answer, self.counts = await self.counter.probed(arm, instance, case)
-            else:
-                started_ns = CLOCK.now_ns()
-                answer = await scenario.run(instance, case)
-                self.took_s = min(self.took_s, (CLOCK.now_ns() - started_ns) / 1e9)
+            started_ns = CLOCK.now_ns()
+            answer = await scenario.run(instance, case)
+            self.took_s = min(self.took_s, (CLOCK.now_ns() - started_ns) / 1e9)
             lazy = find_lazy(answer)
             if lazy is not None:
                 raise ScenarioFailedError(

@@ -34,10 +34,10 @@ Counts = Mapping[str, float]
 
 @dataclass
 class OperationCounter:
-    """Counts the work of the first case of each group while the answers to it are verified, and keeps what it found.
+    """Counts the work of the first case of each group once the answers to it were verified, and keeps what it found.
 
-    The second run of the verification is counted, and one more directly after it, as are those without the scenario's probes, so
-    that an operation finds the same caches and pools of connections each time, whatever was verified before.
+    The runs of an operation that are counted follow one another directly, so that each finds the same caches and pools of
+    connections, whatever was verified before.
     """
 
     scenario: RunnableScenario
@@ -50,8 +50,8 @@ class OperationCounter:
     found: dict[tuple[str, str], tuple[list[WorkCount], list[Statement]]] = field(default_factory=dict)
     """(arm, group) → its work counts and statements."""
 
-    async def probed(self, arm: str, instance: Any, case: Case) -> tuple[Any, Counts]:
-        """Run one operation under probes; return its answer, whose writes are still to be reset, and the counts.
+    async def _probed(self, arm: str, instance: Any, case: Case) -> Counts:
+        """Run one operation under probes, reset what it wrote, and return the counts.
 
         Raises ScenarioFailedError, without a cause, if a probe fails: that does not show that the arm cannot run.
         """
@@ -67,30 +67,29 @@ class OperationCounter:
         finally:
             with self._blamed_on_probes(arm, case):
                 await stack.aclose()
-        return answer, {metric: value for probe in probes for metric, value in probe.counts().items()}
+        counts = {metric: value for probe in probes for metric, value in probe.counts().items()}
+        await self.scenario.reset(instance, case, answer)
+        await self.scenario.settle(instance)  # a reset under load may put off what the next run needs
+        return counts
 
-    async def warm_up(self, arm: str, instance: Any, case: Case, runs: int) -> None:
-        """Run an operation on a server until its statements have their final plans; its group has had some runs before.
+    async def count(self, arm: str, instance: Any, case: Case, runs: int) -> None:
+        """Count an operation twice under probes, and what slows it down so much that it gets runs of its own.
 
-        The last of them is under probes, as what these send is planned, and touches rows for the first time, as well.
+        On a server it is run until its statements have their final plans, where its group has had few `runs`. The last of these is
+        under probes, as what they send is planned, and touches rows for the first time, as well.
         """
-        if self.round_trips is not None and not self.scenario.group[case.group].slow:
-            begin("counting work", arm, case.name, times=LONG)
-            for _ in range(runs + 1, PLANNED_AFTER):
-                await run_counted(self.scenario, instance, case)
-            answer, _ = await self.probed(arm, instance, case)
-            await self.scenario.reset(instance, case, answer)
-
-    async def complete(self, arm: str, instance: Any, case: Case, first: Counts) -> None:
-        """Count the operation again after its `first` counts, and what slows it down so much that it gets runs of its own."""
         begin("counting work", arm, case.name, times=LONG)
+        quick = not self.scenario.group[case.group].slow
         with user_code(self.scenario.written, arm, case.name):
-            answer, second = await self.probed(arm, instance, case)
-            await self.scenario.reset(instance, case, answer)
+            if self.round_trips is not None and quick:
+                for _ in range(runs + 1, PLANNED_AFTER):
+                    await run_counted(self.scenario, instance, case)
+                await self._probed(arm, instance, case)
+            first, second = [await self._probed(arm, instance, case) for _ in range(TWICE)]
             found = _repeated(arm, case, first, second)
             # They warm up the next runs as well: probes have emptied pools of connections.
             shapes = [replace(s, arm=arm, group=case.group) for s in await self.scenario.statements(instance, case)]
-            if self.interpreter and not self.scenario.group[case.group].slow:
+            if self.interpreter and quick:
                 if not shapes:
                     await run_counted(self.scenario, instance, case)
                 found += [*await _calls(self.scenario, arm, instance, case), await _allocations(self.scenario, arm, instance, case)]

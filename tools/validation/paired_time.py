@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
@@ -105,6 +106,7 @@ def record(folder: Path, percent: int, process: int, seconds: float, *, until_fo
         Path(workload.__file__),
         Setting(folder, folder),
         process=process,
+        pairs={"queries": sys.maxsize},
         budget_ns=int(2 * seconds * 1e9),  # more than is used: the job's own budget includes the time between slots
         excluded=tuple((workload.arm_of(other), "queries") for other in workload.INJECTED if other != percent),
         cpus=() if core is None else (core,),

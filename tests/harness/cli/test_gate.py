@@ -210,7 +210,7 @@ def test_a_file_cut_short_or_with_nan_is_one_line(refused: Refused) -> None:
 
 def measured(scenario: Path, out: Path) -> Run:
     """Run a scenario with the real command and return the run."""
-    options = ("--quick", "--processes", "2", "--budget", "0.5", "--out", str(out))
+    options = ("--quick", "--processes", "2", "--budget", "100", "--out", str(out))
     command = [sys.executable, "-m", "harness", "run", str(scenario), *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr

@@ -213,11 +213,18 @@ def test_an_interruption_of_parallel_scenarios_is_not_a_failure(tmp_path: Path, 
     assert "Traceback" not in stdout + stderr
 
 
+def lasting(folder: Path) -> str:
+    """Return the toy with operations that take so long that its pairs are still timed when a test interrupts them."""
+    file = folder / "adding.py"
+    file.write_text(TOY.read_text().replace("await asyncio.sleep(0)", "await asyncio.sleep(0.2)"))
+    return str(file)
+
+
 @pytest.mark.slow
 def test_an_interruption_keeps_what_was_measured(tmp_path: Path) -> None:
     """Ctrl-C ends the run with exit code 3; the record is marked, and samples and report are written."""
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "harness", "run", str(TOY), "--processes", "2", "--budget", "120", "--out", str(out)]
+    command = [sys.executable, "-m", "harness", "run", lasting(tmp_path), "--processes", "2", "--budget", "120", "--out", str(out)]
     child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert child.stderr is not None
     for line in child.stderr:
@@ -292,7 +299,7 @@ def test_workers_end_with_a_killed_coordinator(tmp_path: Path) -> None:
     """The kernel ends the workers of a command that was killed."""
     import psutil  # noqa: PLC0415 - this test alone looks at processes
 
-    command = [sys.executable, "-m", "harness", "run", str(TOY), "--budget", "60", "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "harness", "run", lasting(tmp_path), "--budget", "120", "--out", str(tmp_path / "run")]
     child = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     assert child.stderr is not None
     for line in child.stderr:
