@@ -129,7 +129,7 @@ def test_an_interruption_keeps_the_results_so_far(tmp_path: Path) -> None:
     """Ctrl-C while pairs are timed ends with exit code 3 and an ablation of what was timed."""
     out = tmp_path / "run"
     toy = tmp_path / "switching.py"
-    toy.write_text(TOY.read_text().replace("for _ in range(instance):", "for _ in range(100 * instance):"))
+    toy.write_text(TOY.read_text().replace("for _ in range(instance):", "for _ in range(500 * instance):"))
     command = [*COMMAND, str(toy), "--processes", "2", "--budget", "120", "--out", str(out)]
     child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert child.stderr is not None
