@@ -21,7 +21,9 @@ _COLUMNS: Mapping[str, tuple[RunPhase, ...]] = {
     "wait": (RunPhase.WAITING,),
     "timed": (RunPhase.OPERATIONS,),
 }
-"""Heading → the phases of its column; short, so that all of them fit into 80 columns."""
+"""Heading → the phases of its column; short, so that most of them fit into 80 columns."""
+LEAST_S = 0.05
+"""Seconds of all scenarios together from which a column is shown: less is written as 0.0."""
 READ = (
     "Seconds of worker processes: start and end of processes; building data; opening and closing instances; comparing answers and"
     " trying findings; counting work; warm-up; resets between operations, with the controls; memory; load; waiting for a core; and"
@@ -38,11 +40,11 @@ def table(run: Run) -> Table | None:
     for profile in profiles.values():
         for phase, seconds in profile.items():
             everything[phase] = everything.get(phase, 0.0) + seconds
-    shown = {head: phases for head, phases in _COLUMNS.items() if any(everything.get(phase) for phase in phases)}
+    shown = {head: phases for head, phases in _COLUMNS.items() if sum(everything.get(phase, 0.0) for phase in phases) >= LEAST_S}
     rows = [_row(name, profile, shown) for name, profile in profiles.items()]
     if len(profiles) > 1:
         rows.append(_row("all", everything, shown))
-    return Table(_caption(run, everything.get(RunPhase.OPERATIONS, 0.0)), ("scenario", *shown, "all"), tuple(rows))
+    return Table(_caption(run, everything.get(RunPhase.OPERATIONS, 0.0)), ("scenario", *shown, "all"), tuple(rows), wide=("data", "wait", "load"))
 
 
 def _row(name: str, profile: Mapping[str, float], shown: Mapping[str, tuple[RunPhase, ...]]) -> tuple[Cell, ...]:
