@@ -44,7 +44,12 @@ def table(run: Run) -> Table | None:
     rows = [_row(name, profile, shown) for name, profile in profiles.items()]
     if len(profiles) > 1:
         rows.append(_row("all", everything, shown))
-    return Table(_caption(run, everything.get(RunPhase.OPERATIONS, 0.0)), ("scenario", *shown, "all"), tuple(rows), wide=("data", "wait", "load"))
+    return Table(
+        _caption(run, everything.get(RunPhase.OPERATIONS, 0.0)),
+        ("scenario", *shown, "all"),
+        tuple(rows),
+        wide=("data", "wait", "load"),
+    )
 
 
 def _row(name: str, profile: Mapping[str, float], shown: Mapping[str, tuple[RunPhase, ...]]) -> tuple[Cell, ...]:
