@@ -129,10 +129,11 @@ def publish(record: Run, out: Path, *, as_json: bool, more: str = "") -> None:
     Without the packages of the report, the result is printed and a line on standard error says how to get the report later.
     """
     from harness.cli._console import show, status
+    from harness.runtime.signals import deferred
 
     report = ""
     try:
-        with status("writing the report"):
+        with status("writing the report"), deferred():  # an interruption must not cost the report of what was measured
             from harness.report import html
 
             report = str(html.write(record, out))
