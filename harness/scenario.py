@@ -84,7 +84,7 @@ class Group:
     description: str
     """The operation, in a few words."""
     slow: bool = False
-    """One operation takes seconds: timed once in a few processes, without warm-up or A/A control."""
+    """One operation takes seconds: timed twice in each of a few processes, without warm-up or A/A control."""
     secondary: bool = False
     """No promise rests on it: always verified and counted, timed only where there is time for it."""
     uncounted: bool = False
@@ -102,7 +102,7 @@ class Group:
 
 @dataclass(frozen=True)
 class LoadTest:
-    """A load that a run puts on all arms after timing them in pairs, for promises about response times and capacity under load.
+    """A load that a run puts on all arms besides timing them in pairs, for promises about response times and capacity under load.
 
     Operations are those of `Scenario.load_cases`. Arms alternate in blocks with the same arrivals (open model). With an SLO, the
     highest load at which each arm meets it is searched next. `harness load` and `harness capacity` do both at length.

@@ -204,8 +204,10 @@ class ScenarioRun:
             group.is_decided = name not in undecided
 
     def operation_s(self, arm: str, group: str) -> float:
-        """Return the mean duration of an operation so far, in seconds; 0 if none was timed."""
-        count, spent_ns = self._operations.get((arm, group), (1, 0))
+        """Return the mean duration of an operation so far, in seconds: timed, else while it was compared; 0 if it never ran."""
+        if (arm, group) not in self._operations:
+            return self.verified.took_s.get(arm, {}).get(group, 0.0)
+        count, spent_ns = self._operations[arm, group]
         return spent_ns / count / 1e9
 
     def job(self, task: Task, **fields: Any) -> BenchJob:

@@ -152,7 +152,7 @@ class TrialLoad:
         return ""
 
     def _too_short(self) -> str:
-        """Return the reason why there is no time for the load; empty if there is."""
+        """Return the reason why the time is too short for the load; empty if it is not."""
         declared, arms = self._declared, len(self.loaded.scenario.arms)
         if block_seconds(declared, arms, self.seconds - START_S):
             return ""

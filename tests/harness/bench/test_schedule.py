@@ -102,7 +102,7 @@ def test_more_noise_or_a_narrower_interval_needs_more_pairs(number: int, noise: 
 
 
 def test_the_pairs_give_the_half_width() -> None:
-    """With noise within processes alone, intervals over so many pairs have the wanted half width on average."""
+    """With noise within processes alone, intervals over that number of pairs have the wanted half width on average."""
     draw, half_width, number = random.Random(2), 0.05, 5
     pilot = [[draw.gauss(0, 0.3) for _ in range(200)] for _ in range(number)]
     each = pairs_for(pilot, number, half_width) // number
