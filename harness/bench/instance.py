@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from harness.bench.job import BenchJob, JobDone, Message
+import msgspec
+
+from harness.bench.job import WAITING, BenchJob, JobDone, Message, ReadyToTime, TimePairs
 from harness.bench.operations import UnpicklableCaseError, cached_cases
 from harness.errors import HarnessError, ScenarioFailedError
 from harness.runnable import RunnableScenario
@@ -31,6 +33,22 @@ class Outbox:
         if not self._is_over:
             self._is_over = isinstance(message, JobDone | JobFailed)
             self._parent.write_line(encode_json(message, encode_path))
+
+    async def turn(self) -> TimePairs:
+        """Say that pairs can be timed, and wait for what to time; raise ScenarioFailedError if the parent has closed its end."""
+        self.send(ReadyToTime())
+        begin(WAITING, times=LONG)
+        loop = asyncio.get_running_loop()
+        received = loop.create_future()
+        loop.add_reader(self._parent.fileno(), received.set_result, None)
+        try:
+            await received
+        finally:
+            loop.remove_reader(self._parent.fileno())
+        line = self._parent.read_line()
+        if not line:
+            raise ScenarioFailedError("the run has ended before this process was to time pairs")
+        return msgspec.json.decode(line, type=TimePairs)
 
     def fail(self, error: Exception) -> None:
         """Send an exception as the outcome, with its traceback."""

@@ -41,6 +41,8 @@ SLOWED = "baseline slowed"
 BASELINE_COPIES = (AA_CONTROL, SLOWED)
 """Arms that are further instances of the baseline."""
 COUNTING = (Task.EXAMINE, Task.COUNT, Task.INSTRUCTIONS)
+WAITING = "waiting for its turn"
+"""Activity of a process that is ready to time pairs while another one does."""
 EXIT_S = 5.0
 """Seconds that a worker has to exit after its job."""
 
@@ -70,14 +72,12 @@ class BenchJob(msgspec.Struct, tag=True, frozen=True):
     """The setting of its instances."""
     process: int = 0
     """Number of the process among those that time pairs, from 1."""
-    pairs: dict[str, int] = {}
-    """Group → pairs to time."""
     budget_ns: int = 0
-    """Nanoseconds after which no pair begins, except the first ones of each group, and no repetition whose memory is measured."""
+    """Nanoseconds after which no repetition whose memory is measured begins."""
     arm: str = ""
     """The arm to measure, for memory and instructions."""
     groups: tuple[str, ...] = ()
-    """The groups to measure in this order, for memory."""
+    """The groups whose pairs are timed, or whose memory is measured in this order."""
     limit_bytes: int | None = None
     """Memory that the operation may add; None: no limit."""
     timeout_s: float = OPERATION_TIMEOUT_S
@@ -98,6 +98,21 @@ class BenchJob(msgspec.Struct, tag=True, frozen=True):
     """Share by which a baseline instance is slowed, to see whether that is detected."""
     prefix: tuple[str, ...] = ()
     """Command to run the process under."""
+
+
+class TimePairs(msgspec.Struct, tag=True, frozen=True):
+    """The answer of the parent to `ReadyToTime`: what to time, now that the machine is the worker's."""
+
+    pairs: dict[str, int]
+    """Group → pairs to time."""
+    budget_ns: int = 0
+    """Nanoseconds after which no pair begins, except the first ones of each group; 0: no limit."""
+    cpus: tuple[int, ...] = ()
+    """Cores to move to; empty for those that it was started on."""
+
+
+class ReadyToTime(msgspec.Struct, tag=True, frozen=True):
+    """The instances are open and warm, and the worker waits for `TimePairs`."""
 
 
 class DataPrepared(msgspec.Struct, tag=True, frozen=True):
@@ -185,5 +200,5 @@ class JobDone(msgspec.Struct, tag=True, frozen=True):
     """Activity, as the worker named it when it began → seconds; see `harness.bench.profile`."""
 
 
-Message = DataPrepared | AnswersVerified | Figures | PairTimes | JobFailed | JobDone
+Message = DataPrepared | AnswersVerified | Figures | ReadyToTime | PairTimes | JobFailed | JobDone
 """What a worker sends; its last message is a `JobDone` or a `JobFailed`."""

@@ -7,7 +7,7 @@ import gc
 import math
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from harness.results.run import AA_CONTROL, BASELINE, PING, PURE_CPU
 from harness.runnable import RunnableScenario
 from harness.runtime.channel import beat, begin, transfer
 from harness.runtime.clock import WRONG_CLOCK, Clock, ClockCheck, MonotonicClock
+from harness.runtime.cores import move_to
 from harness.scenario import Case
 from harness.user_code import failure
 
@@ -39,10 +40,10 @@ often has colder caches and a shorter log, and would differ from the other for t
 
 
 async def time_pairs(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> None:
-    """Time pairs of all groups that the job names, and send each."""
+    """Open the instances and warm up the job's groups; once this process has its turn, time their pairs and send each."""
     scenario, cases = loaded.scenario, cases_of(loaded.scenario, job)
     setting = replace(job.setting, resets=True)
-    wanted = {group: job.pairs[group] for group in dict.fromkeys(c.group for c in cases) if job.pairs.get(group)}
+    groups = [group for group in dict.fromkeys(c.group for c in cases) if group in job.groups]
     rng = random.Random(f"{job.setting.seed}/{loaded.name}/{job.process}")  # noqa: S311 - reproducible, not cryptographic
     arms = list(scenario.arms)
     rng.shuffle(arms)  # the first instance to be built must not always be the same arm's
@@ -51,11 +52,14 @@ async def time_pairs(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> N
     async with all_opened(scenario, opening, setting, outbox) as instances:
         clock = MonotonicClock()
         check = ClockCheck(clock)
-        targets = PairTargets(wanted, clock.now_ns() + job.budget_ns if job.budget_ns else None)
-        pairing = Pairing(scenario, instances, cases, targets, rng, clock, job.excluded, job.slow, job.injected)
-        await pairing.warm_up()
+        pairing = Pairing(scenario, instances, cases, rng, clock, job.excluded, job.slow, job.injected)
+        await pairing.warm_up(groups)
         refuse_wrong_clock(check)
-        async for pair in pairing.pairs():
+        turn = await outbox.turn()
+        move_to(turn.cpus)
+        wanted = {group: turn.pairs[group] for group in groups if turn.pairs.get(group)}
+        targets = PairTargets(wanted, clock.now_ns() + turn.budget_ns if turn.budget_ns else None)
+        async for pair in pairing.pairs(targets):
             refuse_wrong_clock(check)
             if min(slot.totals.min_ns for slot in pair.slots) <= 0:
                 raise ScenarioFailedError(f"an operation of case {pair.case!r} took no time; {WRONG_CLOCK}")
@@ -91,7 +95,6 @@ class Pairing:
     instances: Mapping[str, Any]
     """Open instances by arm, the A/A control's among them. That of SLOWED, if there is one, takes part in every pair."""
     cases: Sequence[Case]
-    targets: PairTargets
     rng: random.Random
     clock: Clock
     excluded: Collection[tuple[str, str]] = ()
@@ -103,10 +106,10 @@ class Pairing:
     _repeats: dict[tuple[str, str], int] = field(default_factory=dict)
     _operations: Counter[tuple[str, str]] = field(default_factory=Counter)  # (arm, case) → operations so far
 
-    async def warm_up(self) -> None:
+    async def warm_up(self, groups: Iterable[str]) -> None:
         """Run every group on every arm, to fill caches and to size the slots; slow groups are not."""
         cases = {c.group: c for c in reversed(self.cases)}
-        for group in self.targets.wanted:
+        for group in groups:
             for arm in self._arms(group, BASELINE_COPIES):
                 if group in self.slow:
                     self._repeats[arm, group] = 1
@@ -120,15 +123,15 @@ class Pairing:
         gc.collect()
         gc.freeze()
 
-    async def pairs(self) -> AsyncIterator[PairTimes]:
-        """Yield the wanted pairs. The cases of a group alternate."""
-        cases = {g: [c for c in self.cases if c.group == g] for g in self.targets.wanted}
-        while (group := self.targets.next_group(started_ns := self.clock.now_ns())) is not None:
-            number = self.targets.pairs[group]
+    async def pairs(self, targets: PairTargets) -> AsyncIterator[PairTimes]:
+        """Yield the wanted pairs of groups that were warmed up. The cases of a group alternate."""
+        cases = {g: [c for c in self.cases if c.group == g] for g in targets.wanted}
+        while (group := targets.next_group(started_ns := self.clock.now_ns())) is not None:
+            number = targets.pairs[group]
             quick = group not in self.slow
             copies = [arm for arm in BASELINE_COPIES if quick and (arm == SLOWED or number % CONTROL_EVERY == 0)]
             pair = await self._pair(cases[group][number % len(cases[group])], copies)
-            self.targets.pairs[group] += 1
+            targets.pairs[group] += 1
             yield structs.replace(pair, lasted_ns=self.clock.now_ns() - started_ns)
 
     async def _pair(self, case: Case, copies: Sequence[str]) -> PairTimes:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.bench.job import COUNTING, BenchJob, JobDone, Message
+from harness.bench.job import COUNTING, BenchJob, JobDone, Message, ReadyToTime, TimePairs
 from harness.runtime.child import Child, JobFailed, child_environment, kill_group, python_module
 from harness.runtime.watch import ActivityWatch, Lasting, place_of
 
@@ -31,8 +31,12 @@ _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 _running: set[Child[Message]] = set()
 
 
-def run_job(job: BenchJob, waiting: Callable[[Lasting], None] = lambda _: None) -> Generator[Event, None, None]:
+def run_job(
+    job: BenchJob, waiting: Callable[[Lasting], None] = lambda _: None, turn: Callable[[], TimePairs] = lambda: TimePairs({})
+) -> Generator[Event, None, None]:
     """Run a job in a fresh process and yield its messages as they arrive; `waiting` receives its activity while it sends none.
+
+    After a `ReadyToTime` it waits until the generator is resumed, and then times what `turn` returns.
 
     The last one is a `JobDone` or a `JobFailed`; that of a process that exits before has its signal or exit code, that of one that
     hangs the arm, the case and the line. Closing the generator, or an exception in the caller, ends the process and everything it
@@ -62,9 +66,11 @@ def run_job(job: BenchJob, waiting: Callable[[Lasting], None] = lambda _: None) 
                 if last is None:
                     yield JobFailed(f"worker exited unexpectedly ({child.exit_description()})", detail=child.output())
                     return
-                watch.moved()
                 if not isinstance(last, JobDone | JobFailed):
                     yield last
+                if isinstance(last, ReadyToTime):
+                    child.send(turn())  # one that has exited meanwhile is noticed when the next message is expected
+                watch.moved()
             yield from _exit(child, last, job)
         finally:
             _running.discard(child)

@@ -6,7 +6,7 @@ import itertools
 import math
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ import msgspec
 from harness.bench.job import (
     BASELINE_COPIES,
     SLOWED,
+    WAITING,
     AnswersVerified,
     BenchJob,
     DataPrepared,
@@ -22,7 +23,9 @@ from harness.bench.job import (
     Figures,
     JobDone,
     PairTimes,
+    ReadyToTime,
     Task,
+    TimePairs,
 )
 from harness.bench.load_outcome import LoadOutcome
 from harness.bench.probes import instructions
@@ -77,6 +80,19 @@ def left_running(names: Iterable[str]) -> records.RunWarning:
 
 
 @dataclass
+class _Work:
+    """A process and its job, in progress."""
+
+    job: BenchJob
+    events: Generator[Event, None, None]
+    """What it sends."""
+    turn: list[TimePairs]
+    """Holds what it is to time once it has its turn."""
+    lasted_ns: int = 0
+    """How long it took to get ready to time pairs."""
+
+
+@dataclass
 class ScenarioRun:
     """One scenario on one engine at one RTT, in progress: everything its workers have sent, and the result that follows from it."""
 
@@ -118,6 +134,8 @@ class ScenarioRun:
     """Measures how long processes last."""
     timing: TrialPairs = field(default_factory=lambda: TrialPairs({}, 0, 0, 0.0))
     """What its pairs cost and show; see `plan_pairs`."""
+    ready: _Work | None = None
+    """The process that has opened its instances and waits for its turn to time pairs."""
     version: int = 0
     """Number of the messages so far."""
     _pairs: int = 0
@@ -237,34 +255,60 @@ class ScenarioRun:
         return job
 
     def carry_out(self, job: BenchJob, observer: Observer) -> None:
-        """Do a job in a fresh process and add its messages."""
+        """Do a job in a fresh process and add its messages; one that times pairs is done up to its turn, which `time_pairs` is."""
+        turn: list[TimePairs] = []
 
         def waiting(activity: Lasting) -> None:
             observer.waiting(self.name, activity.progress(), activity.seconds)
 
-        started_ns, spent_s = self.clock.now_ns(), dict[str, float]()
-        self._in_pairs_s = 0.0
-        for event in run_job(job, waiting):
-            if self.interrupted:
-                return
-            if isinstance(event, JobDone):
-                spent_s = event.spent_s
-            if isinstance(event, JobFailed):
-                self._add_failure(event, job)
-            else:
-                self.add(event, job.process, job.setting.scale)
-            if isinstance(event, PairTimes):
-                observer.tick()
-        observer.waiting(self.name, "", 0.0)
-        lasted_s = (self.clock.now_ns() - started_ns) / 1e9
-        if job.task is Task.PAIRS and self.is_active:
+        self._receive(_Work(job, run_job(job, waiting, turn.pop), turn), observer)
+
+    def time_pairs(self, turn: TimePairs, observer: Observer, share: float = 1.0) -> None:
+        """Let the process that is ready, if there is one, time these pairs, and add its messages.
+
+        `share` is the part of the time in which it got ready that it adds to the run's, as others did so at the same time.
+        """
+        work = self.ready
+        if work is None:
+            return
+        work.turn.append(turn)
+        turn_ns, self.ready, self._in_pairs_s = self.clock.now_ns(), None, 0.0
+        self._receive(work, observer, turn_ns)
+        if self.is_active and not self.interrupted:
             self.timing.done += 1
             if self.timing.done == 1:  # once: a group that one process leaves out would have fewer medians than the others
                 self._note_slow_groups()
-            self.timing.overhead_s = max(0.0, lasted_s - self._in_pairs_s)
+            after_s = (self.clock.now_ns() - turn_ns) / 1e9 - self._in_pairs_s
+            self.timing.overhead_s = max(0.0, after_s) + share * work.lasted_ns / 1e9
             self._decide()
+
+    def end(self) -> None:
+        """End the process that is ready to time pairs, if there is one."""
+        if self.ready is not None:
+            self.ready.events.close()
+            self.ready = None
+
+    def _receive(self, work: _Work, observer: Observer, from_ns: int | None = None) -> None:
+        """Add the messages of a process until it is done or ready to time pairs."""
+        started_ns, spent_s = self.clock.now_ns() if from_ns is None else from_ns, dict[str, float]()
+        for event in work.events:
+            if self.interrupted:
+                return
+            if isinstance(event, ReadyToTime):
+                self.ready, work.lasted_ns = work, self.clock.now_ns() - started_ns
+                break
+            if isinstance(event, JobDone):
+                spent_s = event.spent_s
+            if isinstance(event, JobFailed):
+                self._add_failure(event, work.job)
+            else:
+                self.add(event, work.job.process, work.job.setting.scale)
+            if isinstance(event, PairTimes):
+                observer.tick()
+        observer.waiting(self.name, "", 0.0)
         if spent_s:  # it has not failed
-            self.spend(by_phase(spent_s, lasted_s))
+            spent_s.pop(WAITING, None)  # the run has not waited for it meanwhile
+            self.spend(by_phase(spent_s, (work.lasted_ns + self.clock.now_ns() - started_ns) / 1e9))
 
     def spend(self, seconds: Mapping[str, float]) -> None:
         """Add seconds of phases to the profile."""

@@ -3,7 +3,7 @@
 import itertools
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
-from harness.bench.job import Effort, Task
+from harness.bench.job import Effort, Task, TimePairs
 from harness.bench.process import end_all
 from harness.bench.result import ScenarioRun, clean_controls
 from harness.bench.schedule import Schedule
 from harness.bench.serving import served
-from harness.bench.steps import Observer, RunStep, StepRunner
+from harness.bench.steps import Observer, Overlap, RunStep, StepRunner
 from harness.bench.under_load import TrialLoad
 from harness.discovery import LoadedScenario
 from harness.errors import HarnessError, NotMeasurableError
@@ -48,6 +48,8 @@ MEMORY_S = {False: 1.5, True: 1.0}
 """Whether the run is a quick one → seconds for the repetitions of one arm whose memory is measured."""
 LANES_PER_CORE = 2
 """Jobs in parallel per core, of those that time nothing: many of them wait for a server or for network latency."""
+READY = 6
+"""The most processes that are ready to time pairs at once: they get ready side by side, and then time one after another."""
 USUAL = Effort()
 QUICK = Effort(slow_processes=2, slow_from_s=0.1)
 SEVERAL = Effort(slow_processes=2, slow_from_s=0.05, is_full=False)
@@ -137,9 +139,10 @@ class RunSession:
     _chains: Iterator[int] = field(default_factory=itertools.count)
     _results: dict[int, tuple[int, records.ScenarioResult]] = field(default_factory=dict)
     _ends_s: float | None = None
+    _opening: Overlap = field(init=False)
 
     def __post_init__(self) -> None:
-        self.allocator = CoreAllocator(self.cores)
+        self.allocator, self._opening = CoreAllocator(self.cores), Overlap(self.clock)
         if not self.plan.timing_only:
             self._ends_s = self._now_s() + self.plan.settings.budget_s
 
@@ -159,6 +162,8 @@ class RunSession:
             except KeyboardInterrupt:
                 self._interrupt()
             finally:
+                for trial in self._trials:
+                    trial.end()
                 self.allocator.release()
         record = self._record(utc_now().isoformat(timespec="seconds"))
         self._save(record, self._trials if self.plan.saving else [])
@@ -239,7 +244,12 @@ class RunSession:
         if self.plan.load and settings.processes:
             steps += [self._load_step(t) for t in in_order if t.loaded.scenario.load_test is not None]
         for process in range(1, settings.processes + 1):
-            steps += [self._timing_step(t, process) for t in in_order if process <= t.timing.processes]
+            due = [t for t in in_order if process <= t.timing.processes]
+            alone = [t for t in due if self._isolation(t) is Isolation.MACHINE]
+            steps += [self._timing_step(t, process) for t in due if t not in alone]
+            for side_by_side in (alone[first : first + READY] for first in range(0, len(alone), READY)):
+                steps += [self._opening_step(t, process) for t in side_by_side]
+                steps += [self._timing_step(t, process) for t in side_by_side]
         if self.plan.instructions:  # a server's part of an operation is not counted, so trials with a server have no such step
             steps += [
                 self._step(t, f"instructions of {arm}", INSTRUCTIONS_S, Task.INSTRUCTIONS, in_order=False, arm=arm)
@@ -249,16 +259,54 @@ class RunSession:
             ]
         return steps
 
-    def _timing_step(self, trial: ScenarioRun, process: int) -> RunStep:
-        """Return the step that times a trial's pairs in one process; the schedule decides on their number when it begins."""
-        description = f"timing pairs, process {process} of {trial.timing.processes}"
-        isolation = self._isolation(trial)
-        timed = self._step(trial, description, 0.0, Task.PAIRS, isolation=isolation, process=process, injected=self.plan.injected)
+    def _opening_step(self, trial: ScenarioRun, process: int) -> RunStep:
+        """Return the step that starts a process for a trial's pairs, side by side with others: instances are opened and warm up."""
+        description = f"opening instances, process {process} of {trial.timing.processes}"
+        opened = self._step(
+            trial, description, 0.0, Task.PAIRS, stage=f"opening {process}", act=partial(self._open, trial, process)
+        )
 
         def is_due() -> bool:
-            return timed.is_due() and (self.plan.timing_only or self._left_s() > self.schedule.fewest_s(trial.key))
+            due_s = sum(self.schedule.fewest_s(t.key) for t in self._trials if t is trial or t.ready is not None)
+            return opened.is_due() and (self.plan.timing_only or self._left_s() > due_s)
+
+        return replace(opened, is_due=is_due, shares_rest=True)
+
+    def _timing_step(self, trial: ScenarioRun, process: int) -> RunStep:
+        """Return the step that times a trial's pairs in one process; the schedule decides on their number when it begins.
+
+        The process is the one that is ready, if the trial needs the machine for itself; else it is started first.
+        """
+        description, isolation = f"timing pairs, process {process} of {trial.timing.processes}", self._isolation(trial)
+
+        def act() -> None:
+            with self._cores_for(trial, isolation) as cpus:
+                if isolation is not Isolation.MACHINE:
+                    self._start(trial, process, cpus)
+                trial.time_pairs(msgspec.structs.replace(self._pairs_of(trial), cpus=cpus), self.observer, self._opening.share)
+
+        timed = self._step(trial, description, 0.0, Task.PAIRS, isolation=isolation, act=act)
+
+        def is_due() -> bool:
+            if not timed.is_due() or (isolation is Isolation.MACHINE and trial.ready is None):
+                return False
+            return self.plan.timing_only or self._left_s() > self.schedule.fewest_s(trial.key)
 
         return replace(timed, is_due=is_due, shares_rest=True)
+
+    def _open(self, trial: ScenarioRun, process: int) -> None:
+        with self._cores_for(trial, Isolation.SHARED) as cpus, self._opening.activity():
+            self._start(trial, process, cpus)
+
+    def _start(self, trial: ScenarioRun, process: int, cpus: tuple[int, ...]) -> None:
+        """Start a process for a trial's pairs, and wait until it is ready to time them."""
+        groups = tuple(group for group, pairs in self._pairs_of(trial).pairs.items() if pairs)
+        if not groups:
+            trial.timing.done += 1
+            return
+        fields = {"slow": trial.slow_groups, "process": process, "injected": self.plan.injected}
+        job = trial.job(Task.PAIRS, effort=effort(self.plan.settings), groups=groups, cpus=cpus, **fields)
+        trial.carry_out(job, self.observer)
 
     def _left_s(self) -> float:
         """Return the seconds of the budget that are left for timing pairs."""
@@ -357,12 +405,14 @@ class RunSession:
         isolation: Isolation = Isolation.SHARED,
         in_order: bool = True,
         chain: str = "",
+        stage: str = "",
+        act: Callable[[], None] | None = None,
         **fields: Any,
     ) -> RunStep:
         """Return the step that does a trial's job; `fields` are those of the job, which is made when it is due.
 
         `expected_s` is without the operations, whose time is known once they were timed. `chain` names steps of several trials that
-        never run in parallel.
+        never run in parallel, and `stage` those that run in parallel with no others. `act` does the step in place of the job.
         """
 
         def expects_s() -> float:
@@ -375,17 +425,13 @@ class RunSession:
                 return False
             return task is not Task.MEMORY or self.plan.timing_only or self._left_s() > self.schedule.minimum_s()
 
-        def act() -> None:
-            if task is Task.PAIRS:
-                fields.update(self._pairs_of(trial))
-                if not fields["pairs"]:
-                    trial.timing.done += 1
-                    return
+        def do_job() -> None:
             job = trial.job(task, effort=effort(self.plan.settings), **fields)
-            waiting_from_ns = trial.clock.now_ns()
-            with self.allocator.allocate(isolation) as cpus:
-                trial.spend({RunPhase.WAITING: (trial.clock.now_ns() - waiting_from_ns) / 1e9})
+            with self._cores_for(trial, isolation) as cpus:
                 trial.carry_out(msgspec.structs.replace(job, cpus=cpus), self.observer)
+
+        def do() -> None:
+            (act or do_job)()
             if self.plan.saving and not self._interrupted:
                 with self._saving:
                     self._save(self._record(None), [trial])
@@ -394,19 +440,27 @@ class RunSession:
         # RTTs share their scenario's data on an engine, so they run one after another.
         if not chain and isolation is not Isolation.MACHINE:
             chain = trial.name if in_order else f"{trial.name} · {next(self._chains)}"
-        stage = f"{isolation} {in_order} {isolation is Isolation.CORE and trial.setting.rtt_ms > 0}"
+        stage = stage or f"{isolation} {in_order} {isolation is Isolation.CORE and trial.setting.rtt_ms > 0}"
         scale = fields.get("setting", trial.setting).scale
         alike = "/".join(str(fields.get(name, "")) for name in ("arm", "groups", "limit_bytes"))
         kind = task, where, f"{alike}/{scale:g}"
-        return RunStep(f"{where} · {description}", kind, expects_s, act, chain, stage, is_due)
+        return RunStep(f"{where} · {description}", kind, expects_s, do, chain, stage, is_due)
 
-    def _pairs_of(self, trial: ScenarioRun) -> dict[str, Any]:
-        """Return the fields of a job that times a trial's pairs: their numbers, and the time after which it has to stop."""
+    @contextmanager
+    def _cores_for(self, trial: ScenarioRun, isolation: Isolation) -> Iterator[tuple[int, ...]]:
+        """Yield the cores of a trial's process, and note in its profile how long it has waited for them."""
+        waiting_from_ns = trial.clock.now_ns()
+        with self.allocator.allocate(isolation) as cpus:
+            trial.spend({RunPhase.WAITING: (trial.clock.now_ns() - waiting_from_ns) / 1e9})
+            yield cpus
+
+    def _pairs_of(self, trial: ScenarioRun) -> TimePairs:
+        """Return what a trial's next process is to time: the pairs of each group, and the time after which it has to stop."""
         self._drop_inactive()
         left_s, lanes = max(0.0, self._left_s()), self._lanes()
         pairs, expected_s = self.schedule.next_process(trial.key, lanes * left_s)
         budget_s = min(left_s, LATE * (expected_s - trial.timing.overhead_s) + LATE_S)
-        return {"pairs": pairs, "slow": trial.slow_groups, "budget_ns": max(1, round(budget_s * 1e9))}
+        return TimePairs(pairs, max(1, round(budget_s * 1e9)))
 
     def _result(self, trial: ScenarioRun, *, whole: bool) -> records.ScenarioResult:
         """Return a trial's result, computed again only if something was added to it."""

@@ -9,6 +9,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from math import fsum
@@ -93,11 +94,11 @@ class StepRunner:
 
     def run(self) -> None:
         """Run every step. An exception of a step propagates once all lanes have stopped."""
-        for chains in self._stages():
-            if len(chains) == 1:
-                self._chain(chains[0])
-                continue
-            with ThreadPoolExecutor(self.lanes) as lanes:
+        with ThreadPoolExecutor(self.lanes) as lanes:  # to the end: a child process dies with the thread that has started it
+            for chains in self._stages():
+                if len(chains) == 1:
+                    self._chain(chains[0])
+                    continue
                 running = [lanes.submit(self._chain, chain) for chain in chains]
                 try:
                     for chain in running:
@@ -140,6 +141,36 @@ class StepRunner:
         steps_s = sum(makespan((sum(map(left_s, chain)) for chain in chains), self.lanes) for chains in self._stages())
         sharing = any(step.shares_rest and number not in self._taken_s for number, step in enumerate(self.steps))
         return steps_s + (self.rest_s(steps_s) if sharing else 0.0) + self.after_s * estimates.speed
+
+
+class Overlap:
+    """Measures what part of the time of activities that run side by side is the time that they take together."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Start with none."""
+        self._clock, self._lock = clock, threading.Lock()
+        self._running, self._since_ns, self._together_ns, self._each_ns = 0, 0, 0, 0
+
+    @contextmanager
+    def activity(self) -> Iterator[None]:
+        """Count what runs within the context as an activity."""
+        with self._lock:
+            started_ns = self._clock.now_ns()
+            self._since_ns = self._since_ns if self._running else started_ns
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                ended_ns = self._clock.now_ns()
+                self._running -= 1
+                self._each_ns += ended_ns - started_ns
+                self._together_ns += 0 if self._running else ended_ns - self._since_ns
+
+    @property
+    def share(self) -> float:
+        """The seconds together ÷ the sum of the seconds of each; 1 without any."""
+        return self._together_ns / self._each_ns if self._each_ns else 1.0
 
 
 def makespan(durations: Iterable[float], lanes: int) -> float:

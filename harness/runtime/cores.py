@@ -54,12 +54,36 @@ def keep_to(cores: Collection[int], root: psutil.Process | None = None) -> None:
                 os.sched_setaffinity(thread.id, cores)
 
 
+_apart: set[int] = set()
+"""Process ids of the servers that this process keeps off its own cores."""
+
+
 def elsewhere() -> frozenset[int]:
     """Return the cores for a server that this process starts: those that it ran on before it was pinned, without its own.
 
     Empty if there are no others or it was not pinned: the server then runs on the same cores.
     """
     return channel.cores_before - os.sched_getaffinity(0) if channel.cores_before else frozenset()
+
+
+def keep_apart(pid: int) -> None:
+    """Note that this process has started a server, which stays off its cores also when it moves to others."""
+    _apart.add(pid)
+
+
+def move_to(cores: Collection[int]) -> None:
+    """Move this process to these of the cores that it was started on, with all that it has started except its servers.
+
+    Those move to the other cores, if there are any.
+    """
+    if not cores:
+        return
+    root, others = psutil.Process(), channel.cores_before - set(cores)
+    for thread in root.threads():
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            os.sched_setaffinity(thread.id, cores)
+    for child in root.children():
+        keep_to(others if others and child.pid in _apart else cores, child)
 
 
 class CoreAllocator:

@@ -26,7 +26,7 @@ from harness.errors import UsageError
 from harness.network.addresses import free_port
 from harness.runtime import channel
 from harness.runtime.child import Child, child_environment, decode_path, encode_path, last_error_line, python_module
-from harness.runtime.cores import elsewhere
+from harness.runtime.cores import elsewhere, keep_apart
 from harness.text import encode_json
 
 _KEPT = "kept.json"
@@ -101,6 +101,7 @@ def guarded(command: Command, is_ready: Callable[[], bool], *, start_s: float = 
     module = python_module("harness.servers.guard")
     try:
         with Child(module, _decoder, environment=inherited, cores=elsewhere(), capture=False, exit_timeout_s=None) as guard:
+            keep_apart(guard.process.pid)
             guard.send(command)  # not an argument, which every user of the machine can read: the environment may contain a password
             started = guard.receive()
             if started is None:

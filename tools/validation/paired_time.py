@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.bench.job import BenchJob, PairTimes, Task
+from harness.bench.job import BenchJob, PairTimes, Task, TimePairs
 from harness.bench.process import run_job
 from harness.errors import ScenarioFailedError
 from harness.results.run import BASELINE
@@ -106,12 +106,12 @@ def record(folder: Path, percent: int, process: int, seconds: float, *, until_fo
         Path(workload.__file__),
         Setting(folder, folder),
         process=process,
-        pairs={"queries": sys.maxsize},
-        budget_ns=int(2 * seconds * 1e9),  # more than is used: the job's own budget includes the time between slots
+        groups=("queries",),
         excluded=tuple((workload.arm_of(other), "queries") for other in workload.INJECTED if other != percent),
         cpus=() if core is None else (core,),
     )
-    with closing(run_job(job)) as received:
+    turn = TimePairs({"queries": sys.maxsize}, int(2 * seconds * 1e9))  # more than is used: it includes the time between slots
+    with closing(run_job(job, turn=lambda: turn)) as received:
         for event in received:
             if isinstance(event, JobFailed):
                 raise ScenarioFailedError(f"timing failed: {event.message}")

@@ -59,21 +59,11 @@ def pairs(
     cases = [Case("g", "first", None), Case("g", "second", None)]
     instances = {arm: arm for arm in (*COSTS_NS, *([SLOWED] if injected else []))}
     rng = random.Random(seed)
-    pairing = Pairing(
-        runnable(scenario),
-        instances,
-        cases,
-        PairTargets({"g": number}),
-        rng,
-        clock,
-        excluded=excluded,
-        slow=slow,
-        injected=injected,
-    )
+    pairing = Pairing(runnable(scenario), instances, cases, rng, clock, excluded=excluded, slow=slow, injected=injected)
 
     async def go() -> list[PairTimes]:
-        await pairing.warm_up()
-        return [pair async for pair in pairing.pairs()]
+        await pairing.warm_up(["g"])
+        return [pair async for pair in pairing.pairs(PairTargets({"g": number}))]
 
     return asyncio.run(go()), scenario
 

@@ -1,13 +1,15 @@
 """Tests of a run: the effort for each scenario, the jobs of a scenario run, and which trials are timed in parallel."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.bench import result as module
+from harness.bench import session as session_module
 from harness.bench import under_load
 from harness.bench.job import SLOWED, AnswersVerified, BenchJob, Figures, JobDone, PairTimes, SlotTimes, Task
 from harness.bench.process import Event, LeftRunning
@@ -63,7 +65,7 @@ def test_a_job_excludes_what_was_found_not_to_run_meanwhile(tmp_path: Path, monk
     """A job that was planned before the answers were compared excludes what the comparison shows."""
     jobs: list[BenchJob] = []
 
-    def run_job(job: BenchJob, _: object) -> list[Event]:
+    def run_job(job: BenchJob, *_: object) -> list[Event]:
         jobs.append(job)
         return [JobDone()]
 
@@ -72,7 +74,7 @@ def test_a_job_excludes_what_was_found_not_to_run_meanwhile(tmp_path: Path, monk
     session = RunSession(RunPlan([found.loaded], ONE, tmp_path / "run", "harness run adding"), Silent(), Cores(None, None))
     found.plan_pairs(USUAL, 5, with_slow=True, quick=False)
     session.schedule.trials[found.key] = found.timing
-    step = session._step(found, "timing pairs", 1.0, Task.PAIRS, process=2)
+    step = session._opening_step(found, 2)
     found.add(AnswersVerified(1, [("proposed", "sum", "it raises")]))
     step.act()
     assert [(job.process, job.excluded) for job in jobs] == [(2, (("proposed", "sum"),))]
@@ -175,7 +177,7 @@ def memory_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: LoadedS
     """Return the jobs that measure a scenario's memory, and check that each arm has a first one for all measured groups."""
     jobs: list[BenchJob] = []
 
-    def run_job(job: BenchJob, _: object) -> list[Event]:
+    def run_job(job: BenchJob, *_: object) -> list[Event]:
         jobs.append(job)
         return [JobDone()]
 
@@ -314,3 +316,77 @@ def test_the_phases_of_all_processes_are_in_the_result(tmp_path: Path) -> None:
     }
     assert phases | {RunPhase.RESETS, RunPhase.MEMORY} <= profile.keys()
     assert min(profile.values()) >= 0
+
+
+class Steps(Silent):
+    """An observer that keeps the descriptions of the steps."""
+
+    def __init__(self, note: Callable[[str], None] = lambda _: None) -> None:
+        """Call `note` with each."""
+        self.found: list[str] = []
+        self._note = note
+
+    def step(self, description: str, number: int, total: int, left_s: float) -> None:
+        """Keep a step's description."""
+        self.found.append(description)
+        self._note(description)
+
+
+def two_toys(tmp_path: Path, processes: int) -> RunPlan:
+    """Return the plan of a run of two toys that are timed in this number of processes."""
+    files = [tmp_path / name for name in ("adding.py", "summing.py")]
+    for file in files:
+        file.write_text((TOYS / "adding.py").read_text())
+    settings = replace(ONE, size="tiny", quick=True, processes=processes, budget_s=100.0)
+    return RunPlan([load(file) for file in files], settings, tmp_path / "run", "harness run", memory=False, counting=False)
+
+
+def test_processes_get_ready_side_by_side_and_time_one_after_another(tmp_path: Path) -> None:
+    """Each round starts the processes of all scenarios before the first of them times pairs; then none gets ready."""
+    steps = Steps()
+    run = RunSession(two_toys(tmp_path, 2), steps).run()
+    assert [result.status for result in run.scenarios] == [ScenarioStatus.OK, ScenarioStatus.OK]
+    found = [step.partition(" · ")[2].partition(" · ")[2] for step in steps.found if "process" in step]
+    opening, timing = ([f"{act}, process {n} of 2" for n in (1, 2)] for act in ("opening instances", "timing pairs"))
+    assert found == [opening[0], opening[0], timing[0], timing[0], opening[1], opening[1], timing[1], timing[1]]
+
+
+def test_no_more_processes_are_ready_than_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a limit of one, each is started after the one before has timed its pairs."""
+    monkeypatch.setattr(session_module, "READY", 1)
+    steps = Steps()
+    RunSession(two_toys(tmp_path, 1), steps).run()
+    assert [step.split(" · ")[-1][:7] for step in steps.found if "process" in step] == ["opening", "timing ", "opening", "timing "]
+
+
+def test_a_process_that_dies_while_it_waits_for_its_turn_fails_its_scenario_alone(tmp_path: Path) -> None:
+    """The failure names its end, and the other scenario is measured."""
+
+    def kill(description: str) -> None:
+        if description.startswith("adding") and "timing pairs" in description:
+            ready.extend(process for process in psutil.Process().children() if process.pid not in before)
+            ready[0].kill()
+
+    ready: list[psutil.Process] = []
+    before = {process.pid for process in psutil.Process().children()}
+    plan = two_toys(tmp_path, 1)
+    failed, measured = sorted(
+        RunSession(plan, Steps(kill)).run().scenarios, key=lambda result: result.status != ScenarioStatus.FAILED
+    )
+    assert len(ready) == 2
+    assert failed.error == "worker exited unexpectedly (SIGKILL)"
+    assert measured.status == ScenarioStatus.OK
+    assert measured.latencies
+
+
+def test_a_process_that_never_gets_its_turn_is_ended(tmp_path: Path) -> None:
+    """Where the run ends before, as on Ctrl-C, nothing of it goes on."""
+
+    def interrupt(description: str) -> None:
+        if "timing pairs" in description:
+            raise KeyboardInterrupt
+
+    before = {process.pid for process in psutil.Process().children()}
+    run = RunSession(two_toys(tmp_path, 1), Steps(interrupt)).run()
+    assert run.interrupted
+    assert {process.pid for process in psutil.Process().children()} <= before

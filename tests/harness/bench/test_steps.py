@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 
-from harness.bench.steps import RunStep, Silent, StepRunner, makespan
+from harness.bench.steps import Overlap, RunStep, Silent, StepRunner, makespan
 from harness.runtime.clock import FakeClock
 
 
@@ -182,3 +183,31 @@ def test_an_interruption_propagates() -> None:
     with pytest.raises(KeyboardInterrupt):
         StepRunner([step("a", "a", 1.0, stop), step("b", "b", 1.0, stop)], observer, FakeClock()).run()
     assert [description for description, _ in observer.steps] == ["a"]
+
+
+def test_lanes_keep_their_threads_to_the_end() -> None:
+    """A child process dies with the thread that has started it, so one that is started in a lane lives in later stages."""
+    lanes: list[threading.Thread] = []
+    starting = [step(f"start {n}", "a", 1.0, lambda: lanes.append(threading.current_thread()), f"{n}", "first") for n in range(3)]
+    alive: list[bool] = []
+    using = step("use", "b", 1.0, lambda: alive.extend(lane.is_alive() for lane in lanes))
+    StepRunner([*starting, using], Silent(), lanes=2).run()
+    assert alive == [True, True, True]
+
+
+def test_activities_side_by_side_share_the_time_that_they_take_together() -> None:
+    """Two of 4 s that overlap by 2 s take 6 s together, three quarters of their sum; without any the share is 1."""
+    clock = FakeClock()
+    overlap = Overlap(clock)
+    assert overlap.share == 1.0
+    with ExitStack() as first, ExitStack() as second:
+        first.enter_context(overlap.activity())
+        clock.advance(2_000_000_000)
+        second.enter_context(overlap.activity())
+        clock.advance(2_000_000_000)
+        first.close()
+        clock.advance(2_000_000_000)
+    assert overlap.share == 0.75
+    with overlap.activity():
+        clock.advance(4_000_000_000)
+    assert overlap.share == 10 / 12

@@ -25,6 +25,25 @@ channel.pin()
 print(*os.sched_getaffinity(0))
 print(*sorted(elsewhere()))
 """
+MOVES = """
+import os, subprocess, sys, threading
+from harness.runtime import channel, cores
+first, last = sys.argv[1:]
+channel.cores_before = frozenset(os.sched_getaffinity(0))
+os.sched_setaffinity(0, {int(first)})
+over = threading.Event()
+thread = threading.Thread(target=over.wait)
+thread.start()
+wait = [sys.executable, "-c", "input()"]
+with subprocess.Popen(wait, stdin=subprocess.PIPE) as child, subprocess.Popen(wait, stdin=subprocess.PIPE) as server:
+    cores.keep_apart(server.pid)
+    cores.move_to({int(last)})
+    for pid in (0, thread.native_id, child.pid, server.pid):
+        print(*sorted(os.sched_getaffinity(pid)))
+    over.set()
+    child.communicate(b"\\n")
+    server.communicate(b"\\n")
+"""
 THREE = Cores(0, 2, (0, 1, 2))
 
 
@@ -129,3 +148,12 @@ def test_unknown_cores_are_left_to_the_system(moves: list[set[int]]) -> None:
         with allocator.allocate(isolation) as cores:
             assert cores == ()
     assert not moves
+
+
+@pytest.mark.skipif(len(CORES) < 2, reason="there is no other core")
+def test_a_process_moves_with_what_it_started_and_its_servers_to_the_other_cores() -> None:
+    """Its threads and its other children get its new core, its servers the cores that it was started on without that one."""
+    command = [sys.executable, "-c", MOVES, str(CORES[0]), str(CORES[-1])]
+    found = subprocess.run(command, capture_output=True, check=True, text=True).stdout.splitlines()
+    others = " ".join(map(str, CORES[:-1]))
+    assert found == [str(CORES[-1]), str(CORES[-1]), str(CORES[-1]), others]
