@@ -14,14 +14,14 @@ from harness.stats.intervals import t_quantile
 
 MEDIAN_PAIRS, SLOW_PAIRS = 10, 6
 """Pairs of every group: a median of six has an interval, the range; ten leave one outlier on each side out of it."""
-FEWEST = 2
+FEWEST = 1
 """The fewest pairs of a group in a process."""
 P95_PAIRS, P99_PAIRS = 75, 370
 """Pairs for the 95th and the 99th percentile: their intervals exist from 72 and 368 operations on, of which each slot has one that
-counts in full (`harness.stats.percentiles`); in five processes, the usual number, each has the same number of pairs."""
+counts in full (`harness.stats.percentiles`); every process has the same number of pairs, rounded up."""
 P99_BELOW_S = 0.005
 """Seconds of a baseline operation up to which its group gets the pairs for its 99th percentile."""
-DECIDED_HALF_WIDTH, UNDECIDED_HALF_WIDTH = 0.12, 0.03
+DECIDED_HALF_WIDTH, UNDECIDED_HALF_WIDTH = 0.05, 0.03
 """Half width of a ratio's interval that a group's pairs aim at, once its promises are decided and before."""
 CLEAR = 2.0
 """Factor of an interval's width: a promise is decided if what it states lies outside the wider one."""
@@ -62,15 +62,15 @@ class GroupPairs:
         return max(wanted - self.pairs, FEWEST * processes_left) if processes_left else 0
 
     def levels(self, processes: int) -> tuple[int, ...]:
-        """Return the numbers of pairs that it should have, the most needed first: for p95, for p99, for the ratio's interval."""
+        """Return the numbers of pairs that it should have: for p95, p99, and the ratio's interval before and after a verdict."""
         if self.is_slow:
             return ()
         target, most = (DECIDED_HALF_WIDTH, MOST_DECIDED_PAIRS) if self.is_decided else (UNDECIDED_HALF_WIDTH, MOST_PAIRS)
         ratio = max((pairs_for(list(each.values()), processes, target) for each in self.log_ratios.values()), default=0)
         if self.is_quick:
-            return 0, 0, min(ratio, QUICK_PAIRS)
+            return 0, 0, min(ratio, QUICK_PAIRS), 0
         p99 = P99_PAIRS if self.operation_s is not None and self.operation_s <= P99_BELOW_S else P95_PAIRS
-        return P95_PAIRS, p99, min(ratio, most)
+        return P95_PAIRS, p99, *((0, min(ratio, most)) if self.is_decided else (min(ratio, most), 0))
 
 
 def is_decided(value: float, low: float | None, high: float | None, thresholds: Iterable[float | None]) -> bool:
@@ -90,9 +90,10 @@ def pairs_for(processes: Sequence[Sequence[float]], number: int, half_width: flo
 
     `processes` are the log ratios of the pairs of each process so far. A process has a bias of its own that more of its pairs do
     not reduce (Kalibera and Jones 2013): where that alone makes the interval wider, the pairs that reduce the rest to as much are
-    enough.
+    enough. As long as no process has a few pairs, the processes are taken as one.
     """
-    known = [values for values in processes if len(values) >= _FEW]
+    pooled = [value for values in processes for value in values]
+    known = [values for values in processes if len(values) >= _FEW] or [pooled] * (len(pooled) >= _FEW)
     if not known or number < 2:  # noqa: PLR2004 - an interval needs two processes
         return 0
     medians = [statistics.median(values) for values in known]
@@ -111,8 +112,8 @@ def allocate(groups: Sequence[GroupPairs], least: Sequence[int], seconds: float,
     """Return how many further pairs each group gets in all processes to come, if there are these seconds for pairs.
 
     Every group gets its `least`. Then percentiles are supported, the cheapest first, whichever of them: the 95th of a dear group
-    comes after the 99th of a cheap one. What is left makes intervals narrower, in equal parts. `processes` is the number of
-    processes of the whole run, `default_s` the seconds of a pair of which nothing is known.
+    comes after the 99th of a cheap one. What is left makes intervals narrower, in equal parts, those of undecided groups first.
+    `processes` is the number of processes of the whole run, `default_s` the seconds of a pair of which nothing is known.
     """
     costs = [max(1e-6, default_s if group.pair_s is None else group.pair_s) for group in groups]
     pairs = list(least)
@@ -129,12 +130,15 @@ def allocate(groups: Sequence[GroupPairs], least: Sequence[int], seconds: float,
         if costs[place] * more <= left_s:
             pairs[place] += more
             left_s -= costs[place] * more
-    open_ones = [place for place in range(len(groups)) if missing(place, 2)]
-    for number, place in enumerate(sorted(open_ones, key=lambda place: costs[place] * missing(place, 2))):
-        share_s = max(0.0, left_s) / (len(open_ones) - number)
-        more = min(missing(place, 2), int(share_s / costs[place]))
-        pairs[place] += more
-        left_s -= costs[place] * more
+    for level in (2, 3):
+        upgrades = sorted(
+            (costs[place] * missing(place, level), level, place) for place in range(len(groups)) if missing(place, level)
+        )
+        for number, (_, _, place) in enumerate(upgrades):
+            share_s = max(0.0, left_s) / (len(upgrades) - number)
+            more = min(missing(place, level), int(share_s / costs[place]))
+            pairs[place] += more
+            left_s -= costs[place] * more
     return pairs
 
 

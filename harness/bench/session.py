@@ -267,8 +267,10 @@ class RunSession:
         )
 
         def is_due() -> bool:
-            due_s = sum(self.schedule.fewest_s(t.key) for t in self._trials if t is trial or t.ready is not None)
-            return opened.is_due() and (self.plan.timing_only or self._left_s() > due_s)
+            before = [t for t in self._trials if t.is_active and (t is trial or t.ready is not None)]
+            return opened.is_due() and (
+                self.plan.timing_only or self._left_s() > sum(self.schedule.fewest_s(t.key) for t in before)
+            )
 
         return replace(opened, is_due=is_due, shares_rest=True)
 

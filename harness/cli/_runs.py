@@ -45,7 +45,7 @@ class Budget:
         return max(self.at_least, self.each * trials) + self.load * load_tests
 
 
-PROCESSES, PROCESSES_QUICK, PROCESSES_SEVERAL = 5, 3, 3
+PROCESSES, PROCESSES_QUICK, PROCESSES_SEVERAL = 8, 3, 3
 """Fresh processes per arm: of a usual run, of a quick one, and of a run on several engines or round-trip times."""
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from harness.bench.schedule import (
     FEWEST,
     MEDIAN_PAIRS,
+    MOST_DECIDED_PAIRS,
     P95_PAIRS,
     P99_PAIRS,
     QUICK_PAIRS,
@@ -78,15 +79,19 @@ def test_a_preview_has_few_pairs() -> None:
     assert give([noisy, GroupPairs("new", 0.01, is_quick=True)], 1e6, 3) == [QUICK_PAIRS, MEDIAN_PAIRS]
 
 
-def test_what_is_decided_and_supported_gets_no_more() -> None:
-    """Time that is left goes to the undecided group alone."""
+def test_time_that_is_left_goes_to_undecided_groups_first() -> None:
+    """A decided group gets more pairs only once the undecided one has all that it should have, and not without limit."""
     draw = random.Random(1)
     noise = {process: [draw.gauss(0, 0.2) for _ in range(30)] for process in range(1, 5)}
     done, undecided = (GroupPairs(name, 0.01, 0.01, pairs=120, log_ratios={"b": noise}) for name in ("done", "undecided"))
     done.is_decided = True
-    extra = give([done, undecided], 60, 5)
+    extra = give([done, undecided], 1, 5)
     assert extra[0] == FEWEST * 5
     assert extra[1] > extra[0]
+    extra = give([done, undecided], 1_000, 5)
+    assert FEWEST * 5 < extra[0] <= MOST_DECIDED_PAIRS - done.pairs
+    done.pairs = MOST_DECIDED_PAIRS
+    assert give([done, undecided], 1_000, 5)[0] == FEWEST * 5
 
 
 @given(st.integers(2, 9), st.floats(0.01, 0.5), st.floats(0.01, 0.3), st.integers(0, 99))
