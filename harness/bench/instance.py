@@ -17,6 +17,7 @@ from harness.runtime import channel
 from harness.runtime.channel import LONG, begin
 from harness.runtime.child import JobFailed, encode_path
 from harness.runtime.clock import ClockCheck
+from harness.runtime.cores import move_to
 from harness.scenario import Case, Setting
 from harness.text import encode_json
 from harness.user_code import shown
@@ -35,7 +36,10 @@ class Outbox:
             self._parent.write_line(encode_json(message, encode_path))
 
     async def turn(self) -> TimePairs:
-        """Say that pairs can be timed, and wait for what to time; raise ScenarioFailedError if the parent has closed its end."""
+        """Say that pairs can be timed, wait for what to time, and move to its cores.
+
+        Raises ScenarioFailedError if the parent has closed its end.
+        """
         self.send(ReadyToTime())
         begin(WAITING, times=LONG)
         loop = asyncio.get_running_loop()
@@ -48,7 +52,9 @@ class Outbox:
         line = self._parent.read_line()
         if not line:
             raise ScenarioFailedError("the run has ended before this process was to time pairs")
-        return msgspec.json.decode(line, type=TimePairs)
+        turn = msgspec.json.decode(line, type=TimePairs)
+        move_to(turn.cpus)
+        return turn
 
     def fail(self, error: Exception) -> None:
         """Send an exception as the outcome, with its traceback."""

@@ -104,7 +104,7 @@ class TimePairs(msgspec.Struct, tag=True, frozen=True):
     """The answer of the parent to `ReadyToTime`: what to time, now that the machine is the worker's."""
 
     pairs: dict[str, int]
-    """Group → pairs to time."""
+    """Group → pairs to time; none lets the worker close its instances and exit."""
     budget_ns: int = 0
     """Nanoseconds after which no pair begins, except the first ones of each group; 0: no limit."""
     cpus: tuple[int, ...] = ()
@@ -112,7 +112,7 @@ class TimePairs(msgspec.Struct, tag=True, frozen=True):
 
 
 class ReadyToTime(msgspec.Struct, tag=True, frozen=True):
-    """The instances are open and warm, and the worker waits for `TimePairs`."""
+    """The instances are open and warm, or have timed their pairs, and the worker waits for `TimePairs`."""
 
 
 class DataPrepared(msgspec.Struct, tag=True, frozen=True):

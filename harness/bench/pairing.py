@@ -25,7 +25,6 @@ from harness.results.run import AA_CONTROL, BASELINE, PING, PURE_CPU
 from harness.runnable import RunnableScenario
 from harness.runtime.channel import beat, begin, transfer
 from harness.runtime.clock import WRONG_CLOCK, Clock, ClockCheck, MonotonicClock
-from harness.runtime.cores import move_to
 from harness.scenario import Case
 from harness.user_code import failure
 
@@ -40,7 +39,7 @@ often has colder caches and a shorter log, and would differ from the other for t
 
 
 async def time_pairs(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> None:
-    """Open the instances and warm up the job's groups; once this process has its turn, time their pairs and send each."""
+    """Open the instances, warm up the job's groups, and time their pairs, sending each, in every turn until one has no pairs."""
     scenario, cases = loaded.scenario, cases_of(loaded.scenario, job)
     setting = replace(job.setting, resets=True)
     groups = [group for group in dict.fromkeys(c.group for c in cases) if group in job.groups]
@@ -55,15 +54,14 @@ async def time_pairs(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> N
         pairing = Pairing(scenario, instances, cases, rng, clock, job.excluded, job.slow, job.injected)
         await pairing.warm_up(groups)
         refuse_wrong_clock(check)
-        turn = await outbox.turn()
-        move_to(turn.cpus)
-        wanted = {group: turn.pairs[group] for group in groups if turn.pairs.get(group)}
-        targets = PairTargets(wanted, clock.now_ns() + turn.budget_ns if turn.budget_ns else None)
-        async for pair in pairing.pairs(targets):
-            refuse_wrong_clock(check)
-            if min(slot.totals.min_ns for slot in pair.slots) <= 0:
-                raise ScenarioFailedError(f"an operation of case {pair.case!r} took no time; {WRONG_CLOCK}")
-            outbox.send(pair)
+        while (turn := await outbox.turn()).pairs:
+            wanted = {group: turn.pairs[group] for group in groups if turn.pairs.get(group)}
+            targets = PairTargets(wanted, clock.now_ns() + turn.budget_ns if turn.budget_ns else None)
+            async for pair in pairing.pairs(targets):
+                refuse_wrong_clock(check)
+                if min(slot.totals.min_ns for slot in pair.slots) <= 0:
+                    raise ScenarioFailedError(f"an operation of case {pair.case!r} took no time; {WRONG_CLOCK}")
+                outbox.send(pair)
 
 
 @dataclass

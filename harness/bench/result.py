@@ -88,8 +88,8 @@ class _Work:
     """What it sends."""
     turn: list[TimePairs]
     """Holds what it is to time once it has its turn."""
-    lasted_ns: int = 0
-    """How long it took to get ready to time pairs."""
+    lasted_s: float = 0.0
+    """The seconds that it has taken, without those in which it waited for its turn."""
 
 
 @dataclass
@@ -264,38 +264,48 @@ class ScenarioRun:
         self._receive(_Work(job, run_job(job, waiting, turn.pop), turn), observer)
 
     def time_pairs(self, turn: TimePairs, observer: Observer, share: float = 1.0) -> None:
-        """Let the process that is ready, if there is one, time these pairs, and add its messages.
+        """Let the process that is ready, if there is one, time these pairs, and add its messages; then it is ready again.
 
         `share` is the part of the time in which it got ready that it adds to the run's, as others did so at the same time.
         """
-        work = self.ready
-        if work is None:
+        if self.ready is None:
             return
-        work.turn.append(turn)
-        turn_ns, self.ready, self._in_pairs_s = self.clock.now_ns(), None, 0.0
-        self._receive(work, observer, turn_ns)
+        self._in_pairs_s = 0.0
+        opening_s = self.ready.lasted_s
+        lasted_s = self._resume(self.ready, turn, observer)
         if self.is_active and not self.interrupted:
             self.timing.done += 1
             if self.timing.done == 1:  # once: a group that one process leaves out would have fewer medians than the others
                 self._note_slow_groups()
-            after_s = (self.clock.now_ns() - turn_ns) / 1e9 - self._in_pairs_s
-            self.timing.overhead_s = max(0.0, after_s) + share * work.lasted_ns / 1e9
+            self.timing.overhead_s = max(0.0, lasted_s - self._in_pairs_s) + share * opening_s
             self._decide()
 
+    def close(self, cpus: tuple[int, ...], observer: Observer, share: float = 1.0) -> None:
+        """Let the process that is ready, if there is one, close its instances and exit; `share` is as in `time_pairs`."""
+        if self.ready is not None:
+            self.timing.overhead_s += share * self._resume(self.ready, TimePairs({}, cpus=cpus), observer)
+
     def end(self) -> None:
-        """End the process that is ready to time pairs, if there is one."""
+        """End the process that is ready, if there is one, at once."""
         if self.ready is not None:
             self.ready.events.close()
             self.ready = None
 
-    def _receive(self, work: _Work, observer: Observer, from_ns: int | None = None) -> None:
+    def _resume(self, work: _Work, turn: TimePairs, observer: Observer) -> float:
+        """Give a process its turn, add its messages, and return the seconds that it took."""
+        before_s, self.ready = work.lasted_s, None
+        work.turn.append(turn)
+        self._receive(work, observer)
+        return work.lasted_s - before_s
+
+    def _receive(self, work: _Work, observer: Observer) -> None:
         """Add the messages of a process until it is done or ready to time pairs."""
-        started_ns, spent_s = self.clock.now_ns() if from_ns is None else from_ns, dict[str, float]()
+        started_ns, spent_s = self.clock.now_ns(), dict[str, float]()
         for event in work.events:
             if self.interrupted:
                 return
             if isinstance(event, ReadyToTime):
-                self.ready, work.lasted_ns = work, self.clock.now_ns() - started_ns
+                self.ready = work
                 break
             if isinstance(event, JobDone):
                 spent_s = event.spent_s
@@ -306,9 +316,10 @@ class ScenarioRun:
             if isinstance(event, PairTimes):
                 observer.tick()
         observer.waiting(self.name, "", 0.0)
+        work.lasted_s += (self.clock.now_ns() - started_ns) / 1e9
         if spent_s:  # it has not failed
             spent_s.pop(WAITING, None)  # the run has not waited for it meanwhile
-            self.spend(by_phase(spent_s, (work.lasted_ns + self.clock.now_ns() - started_ns) / 1e9))
+            self.spend(by_phase(spent_s, work.lasted_s))
 
     def spend(self, seconds: Mapping[str, float]) -> None:
         """Add seconds of phases to the profile."""

@@ -139,10 +139,10 @@ class RunSession:
     _chains: Iterator[int] = field(default_factory=itertools.count)
     _results: dict[int, tuple[int, records.ScenarioResult]] = field(default_factory=dict)
     _ends_s: float | None = None
-    _opening: Overlap = field(init=False)
+    _side_by_side: Overlap = field(init=False)
 
     def __post_init__(self) -> None:
-        self.allocator, self._opening = CoreAllocator(self.cores), Overlap(self.clock)
+        self.allocator, self._side_by_side = CoreAllocator(self.cores), Overlap(self.clock)
         if not self.plan.timing_only:
             self._ends_s = self._now_s() + self.plan.settings.budget_s
 
@@ -248,8 +248,11 @@ class RunSession:
             alone = [t for t in due if self._isolation(t) is Isolation.MACHINE]
             steps += [self._timing_step(t, process) for t in due if t not in alone]
             for side_by_side in (alone[first : first + READY] for first in range(0, len(alone), READY)):
-                steps += [self._opening_step(t, process) for t in side_by_side]
+                opening = [self._opening_step(t, process) for t in side_by_side]
+                description = f"opening instances side by side, round {process} of {settings.processes}"
+                steps += [replace(step, description=description, is_shown=step is opening[0]) for step in opening]
                 steps += [self._timing_step(t, process) for t in side_by_side]
+                steps += [self._closing_step(t, process) for t in side_by_side]
         if self.plan.instructions:  # a server's part of an operation is not counted, so trials with a server have no such step
             steps += [
                 self._step(t, f"instructions of {arm}", INSTRUCTIONS_S, Task.INSTRUCTIONS, in_order=False, arm=arm)
@@ -261,18 +264,25 @@ class RunSession:
 
     def _opening_step(self, trial: ScenarioRun, process: int) -> RunStep:
         """Return the step that starts a process for a trial's pairs, side by side with others: instances are opened and warm up."""
-        description = f"opening instances, process {process} of {trial.timing.processes}"
-        opened = self._step(
-            trial, description, 0.0, Task.PAIRS, stage=f"opening {process}", act=partial(self._open, trial, process)
-        )
+        description, stage = f"opening instances, process {process}", f"opening {process}"
+        opened = self._step(trial, description, 0.0, Task.PAIRS, stage=stage, act=partial(self._open, trial, process))
 
         def is_due() -> bool:
-            before = [t for t in self._trials if t.is_active and (t is trial or t.ready is not None)]
-            return opened.is_due() and (
-                self.plan.timing_only or self._left_s() > sum(self.schedule.fewest_s(t.key) for t in before)
-            )
+            with_it = [t.key for t in self._trials if t.is_active and (t is trial or t.ready is not None)]
+            needed_s = sum(map(self.schedule.fewest_s, with_it))
+            return opened.is_due() and (self.plan.timing_only or self._left_s() > needed_s)
 
         return replace(opened, is_due=is_due, shares_rest=True)
+
+    def _closing_step(self, trial: ScenarioRun, process: int) -> RunStep:
+        """Return the step in which the process that has timed a trial's pairs closes its instances, side by side with others."""
+
+        def act() -> None:
+            with self._cores_for(trial, Isolation.SHARED) as cpus, self._side_by_side.activity():
+                trial.close(cpus, self.observer, self._side_by_side.share)
+
+        closed = self._step(trial, f"closing instances, process {process}", 0.0, Task.PAIRS, stage=f"closing {process}", act=act)
+        return replace(closed, is_due=lambda: trial.ready is not None, shares_rest=True, is_shown=False)
 
     def _timing_step(self, trial: ScenarioRun, process: int) -> RunStep:
         """Return the step that times a trial's pairs in one process; the schedule decides on their number when it begins.
@@ -285,7 +295,10 @@ class RunSession:
             with self._cores_for(trial, isolation) as cpus:
                 if isolation is not Isolation.MACHINE:
                     self._start(trial, process, cpus)
-                trial.time_pairs(msgspec.structs.replace(self._pairs_of(trial), cpus=cpus), self.observer, self._opening.share)
+                turn = msgspec.structs.replace(self._pairs_of(trial), cpus=cpus)
+                trial.time_pairs(turn, self.observer, self._side_by_side.share)
+                if isolation is not Isolation.MACHINE:
+                    trial.close(cpus, self.observer)
 
         timed = self._step(trial, description, 0.0, Task.PAIRS, isolation=isolation, act=act)
 
@@ -297,7 +310,7 @@ class RunSession:
         return replace(timed, is_due=is_due, shares_rest=True)
 
     def _open(self, trial: ScenarioRun, process: int) -> None:
-        with self._cores_for(trial, Isolation.SHARED) as cpus, self._opening.activity():
+        with self._cores_for(trial, Isolation.SHARED) as cpus, self._side_by_side.activity():
             self._start(trial, process, cpus)
 
     def _start(self, trial: ScenarioRun, process: int, cpus: tuple[int, ...]) -> None:

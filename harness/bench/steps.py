@@ -40,6 +40,8 @@ class RunStep:
     """Steps of different stages never run in parallel."""
     is_due: Callable[[], bool] = lambda: True
     """Whether it is still to be done; that of a scenario that has failed is not."""
+    is_shown: bool = True
+    """Whether the progress display shows it."""
     shares_rest: bool = False
     """Whether it takes a share of what is left of the budget: the time of all such steps together is known, not that of each."""
 
@@ -123,7 +125,9 @@ class StepRunner:
                 continue
             with self._lock:
                 self._begun_ns[number] = self.clock.now_ns()
-                self.observer.step(step.description, number + 1, len(self.steps), self._left_s())
+                if step.is_shown:
+                    place = sum(step.is_shown for step in self.steps[: number + 1])
+                    self.observer.step(step.description, place, sum(step.is_shown for step in self.steps), self._left_s())
             step.act()
             with self._lock:
                 self._taken_s[number] = (self.clock.now_ns() - self._begun_ns[number]) / 1e9

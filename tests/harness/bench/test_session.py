@@ -342,13 +342,13 @@ def two_toys(tmp_path: Path, processes: int) -> RunPlan:
 
 
 def test_processes_get_ready_side_by_side_and_time_one_after_another(tmp_path: Path) -> None:
-    """Each round starts the processes of all scenarios before the first of them times pairs; then none gets ready."""
+    """Each round starts the processes of all scenarios before the first of them times pairs; the display shows that once."""
     steps = Steps()
     run = RunSession(two_toys(tmp_path, 2), steps).run()
     assert [result.status for result in run.scenarios] == [ScenarioStatus.OK, ScenarioStatus.OK]
-    found = [step.partition(" · ")[2].partition(" · ")[2] for step in steps.found if "process" in step]
-    opening, timing = ([f"{act}, process {n} of 2" for n in (1, 2)] for act in ("opening instances", "timing pairs"))
-    assert found == [opening[0], opening[0], timing[0], timing[0], opening[1], opening[1], timing[1], timing[1]]
+    found = [step.rpartition(" · ")[2] for step in steps.found if " of 2" in step]
+    opening, timing = "opening instances side by side, round {} of 2", "timing pairs, process {} of 2"
+    assert found == [step.format(n) for n in (1, 2) for step in (opening, timing, timing)]
 
 
 def test_no_more_processes_are_ready_than_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,7 +356,7 @@ def test_no_more_processes_are_ready_than_the_limit(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(session_module, "READY", 1)
     steps = Steps()
     RunSession(two_toys(tmp_path, 1), steps).run()
-    assert [step.split(" · ")[-1][:7] for step in steps.found if "process" in step] == ["opening", "timing ", "opening", "timing "]
+    assert [step.split(" · ")[-1][:7] for step in steps.found if " of 1" in step] == ["opening", "timing ", "opening", "timing "]
 
 
 def test_a_process_that_dies_while_it_waits_for_its_turn_fails_its_scenario_alone(tmp_path: Path) -> None:

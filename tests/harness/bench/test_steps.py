@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 
@@ -211,3 +213,17 @@ def test_activities_side_by_side_share_the_time_that_they_take_together() -> Non
     with overlap.activity():
         clock.advance(4_000_000_000)
     assert overlap.share == 10 / 12
+
+
+def test_steps_that_are_not_shown_are_neither_reported_nor_numbered() -> None:
+    """The numbers of the others are without them."""
+
+    class Numbers(Silent):
+        found: ClassVar[list[tuple[str, int, int]]] = []
+
+        def step(self, description: str, number: int, total: int, left_s: float) -> None:
+            self.found.append((description, number, total))
+
+    steps = [replace(step(name, "a", 1.0, lambda: None), is_shown=name != "hidden") for name in ("one", "hidden", "two")]
+    StepRunner(steps, Numbers()).run()
+    assert Numbers.found == [("one", 1, 2), ("two", 2, 2)]
