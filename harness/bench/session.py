@@ -225,14 +225,8 @@ class RunSession:
         trials = sorted((t for t in self._trials if t.is_active), key=_longest_first)
         at_lowest_rtt = [t for t in trials if t.lowest_rtt is None]
         steps = []
-        for t in trials:
-            task = Task.REVISIT if t.lowest_rtt is not None else Task.EXAMINE if self.plan.counting else Task.TRY
-            if task is Task.EXAMINE:
-                steps.append(self._step(t, "preparing", PREPARING_S, Task.PREPARE))
-            steps.append(self._step(t, "comparing answers", self._comparing_s(t, task), task))
-        if self.plan.memory:
-            steps += [step for t in at_lowest_rtt for step in self._growth_steps(t)]
-            steps += [step for t in at_lowest_rtt for step in self._memory_steps(t)]
+        for with_servers, some in itertools.groupby(trials, lambda trial: bool(trial.setting.servers)):
+            steps += self._examination_steps(list(some), with_servers=with_servers)
         timed = [t for t in self._trials if t.is_active]
         in_order = sorted(timed, key=lambda t: (self._isolation(t) is Isolation.MACHINE, t.setting.rtt_ms > 0))
         for t in in_order:
@@ -260,6 +254,24 @@ class RunSession:
                 if not t.setting.servers
                 for arm in t.loaded.scenario.arms
             ]
+        return steps
+
+    def _examination_steps(self, trials: Sequence[ScenarioRun], *, with_servers: bool) -> list[RunStep]:
+        """Return the steps of trials that time nothing: each is examined, at several sizes as well; then its memory is measured.
+
+        That of trials with servers, which they share, never runs in parallel, and begins once all of them were examined: each would
+        measure the others' memory.
+        """
+        steps, at_lowest_rtt = [], [t for t in trials if t.lowest_rtt is None]
+        for t in trials:
+            task = Task.REVISIT if t.lowest_rtt is not None else Task.EXAMINE if self.plan.counting else Task.TRY
+            if task is Task.EXAMINE:
+                steps.append(self._step(t, "preparing", PREPARING_S, Task.PREPARE))
+            steps.append(self._step(t, "comparing answers", self._comparing_s(t, task), task))
+        if self.plan.memory:
+            steps += [step for t in at_lowest_rtt for step in self._growth_steps(t)]
+            after = frozenset(t.name for t in trials) if with_servers else None
+            steps += [replace(step, after=after or frozenset({t.name})) for t in at_lowest_rtt for step in self._memory_steps(t)]
         return steps
 
     def _opening_step(self, trial: ScenarioRun, process: int) -> RunStep:
@@ -389,7 +401,7 @@ class RunSession:
     def _memory_steps(self, trial: ScenarioRun) -> Iterator[RunStep]:
         """Yield a step per arm for all groups, one per further share of the data, and one per group with a limit.
 
-        Steps of trials with servers, which all of them share, never run in parallel: each would measure the others' memory.
+        Those of trials with servers are one chain.
         """
         scenario, chain = trial.loaded.scenario, "memory with servers" if trial.setting.servers else ""
         trial.measures_memory = True
@@ -455,7 +467,7 @@ class RunSession:
         # RTTs share their scenario's data on an engine, so they run one after another.
         if not chain and isolation is not Isolation.MACHINE:
             chain = trial.name if in_order else f"{trial.name} · {next(self._chains)}"
-        stage = stage or f"{isolation} {in_order} {isolation is Isolation.CORE and trial.setting.rtt_ms > 0}"
+        stage = stage or f"{isolation} {isolation is Isolation.CORE and trial.setting.rtt_ms > 0}"
         scale = fields.get("setting", trial.setting).scale
         alike = "/".join(str(fields.get(name, "")) for name in ("arm", "groups", "limit_bytes"))
         kind = task, where, f"{alike}/{scale:g}"

@@ -4,11 +4,13 @@ Timing pairs needs the machine. Preparing, comparing answers, counting work and 
 those kinds run in parallel, each scenario's in their order.
 """
 
+from __future__ import annotations
+
 import heapq
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -44,6 +46,8 @@ class RunStep:
     """Whether the progress display shows it."""
     shares_rest: bool = False
     """Whether it takes a share of what is left of the budget: the time of all such steps together is known, not that of each."""
+    after: frozenset[str] = frozenset()
+    """The chains of its stage that must be done before its own begins."""
 
 
 class Observer(Protocol):
@@ -70,6 +74,39 @@ class Silent:
 
     def waiting(self, subject: str, message: str, seconds: float) -> None:
         """Ignore it."""
+
+
+class _Stage:
+    """Hands out the chains of a stage, in their order, each once those are done that it must come after."""
+
+    def __init__(self, chains: Iterable[list[int]], after: Mapping[str, frozenset[str]]) -> None:
+        """`after` has the name of each chain, in the same order, and the chains that must be done before."""
+        self._left = dict(zip(after, chains, strict=True))
+        self._before = {name: before & after.keys() for name, before in after.items()}
+        self._done: set[str] = set()
+        self._changed = threading.Condition()
+
+    def next_chain(self) -> list[int] | None:
+        """Wait for a chain that may begin, and return the numbers of its steps; None if none is left."""
+        with self._changed:
+            while self._left:
+                for name in self._left:
+                    if self._before[name] <= self._done:
+                        return self._left.pop(name)
+                self._changed.wait()
+            return None
+
+    def finish(self, name: str) -> None:
+        """Note that a chain is done."""
+        with self._changed:
+            self._done.add(name)
+            self._changed.notify_all()
+
+    def abandon(self) -> None:
+        """Hand out no further chain."""
+        with self._changed:
+            self._left.clear()
+            self._changed.notify_all()
 
 
 @dataclass
@@ -101,14 +138,25 @@ class StepRunner:
                 if len(chains) == 1:
                     self._chain(chains[0])
                     continue
-                running = [lanes.submit(self._chain, chain) for chain in chains]
+                stage = _Stage(chains, {self.steps[numbers[0]].chain: self.steps[numbers[0]].after for numbers in chains})
+                running = [lanes.submit(self._lane, stage) for _ in chains[: self.lanes]]
                 try:
-                    for chain in running:
-                        chain.result()
+                    for lane in wait(running, return_when=FIRST_EXCEPTION).done:
+                        lane.result()
                 except BaseException:
-                    lanes.shutdown(wait=False, cancel_futures=True)
+                    stage.abandon()
                     self.abandon()
                     raise
+
+    def _lane(self, stage: _Stage) -> None:
+        """Run one chain after another until none is left."""
+        while (numbers := stage.next_chain()) is not None:
+            try:
+                self._chain(numbers)
+            except BaseException:
+                stage.abandon()
+                raise
+            stage.finish(self.steps[numbers[0]].chain)
 
     def _stages(self) -> Iterator[list[list[int]]]:
         """Yield the chains that run in parallel, as numbers of steps; a step without a chain is yielded on its own."""

@@ -166,8 +166,10 @@ def test_a_failure_in_one_lane_ends_the_others() -> None:
         raise RuntimeError("disk full")
 
     steps = [step("a", "k", 1.0, fail, "a"), step("b", "k", 1.0, lambda: assert_set(abandoned), "b")]
-    with pytest.raises(RuntimeError, match="disk full"):
-        StepRunner(steps, Silent(), lanes=2, abandon=abandoned.set).run()
+    for order in (steps, steps[::-1]):
+        abandoned.clear()
+        with pytest.raises(RuntimeError, match="disk full"):
+            StepRunner(order, Silent(), lanes=2, abandon=abandoned.set).run()
 
 
 def assert_set(event: threading.Event) -> None:
@@ -227,3 +229,35 @@ def test_steps_that_are_not_shown_are_neither_reported_nor_numbered() -> None:
     steps = [replace(step(name, "a", 1.0, lambda: None), is_shown=name != "hidden") for name in ("one", "hidden", "two")]
     StepRunner(steps, Numbers()).run()
     assert Numbers.found == [("one", 1, 2), ("two", 2, 2)]
+
+
+def test_a_chain_begins_once_those_are_done_that_it_comes_after() -> None:
+    """It waits for them even where a lane is free, and chains of other stages do not count; the others are not held up."""
+    done: list[str] = []
+    second_ran = threading.Event()
+
+    def first() -> None:
+        assert second_ran.wait(10)
+        done.append("first")
+
+    def second() -> None:
+        done.append("second")
+        second_ran.set()
+
+    after = replace(step("after", "k", 1.0, lambda: done.append("after"), "after"), after=frozenset({"first", "elsewhere"}))
+    steps = [step("first", "k", 1.0, first, "first"), after, step("second", "k", 1.0, second, "second")]
+    StepRunner(steps, Silent(), FakeClock(), lanes=2).run()
+    assert done == ["second", "first", "after"]
+
+
+def test_a_failure_leaves_out_what_comes_after() -> None:
+    """A lane that waits for the failed chain ends, and the exception propagates."""
+    done: list[str] = []
+
+    def fail() -> None:
+        raise RuntimeError("disk full")
+
+    after = replace(step("after", "k", 1.0, lambda: done.append("after"), "after"), after=frozenset({"first"}))
+    with pytest.raises(RuntimeError, match="disk full"):
+        StepRunner([step("first", "k", 1.0, fail, "first"), after], Silent(), FakeClock(), lanes=2).run()
+    assert not done
