@@ -44,13 +44,14 @@ CLAIM_S5 = "hit rate at least 80 %"
 class WholeApi(ApiFaults, WithRedis[ApiInstance], RemotePromptScenario[ApiInstance]):
     """The whole service over HTTP, all recommendations at once.
 
-    Each arm is a process of the service (one uvicorn worker), on another core than its clients where there is one, with its own
-    rows, indexes and engine, and with Redis at the RTT of the run. Eight clients on this machine keep their connections, and
-    each sends its next request as soon as the last one is answered. The mix of two hundred requests: 120 prompts, 38 newest
-    pages, 8 lists with evaluations, 8 deep pages, 10 lists of templates, 6 statistics, 6 inserts, 3 bulk inserts of 20 to 500
-    prompts and a bulk change, the popular ones most often. A request's time is measured by its client, with the wait behind
-    others; an operation's is the mean of its requests. Caches are as a history of twenty thousand requests left them, and what
-    an operation wrote is undone after it. The time of statements is measured inside the service, in all arms alike. On SQLite
+    Each arm is a process of the service (one uvicorn worker), on another core than its clients where there is one, with its
+    own rows, indexes and engine, and with Redis at the RTT of the run. Eight clients on this machine keep their connections,
+    and each sends its next request as soon as the last one is answered. The mix of two hundred requests: 120 prompts, 38
+    newest pages, 8 lists with evaluations, 8 deep pages, 10 lists of templates, 6 statistics, 6 inserts, 3 bulk inserts of 20
+    to 500 prompts and a bulk change, the popular ones most often. They are dealt by kind to eight operations that are alike,
+    of which every second one is timed. A request's time is measured by its client, with the wait behind others; an
+    operation's is the mean of its requests. Caches are as a history of twenty thousand requests left them, and what an
+    operation wrote is undone after it. The time of statements is measured inside the service, in all arms alike. On SQLite
     the service as proposed is timed on reads only: on its one shared connection, concurrent writes fail. Under load, where
     medians, 95th percentiles and capacities are measured, an operation is one request of the mix, its cache is kept, and what
     it wrote is undone at the end of its block.
