@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from fixtures.edges import topology as edges
-from fixtures.edges.facts import back_after, hit_counts, outage, own_writes, replica_lag
+from fixtures.edges.facts import back_after, figures, replica_lag
 from fixtures.edges.faults import NOT_SENT, EdgeFaults
 from fixtures.edges.instance import EdgeInstance, open_instance, title_of
 from fixtures.edges.traffic import IN_WORDS, SAMPLED, Ask, asks, samples, writable
@@ -154,6 +154,5 @@ class Edges(EdgeFaults, RemotePromptScenario[EdgeInstance]):
 
     async def facts(self, instance: EdgeInstance) -> Mapping[str, float]:
         """Return hits over many requests, whether own writes are read, and the effects of an edge's death."""
-        found = {**hit_counts(instance.arm, instance.rows), **await own_writes(instance)}
-        # It does not depend on the engine, and is tested where the edge that dies can have its own copy of the file.
-        return found if edges.SYNC in instance.servers else {**found, **await outage(instance)}
+        # An edge's death does not depend on the engine, and is tested where the edge that dies can have its own copy of the file.
+        return await figures(instance, kills=edges.SYNC not in instance.servers)
