@@ -12,7 +12,7 @@ import ctypes
 import gc
 import os
 import resource
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
@@ -32,6 +32,8 @@ OWN_CURVE = 10
 """Number of samples from which an operation has a curve of its own; that of a quicker one is of all its repetitions in a row."""
 OTHER = ""
 """The name of processes that belong to no server: those that the operation and its instance have started."""
+LISTS_CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children").exists()
+"""Whether the kernel lists the children of a thread (CONFIG_PROC_CHILDREN)."""
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -273,7 +275,7 @@ def thin(curve: list[tuple[float, int]]) -> list[tuple[float, int]]:
 
 def tree_sample(pid: int, servers: Mapping[str, int], excluded: set[int]) -> TreeSample:
     """Return the memory of a process, of all below it and of the servers with all below them, without those in `excluded`."""
-    began_ns, children = MonotonicClock().now_ns(), _children()
+    began_ns, children = MonotonicClock().now_ns(), _listed_children if LISTS_CHILDREN else _scanned_children()
     names = dict.fromkeys(_below(pid, children), OTHER)
     for name, root in servers.items():
         names |= dict.fromkeys([root, *_below(root, children)], name)
@@ -286,19 +288,29 @@ def tree_sample(pid: int, servers: Mapping[str, int], excluded: set[int]) -> Tre
     return TreeSample(began_ns / 1e9, MonotonicClock().now_ns() / 1e9, own, found)
 
 
-def _children() -> dict[int, list[int]]:
-    """Return process id → the ids of its children, of all processes."""
-    found: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):  # noqa: PTH208 - some hundred paths per sample would take as long as the rest of it
-        if name.isdigit():
+def _listed_children(pid: int) -> list[int]:
+    """Return the ids of a process's children, as the kernel lists them for each of its threads; none if it has exited."""
+    found = list[int]()
+    with suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - paths as objects would take as long as the rest of a sample
             with suppress(OSError):  # it has exited
-                parent = int(Path(f"/proc/{name}/stat").read_bytes().rpartition(b") ")[2].split()[1])
-                found.setdefault(parent, []).append(int(name))
+                found += map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
     return found
 
 
-def _below(pid: int, children: Mapping[int, Sequence[int]]) -> Iterator[int]:
-    for child in children.get(pid, ()):
+def _scanned_children() -> Callable[[int], list[int]]:
+    """Return the same from a scan of all processes, for kernels without these lists; it takes long where processes are many."""
+    found: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):  # noqa: PTH208 - as above
+        if name.isdigit():
+            with suppress(OSError):  # it has exited
+                parent = int(_read(f"/proc/{name}/stat").rpartition(b") ")[2].split()[1])
+                found.setdefault(parent, []).append(int(name))
+    return lambda pid: found.get(pid, [])
+
+
+def _below(pid: int, children: Callable[[int], list[int]]) -> Iterator[int]:
+    for child in children(pid):
         yield child
         yield from _below(child, children)
 
@@ -324,12 +336,18 @@ def _bytes(size: str) -> int:
     return int(size.split(maxsplit=1)[0]) * 1024
 
 
-def _status_bytes(name: str, process: Path = Path("/proc/self")) -> int:
+def _status_bytes(name: str, process: Path | str = "/proc/self") -> int:
     """Return a figure of a process's status such as VmRSS, VmHWM or VmData, in bytes; raise OSError if it does not exist."""
-    for line in (process / "status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
+    _, found, rest = _read(f"{process}/status").partition(f"\n{name}:".encode())
+    if found:
+        return int(rest.split(maxsplit=1)[0]) * 1024
     raise OSError(f"no {name} in {process}/status")
+
+
+def _read(path: str) -> bytes:
+    """Return the content of one of the kernel's files."""
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as above
+        return file.read()
 
 
 def unreadable(pid: int) -> str:

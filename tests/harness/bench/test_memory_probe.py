@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.bench.probes import memory
 from harness.bench.probes.memory import (
     CURVE_POINTS,
     OWN_CURVE,
@@ -236,6 +238,31 @@ def test_what_exits_while_it_is_sampled_is_left_out() -> None:
     sample = tree_sample(os.getpid(), {"gone": done.pid}, set())
     assert sample.own_bytes > 1_000_000
     assert done.pid not in sample.others
+
+
+@pytest.mark.parametrize("lists", [True, False])
+def test_processes_below_are_found_with_and_without_the_kernels_lists(monkeypatch: pytest.MonkeyPatch, *, lists: bool) -> None:
+    """A child that a thread has started and the child's own children belong to a sample; what other processes started does not."""
+    if lists and not memory.LISTS_CHILDREN:
+        pytest.skip("this kernel has no such lists")
+    monkeypatch.setattr(memory, "LISTS_CHILDREN", lists)
+    script = "import subprocess, sys; inner = subprocess.Popen(['sleep', '60']); print(inner.pid, flush=True); sys.stdin.read(); inner.kill()"
+    started = list[subprocess.Popen[bytes]]()
+    thread = threading.Thread(
+        target=lambda: started.append(
+            subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        )
+    )
+    thread.start()
+    thread.join()
+    with started[0] as child:
+        assert child.stdout is not None
+        inner = int(child.stdout.readline())
+        sample = tree_sample(os.getpid(), {}, set())
+        below = tree_sample(child.pid, {}, set())
+        child.communicate()
+    assert {child.pid, inner} <= set(sample.others)
+    assert set(below.others) == {inner}
 
 
 def tree(own: int, **others: tuple[int, int, int]) -> TreeSample:
