@@ -1,10 +1,9 @@
 """The review's sixth recommendation: Core inserts in batches, and bulk updates."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import lru_cache
 from itertools import islice
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import insert
 
@@ -38,6 +37,20 @@ OPERATIONS: Mapping[str, tuple[Techniques, Sequence[Any]]] = {
     "soft_delete_100": (DELETES, (AT,)),
 }
 """Group → its techniques by arm, and their arguments after the rows or ids."""
+
+
+class Written(NamedTuple):
+    """What a case writes: rows, or the ids of rows to change."""
+
+    values: Sequence[Any]
+    """The rows or ids."""
+    originals: Sequence[Mapping[str, Any]] = ()
+    """The rows that are there before, as they were loaded."""
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of all rows."""
+        return [item if isinstance(item, str) else item["id"] for item in self.values]
 
 
 class Bulk(PromptScenario[SqlInstance]):
@@ -78,52 +91,41 @@ class Bulk(PromptScenario[SqlInstance]):
         rows = dataset(setting)
         first = setting.stream * STREAMS
         fresh = datasets.prompts_to_insert(rows, first, MANY)
-        there = _rows_to_change(rows)
-        known = [dict(row, content=row["content"] + " again") for row in islice(there.values(), FEW // 2)]
+        there = list(islice(datasets.rows(rows, "prompts"), 2 * FEW))
+        known = [dict(row, content=row["content"] + " again") for row in there[: FEW // 2]]
+        few = [Written(datasets.prompts_to_insert(rows, first + i, FEW)) for i in range(1, STREAMS)]
         return [
-            Case("insert_10000", "insert 10000", fresh),
-            Case("insert_1000", "insert 1000", fresh[:THOUSAND]),
-            *(Case("insert_100", f"insert 100, {i}", datasets.prompts_to_insert(rows, first + i, FEW)) for i in range(1, STREAMS)),
-            Case("upsert_100", "upsert 100", [*known, *fresh[: FEW // 2]]),
-            Case("set_status_100", "archive 100", list(there)[:FEW]),
-            Case("soft_delete_100", "delete 100", list(there)[-FEW:]),
+            Case("insert_10000", "insert 10000", Written(fresh)),
+            Case("insert_1000", "insert 1000", Written(fresh[:THOUSAND])),
+            *(Case("insert_100", f"insert 100, {i}", written) for i, written in enumerate(few, start=1)),
+            Case("upsert_100", "upsert 100", Written([*known, *fresh[: FEW // 2]], there[: FEW // 2])),
+            Case("set_status_100", "archive 100", Written([row["id"] for row in there[:FEW]], there[:FEW])),
+            Case("soft_delete_100", "delete 100", Written([row["id"] for row in there[-FEW:]], there[-FEW:])),
         ]
 
     async def run(self, instance: SqlInstance, case: Case) -> int:
         """Write as the arm does."""
         async with instance.sessions() as session:
             techniques, more = OPERATIONS[case.group]
-            return await techniques[instance.arm](session, case.args, *more)
+            return await techniques[instance.arm](session, case.args.values, *more)
 
     async def state(self, instance: SqlInstance, case: Case) -> Any:
         """Read back what was written."""
-        return await stored(instance.undo, "prompts", _ids(case))
+        return await stored(instance.undo, "prompts", case.args.ids)
 
     async def reset(self, instance: SqlInstance, case: Case, _answer: int) -> None:
         """Put the rows that were written back as they were."""
-        ids, before = _ids(case), _rows_to_change(dataset(instance.setting))
-        await delete_rows(instance.undo, "prompts", ids)
-        original = [before[key] for key in ids if key in before]
-        if original:
+        await delete_rows(instance.undo, "prompts", case.args.ids)
+        if case.args.originals:
             async with instance.undo.begin() as connection:
-                await connection.execute(insert(PROMPTS), original)
+                await connection.execute(insert(PROMPTS), case.args.originals)
 
     @demonstrates(CANNOT_RUN)
     async def generic_insert(self, instance: SqlInstance, cases: Sequence[Case]) -> str:
         """Insert as written."""
         async with instance.sessions() as session:
             try:
-                await bulk.insert_as_written(session, first_args(cases, "insert_100"))
+                await bulk.insert_as_written(session, first_args(cases, "insert_100").values)
             except AttributeError as error:
                 return f"AttributeError: {error}"
         raise AssertionError("it inserted")
-
-
-@lru_cache(maxsize=1)
-def _rows_to_change(rows: datasets.Dataset) -> Mapping[str, Mapping[str, Any]]:
-    """Return the first prompts of the data set by id, as they were loaded: those that are upserted, archived and deleted."""
-    return {row["id"]: row for row in islice(datasets.rows(rows, "prompts"), 2 * FEW)}
-
-
-def _ids(case: Case) -> list[str]:
-    return [item if isinstance(item, str) else item["id"] for item in case.args]
