@@ -24,18 +24,18 @@ def cached_cases(file: Path, make: Callable[[], Iterable[Any]]) -> list[Any]:
 
     Raises UnpicklableCaseError if a case cannot be pickled, or not be read again.
     """
-    if not file.exists():
-        cases = list(make())
-        try:
-            pickled = pickle.dumps(cases)
-            pickle.loads(pickled)  # noqa: S301 - made in the line above
-        except Exception as error:
-            raise UnpicklableCaseError(_unpicklable(cases, error)) from error
-        partial = file.with_suffix(f".{os.getpid()}")
-        partial.write_bytes(pickled)
-        partial.rename(file)
-    cases = pickle.loads(file.read_bytes())  # noqa: S301 - written by this run, in its own folder
-    return list(cases)
+    if file.exists():
+        return list(pickle.loads(file.read_bytes()))  # noqa: S301 - written by this run, in its own folder
+    cases = list(make())
+    try:
+        pickled = pickle.dumps(cases)
+        read_again = pickle.loads(pickled)  # noqa: S301 - made in the line above
+    except Exception as error:
+        raise UnpicklableCaseError(_unpicklable(cases, error)) from error
+    partial = file.with_suffix(f".{os.getpid()}")
+    partial.write_bytes(pickled)
+    partial.rename(file)
+    return list(read_again)
 
 
 def _unpicklable(cases: Iterable[Any], error: Exception) -> str:

@@ -1,6 +1,7 @@
 """A bench worker: a fresh process that does one job of a run, for its parent in `harness.bench.process`."""
 
 import asyncio
+import gc
 
 import msgspec
 
@@ -26,11 +27,14 @@ def main() -> None:
     outbox, clock, runner = Outbox(parent), ClockCheck(MonotonicClock()), asyncio.Runner()
     try:
         begin("importing the scenario", times=LONG)
+        gc.disable()  # what is imported stays, and searching it for garbage takes a tenth of a process's start and of its end
         loaded = load(job.file)
         if job.ablate:
             from harness.bench.switches import ablated  # noqa: PLC0415 - imports numpy, which few jobs need
 
             loaded = ablated(loaded)
+        gc.freeze()
+        gc.enable()
         _do(job, loaded, outbox, runner)
         refuse_wrong_clock(clock)
     except Exception as error:  # noqa: BLE001 - a scenario's own code may raise anything; the parent gets it as a message
@@ -39,6 +43,7 @@ def main() -> None:
         outbox.send(JobDone(channel.spent_s()))
     begin("ending")
     runner.close()
+    gc.freeze()
 
 
 def _do(job: BenchJob, loaded: LoadedScenario, outbox: Outbox, runner: asyncio.Runner) -> None:
