@@ -19,8 +19,8 @@ from harness.scenario import Case
 from harness.user_code import line_of, user_code
 
 CLOCK = MonotonicClock()
-REPETITIONS = 2
-"""Runs of a case on each arm: a second one shows whether `reset` undoes what the first wrote."""
+DEAR_S = 0.1
+"""Seconds of an operation from which the first case of its group alone is repeated."""
 
 
 @dataclass
@@ -47,10 +47,11 @@ class _Outcome(NamedTuple):
 async def verify(
     scenario: RunnableScenario, instances: Mapping[str, Any], cases: Sequence[Case], counter: OperationCounter | None = None
 ) -> Verification:
-    """Run every case twice on every arm; compare the normalised answers and states with the baseline's, and with each other.
+    """Run every case on every arm; compare the normalised answers and states with the baseline's, and with those of a second run.
 
-    Of a group declared slow, the first case alone is repeated. The counter's cases are counted afterwards, when connections,
-    prepared statements and caches are as they are while pairs are timed.
+    A second run shows whether `reset` undoes what the first one wrote. The first case of each group has one, and every other case
+    that leaves a state behind, unless it is dear. The counter's cases are counted afterwards, when connections, prepared statements
+    and caches are as they are while pairs are timed.
 
     Raises ScenarioFailedError, with the arm and the case, if an arm disagrees with the baseline or with itself, answers with work
     that is not done, or raises without being as written.
@@ -60,15 +61,13 @@ async def verify(
     runs = Counter[tuple[str, str]]()  # of a group on an arm
     arms = [BASELINE, *(arm for arm in instances if arm != BASELINE)]
     for case in cases:
-        slow = case.group in scenario.group and scenario.group[case.group].slow
-        repetitions = 1 if slow and case.name not in repeated else REPETITIONS
         expected: _Outcome | None = None
         for arm in arms:
             if arm != BASELINE and (arm, case.group) in verified.cannot_run:
                 continue
             operation = _Operation(scenario, arm, instances[arm], case)
             try:
-                first = await operation.repeated(repetitions, expected)
+                first = await operation.verified(expected, repeats=case.name in repeated)
             except HarnessError as error:
                 is_verdict = isinstance(error, ScenarioFailedError) and error.__cause__ is None
                 if is_verdict or arm == BASELINE or not scenario.arms[arm].as_written:
@@ -76,7 +75,7 @@ async def verify(
                 verified.cannot_run[arm, case.group] = describe(error.__cause__ or error)
                 continue
             verified.took_s[arm][case.group].append(operation.took_s)
-            runs[arm, case.group] += repetitions
+            runs[arm, case.group] += operation.runs
             expected = expected or first
         verified.cases += 1
     if counter is not None:
@@ -96,16 +95,23 @@ class _Operation:
     case: Case
     took_s: float = math.inf
     """Seconds of its quickest run."""
+    runs: int = 0
+    """Number of its runs so far."""
 
-    async def repeated(self, repetitions: int, expected: _Outcome | None) -> _Outcome:
-        """Run it, compare the first outcome with what the baseline gave and the others with the first; return that."""
-        first = await self._outcome(1, expected)
-        for repetition in range(2, repetitions + 1):
-            await self._outcome(repetition, first)
+    async def verified(self, expected: _Outcome | None, *, repeats: bool) -> _Outcome:
+        """Run it, compare the outcome with what the baseline gave, and that of a second run with the first; return the first.
+
+        Without `repeats` there is a second run only if it leaves a state behind and is not dear.
+        """
+        first = await self._outcome(expected)
+        if repeats or (first.state is not None and self.took_s < DEAR_S):
+            await self._outcome(first)
         return first
 
-    async def _outcome(self, repetition: int, expected: _Outcome | None) -> _Outcome:
+    async def _outcome(self, expected: _Outcome | None) -> _Outcome:
         scenario, arm, instance, case = self.scenario, self.arm, self.instance, self.case
+        self.runs += 1
+        repetition = self.runs
         begin("comparing answers", arm, case.name)
         with user_code(scenario.written, arm, case.name, repetition):
             started_ns = CLOCK.now_ns()
