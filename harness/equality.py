@@ -8,10 +8,12 @@ import sys
 from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import takewhile
 from numbers import Number
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from harness.answers import field_names, field_value
 from harness.errors import describe
@@ -20,7 +22,8 @@ SHOWN = 120
 """Characters of a part that are shown."""
 PARTNERS = 200
 """Limit of the keys or elements that are compared each with each, because they are not found by their hash."""
-_ATOMS = (str, bytes, int, float, complex, bool, type(None), type, range)
+_ATOMS = frozenset((str, bytes, int, float, complex, bool, type(None), type, range, Decimal, datetime, date, time, timedelta, UUID))
+"""Types whose objects never change."""
 _BY_IDENTITY = " (their class compares by identity; return plain values from normalise())"
 
 
@@ -81,7 +84,7 @@ def snapshot(answer: Any) -> Any:
 
 def _copied(part: Any, copies: dict[int, Any], depth: int) -> Any:
     kind = type(part)
-    if kind in _ATOMS or not depth:
+    if kind in _ATOMS or not depth or (kind is tuple and _ATOMS.issuperset(map(type, part))):
         return part
     if id(part) not in copies:
         copies[id(part)] = part  # until it is copied, for a container within itself

@@ -54,13 +54,15 @@ class Calls:
     """Counts `python_calls` while it is entered; one at a time in a process."""
 
     def __init__(self) -> None:
-        self._first: dict[CodeType, int] = {}
-        self._calls = 0
+        self.first: dict[CodeType, int] = {}
+        """Code → the instruction at which a call of it begins, ANYWHERE or NEVER."""
+        self.calls = 0
+        """Number of calls so far."""
 
     async def __aenter__(self) -> Self:
         """Start counting from zero."""
         global _counting  # noqa: PLW0603 - threads that started before have to find the current counter
-        self._calls = 0
+        self.calls = 0
         gc.collect()
         gc.disable()
         await asyncio.sleep(IDLE_S)
@@ -78,21 +80,20 @@ class Calls:
 
     def counts(self) -> Mapping[str, float]:
         """Return python_calls."""
-        return {"python_calls": self._calls}
-
-    def add(self, frame: FrameType, event: str) -> None:
-        """Count a call of a C function that was made in `frame`, or the call that created the frame."""
-        code = frame.f_code
-        first = self._first.get(code)
-        if first is None:
-            first = self._first[code] = NEVER if code.co_filename.startswith(NOT_COUNTED) else _first_instruction(code)
-        self._calls += first != NEVER and (event == "c_call" or first in {ANYWHERE, frame.f_lasti})
+        return {"python_calls": self.calls}
 
 
 def _count_call(frame: FrameType, event: str, _argument: Any) -> None:
+    """Count a call of a C function that was made in `frame`, or the call that created the frame; it is called for each event."""
     counting = _counting
-    if counting is not None and event in {"call", "c_call"}:
-        counting.add(frame, event)
+    if counting is None or (event != "c_call" and event != "call"):  # noqa: PLR1714 - a set would take longer
+        return
+    code = frame.f_code
+    first = counting.first.get(code)
+    if first is None:
+        first = counting.first[code] = NEVER if code.co_filename.startswith(NOT_COUNTED) else _first_instruction(code)
+    if first == ANYWHERE or (first != NEVER and (event == "c_call" or first == frame.f_lasti)):
+        counting.calls += 1
 
 
 def _first_instruction(code: CodeType) -> int:
