@@ -6,7 +6,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from harness.bench import work_counts
-from harness.bench.instance import Outbox, all_opened, cases_of, opened
+from harness.bench.instance import Outbox, all_cases_of, all_opened, cases_of, opened
 from harness.bench.job import AnswersVerified, BenchJob, Figures, Task
 from harness.bench.operations import first_of_each_group
 from harness.bench.probes import instructions
@@ -36,7 +36,8 @@ async def examine(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> None
         instances = await stack.enter_async_context(all_opened(scenario, arms, setting, outbox))
         gc.collect()
         gc.freeze()  # probes collect garbage before they count, which takes long where much data is alive
-        counter = OperationCounter(scenario, counted, round_trips, interpreter=job.effort.is_full)
+        interpreter = job.effort.is_full and not job.effort.is_preview
+        counter = OperationCounter(scenario, counted, round_trips, interpreter=interpreter)
         quick = [c for c in first if not scenario.group[c.group].slow]
         verified = await verify(scenario, instances, quick if job.task is Task.REVISIT else cases, counter)
         cannot_run = [(arm, group, error) for (arm, group), error in verified.cannot_run.items()]
@@ -51,7 +52,7 @@ async def examine(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> None
             with user_code(scenario.written, arm):
                 outbox.send(Figures(await work_counts.facts(scenario, arm, instance, job.setting.scale)))
     for finding in loaded.findings if job.task is not Task.REVISIT else ():
-        outbox.send(Figures(findings=[await _demonstrate(scenario, finding, cases, job, outbox)]))
+        outbox.send(Figures(findings=[await _demonstrate(scenario, finding, all_cases_of(scenario, job), job, outbox)]))
 
 
 async def _demonstrate(

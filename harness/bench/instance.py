@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from harness.bench.job import WAITING, BenchJob, JobDone, Message, ReadyToTime, TimePairs
-from harness.bench.operations import UnpicklableCaseError, cached_cases
+from harness.bench.job import PREVIEWED, WAITING, BenchJob, JobDone, Message, ReadyToTime, TimePairs
+from harness.bench.operations import UnpicklableCaseError, cached_cases, first_of_each_group
 from harness.errors import HarnessError, ScenarioFailedError
 from harness.runnable import RunnableScenario
 from harness.runtime import channel
@@ -134,6 +134,12 @@ async def _side_by_side(
 
 
 def cases_of(scenario: RunnableScenario, job: BenchJob) -> list[Case]:
+    """Return the scenario's cases that count in the job: of a preview the first ones of each group."""
+    cases = all_cases_of(scenario, job)
+    return first_of_each_group(cases, PREVIEWED) if job.effort.is_preview else cases
+
+
+def all_cases_of(scenario: RunnableScenario, job: BenchJob) -> list[Case]:
     """Return the scenario's cases, made once per run and cached with its data."""
 
     def make() -> list[Case]:

@@ -43,6 +43,8 @@ BASELINE_COPIES = (AA_CONTROL, SLOWED)
 COUNTING = (Task.EXAMINE, Task.COUNT, Task.INSTRUCTIONS)
 WAITING = "waiting for its turn"
 """Activity of a process that is ready to time pairs while another one does."""
+PREVIEWED = 2
+"""Number of each group's cases that are compared and timed in a preview."""
 EXIT_S = 5.0
 """Seconds that a worker has to exit after its job."""
 
@@ -59,6 +61,9 @@ class Effort:
     """Whether secondary groups are timed too, slow ones at every RTT, calls and allocations counted in addition to the data layer's
     work, and everything is timed alone. Otherwise scenarios without a server, and then those with network latency, are timed in
     parallel, each on one core."""
+    is_preview: bool = False
+    """Whether the first `PREVIEWED` cases of each group stand for all, neither calls nor allocations are counted, and memory is
+    measured in as few repetitions as have a range, of a slow group in one."""
 
 
 class BenchJob(msgspec.Struct, tag=True, frozen=True):

@@ -97,9 +97,10 @@ class _GroupMemory(NamedTuple):
         """Repeat the case and return its memory; an exception of it is a result. An operation declared slow is run once."""
         job, rows, error = self.job, None, None
         once = self.scenario.group[case.group].slow or job.limit_bytes is not None
+        most = 1 if once else FEWEST if job.effort.is_preview else MOST_REPETITIONS
         try:
             with self.meter.sampling():
-                rows = await self._repeat(case, 1 if once else MOST_REPETITIONS)
+                rows = await self._repeat(case, most)
         except Exception as raised:  # noqa: BLE001 - running out of memory raises many types; each is a result
             error = "out of memory" if _is_memory_error(raised) else failure(raised, self.scenario.written, job.arm, case.name)
         base = Memory(job.arm, case.group, 0, 0, 0.0, [], rows, job.setting.scale, job.limit_bytes, left_out=dict(servers.left_out))

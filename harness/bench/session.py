@@ -51,7 +51,7 @@ LANES_PER_CORE = 2
 READY = 6
 """The most processes that are ready to time pairs at once: they get ready side by side, and then time one after another."""
 USUAL = Effort()
-QUICK = Effort(slow_processes=2, slow_from_s=0.1)
+QUICK = Effort(slow_processes=2, slow_from_s=0.1, is_preview=True)
 SEVERAL = Effort(slow_processes=2, slow_from_s=0.05, is_full=False)
 """For several engines or RTTs, which are many trials."""
 PROCESSES_AT_HIGHER_RTT = 2
@@ -412,7 +412,8 @@ class RunSession:
         for scale in sorted({1.0, *(scale for group in measured if group.name in grows for scale in group.growth)}):
             of_scale = [g.name for g in measured if scale == 1.0 or (g.name in grows and scale in g.growth)]
             jobs += [("memory of {}", scale, tuple(of_scale), None)] if of_scale else []
-        if slow := tuple(group.name for group in measured if group.slow):  # run once per process, so that they have a range too
+        slow = tuple(group.name for group in measured if group.slow)
+        if slow and not effort(self.plan.settings).is_preview:  # run once per process, so that they have a range too
             jobs.append(("memory of {}, again", 1.0, slow, None))
         limits = scenario.memory_limits_bytes(trial.setting).items()
         jobs += [("{} under a memory limit", 1.0, (group,), limit) for group, limit in limits]

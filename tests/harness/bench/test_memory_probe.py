@@ -246,7 +246,10 @@ def test_processes_below_are_found_with_and_without_the_kernels_lists(monkeypatc
     if lists and not memory.LISTS_CHILDREN:
         pytest.skip("this kernel has no such lists")
     monkeypatch.setattr(memory, "LISTS_CHILDREN", lists)
-    script = "import subprocess, sys; inner = subprocess.Popen(['sleep', '60']); print(inner.pid, flush=True); sys.stdin.read(); inner.kill()"
+    script = (
+        "import subprocess, sys; inner = subprocess.Popen(['sleep', '60']); print(inner.pid, flush=True); "
+        "sys.stdin.read(); inner.kill()"
+    )
     started = list[subprocess.Popen[bytes]]()
     thread = threading.Thread(
         target=lambda: started.append(

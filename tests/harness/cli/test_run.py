@@ -59,7 +59,7 @@ def test_the_record_is_complete(finished: tuple[Path, subprocess.CompletedProces
     """It has processes, pairs, controls, work counts, memory of each arm, findings and verdicts."""
     record: Run = read_run(finished[0])
     (toy,) = record.scenarios
-    assert (toy.status, toy.processes, toy.verified_cases) == ("ok", 3, 3)
+    assert (toy.status, toy.processes, toy.verified_cases) == ("ok", 3, 2)
     assert toy.dataset == {"digest": "numbers-0"}
     assert {r.arm for r in toy.ratios} == {"proposed", "optimised", AA_CONTROL}
     assert {(e.arm, e.value, e.repeats_exactly) for e in toy.work_counts if e.metric == "steps"} == {
@@ -67,8 +67,7 @@ def test_the_record_is_complete(finished: tuple[Path, subprocess.CompletedProces
         ("proposed", 20_000, True),
         ("optimised", 1, True),
     }
-    calls = {e.arm: e.value for e in toy.work_counts if e.metric == "python_calls"}
-    assert calls["optimised"] < calls["proposed"] < calls["baseline"]
+    assert {e.metric for e in toy.work_counts} == {"steps"}  # a preview counts neither calls nor allocations
     assert toy.samples_file is not None
     samples = read_samples(finished[0] / toy.samples_file)
     is_control = samples["arm"] == AA_CONTROL
