@@ -430,6 +430,8 @@ class Verdict:
     """Whether the promise is a limit, `promised_low`."""
     checks: int | None = None
     """The number of checks behind a share of passed checks."""
+    groups: list[str] = field(default_factory=list)
+    """The groups of cases that it was read from; empty where the measure names none."""
 
 
 @dataclass(frozen=True)

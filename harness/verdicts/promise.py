@@ -116,16 +116,17 @@ def judge(promise: Promise, result: ScenarioResult) -> list[Verdict]:
 
 def _judge_arm(promise: Promise, result: ScenarioResult, arm: str) -> Verdict:
     claim = promise.claim
+    groups: list[str] = list(dict.fromkeys(getattr(promise.measure, "groups", ())))
     try:
         estimate = promise.measure(result, arm)
     except NotMeasurableError as reason:
-        return Verdict(promise.id, promise.text, arm, PromiseVerdict.NOT_MEASURED, str(reason), claim.unit, promise.part)
+        missing = PromiseVerdict.NOT_MEASURED
+        return Verdict(promise.id, promise.text, arm, missing, str(reason), claim.unit, promise.part, groups=groups)
     verdict = weigh(claim, estimate)
     unit = estimate.unit or claim.unit
     sentence = _sentence(claim, estimate, verdict, unit)
     if unit == TIMES:
         found = tails.slower(result.percentile_ratios, {(x.arm, x.group): x.percentiles_ns for x in result.latencies})
-        groups = getattr(promise.measure, "groups", ())
         read = [(found[arm, group], f" in {group}" if len(groups) > 1 else "") for group in groups if (arm, group) in found]
         sentence += "".join(f"; slower at {text}{where}" for text, where in read)
     return Verdict(
@@ -144,6 +145,7 @@ def _judge_arm(promise: Promise, result: ScenarioResult, arm: str) -> Verdict:
         neutral=claim.neutral,
         less_is_better=claim.less_is_better,
         checks=estimate.checks,
+        groups=groups,
     )
 
 
