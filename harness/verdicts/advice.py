@@ -7,11 +7,11 @@ worth doing and gains most speaks for it, else the last that has a verdict.
 geometric mean of the values and of their bounds, whose interval is at least as wide as each of theirs together. Without any verdict
 it is read from the paired ratios.
 
-**Worth doing.** The whole interval is a gain, the arm runs everywhere, and every check passes. A check allows nothing in between: it
-works, at most 0, 100 %. Where no gain was promised, every promise is kept.
+**Worth doing.** The whole interval is a gain, the arm runs everywhere, and every check passes. A check allows nothing in
+between: it works, at most 0, 100 %. Where no gain was promised, every promise is kept.
 
-**Not worth doing.** A check is failed, or every promise of a gain is denied and the interval excludes a gain of a quarter. Without a
-promise of a gain: a promise is denied.
+**Not worth doing.** A check is failed, or every promise of a gain is denied and the interval excludes a gain of a quarter.
+Without a promise of a gain: a promise is denied.
 
 Everything else is not decided: so are withheld, unmeasured and unknown verdicts, quick runs, and scenarios that failed.
 """
@@ -175,23 +175,20 @@ def trust(
     result: ScenarioResult, case: ArmCase | None, judged: Iterable[Verdict], failed_controls: Collection[str], *, quick: bool
 ) -> Trust:
     """Return how far the figures of an arm can be trusted: the first reason against it, or that there is none."""
-    if result.status == ScenarioStatus.INTERRUPTED:
-        return Trust.INTERRUPTED
     if result.status != ScenarioStatus.OK or case is None:
-        return Trust.FAILED
+        return Trust.INTERRUPTED if result.status == ScenarioStatus.INTERRUPTED else Trust.FAILED
     if quick:
         return Trust.QUICK
     promised = [v for v in judged if v.arm == case.arm and v.promised_low is not None]
-    if case.gain is None and promised and all(_is_exact(v) for v in promised):
-        return Trust.EXACT
-    if case.gain and case.gain.low == case.gain.value == case.gain.high:
+    gain = case.gain
+    if gain.low == gain.value == gain.high if gain else promised and all(map(_is_exact, promised)):
         return Trust.EXACT
     timed = {r.group: r for r in result.ratios if r.arm == case.arm}
-    groups = [group for group in (case.gain.groups if case.gain and case.gain.groups else timed) if group in timed]
+    groups = [group for group in (gain.groups if gain and gain.groups else timed) if group in timed]
     if any(group in failed_controls for group in groups):
         return Trust.CONTROL_FAILED
     controls = {r.group: r for r in result.ratios if r.arm == AA_CONTROL}
-    return _trust_in_times(result, [timed[g] for g in groups], [controls.get(g) for g in groups], case.gain)
+    return _trust_in_times(result, [timed[g] for g in groups], [controls.get(g) for g in groups], gain)
 
 
 def _trust_in_times(
@@ -307,7 +304,10 @@ def _combined(found: Sequence[Verdict]) -> ArmGain | None:
         _mean([None if x is None else _times(x, v.unit) for v, x in zip(found, column, strict=True)])
         for column in zip(*((v.value, v.low, v.high) for v in found), strict=True)
     )
-    return None if value is None else ArmGain(*(_back(x, unit) for x in (value, low, high)), unit, groups)  # type: ignore[arg-type]
+    if value is None:
+        return None
+    low, high = (None if x is None else _of_unit(x, unit) for x in (low, high))
+    return ArmGain(_of_unit(value, unit), low, high, unit, groups)
 
 
 def _from_ratios(result: ScenarioResult, arm: str, failed_controls: Collection[str]) -> ArmGain | None:
@@ -336,8 +336,9 @@ def _times(value: float, unit: str) -> float:
     return math.inf if value >= 1 else 1 / (1 - value)
 
 
-def _back(value: float | None, unit: str) -> float | None:
-    return 1 - 1 / value if value and unit == LESS else value
+def _of_unit(times: float, unit: str) -> float:
+    """Return a gain given as times in its unit."""
+    return 1 - 1 / times if unit == LESS else times
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

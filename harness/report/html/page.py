@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import missing_extra
-from harness.report import ablation, comparison, figures, load, numbers, overview, profile, promises, review, tables
+from harness.report import ablation, comparison, conclusion, figures, load, numbers, overview, profile, promises, review, tables
 from harness.report.blocks import Block, Paragraph, of, status, warning_notices
 from harness.report.promises import LocatedResult
 from harness.results.run import AA_CONTROL, BASELINE, Run, RunKind, ScenarioStatus, Statement
@@ -54,11 +54,10 @@ def render(run: Run, folder: Path | None = None) -> str:
 def _measured(run: Run, folder: Path | None) -> dict[str, object]:
     judged = promises.rows(run)
     return {
+        "concluded": conclusion.conclude(run) if conclusion.is_there(run) else None,
         "facts": list(_facts(run)),
         "notices_found": overview.notices(run),
         "judged": bool(judged),
-        "tally": [(status(verdict), counts) for verdict, counts in promises.tally(run).items()],
-        "arms": promises.arms_of(judged),
         "places": [_place_box(run, place) for place in promises.places(run)],
         "matrix": promises.matrix_table(run),
         "warnings": warning_notices("Warnings", run.warnings),

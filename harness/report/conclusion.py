@@ -1,0 +1,588 @@
+"""The conclusion of a run: a sentence, five figures, and a row per optimisation and place. The first screen of every report.
+
+What to do and how far to trust it is decided in `harness.verdicts.advice`; here are only the texts and figures of it.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from harness.report import promises
+from harness.report.blocks import Cell, CellStatus, Tone
+from harness.report.numbers import DASH, clock_time, elapsed, unit_of
+from harness.report.promises import LocatedResult, located, place_of
+from harness.report.tables import MEMORY_RESOLUTION_BYTES
+from harness.results.load import ALL
+from harness.results.names import shortened, visible
+from harness.results.run import (
+    AA_CONTROL,
+    BASELINE,
+    Memory,
+    Priority,
+    PromiseVerdict,
+    Run,
+    RunKind,
+    ScenarioResult,
+    ScenarioStatus,
+    Verdict,
+)
+from harness.verdicts import tails
+from harness.verdicts.advice import KEPT, Action, Advice, ArmCase, ArmGain, Trust, advise
+from harness.verdicts.controls import failed_controls
+from harness.verdicts.promise import LESS, TIME, TIMES, format_claim, format_figure, format_interval
+
+STATUSES = {
+    Action.DO: CellStatus(Action.DO, "✓", Tone.GOOD),
+    Action.OPTIMISED: CellStatus(Action.OPTIMISED, "◆", Tone.GREAT),
+    Action.LEAVE: CellStatus(Action.LEAVE, "✗", Tone.BAD),
+    Action.UNDECIDED: CellStatus(Action.UNDECIDED, "?", Tone.OPEN),
+}
+NOTHING = "No scenario finished: there is nothing to judge."
+NAME, PIECE, ARM = 40, 60, 16
+"""The most characters of an optimisation's name, of a part of its catch, and of an arm's name."""
+PIECES = 3
+"""The number of catches that a row names."""
+EXPECTED = 0.05
+"""The share of A/A controls whose 95 % interval excludes 1 by chance."""
+FARTHEST = 100.0
+"""The end of the axis of the bars, as times, in both directions: what lies beyond is drawn at the end."""
+NEAREST = 2.0
+"""The axis always reaches this far."""
+
+
+@dataclass(frozen=True)
+class GainBar:
+    """A gain on the rows' common logarithmic axis, in percent of its width from the left."""
+
+    at: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class ConclusionRow:
+    """One optimisation at one place."""
+
+    name: str
+    located: LocatedResult
+    advice: Advice
+    promised: str
+    literal: Cell
+    optimised: Cell
+    percentiles: tuple[tuple[str, str], ...]
+    """`p50` and `p95` → before → after of the arm that the advice is about."""
+    group: str
+    """The group of cases that the percentiles are of."""
+    memory: str
+    catches: tuple[str, ...]
+    literal_bar: GainBar | None = None
+    optimised_bar: GainBar | None = None
+
+    @property
+    def status(self) -> CellStatus:
+        """What to do, with its sign."""
+        return STATUSES[self.advice.action]
+
+    @property
+    def catch(self) -> str:
+        """The first catches, and the number of the others."""
+        more = len(self.catches) - PIECES
+        return "; ".join(self.catches[:PIECES]) + (f"; {more} more" if more > 0 else "")
+
+
+@dataclass(frozen=True)
+class PlaceConclusion:
+    """The rows of one engine at one RTT, sorted by what to do and by gain."""
+
+    label: str
+    rows: tuple[ConclusionRow, ...]
+    one: float
+    """The position of 1× on the axis of the bars, in percent."""
+
+
+@dataclass(frozen=True)
+class KeyFigure:
+    """A figure of the whole run with its label."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """The conclusion of a run."""
+
+    where: str
+    heading: str
+    sentence: str
+    figures: tuple[KeyFigure, ...]
+    places: tuple[PlaceConclusion, ...]
+    literal: str
+    """The head of the literal arms' column; empty without such an arm."""
+    optimised: str
+
+    @property
+    def rows(self) -> list[ConclusionRow]:
+        """The rows of all places."""
+        return [row for place in self.places for row in place.rows]
+
+
+def is_there(run: Run) -> bool:
+    """Return whether a run has a conclusion: it measured in pairs, or nothing was measured at all, and no switch was ablated."""
+    return run.kind == RunKind.PAIRS and not any(result.ablation for result in run.scenarios)
+
+
+def conclude(run: Run) -> Conclusion:
+    """Return the conclusion of a run of pairs."""
+    parts = _parts(run)
+    counted = [part for part in parts if not part.is_whole]
+    whole = [part for part in parts if part.is_whole]
+    names = Counter((part.title, place_of(part.found.result)) for part in counted)
+    rows = [_row(part, unique=names[part.title, place_of(part.found.result)] == 1) for part in counted]
+    rows = [row for row in rows if place_of(row.located.result) in promises.places(run)]
+    ends = _axis(rows)
+    places = tuple(
+        PlaceConclusion(
+            label, tuple(sorted((_drawn(r, ends) for r in rows if place_of(r.located.result) == label), key=_order)), one
+        )
+        for one in (_at(1.0, ends),)
+        for label in promises.places(run)
+    )
+    literal = _head(row.advice.literal for row in rows)
+    optimised = _head(row.advice.optimised for row in rows)
+    made = Conclusion(_where(run), "", "", (), places, literal, optimised)
+    made = replace(made, heading=_heading(run, made))
+    return replace(made, sentence=_sentence(made, whole), figures=tuple(_figures(run, made)))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One result with what the review says of its area."""
+
+    found: LocatedResult
+    advice: Advice
+    title: str
+    priority: Priority | None
+    is_whole: bool
+    """Whether it tests everything together: a review has priorities, and this is none of them."""
+
+
+def _parts(run: Run) -> list[_Part]:
+    """Return every result of a run with its advice."""
+    priorities = {p.area: p for p in run.review.priorities} if run.review else {}
+    made = []
+    for found, failed in zip(located(run), failed_controls(run.scenarios), strict=True):
+        result = found.result
+        area = _area(run, result)
+        priority = priorities.get(area)
+        answers = None if priority is None else priority.answers
+        advice = advise(result, answers=answers, failed_controls=failed, quick=run.settings.quick)
+        title = run.review.areas.get(area, "") if run.review else ""
+        title = shortened(visible(title or result.title or result.name), NAME)
+        title = title[:1].upper() + title[1:]
+        made.append(_Part(found, advice, title, priority, bool(area and priorities and priority is None)))
+    if all(part.is_whole for part in made):
+        return [replace(part, is_whole=False) for part in made]
+    return made
+
+
+def _area(run: Run, result: ScenarioResult) -> str:
+    """Return the review's area that most promises of a result belong to; empty without one."""
+    known = Counter(v.promise[:1] for v in result.verdicts if run.review and v.promise[:1] in run.review.areas)
+    return known.most_common(1)[0][0] if known else ""
+
+
+def _row(part: _Part, *, unique: bool) -> ConclusionRow:
+    result, advice, case = part.found.result, part.advice, part.advice.chosen
+    group, percentiles = _percentiles(result, case)
+    lead = [v for v in advice.lead if v.promised_low is not None]
+    promised = part.priority.gain if part.priority else _promised(lead)
+    name = part.title if unique else shortened(f"{part.title}: {visible(result.name)}", NAME)
+    return ConclusionRow(
+        name=name,
+        located=part.found,
+        advice=advice,
+        promised=shortened(visible(promised), ARM) or DASH,
+        literal=_gain_cell(advice.literal),
+        optimised=_gain_cell(advice.optimised),
+        percentiles=percentiles,
+        group=visible(group),
+        memory=_memory(result, case),
+        catches=tuple(shortened(visible(text), 2 * PIECE) for text in _catches(result, advice)),
+    )
+
+
+def _promised(lead: Sequence[Verdict]) -> str:
+    """Return what was promised: the claim, or the range of several of one unit."""
+    if not lead or len({v.unit for v in lead}) > 1:
+        return ""
+    lows = [v.promised_low for v in lead if v.promised_low is not None]
+    highs = [v.promised_low if v.promised_high is None else v.promised_high for v in lead]
+    return format_claim(min(lows), max(high for high in highs if high is not None), lead[0].unit)
+
+
+def _gain_cell(case: ArmCase | None) -> Cell:
+    """Return an arm's gain with its interval; without one a dash or a word, with the reason."""
+    if case is None:
+        return Cell(DASH, "there is no such arm")
+    if case.gain is None:
+        if case.errors and not case.failed_checks:
+            return Cell("cannot run", next(iter(case.errors.values())))
+        return Cell(DASH, case.reason or "no gain was promised")
+    gain = case.gain
+    if not math.isfinite(gain.value):
+        return Cell("∞", "nothing is left")
+    return Cell(format_figure(gain.value, gain.unit), case.arm, format_interval(gain.value, gain.low, gain.high, gain.unit))
+
+
+def _percentiles(result: ScenarioResult, case: ArmCase | None) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Return the first group of an arm's gain that has a median on both sides, with p50 and p95 before → after."""
+    timed = {(x.arm, x.group): x for x in result.latencies}
+    wanted = case.gain.groups if case and case.gain and case.gain.groups else tuple(result.groups)
+    for group in wanted:
+        before, after = timed.get((BASELINE, group)), timed.get((case.arm if case else "", group))
+        if before and after and before.percentiles_ns.get("50") is not None and after.percentiles_ns.get("50") is not None:
+            changes = {label: _change(before.percentiles_ns.get(label), after.percentiles_ns.get(label)) for label in ("50", "95")}
+            return group, tuple((f"p{label}", text) for label, text in changes.items() if text)
+    return "", ()
+
+
+def _change(before_ns: float | None, after_ns: float | None) -> str:
+    """Return a percentile before → after in the unit of the larger one; empty if one is missing."""
+    if before_ns is None or after_ns is None:
+        return ""
+    unit = unit_of([max(before_ns, after_ns)])
+    return f"{unit.write(before_ns)} → {unit.write(after_ns)} {unit.name}"
+
+
+def _measured_memory(result: ScenarioResult, arm: str) -> tuple[Memory, Memory] | None:
+    """Return the memory of the baseline and of an arm in the group that takes most; None if no group has both."""
+    known = {(m.arm, m.group): m for m in result.memory if m.has_figures and m.scale == 1 and m.limit_bytes is None}
+    pairs = [(m, known[arm, m.group]) for (name, _), m in known.items() if name == BASELINE and (arm, m.group) in known]
+    return max(pairs, key=lambda pair: max(m.added_bytes for m in pair), default=None)
+
+
+def _memory(result: ScenarioResult, case: ArmCase | None) -> str:
+    """Return the memory that one operation adds, before → after; a dash if it was not measured."""
+    pair = _measured_memory(result, case.arm) if case else None
+    if pair is None:
+        return DASH
+    before, after = (m.added_bytes for m in pair)
+    if abs(before - after) < MEMORY_RESOLUTION_BYTES:
+        return f"{max(before, after) / 1e6:.1f} MB, equal"
+    return f"{before / 1e6:.1f} → {after / 1e6:.1f} MB"
+
+
+def _catches(result: ScenarioResult, advice: Advice) -> list[str]:
+    """Return what speaks against doing it, the most important first; last the reasons why not as written."""
+    literal, case = advice.literal, advice.chosen
+    found = [advice.reason] if advice.reason else []
+    if case:
+        found += _broken(case)
+        own = [v for v in result.verdicts if v.arm == case.arm]
+        found += [f"{_about(v)} {format_figure(v.value, v.unit)}" for v in own if _is_loss(v) and v.value is not None]
+        slow = tails.slower(result.percentile_ratios, {(x.arm, x.group): x.percentiles_ns for x in result.latencies})
+        found += [f"{group} {text.partition(' (')[0]}" for (arm, group), text in slow.items() if arm == case.arm]
+        pair = _measured_memory(result, case.arm)
+        if pair and pair[1].added_bytes - pair[0].added_bytes > MEMORY_RESOLUTION_BYTES:
+            found.append(f"{(pair[1].added_bytes - pair[0].added_bytes) / 1e6:.1f} MB more memory")
+    found = list(dict.fromkeys(found))
+    if literal and literal is not case and (broken := _broken(literal)):
+        more = f", and {len(broken) - 1} more" if len(broken) > 1 else ""
+        found.insert(PIECES - 1, f"as written, {shortened(broken[0], PIECE)}{more}")
+    return found
+
+
+def _broken(case: ArmCase) -> list[str]:
+    """Return that an arm cannot run somewhere, and its failed checks."""
+    failed = [f"{_about(v)}: {format_figure(v.value, v.unit, v.checks)}" for v in case.failed_checks if v.value is not None]
+    return [f"{group} cannot run: {error}" for group, error in case.errors.items()][:1] + failed
+
+
+def _about(verdict: Verdict) -> str:
+    """Return the subject of a verdict in short: its part, or its promise's text without remarks in brackets."""
+    is_named = verdict.part and verdict.part != "as written"
+    return re.sub(r" \([^()]*\)", "", verdict.part if is_named else verdict.text)
+
+
+def _is_loss(verdict: Verdict) -> bool:
+    """Return whether the whole interval of a time is a loss."""
+    if verdict.unit == TIMES:
+        return verdict.high is not None and verdict.high < 1
+    return verdict.unit == TIME and verdict.low is not None and verdict.low > 1
+
+
+def _axis(rows: Iterable[ConclusionRow]) -> tuple[float, float]:
+    """Return the ends of the common axis of all rows, as times."""
+    values = []
+    for case in chain.from_iterable((row.advice.literal, row.advice.optimised) for row in rows):
+        if case and case.gain:
+            values += [case.gain.times]
+    known = [min(max(value, 1 / FARTHEST), FARTHEST) for value in values if value > 0]
+    return min([1 / NEAREST, *(value / 1.25 for value in known)]), max([NEAREST, *(value * 1.25 for value in known)])
+
+
+def _at(value: float, ends: tuple[float, float]) -> float:
+    """Return the position of a gain on the axis, in percent; of one beyond it, the end."""
+    low, high = ends
+    inside = min(max(value, low), high)
+    return round(100 * math.log(inside / low) / math.log(high / low), 1)
+
+
+def _drawn(row: ConclusionRow, ends: tuple[float, float]) -> ConclusionRow:
+    bars = list[GainBar | None]()
+    for case in (row.advice.literal, row.advice.optimised):
+        gain = case.gain if case else None
+        if gain is None:
+            bars.append(None)
+            continue
+        low, high = (None if x is None else replace(gain, value=x).times for x in (gain.low, gain.high))
+        is_exact = low == high
+        bars.append(
+            GainBar(
+                _at(gain.times, ends),
+                None if low is None or is_exact else _at(low, ends),
+                None if high is None or is_exact else _at(high, ends),
+            )
+        )
+    return replace(row, literal_bar=bars[0], optimised_bar=bars[1])
+
+
+def _order(row: ConclusionRow) -> tuple[int, float, str]:
+    """Return the key of the order: what to do, then the gain, the largest first."""
+    case = row.advice.chosen
+    return list(Action).index(row.advice.action), -(case.gain.times if case and case.gain else 0.0), row.name
+
+
+def _head(cases: Iterable[ArmCase | None]) -> str:
+    """Return the head of a column: the arms' name if they share one; empty without an arm."""
+    names = {case.arm for case in cases if case}
+    return shortened(visible(names.pop()), ARM) if len(names) == 1 else "several arms" if names else ""
+
+
+def _where(run: Run) -> str:
+    """Return where and when a run was measured."""
+    settings = run.settings
+    rtts = ", ".join(f"{rtt:g}" for rtt in settings.rtts_ms) or "0"
+    commit = f"commit {run.commit[:12]}{' with uncommitted changes' if run.dirty else ''}" if run.commit else ""
+    took = elapsed(run.started_at, run.finished_at)
+    facts = (
+        ", ".join(settings.engines),
+        f"{settings.size} data" if settings.size else "",
+        f"RTT {rtts} ms",
+        clock_time(run.started_at),
+        "" if took == DASH else took,
+        commit,
+    )
+    return " · ".join(visible(fact) for fact in facts if fact)
+
+
+def _heading(run: Run, made: Conclusion) -> str:
+    """Return the conclusion in one sentence."""
+    names = list(dict.fromkeys(row.located.result.name for row in made.rows))
+    if not names:
+        return NOTHING
+    if run.settings.quick:
+        return f"A preview of {_count(len(names), 'optimisation')} on {run.settings.size} data: it decides nothing."
+    if len(made.places) > 1:
+        return _heading_of_places(made, names)
+    counts = Counter(row.advice.action for row in made.rows)
+    if len(made.rows) == 1:
+        return f"{made.rows[0].name}: {_alone(made.rows[0].advice)}."
+    literally = " as written" if made.literal else ""
+    parts = [
+        (counts[Action.DO], f"worth doing{literally}"),
+        (counts[Action.OPTIMISED], "worth doing only if optimised"),
+        (counts[Action.LEAVE], "not worth doing here"),
+        (counts[Action.UNDECIDED], "not decided"),
+    ]
+    return _of_all(len(made.rows), [(count, text) for count, text in parts if count])
+
+
+def _heading_of_places(made: Conclusion, names: Sequence[str]) -> str:
+    """Return the conclusion over several places: where each optimisation is worth doing."""
+    good, counts = {Action.DO, Action.OPTIMISED}, Counter[str]()
+    for name in names:
+        actions = [row.advice.action for row in made.rows if row.located.result.name == name]
+        if all(action in good for action in actions):
+            counts["everywhere"] += 1
+        elif any(action in good for action in actions):
+            counts["somewhere"] += 1
+        else:
+            counts["nowhere" if all(action == Action.LEAVE for action in actions) else "open"] += 1
+    parts = [
+        (counts["everywhere"], "worth doing at all of them"),
+        (counts["somewhere"], "worth doing at some"),
+        (counts["nowhere"], "not worth doing at any"),
+        (counts["open"], "not decided"),
+    ]
+    sentence = _of_all(len(names), [(count, text) for count, text in parts if count])
+    return f"At {len(made.places)} places: {sentence[:1].lower()}{sentence[1:]}"
+
+
+def _of_all(total: int, parts: Sequence[tuple[int, str]]) -> str:
+    """Return how many of all there are of each part: `Of 10 optimisations, 2 are worth doing and 8 are not decided`."""
+    if len(parts) == 1:
+        who = "The only optimisation is" if total == 1 else f"All {total} optimisations are"
+        return f"{who} {parts[0][1]}."
+    texts = [f"{count} {'is' if count == 1 else 'are'} {text}" for count, text in parts]
+    return f"Of {total} optimisations, {', '.join(texts[:-1])} and {texts[-1]}."
+
+
+def _alone(advice: Advice) -> str:
+    """Return what to do about the only optimisation of a run."""
+    literally = " as written" if advice.literal else ""
+    return {
+        Action.DO: f"worth doing{literally}",
+        Action.OPTIMISED: "worth doing only if optimised",
+        Action.LEAVE: "not worth doing here",
+        Action.UNDECIDED: "not decided",
+    }[advice.action]
+
+
+def _sentence(made: Conclusion, whole: Sequence[_Part]) -> str:
+    """Return the figures of the whole in one or two sentences."""
+    together = [text for part in whole if (text := _together(part, named_place=len(made.places) > 1))]
+    if together:
+        return " ".join(together)
+    gains = [(row.advice.chosen.gain, row) for row in made.rows if row.advice.chosen and row.advice.chosen.gain]
+    if not gains:
+        return "No gain was measured." if made.rows else ""
+    (best, top), (worst, bottom) = (pick(gains, key=lambda pair: pair[0].times) for pick in (max, min))
+    if len(gains) == 1:
+        case = top.advice.chosen
+        assert case is not None, "a row with a gain has an arm"
+        changes = "".join(f", {label} {text}" for label, text in top.percentiles)
+        return f"{_arm(case)}: {_gain(best)}{changes}."
+    return f"The largest gain is {_gain(best)} ({_place_name(top)}), the smallest {_gain(worst)} ({_place_name(bottom)})."
+
+
+def _together(part: _Part, *, named_place: bool) -> str:
+    """Return the figures of everything together: its first promised speedup, and whether it runs as written."""
+    advice = part.advice
+    where = f" ({place_of(part.found.result)})" if named_place else ""
+    texts = []
+    if advice.optimised:
+        verdict = next((v for v in advice.lead if v.arm == advice.optimised.arm), None)
+        if verdict is None or verdict.value is None:
+            texts.append(f"All together, {_arm(advice.optimised)}{where}: not measured.")
+        else:
+            bounds = format_interval(verdict.value, verdict.low, verdict.high, verdict.unit)
+            promise = format_claim(verdict.promised_low, verdict.promised_high, verdict.unit)
+            figure = f"{format_figure(verdict.value, verdict.unit)} {bounds}".strip()
+            changes = _together_percentiles(part.found.result, advice.optimised.arm)
+            lead = f"All together, {_arm(advice.optimised)}{where}"
+            texts.append(f"{lead}: {figure}{changes} (promised {promise}: {verdict.verdict}).")
+    if advice.literal and (advice.literal.errors or advice.literal.failed_checks):
+        texts.append("As written, they do not work together." if not where else "")
+    return " ".join(text for text in texts if text)
+
+
+def _together_percentiles(result: ScenarioResult, arm: str) -> str:
+    """Return p50 and p95 of all operations under load, before → after; empty without a load test of both arms."""
+    rows = {row.arm: row.response.percentiles_ns for row in (result.load.arms if result.load else ()) if row.group == ALL}
+    if BASELINE not in rows or arm not in rows:
+        return ""
+    changes = {label: _change(rows[BASELINE].get(label), rows[arm].get(label)) for label in ("50", "95")}
+    return "".join(f", p{label} {text}" for label, text in changes.items() if text)
+
+
+def _gain(gain: ArmGain) -> str:
+    """Return a gain with its interval in a sentence: `6.75× [6.56, 6.95]`."""
+    if not math.isfinite(gain.value):
+        return "∞"
+    bounds = format_interval(gain.value, gain.low, gain.high, gain.unit)
+    return f"{format_figure(gain.value, gain.unit)} {bounds}".strip()
+
+
+def _arm(case: ArmCase) -> str:
+    return shortened(visible(case.arm), ARM)
+
+
+def _place_name(row: ConclusionRow) -> str:
+    return f"{row.name}, {row.located.where}" if row.located.where else row.name
+
+
+def _count(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 optimisation`, `10 optimisations`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _figures(run: Run, made: Conclusion) -> Iterable[KeyFigure]:
+    """Yield the five figures of the whole run."""
+    yield _kept(run, made)
+    yield _largest(made)
+    yield _saved(made)
+    controls = [
+        r for result in run.scenarios for r in result.ratios if r.arm == AA_CONTROL and r.low is not None and r.high is not None
+    ]
+    off = sum(not (r.low or 0) <= 1 <= (r.high or 0) for r in controls)
+    if controls:
+        yield KeyFigure(f"{off} of {len(controls)}", f"A/A controls exclude 1× ({EXPECTED * len(controls):.1f} expected by chance)")
+    else:
+        yield KeyFigure("no", "A/A control was measured")
+    timed = [result for result in run.scenarios if result.ratios]
+    pairs = [r.pairs for result in timed for r in result.ratios if r.arm != AA_CONTROL]
+    if pairs:
+        yield KeyFigure(_range(result.processes for result in timed), f"fresh processes per figure, {_range(pairs)} pairs")
+    else:
+        yield KeyFigure("0", "processes: nothing was timed")
+
+
+def _range(values: Iterable[int]) -> str:
+    known = sorted(values)
+    return f"{known[0]:,}" if known[0] == known[-1] else f"{known[0]:,}–{known[-1]:,}"
+
+
+def _kept(run: Run, made: Conclusion) -> KeyFigure:
+    """Return the number of promised gains that were kept, by each kind of arm."""
+    literal = {(r.name, arm.name) for r in run.scenarios for arm in r.arms if arm.as_written}
+    claimed = [
+        (r, v)
+        for r in run.scenarios
+        if r.status != ScenarioStatus.NOT_RUN
+        for v in r.verdicts
+        if v.unit in {TIMES, LESS} and (v.promised_low is not None or v.verdict == PromiseVerdict.NOT_MEASURED)
+    ]
+    sides = [[v for r, v in claimed if ((r.name, v.arm) in literal) == is_literal] for is_literal in (False, True)]
+    texts = [f"{sum(v.verdict in KEPT for v in side)} of {len(side)}" for side in sides]
+    if not claimed:
+        return KeyFigure("no", "gain was promised")
+    preliminary = ", preliminary" if run.settings.quick else ""
+    if not sides[0]:
+        return KeyFigure(texts[1], f"promised gains kept by {made.literal}{preliminary}")
+    literally = f", {texts[1]} by {made.literal}" if sides[1] else ""
+    return KeyFigure(texts[0], f"promised gains kept by {made.optimised}{literally}{preliminary}")
+
+
+def _largest(made: Conclusion) -> KeyFigure:
+    """Return the largest gain of what is worth doing."""
+    found = [(row.advice.chosen.gain, row) for row in _worth_doing(made) if row.advice.chosen and row.advice.chosen.gain]
+    if not found:
+        return KeyFigure("no", "gain is shown" if not made.rows or made.rows[0].advice.trust != Trust.QUICK else "gain is decided")
+    gain, row = max(found, key=lambda pair: pair[0].times)
+    return KeyFigure(
+        "∞" if not math.isfinite(gain.value) else format_figure(gain.value, gain.unit), f"largest gain: {_place_name(row)}"
+    )
+
+
+def _saved(made: Conclusion) -> KeyFigure:
+    """Return the memory that is saved where what is worth doing saves most of it."""
+    found = []
+    for row in _worth_doing(made):
+        case = row.advice.chosen
+        pair = _measured_memory(row.located.result, case.arm) if case else None
+        if pair and pair[0].added_bytes - pair[1].added_bytes >= MEMORY_RESOLUTION_BYTES:
+            before, after = (m.added_bytes for m in pair)
+            found.append((before - after, 1 - after / before, row))
+    if not found:
+        return KeyFigure("no", "memory is saved")
+    _, share, row = max(found, key=lambda item: item[0])
+    return KeyFigure(format_figure(share, LESS), f"memory: {_place_name(row)}, {row.memory}")
+
+
+def _worth_doing(made: Conclusion) -> list[ConclusionRow]:
+    return [row for row in made.rows if row.advice.action in {Action.DO, Action.OPTIMISED}]
