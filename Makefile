@@ -43,7 +43,7 @@ bench-data: $(READY) ## measure generating and loading of the synthetic rows
 
 results: $(READY) ## write docs/results/sqlite-small.md from a run: make results FROM=runs/…
 	{ printf '# SQLite, size small\n\nThe verdicts of one run of every scenario, written by `make results`; README.md names the run.\n\n' && \
-	  $(BIN)/harness report $(FROM) --format markdown --summary; } > docs/results/sqlite-small.md
+	  $(BIN)/harness report $(FROM) --format markdown; } > docs/results/sqlite-small.md
 
 test: $(READY) ## run all tests
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope tests scenarios

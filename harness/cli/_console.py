@@ -101,16 +101,16 @@ class Progress(Bar):
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def show(record: Run, form: str = "terminal", *, tables: bool = False) -> None:
-    """Print a run as JSON, as Markdown or for the terminal, the last two with its tables per scenario or only with verdicts."""
+def show(record: Run, form: str = "terminal", *, everything: bool = False, more: str = "--all") -> None:
+    """Print a run as JSON, as Markdown or for the terminal; the last two in short, with how to see `more`, or with everything."""
     from harness.report import markdown, overview
 
     if form == "json":
         print_json(record)
     elif form == "markdown":
-        print(markdown.write(overview.full(record) if tables else overview.brief(record)), end="")
+        print(markdown.write(overview.full(record) if everything else overview.brief(record)), end="")
     else:
-        print_blocks(overview.brief(record, speeds=tables))
+        print_blocks(overview.brief(record, speeds=True) if everything else overview.summary(record, more=more))
 
 
 def print_json(result: object) -> None:

@@ -61,6 +61,7 @@ def arguments(parser: argparse.ArgumentParser, budget: Budget) -> None:
     whole = f"time for the whole run, report included; answers are compared whatever it is (default: {budget.usual})"
     _options.value(parser, "--budget DURATION", converters.duration, whole)
     parser.add_argument("--profile", action="store_true", help="print where the time went: the phases of every scenario")
+    parser.add_argument("--all", action="store_true", help="print everything, not the conclusion alone")
     _options.timeout(parser)
     _options.output(parser)
 
@@ -103,7 +104,8 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
     warn_of_removed_settings()
     with Progress() as progress:
         record = RunSession(plan, progress).run()
-    publish(record, out, as_json=options.json, more=injected(record, plan.injected) if plan.injected else "")
+    found = injected(record, plan.injected) if plan.injected else ""
+    publish(record, out, as_json=options.json, everything=options.all, more=found)
     if options.profile and not options.json:
         _print_profile(record)
     return exit_code(record)
@@ -123,8 +125,8 @@ def command() -> str:
     return shlex.join(["harness", *sys.argv[1:]])
 
 
-def publish(record: Run, out: Path, *, as_json: bool, more: str = "") -> None:
-    """Write the report into the run's folder; print the result, `more` if there is any, and the path of the report.
+def publish(record: Run, out: Path, *, as_json: bool, everything: bool = False, more: str = "") -> None:
+    """Write the report into the run's folder; print the result, in short or with `everything`, `more`, and the report's path.
 
     Without the packages of the report, the result is printed and a line on standard error says how to get the report later.
     """
@@ -139,7 +141,8 @@ def publish(record: Run, out: Path, *, as_json: bool, more: str = "") -> None:
             report = str(html.write(record, out))
     except MissingExtraError as reason:
         print(f"harness: {reason}, then run: harness report {shlex.quote(str(out))}", file=sys.stderr)
-    show(record, "json" if as_json else "terminal")
+    everywhere = f"harness report {shlex.quote(str(out))} --format terminal --all"
+    show(record, "json" if as_json else "terminal", everything=everything, more=everywhere)
     if not as_json:
         print(*filter(None, (more, report)), sep="\n")
 

@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
 
     record, result = compared(options.before, options.after, options)
     if options.format != "html":
-        _console.show(record, options.format, tables=options.format == "markdown")
+        _console.show(record, options.format, everything=options.format == "markdown")
     if options.format == "terminal":
         _console.print_lines(headline(result))
     if options.format == "html" or options.out:

@@ -17,8 +17,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_path", metavar="RUN", type=Path, help="run folder or its run.json, or a result file of another tool")
     parser.add_argument("after", metavar="AFTER", nargs="?", type=Path, help="another one to compare with the first")
     _options.report_format(parser, "html")
-    summary = "terminal and Markdown: verdicts and warnings, without tables per scenario"
-    parser.add_argument("--summary", action="store_true", help=summary)
+    everything = "terminal and Markdown: everything, with the tables of each scenario"
+    parser.add_argument("--all", action="store_true", help=everything)
     compare.drift_and_out(parser, "the run's folder; for result files, a new folder in runs")
 
 
@@ -33,13 +33,13 @@ def run(options: argparse.Namespace) -> int:
     else:
         record, _ = compare.compared(options.run_path, options.after, options)
     of_files = record.kind in {RunKind.FILE, RunKind.COMPARISON}
-    if options.summary and (of_files or options.format not in {"terminal", "markdown"}):
-        raise UsageError("--summary is for a run of this harness in the formats terminal and markdown; leave it out")
+    if options.all and (of_files or options.format not in {"terminal", "markdown"}):
+        raise UsageError("--all is for a run of this harness in the formats terminal and markdown; leave it out")
     if options.format == "html" and of_files:
         print(compare.publish(record, options.out))
     elif options.format == "html":
         folder = options.run_path if options.run_path.is_dir() else options.run_path.parent
         print(html.write(record, folder, options.out or folder))
     else:
-        _console.show(record, options.format, tables=options.format == "markdown" if of_files else not options.summary)
+        _console.show(record, options.format, everything=options.format == "markdown" if of_files else options.all)
     return 0

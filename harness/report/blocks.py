@@ -109,6 +109,8 @@ class Table:
     kind: TableKind = TableKind.FIGURES
     texts: tuple[str, ...] = ()
     """Further columns of texts, by their heads."""
+    is_one_line: bool = False
+    """Whether a terminal writes each row on one line: columns of `wide` while there is room, the last one cut to what is left."""
 
     def is_text(self, place: int) -> bool:
         """Whether a column is a text, aligned left."""

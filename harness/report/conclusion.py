@@ -5,13 +5,14 @@ What to do and how far to trust it is decided in `harness.verdicts.advice`; here
 
 import math
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
 from harness.report import promises
-from harness.report.blocks import Cell, CellStatus, Tone
+from harness.report.blocks import Cell, CellStatus, Table, TableKind, Tone, cells
 from harness.report.numbers import DASH, clock_time, elapsed, unit_of
 from harness.report.promises import LocatedResult, located, place_of
 from harness.report.tables import MEMORY_RESOLUTION_BYTES
@@ -31,7 +32,6 @@ from harness.results.run import (
 )
 from harness.verdicts import tails
 from harness.verdicts.advice import KEPT, Action, Advice, ArmCase, ArmGain, Trust, advise
-from harness.verdicts.controls import failed_controls
 from harness.verdicts.promise import LESS, TIME, TIMES, format_claim, format_figure, format_interval
 
 STATUSES = {
@@ -41,10 +41,12 @@ STATUSES = {
     Action.UNDECIDED: CellStatus(Action.UNDECIDED, "?", Tone.OPEN),
 }
 NOTHING = "No scenario finished: there is nothing to judge."
-NAME, PIECE, ARM = 40, 60, 16
-"""The most characters of an optimisation's name, of a part of its catch, and of an arm's name."""
-PIECES = 3
+NAME, SUBJECT, PIECE, ARM = 40, 36, 80, 16
+"""The most characters of an optimisation's name, of the subject of a catch, of a catch, and of an arm's name."""
+PIECES = 2
 """The number of catches that a row names."""
+NARROW, SHORT = 20, 10
+"""The most characters of an optimisation's and of an arm's name in a terminal of 80 columns."""
 EXPECTED = 0.05
 """The share of A/A controls whose 95 % interval excludes 1 by chance."""
 FARTHEST = 100.0
@@ -158,6 +160,43 @@ def conclude(run: Run) -> Conclusion:
     return replace(made, sentence=_sentence(made, whole), figures=tuple(_figures(run, made)))
 
 
+def table(made: Conclusion, most: int) -> Table:
+    """Return at most `most` rows of a run at one place, for a terminal: a line each, with more columns where it is wide."""
+    rows = []
+    for row in made.places[0].rows[:most]:
+        gains = [Cell(row.literal.text), row.optimised] if made.literal else [row.optimised]
+        changes = dict(row.percentiles)
+        more = [changes.get("p50", DASH), changes.get("p95", DASH), row.memory, row.advice.trust, row.catch]
+        rows.append(cells(shortened(row.name, NARROW), row.promised, *gains, Cell("", status=row.status), *more))
+    wide = ("p50", "p95", "memory", "trust", "the catch")
+    arms = (made.literal, made.optimised) if made.literal else (made.optimised,)
+    head = ("optimisation", "promised", *(shortened(arm, SHORT) for arm in arms), "what to do", *wide)
+    texts = ("what to do", "trust", "the catch")
+    return Table("", head, tuple(rows), wide=wide, texts=texts, kind=TableKind.VERDICTS, is_one_line=True)
+
+
+def matrix(made: Conclusion, most: int) -> Table:
+    """Return what to do about at most `most` optimisations at each place, with the gain of the arm to do."""
+    found: dict[str, dict[str, ConclusionRow]] = {}
+    for place in made.places:
+        for row in place.rows:
+            found.setdefault(row.located.result.name, {})[place.label] = row
+    rows = []
+    for by_place in list(found.values())[:most]:
+        name = next(iter(by_place.values())).name
+        rows.append(cells(shortened(name, NARROW), *(_place_cell(by_place.get(place.label)) for place in made.places)))
+    return Table(
+        "", ("optimisation", *(place.label for place in made.places)), tuple(rows), kind=TableKind.MATRIX, is_one_line=True
+    )
+
+
+def _place_cell(row: ConclusionRow | None) -> Cell:
+    if row is None:
+        return Cell("")
+    chosen = row.literal if row.advice.chosen is row.advice.literal else row.optimised
+    return Cell(chosen.text, row.catch, status=row.status, link=row.located.anchor)
+
+
 @dataclass(frozen=True)
 class _Part:
     """One result with what the review says of its area."""
@@ -172,6 +211,8 @@ class _Part:
 
 def _parts(run: Run) -> list[_Part]:
     """Return every result of a run with its advice."""
+    from harness.verdicts.controls import failed_controls  # noqa: PLC0415 - needs NumPy, which the other texts do without
+
     priorities = {p.area: p for p in run.review.priorities} if run.review else {}
     made = []
     for found, failed in zip(located(run), failed_controls(run.scenarios), strict=True):
@@ -211,7 +252,7 @@ def _row(part: _Part, *, unique: bool) -> ConclusionRow:
         percentiles=percentiles,
         group=visible(group),
         memory=_memory(result, case),
-        catches=tuple(shortened(visible(text), 2 * PIECE) for text in _catches(result, advice)),
+        catches=tuple(_short(text, PIECE) for text in _catches(result, advice)),
     )
 
 
@@ -272,7 +313,7 @@ def _memory(result: ScenarioResult, case: ArmCase | None) -> str:
         return DASH
     before, after = (m.added_bytes for m in pair)
     if abs(before - after) < MEMORY_RESOLUTION_BYTES:
-        return f"{max(before, after) / 1e6:.1f} MB, equal"
+        return "equal"
     return f"{before / 1e6:.1f} → {after / 1e6:.1f} MB"
 
 
@@ -283,7 +324,9 @@ def _catches(result: ScenarioResult, advice: Advice) -> list[str]:
     if case:
         found += _broken(case)
         own = [v for v in result.verdicts if v.arm == case.arm]
-        found += [f"{_about(v)} {format_figure(v.value, v.unit)}" for v in own if _is_loss(v) and v.value is not None]
+        found += [
+            f"{_short(_about(v), SUBJECT)} {format_figure(v.value, v.unit)}" for v in own if _is_loss(v) and v.value is not None
+        ]
         slow = tails.slower(result.percentile_ratios, {(x.arm, x.group): x.percentiles_ns for x in result.latencies})
         found += [f"{group} {text.partition(' (')[0]}" for (arm, group), text in slow.items() if arm == case.arm]
         pair = _measured_memory(result, case.arm)
@@ -291,15 +334,25 @@ def _catches(result: ScenarioResult, advice: Advice) -> list[str]:
             found.append(f"{(pair[1].added_bytes - pair[0].added_bytes) / 1e6:.1f} MB more memory")
     found = list(dict.fromkeys(found))
     if literal and literal is not case and (broken := _broken(literal)):
-        more = f", and {len(broken) - 1} more" if len(broken) > 1 else ""
-        found.insert(PIECES - 1, f"as written, {shortened(broken[0], PIECE)}{more}")
+        found.insert(PIECES - 1, f"as written, {broken[0]}")
     return found
 
 
 def _broken(case: ArmCase) -> list[str]:
     """Return that an arm cannot run somewhere, and its failed checks."""
-    failed = [f"{_about(v)}: {format_figure(v.value, v.unit, v.checks)}" for v in case.failed_checks if v.value is not None]
-    return [f"{group} cannot run: {error}" for group, error in case.errors.items()][:1] + failed
+    failed = [
+        f"{_short(_about(v), SUBJECT)}: {format_figure(v.value, v.unit, v.checks)}"
+        for v in case.failed_checks
+        if v.value is not None
+    ]
+    return failed + [f"{_short(group, ARM)} cannot run: {_short(error, SUBJECT)}" for group, error in case.errors.items()][:1]
+
+
+def _short(text: str, limit: int) -> str:
+    """Return a text on one line, cut behind a word if it is long."""
+    line = visible(" ".join(text.split()))
+    cut = textwrap.shorten(line, limit, placeholder="…")
+    return shortened(line, limit) if cut == "…" else cut
 
 
 def _about(verdict: Verdict) -> str:
@@ -364,10 +417,9 @@ def _head(cases: Iterable[ArmCase | None]) -> str:
 
 
 def _where(run: Run) -> str:
-    """Return where and when a run was measured."""
+    """Return where and when a run was measured, and how long that took."""
     settings = run.settings
     rtts = ", ".join(f"{rtt:g}" for rtt in settings.rtts_ms) or "0"
-    commit = f"commit {run.commit[:12]}{' with uncommitted changes' if run.dirty else ''}" if run.commit else ""
     took = elapsed(run.started_at, run.finished_at)
     facts = (
         ", ".join(settings.engines),
@@ -375,7 +427,6 @@ def _where(run: Run) -> str:
         f"RTT {rtts} ms",
         clock_time(run.started_at),
         "" if took == DASH else took,
-        commit,
     )
     return " · ".join(visible(fact) for fact in facts if fact)
 
@@ -395,8 +446,8 @@ def _heading(run: Run, made: Conclusion) -> str:
     literally = " as written" if made.literal else ""
     parts = [
         (counts[Action.DO], f"worth doing{literally}"),
-        (counts[Action.OPTIMISED], "worth doing only if optimised"),
-        (counts[Action.LEAVE], "not worth doing here"),
+        (counts[Action.OPTIMISED], "worth doing only if optimised" if not counts[Action.DO] else "only if optimised"),
+        (counts[Action.LEAVE], "not worth doing"),
         (counts[Action.UNDECIDED], "not decided"),
     ]
     return _of_all(len(made.rows), [(count, text) for count, text in parts if count])
@@ -428,7 +479,8 @@ def _of_all(total: int, parts: Sequence[tuple[int, str]]) -> str:
     if len(parts) == 1:
         who = "The only optimisation is" if total == 1 else f"All {total} optimisations are"
         return f"{who} {parts[0][1]}."
-    texts = [f"{count} {'is' if count == 1 else 'are'} {text}" for count, text in parts]
+    verb = {count: "is " if count == 1 else "are " for count, _ in parts}
+    texts = [f"{count} {'' if text.startswith('only') else verb[count]}{text}" for count, text in parts]
     return f"Of {total} optimisations, {', '.join(texts[:-1])} and {texts[-1]}."
 
 
@@ -438,7 +490,7 @@ def _alone(advice: Advice) -> str:
     return {
         Action.DO: f"worth doing{literally}",
         Action.OPTIMISED: "worth doing only if optimised",
-        Action.LEAVE: "not worth doing here",
+        Action.LEAVE: "not worth doing",
         Action.UNDECIDED: "not decided",
     }[advice.action]
 

@@ -1,17 +1,61 @@
 """A whole run as blocks: a brief version for the terminal, a full one for Markdown. The page is composed in `html.page`."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
-from harness.report import ablation, comparison, load, promises, review, tables
+from harness.report import ablation, comparison, conclusion, load, promises, review, tables
 from harness.report.blocks import Block, Notice, Notices, Paragraph, ReportSection, Tone, of, status, warning_notices
 from harness.report.numbers import clock_time, ratio_with_interval, whole
 from harness.report.promises import LocatedResult, located
+from harness.results.names import shortened, visible
 from harness.results.run import AA_CONTROL, Ratio, Run, RunKind, ScenarioResult, ScenarioStatus
+from harness.verdicts.advice import Trust
 
 NO_PROMISE = "No promise was tested in this run: it shows measurements, not verdicts."
-NOTHING = "No scenario finished: there is nothing to judge."
+NOTHING = conclusion.NOTHING
 SOME = 3
 """The number of results that are named of those that share a warning."""
+ROWS = 10
+"""The most optimisations in the summary of a run."""
+SHORT_NAME = 20
+"""The most characters of a scenario's name in a sentence."""
+
+
+def summary(run: Run, *, more: str = "--all") -> list[Block]:
+    """Return a run's conclusion, at most 24 lines of 80 columns, with how to see `more`; a run of another kind in brief."""
+    if not conclusion.is_there(run):
+        return brief(run)
+    made = conclusion.conclude(run)
+    found = of(Paragraph(made.where, quiet=True), Paragraph("", made.heading), Paragraph(made.sentence) if made.sentence else None)
+    if made.rows:
+        found.append(conclusion.matrix(made, ROWS) if len(made.places) > 1 else conclusion.table(made, ROWS))
+    return [*found, *map(Paragraph, _counted(run, made, more))]
+
+
+def _counted(run: Run, made: conclusion.Conclusion, more: str) -> list[str]:
+    """Return what else there is to know, counted, a line each."""
+    lines = []
+    hidden = len({row.located.result.name for row in made.rows}) - ROWS
+    if hidden > 0:
+        lines.append(f"… and {hidden} more optimisations.")
+    unsure = Counter(row.advice.trust for row in made.rows if row.advice.trust not in {Trust.SOLID, Trust.EXACT})
+    if made.rows:
+        reasons = ", ".join(f"{count} × {reason}" for reason, count in unsure.most_common(SOME))
+        solid = len(made.rows) - unsure.total()
+        lines.append(f"Trust: {solid} of {len(made.rows)} solid{f' ({reasons})' if reasons else ''}.")
+    lines += [f"{figure.value} {figure.label}." for figure in (made.figures[0], made.figures[3]) if made.rows]
+    stopped = [r for r in run.scenarios if r.status in {ScenarioStatus.FAILED, ScenarioStatus.INTERRUPTED}]
+    if run.incomplete:
+        lines.append(f"This run {run.incomplete}: what had finished is shown.")
+    if stopped:
+        names = ", ".join(shortened(visible(r.name), SHORT_NAME) for r in stopped[:SOME])
+        others = f" and {len(stopped) - SOME} more" if len(stopped) > SOME else ""
+        lines.append(f"{len(stopped)} of {len(run.scenarios)} results failed or were interrupted: {names}{others}.")
+    warnings = len(run.warnings) + sum(len(r.warnings) for r in run.scenarios)
+    promised = len(promises.rows(run))
+    counted = " and ".join(
+        f"{number} {noun}{'' if number == 1 else 's'}" for number, noun in ((promised, "promise"), (warnings, "warning")) if number
+    )
+    return [*lines, f"{counted or 'Details'}: {more}"]
 
 
 def brief(run: Run, *, speeds: bool = False) -> list[Block]:

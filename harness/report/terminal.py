@@ -17,6 +17,8 @@ WIDE = 110
 
 GAP, INDENT = 2, 2
 """Spaces between columns, and before the rows of a group."""
+LEAST = 24
+"""The fewest characters to which a last column of text is cut."""
 
 
 def write(blocks: Iterable[Block], width: int) -> RenderableType:
@@ -26,6 +28,8 @@ def write(blocks: Iterable[Block], width: int) -> RenderableType:
 
 def _block(block: Block, width: int) -> Iterator[RenderableType]:
     match block:
+        case Table() if block.is_one_line:
+            yield _one_line_table(block, width)
         case Table():
             yield from _table(block, width)
         case SideBySide():
@@ -77,6 +81,33 @@ def _table(table: Table, width: int) -> Iterator[RenderableType]:
         count = len(list(rows))
         yield _grid(body[:count], widths, right, indent)
         body = body[count:]
+
+
+def _one_line_table(table: Table, width: int) -> RenderableType:
+    """Return a table whose rows take one line each: columns that are not `wide`, then the others while there is room."""
+    columns = [
+        [Text(head, style="dim"), *(_cell(row[place], table.kind, wide=True, beside=True, first=place == 0) for row in table.rows)]
+        for place, head in enumerate(table.head)
+    ]
+    widths = [max(cell_len(text.plain) for text in column) for column in columns]
+    shown = [place for place, head in enumerate(table.head) if head not in table.wide]
+    left = width - sum(widths[place] + GAP for place in shown) + GAP
+    if left < 0:
+        first = max(1, widths[0] + left)
+        widths[0], left = first, left + widths[0] - first
+    for place, head in enumerate(table.head):
+        fitting = min(widths[place], left - GAP) if place == len(widths) - 1 else widths[place]
+        if head not in table.wide or fitting + GAP > left or fitting < min(LEAST, widths[place]):
+            continue
+        shown.append(place)
+        widths[place], left = fitting, left - fitting - GAP
+    grid = Grid(box=None, show_header=False, pad_edge=False, padding=(0, GAP, 0, 0), collapse_padding=True)
+    for place in shown:
+        is_text = table.is_text(place)
+        grid.add_column(width=widths[place], no_wrap=True, overflow="ellipsis", justify="left" if is_text else "right")
+    for line in zip(*(columns[place] for place in shown), strict=True):
+        grid.add_row(*line)
+    return grid
 
 
 def _cell(cell: Cell, kind: TableKind, *, wide: bool, beside: bool, first: bool) -> Text:

@@ -31,9 +31,8 @@ from harness.results.run import (
     ScenarioStatus,
     Verdict,
 )
-from harness.verdicts.controls import MARGIN
 from harness.verdicts.promise import LESS, TIMES, WORKS
-from harness.verdicts.warnings import FEW_PAIRS, FEW_PROCESSES, NOISY_CONTROL
+from harness.verdicts.warnings import CONTROL_OFF, FEW_PAIRS, FEW_PROCESSES, NOISY_CONTROL
 
 KEPT = (PromiseVerdict.EXCEEDED, PromiseVerdict.CONFIRMED)
 DENIED = (PromiseVerdict.FELL_SHORT, PromiseVerdict.MISSED, PromiseVerdict.REFUTED)
@@ -196,7 +195,11 @@ def _trust_in_times(
 ) -> Trust:
     known = [c for c in controls if c is not None and c.low is not None and c.high is not None]
     bounds = [(c.low or 0.0, c.high or math.inf) for c in known]
-    off = [c for c, (low, high) in zip(known, bounds, strict=True) if not low <= 1 <= high and not 1 / MARGIN <= c.ratio <= MARGIN]
+    off = [
+        c
+        for c, (low, high) in zip(known, bounds, strict=True)
+        if not low <= 1 <= high and not 1 / CONTROL_OFF <= c.ratio <= CONTROL_OFF
+    ]
     wide = [high / low > NOISY_CONTROL**2 if low else True for low, high in bounds]
     reasons = {
         Trust.NOT_TIMED: not ratios,

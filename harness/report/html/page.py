@@ -55,6 +55,7 @@ def _measured(run: Run, folder: Path | None) -> dict[str, object]:
     judged = promises.rows(run)
     return {
         "concluded": conclusion.conclude(run) if conclusion.is_there(run) else None,
+        "commit": overview.commit(run),
         "facts": list(_facts(run)),
         "notices_found": overview.notices(run),
         "judged": bool(judged),

@@ -51,7 +51,7 @@ def test_a_report_can_be_written_to_another_folder(tmp_path: Path, capsys: pytes
     assert [f.name for f in (tmp_path / "run").iterdir()] == ["run.json"]
 
 
-@pytest.mark.parametrize("form", [["markdown"], ["markdown", "--summary"], ["terminal"], ["terminal", "--summary"], ["json"]])
+@pytest.mark.parametrize("form", [["markdown"], ["markdown", "--all"], ["terminal"], ["terminal", "--all"], ["json"]])
 def test_other_formats_are_printed(tmp_path: Path, form: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """No file is written."""
     write_run(an_empty_run(), tmp_path)
@@ -61,25 +61,25 @@ def test_other_formats_are_printed(tmp_path: Path, form: list[str], capsys: pyte
 
 
 @pytest.mark.parametrize("form", ["html", "json"])
-def test_a_summary_of_another_format_is_refused(tmp_path: Path, form: str, refused: Refused) -> None:
+def test_all_of_another_format_is_refused(tmp_path: Path, form: str, refused: Refused) -> None:
     """It would be ignored."""
     write_run(an_empty_run(), tmp_path)
-    refused(
-        ["report", str(tmp_path), "--summary", "--format", form], "--summary is for a run of this harness in the formats terminal"
-    )
+    refused(["report", str(tmp_path), "--all", "--format", form], "--all is for a run of this harness in the formats terminal")
 
 
-def test_a_summary_of_a_comparison_is_refused(tmp_path: Path, refused: Refused) -> None:
-    """It has no tables per scenario that could be left out."""
+def test_all_of_a_comparison_is_refused(tmp_path: Path, refused: Refused) -> None:
+    """It has no tables per scenario."""
     write_run(replace(an_empty_run(), kind=RunKind.COMPARISON), tmp_path)
-    refused(["report", str(tmp_path), "--summary", "--format", "markdown"], "--summary is for a run of this harness")
+    refused(["report", str(tmp_path), "--all", "--format", "markdown"], "--all is for a run of this harness")
 
 
-@pytest.mark.parametrize("summary", [[], ["--summary"]])
-def test_printed_markdown_ends_with_one_line_break(tmp_path: Path, summary: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("everything", [[], ["--all"]])
+def test_printed_markdown_ends_with_one_line_break(
+    tmp_path: Path, everything: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     """A blank line at the end would be one more than the file that other commands write has."""
     write_run(an_empty_run(), tmp_path)
-    assert main(["report", str(tmp_path), "--format", "markdown", *summary]) == 0
+    assert main(["report", str(tmp_path), "--format", "markdown", *everything]) == 0
     assert re.search(r"[^\n]\n\Z", capsys.readouterr().out)
 
 
