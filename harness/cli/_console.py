@@ -101,8 +101,8 @@ class Progress(Bar):
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def show(record: Run, form: str = "terminal", *, everything: bool = False, more: str = "--all") -> None:
-    """Print a run as JSON, as Markdown or for the terminal; the last two in short, with how to see `more`, or with everything."""
+def show(record: Run, form: str = "terminal", *, everything: bool = False, more: str = "") -> None:
+    """Print a run as JSON, as Markdown or for the terminal: the last two with everything, or in short; `more` prints the rest."""
     from harness.report import markdown, overview
 
     if form == "json":
@@ -110,7 +110,7 @@ def show(record: Run, form: str = "terminal", *, everything: bool = False, more:
     elif form == "markdown":
         print(markdown.write(overview.full(record) if everything else overview.brief(record)), end="")
     else:
-        print_blocks(overview.brief(record, speeds=True) if everything else overview.summary(record, more=more))
+        print_blocks(overview.brief(record, speeds=True) if everything else overview.summary(record, more))
 
 
 def print_json(result: object) -> None:

@@ -105,7 +105,7 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
     with Progress() as progress:
         record = RunSession(plan, progress).run()
     found = injected(record, plan.injected) if plan.injected else ""
-    publish(record, out, as_json=options.json, everything=options.all, more=found)
+    publish(record, out, as_json=options.json, in_full=options.all, more=found)
     if options.profile and not options.json:
         _print_profile(record)
     return exit_code(record)
@@ -125,8 +125,8 @@ def command() -> str:
     return shlex.join(["harness", *sys.argv[1:]])
 
 
-def publish(record: Run, out: Path, *, as_json: bool, everything: bool = False, more: str = "") -> None:
-    """Write the report into the run's folder; print the result, in short or with `everything`, `more`, and the report's path.
+def publish(record: Run, out: Path, *, as_json: bool, in_full: bool = False, more: str = "") -> None:
+    """Write the report into the run's folder; print the result, in short or `in_full`, `more`, and the report's path.
 
     Without the packages of the report, the result is printed and a line on standard error says how to get the report later.
     """
@@ -141,10 +141,14 @@ def publish(record: Run, out: Path, *, as_json: bool, everything: bool = False, 
             report = str(html.write(record, out))
     except MissingExtraError as reason:
         print(f"harness: {reason}, then run: harness report {shlex.quote(str(out))}", file=sys.stderr)
-    everywhere = f"harness report {shlex.quote(str(out))} --format terminal --all"
-    show(record, "json" if as_json else "terminal", everything=everything, more=everywhere)
+    show(record, "json" if as_json else "terminal", everything=in_full, more=everything(out))
     if not as_json:
         print(*filter(None, (more, report)), sep="\n")
+
+
+def everything(out: Path) -> str:
+    """Return the command that prints everything about the run in a folder."""
+    return f"harness report {shlex.quote(str(out))} --format terminal --all"
 
 
 def injected(record: Run, share: float) -> str:

@@ -7,7 +7,7 @@ github-action-benchmark. With AFTER, the two are compared; `harness compare` doe
 import argparse
 from pathlib import Path
 
-from harness.cli import _options, compare
+from harness.cli import _options, _runs, compare
 from harness.errors import UsageError
 from harness.results.run import RunKind
 
@@ -41,5 +41,6 @@ def run(options: argparse.Namespace) -> int:
         folder = options.run_path if options.run_path.is_dir() else options.run_path.parent
         print(html.write(record, folder, options.out or folder))
     else:
-        _console.show(record, options.format, everything=options.format == "markdown" if of_files else options.all)
+        everything = options.format == "markdown" if of_files else options.all
+        _console.show(record, options.format, everything=everything, more=_runs.everything(options.run_path))
     return 0

@@ -252,7 +252,7 @@ def _row(part: _Part, *, unique: bool) -> ConclusionRow:
         percentiles=percentiles,
         group=visible(group),
         memory=_memory(result, case),
-        catches=tuple(_short(text, PIECE) for text in _catches(result, advice)),
+        catches=tuple(short(text, PIECE) for text in _catches(result, advice)),
     )
 
 
@@ -325,7 +325,7 @@ def _catches(result: ScenarioResult, advice: Advice) -> list[str]:
         found += _broken(case)
         own = [v for v in result.verdicts if v.arm == case.arm]
         found += [
-            f"{_short(_about(v), SUBJECT)} {format_figure(v.value, v.unit)}" for v in own if _is_loss(v) and v.value is not None
+            f"{short(_about(v), SUBJECT)} {format_figure(v.value, v.unit)}" for v in own if _is_loss(v) and v.value is not None
         ]
         slow = tails.slower(result.percentile_ratios, {(x.arm, x.group): x.percentiles_ns for x in result.latencies})
         found += [f"{group} {text.partition(' (')[0]}" for (arm, group), text in slow.items() if arm == case.arm]
@@ -341,14 +341,14 @@ def _catches(result: ScenarioResult, advice: Advice) -> list[str]:
 def _broken(case: ArmCase) -> list[str]:
     """Return that an arm cannot run somewhere, and its failed checks."""
     failed = [
-        f"{_short(_about(v), SUBJECT)}: {format_figure(v.value, v.unit, v.checks)}"
+        f"{short(_about(v), SUBJECT)}: {format_figure(v.value, v.unit, v.checks)}"
         for v in case.failed_checks
         if v.value is not None
     ]
-    return failed + [f"{_short(group, ARM)} cannot run: {_short(error, SUBJECT)}" for group, error in case.errors.items()][:1]
+    return failed + [f"{short(group, ARM)} cannot run: {short(error, SUBJECT)}" for group, error in case.errors.items()][:1]
 
 
-def _short(text: str, limit: int) -> str:
+def short(text: str, limit: int) -> str:
     """Return a text on one line, cut behind a word if it is long."""
     line = visible(" ".join(text.split()))
     cut = textwrap.shorten(line, limit, placeholder="…")

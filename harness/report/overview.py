@@ -6,8 +6,7 @@ from harness.report import ablation, comparison, conclusion, load, promises, rev
 from harness.report.blocks import Block, Notice, Notices, Paragraph, ReportSection, Tone, of, status, warning_notices
 from harness.report.numbers import clock_time, ratio_with_interval, whole
 from harness.report.promises import LocatedResult, located
-from harness.results.names import shortened, visible
-from harness.results.run import AA_CONTROL, Ratio, Run, RunKind, ScenarioResult, ScenarioStatus
+from harness.results.run import AA_CONTROL, PromiseVerdict, Ratio, Run, RunKind, ScenarioResult, ScenarioStatus
 from harness.verdicts.advice import Trust
 
 NO_PROMISE = "No promise was tested in this run: it shows measurements, not verdicts."
@@ -16,46 +15,61 @@ SOME = 3
 """The number of results that are named of those that share a warning."""
 ROWS = 10
 """The most optimisations in the summary of a run."""
-SHORT_NAME = 20
-"""The most characters of a scenario's name in a sentence."""
+FAILURES = 2
+"""The most failures in the summary; each takes the place of two rows."""
+SHORT_NAME, MESSAGE = 24, 110
+"""The most characters of a scenario's name and of its error in the summary."""
 
 
-def summary(run: Run, *, more: str = "--all") -> list[Block]:
-    """Return a run's conclusion, at most 24 lines of 80 columns, with how to see `more`; a run of another kind in brief."""
+def summary(run: Run, more: str) -> list[Block]:
+    """Return a run's conclusion in at most 24 lines of 80 columns, with the command that prints `more`; another kind in brief."""
     if not conclusion.is_there(run):
         return brief(run)
     made = conclusion.conclude(run)
-    found = of(Paragraph(made.where, quiet=True), Paragraph("", made.heading), Paragraph(made.sentence) if made.sentence else None)
-    if made.rows:
-        found.append(conclusion.matrix(made, ROWS) if len(made.places) > 1 else conclusion.table(made, ROWS))
-    return [*found, *map(Paragraph, _counted(run, made, more))]
-
-
-def _counted(run: Run, made: conclusion.Conclusion, more: str) -> list[str]:
-    """Return what else there is to know, counted, a line each."""
-    lines = []
-    hidden = len({row.located.result.name for row in made.rows}) - ROWS
-    if hidden > 0:
-        lines.append(f"… and {hidden} more optimisations.")
-    unsure = Counter(row.advice.trust for row in made.rows if row.advice.trust not in {Trust.SOLID, Trust.EXACT})
-    if made.rows:
-        reasons = ", ".join(f"{count} × {reason}" for reason, count in unsure.most_common(SOME))
-        solid = len(made.rows) - unsure.total()
-        lines.append(f"Trust: {solid} of {len(made.rows)} solid{f' ({reasons})' if reasons else ''}.")
-    lines += [f"{figure.value} {figure.label}." for figure in (made.figures[0], made.figures[3]) if made.rows]
-    stopped = [r for r in run.scenarios if r.status in {ScenarioStatus.FAILED, ScenarioStatus.INTERRUPTED}]
-    if run.incomplete:
-        lines.append(f"This run {run.incomplete}: what had finished is shown.")
-    if stopped:
-        names = ", ".join(shortened(visible(r.name), SHORT_NAME) for r in stopped[:SOME])
-        others = f" and {len(stopped) - SOME} more" if len(stopped) > SOME else ""
-        lines.append(f"{len(stopped)} of {len(run.scenarios)} results failed or were interrupted: {names}{others}.")
-    warnings = len(run.warnings) + sum(len(r.warnings) for r in run.scenarios)
-    promised = len(promises.rows(run))
-    counted = " and ".join(
-        f"{number} {noun}{'' if number == 1 else 's'}" for number, noun in ((promised, "promise"), (warnings, "warning")) if number
+    found: list[Block] = of(
+        Paragraph(made.where, quiet=True), Paragraph("", made.heading), Paragraph(made.sentence) if made.sentence else None
     )
-    return [*lines, f"{counted or 'Details'}: {more}"]
+    stopped = _stopped(run)
+    names, rows = len({row.located.result.name for row in made.rows}), ROWS - 2 * len(stopped)
+    if names > rows:
+        rows -= 1
+    if made.rows:
+        found.append(conclusion.matrix(made, rows) if len(made.places) > 1 else conclusion.table(made, rows))
+    if names > rows:
+        found.append(Paragraph(f"… and {names - rows} more."))
+    return [*found, *stopped, *map(Paragraph, _counted(run, made)), _pointer(run, more)]
+
+
+def _stopped(run: Run) -> list[Block]:
+    """Return at most two notices of what failed or was interrupted, each short, the last with the number of the others."""
+    failed = [x for x in located(run) if x.result.status in {ScenarioStatus.FAILED, ScenarioStatus.INTERRUPTED}]
+    made = []
+    for place, x in enumerate(failed[:FAILURES]):
+        others = len(failed) - FAILURES if place == FAILURES - 1 else 0
+        more = f" (and {others} more)" if others > 0 else ""
+        message = conclusion.short(x.result.error or "no error was recorded", MESSAGE)
+        made.append(Notice(x.result.status, f"{conclusion.short(x.result.name, SHORT_NAME)}{more}", message, Tone.BAD))
+    return [*made]
+
+
+def _counted(run: Run, made: conclusion.Conclusion) -> list[str]:
+    """Return how far the rows can be trusted, and the totals, a line each."""
+    lines = [f"This run {run.incomplete}: what had finished is shown."] if run.incomplete else []
+    if made.rows:
+        unsure = Counter(row.advice.trust for row in made.rows if row.advice.trust not in {Trust.SOLID, Trust.EXACT})
+        reasons = ", ".join(f"{count} × {reason}" for reason, count in unsure.most_common(SOME))
+        lines.append(f"Trust: {len(made.rows) - unsure.total()} of {len(made.rows)} solid{f' ({reasons})' if reasons else ''}.")
+        kept, _, _, controls, _ = made.figures
+        lines += [f"{figure.value[:1].upper()}{figure.value[1:]} {figure.label}." for figure in (kept, controls)]
+    return lines
+
+
+def _pointer(run: Run, more: str) -> Paragraph:
+    """Return the number of promises and warnings, and the command that prints them."""
+    warnings = len(run.warnings) + sum(len(result.warnings) for result in run.scenarios)
+    numbers = {"promise": len(promises.rows(run)), "warning": warnings}
+    counted = " and ".join(f"{number} {noun}{'' if number == 1 else 's'}" for noun, number in numbers.items() if number)
+    return Paragraph(f"{counted or 'The details'}: in the report, or printed by", code=more)
 
 
 def brief(run: Run, *, speeds: bool = False) -> list[Block]:
@@ -110,6 +124,12 @@ def notices(run: Run) -> list[Notice]:
     if run.settings.quick and any(r.verdicts for r in run.scenarios):
         message = "a quick run has little data, few pairs and few processes, so that any verdict may differ in a full run"
         found.append(Notice("", "Every verdict is preliminary", message, remedy="act on those of a full `harness run`"))
+    if unknown := dict.fromkeys(str(v.verdict) for r in run.scenarios for v in r.verdicts if v.verdict not in list(PromiseVerdict)):
+        names = ", ".join(conclusion.short(name, SHORT_NAME) for name in unknown)
+        message = (
+            f"written by version {run.harness_version}, which knows more verdicts than this one; nothing is concluded from them"
+        )
+        found.append(Notice("unknown verdict", names, message, Tone.OPEN, "upgrade this package"))
     for x in located(run):
         r = x.result
         if r.status not in {ScenarioStatus.OK, ScenarioStatus.NOT_RUN}:

@@ -6,6 +6,7 @@ Every record is frozen, numbers have their unit in the name, and there are flat 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Self
 
 from harness.results.load import ArmFigure, LoadResult
 from harness.version import version
@@ -106,6 +107,15 @@ class PromiseVerdict(StrEnum):
     """Of two result files: another load, or all operations of both failed."""
     MEASURED = "measured"
     """Measured, nothing promised: a figure that the reader should know, such as a cost."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        """Return a member for a verdict of a newer version, in its word, so that the rest of the run is readable."""
+        if not isinstance(value, str):
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = member._value_ = value
+        return member
 
 
 UNPAIRED_VERDICTS = (

@@ -121,8 +121,8 @@ def test_hostile_texts_are_text(make_run: Callable[..., Run], hostile_result: Sc
 
 
 def test_a_failed_scenario_has_its_error(page: str) -> None:
-    """The error is at the top of the page and in full on the scenario's card."""
-    assert page.count("arms disagree on case") == 2
+    """The error is in the scenario's row, at the top of the page, and in full on the scenario's card."""
+    assert page.count("arms disagree on case") == 3
     assert "This scenario failed" in page
 
 
