@@ -89,6 +89,11 @@ class ConclusionRow:
         return STATUSES[self.advice.action]
 
     @property
+    def chosen(self) -> Cell:
+        """The gain of the arm that the advice is about."""
+        return self.literal if self.advice.chosen is self.advice.literal else self.optimised
+
+    @property
     def catch(self) -> str:
         """The first catches, and the number of the others."""
         more = len(self.catches) - PIECES
@@ -130,6 +135,14 @@ class Conclusion:
     def rows(self) -> list[ConclusionRow]:
         """The rows of all places."""
         return [row for place in self.places for row in place.rows]
+
+    def by_place(self) -> list[tuple[str, list[ConclusionRow | None]]]:
+        """Return each optimisation's name with its row at each place, None where it was not tried."""
+        found: dict[str, dict[str, ConclusionRow]] = {}
+        for place in self.places:
+            for row in place.rows:
+                found.setdefault(row.located.result.name, {})[place.label] = row
+        return [(next(iter(rows.values())).name, [rows.get(place.label) for place in self.places]) for rows in found.values()]
 
 
 def is_there(run: Run) -> bool:
@@ -177,24 +190,12 @@ def table(made: Conclusion, most: int) -> Table:
 
 def matrix(made: Conclusion, most: int) -> Table:
     """Return what to do about at most `most` optimisations at each place, with the gain of the arm to do."""
-    found: dict[str, dict[str, ConclusionRow]] = {}
-    for place in made.places:
-        for row in place.rows:
-            found.setdefault(row.located.result.name, {})[place.label] = row
-    rows = []
-    for by_place in list(found.values())[:most]:
-        name = next(iter(by_place.values())).name
-        rows.append(cells(shortened(name, NARROW), *(_place_cell(by_place.get(place.label)) for place in made.places)))
-    return Table(
-        "", ("optimisation", *(place.label for place in made.places)), tuple(rows), kind=TableKind.MATRIX, is_one_line=True
-    )
-
-
-def _place_cell(row: ConclusionRow | None) -> Cell:
-    if row is None:
-        return Cell("")
-    chosen = row.literal if row.advice.chosen is row.advice.literal else row.optimised
-    return Cell(chosen.text, row.catch, status=row.status, link=row.located.anchor)
+    rows = [
+        cells(shortened(name, NARROW), *(Cell(row.chosen.text, status=row.status) if row else Cell("") for row in found))
+        for name, found in made.by_place()[:most]
+    ]
+    head = ("optimisation", *(place.label.replace(", RTT", "") for place in made.places))
+    return Table("", head, tuple(rows), wide=head[2:], kind=TableKind.MATRIX, is_one_line=True)
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,7 @@ def _parts(run: Run) -> list[_Part]:
     made = []
     for found, failed in zip(located(run), failed_controls(run.scenarios), strict=True):
         result = found.result
-        area = _area(run, result)
+        area = _area(run, result.name)
         priority = priorities.get(area)
         answers = None if priority is None else priority.answers
         advice = advise(result, answers=answers, failed_controls=failed, quick=run.settings.quick)
@@ -230,9 +231,11 @@ def _parts(run: Run) -> list[_Part]:
     return made
 
 
-def _area(run: Run, result: ScenarioResult) -> str:
-    """Return the review's area that most promises of a result belong to; empty without one."""
-    known = Counter(v.promise[:1] for v in result.verdicts if run.review and v.promise[:1] in run.review.areas)
+def _area(run: Run, name: str) -> str:
+    """Return the review's area that most promises of a scenario belong to, wherever it was run; empty without one."""
+    areas = run.review.areas if run.review else {}
+    found = [v.promise[:1] for result in run.scenarios if result.name == name for v in result.verdicts]
+    known = Counter(area for area in found if area in areas)
     return known.most_common(1)[0][0] if known else ""
 
 
@@ -497,9 +500,8 @@ def _alone(advice: Advice) -> str:
 
 def _sentence(made: Conclusion, whole: Sequence[_Part]) -> str:
     """Return the figures of the whole in one or two sentences."""
-    together = [text for part in whole if (text := _together(part, named_place=len(made.places) > 1))]
-    if together:
-        return " ".join(together)
+    if whole:
+        return _together(whole[0]) if len(made.places) == 1 else _together_at_places(whole)
     gains = [(row.advice.chosen.gain, row) for row in made.rows if row.advice.chosen and row.advice.chosen.gain]
     if not gains:
         return "No gain was measured." if made.rows else ""
@@ -512,25 +514,44 @@ def _sentence(made: Conclusion, whole: Sequence[_Part]) -> str:
     return f"The largest gain is {_gain(best)} ({_place_name(top)}), the smallest {_gain(worst)} ({_place_name(bottom)})."
 
 
-def _together(part: _Part, *, named_place: bool) -> str:
-    """Return the figures of everything together: its first promised speedup, and whether it runs as written."""
+def _together(part: _Part) -> str:
+    """Return the figures of everything together: its first promised gain, and whether it works as written."""
     advice = part.advice
-    where = f" ({place_of(part.found.result)})" if named_place else ""
     texts = []
     if advice.optimised:
-        verdict = next((v for v in advice.lead if v.arm == advice.optimised.arm), None)
-        if verdict is None or verdict.value is None:
-            texts.append(f"All together, {_arm(advice.optimised)}{where}: not measured.")
-        else:
-            bounds = format_interval(verdict.value, verdict.low, verdict.high, verdict.unit)
+        lead, verdict = f"All together, {_arm(advice.optimised)}", _first(part)
+        texts.append(f"{lead}: not measured.")
+        if verdict is not None:
             promise = format_claim(verdict.promised_low, verdict.promised_high, verdict.unit)
-            figure = f"{format_figure(verdict.value, verdict.unit)} {bounds}".strip()
             changes = _together_percentiles(part.found.result, advice.optimised.arm)
-            lead = f"All together, {_arm(advice.optimised)}{where}"
-            texts.append(f"{lead}: {figure}{changes} (promised {promise}: {verdict.verdict}).")
+            texts = [f"{lead}: {_verdict_figure(verdict)}{changes} (promised {promise}: {verdict.verdict})."]
     if advice.literal and (advice.literal.errors or advice.literal.failed_checks):
-        texts.append("As written, they do not work together." if not where else "")
-    return " ".join(text for text in texts if text)
+        texts.append("As written, they do not work together.")
+    return " ".join(texts)
+
+
+def _together_at_places(parts: Sequence[_Part]) -> str:
+    """Return the lowest and the highest gain of everything together over several places."""
+    known = [(v.value, v, place_of(part.found.result)) for part in parts if (v := _first(part)) and v.value is not None]
+    if not known:
+        return "All together: not measured."
+    low, high = (pick(known, key=lambda item: item[0]) for pick in (min, max))
+    texts = [f"{_verdict_figure(verdict)} at {place}" for _, verdict, place in (low, high)]
+    where = texts[0] if len(known) == 1 else f"from {texts[0]} to {texts[1]}"
+    return f"All together, {visible(shortened(low[1].arm, ARM))}: {where}."
+
+
+def _first(part: _Part) -> Verdict | None:
+    """Return the first measured verdict on a gain of the optimised arm."""
+    arm = part.advice.optimised.arm if part.advice.optimised else None
+    return next((v for v in part.advice.lead if v.arm == arm and v.value is not None), None)
+
+
+def _verdict_figure(verdict: Verdict) -> str:
+    """Return a measured verdict's figure with its interval."""
+    assert verdict.value is not None, "the verdict was measured"
+    bounds = format_interval(verdict.value, verdict.low, verdict.high, verdict.unit)
+    return f"{format_figure(verdict.value, verdict.unit)} {bounds}".strip()
 
 
 def _together_percentiles(result: ScenarioResult, arm: str) -> str:

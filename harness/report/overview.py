@@ -30,11 +30,12 @@ def summary(run: Run, more: str) -> list[Block]:
         Paragraph(made.where, quiet=True), Paragraph("", made.heading), Paragraph(made.sentence) if made.sentence else None
     )
     stopped = _stopped(run)
-    names, rows = len({row.located.result.name for row in made.rows}), ROWS - 2 * len(stopped)
+    names, is_matrix = len(made.by_place()), len(made.places) > 1
+    rows = ROWS - 2 * len(stopped) - is_matrix  # a matrix can have a line below it
     if names > rows:
         rows -= 1
     if made.rows:
-        found.append(conclusion.matrix(made, rows) if len(made.places) > 1 else conclusion.table(made, rows))
+        found.append(conclusion.matrix(made, rows) if is_matrix else conclusion.table(made, rows))
     if names > rows:
         found.append(Paragraph(f"… and {names - rows} more."))
     return [*found, *stopped, *map(Paragraph, _counted(run, made)), _pointer(run, more)]

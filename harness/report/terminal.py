@@ -29,7 +29,7 @@ def write(blocks: Iterable[Block], width: int) -> RenderableType:
 def _block(block: Block, width: int) -> Iterator[RenderableType]:
     match block:
         case Table() if block.is_one_line:
-            yield _one_line_table(block, width)
+            yield from _one_line_table(block, width)
         case Table():
             yield from _table(block, width)
         case SideBySide():
@@ -83,8 +83,8 @@ def _table(table: Table, width: int) -> Iterator[RenderableType]:
         body = body[count:]
 
 
-def _one_line_table(table: Table, width: int) -> RenderableType:
-    """Return a table whose rows take one line each: columns that are not `wide`, then the others while there is room."""
+def _one_line_table(table: Table, width: int) -> Iterator[RenderableType]:
+    """Yield a table whose rows take one line each: columns that are not `wide`, then the others while there is room."""
     columns = [
         [Text(head, style="dim"), *(_cell(row[place], table.kind, wide=True, beside=True, first=place == 0) for row in table.rows)]
         for place, head in enumerate(table.head)
@@ -107,7 +107,9 @@ def _one_line_table(table: Table, width: int) -> RenderableType:
         grid.add_column(width=widths[place], no_wrap=True, overflow="ellipsis", justify="left" if is_text else "right")
     for line in zip(*(columns[place] for place in shown), strict=True):
         grid.add_row(*line)
-    return grid
+    yield grid
+    if table.kind == TableKind.MATRIX and len(shown) < len(table.head):
+        yield Text(f"… and {len(table.head) - len(shown)} more columns in a wider terminal", style="dim")
 
 
 def _cell(cell: Cell, kind: TableKind, *, wide: bool, beside: bool, first: bool) -> Text:

@@ -298,6 +298,17 @@ def test_several_places_have_their_rows_and_one_heading(make_run: MakeRun) -> No
     text = printed(overview.summary(make_run(*results), "x"))
     assert "✓ 2.50×" in text
     assert "✗" in text
+    assert [row and row.advice.action for row in made.by_place()[-1][1]] == [Action.UNDECIDED, None]
+
+
+def test_places_beyond_the_width_of_a_terminal_are_counted(make_run: MakeRun) -> None:
+    """A matrix is never wider than the terminal; what it leaves out is said in a line."""
+    run = make_run(*(result(DO, f"s{number}", rtt_ms=float(rtt)) for rtt in range(12) for number in range(12)))
+    lines = printed(overview.summary(run, "x")).splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    assert "… and 8 more columns in a wider terminal" in [line.strip() for line in lines]
+    assert "… and 4 more." in [line.strip() for line in lines]
 
 
 def test_an_unknown_verdict_is_named(make_run: MakeRun) -> None:
