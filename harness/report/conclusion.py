@@ -85,7 +85,7 @@ class ConclusionRow:
 
     @property
     def status(self) -> CellStatus:
-        """What to do, with its sign."""
+        """The action, with its sign."""
         return STATUSES[self.advice.action]
 
     @property

@@ -1,11 +1,10 @@
-"""What to do about an optimisation, and how far to trust the figures. The rules, which `docs/advice.md` states for readers.
+"""Advice about an optimisation, and the trust in its figures. The rules, which `docs/advice.md` states for readers.
 
 **Arms.** A literal arm is `as_written`; every other one but the baseline is an optimised arm. Of several of a kind, the one that is
 worth doing and gains most speaks for it, else the last that has a verdict.
 
 **Gain.** The promises that the review names as an answer, else every promised speedup, else every promised saving. Of several, the
-geometric mean of the values and of their bounds, whose interval is at least as wide as each of theirs together. Without any verdict
-it is read from the paired ratios.
+geometric mean of the values and of their bounds. Without any promise it is read from the paired ratios.
 
 **Worth doing.** The whole interval is a gain, the arm runs everywhere, and every check passes. A check allows nothing in
 between: it works, at most 0, 100 %. Where no gain was promised, every promise is kept.
@@ -44,7 +43,7 @@ WORTH_A_CHANGE = 1.25
 
 
 class Action(StrEnum):
-    """What to do about an optimisation, in the order in which reports list it."""
+    """An action on an optimisation, in the order in which reports list them."""
 
     DO = "do it"
     """The literal arm is worth doing; without one, the optimised arm is."""
@@ -56,7 +55,7 @@ class Action(StrEnum):
 
 
 class Trust(StrEnum):
-    """How far the figures behind an action can be trusted: solid, exact, or the first reason against it."""
+    """The trust in the figures behind an action: solid, exact, or the first reason against it."""
 
     FAILED = "failed"
     QUICK = "quick run"
@@ -116,7 +115,7 @@ class ArmCase:
 
 @dataclass(frozen=True)
 class Advice:
-    """What to do about one scenario's optimisation at one place."""
+    """The advice about one scenario's optimisation at one place."""
 
     action: Action
     trust: Trust

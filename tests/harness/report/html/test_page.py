@@ -12,6 +12,7 @@ from harness.errors import UsageError
 from harness.gate.result_files import side_by_side
 from harness.importers import own_run
 from harness.importers.reading import Reading, raw_timing
+from harness.report.conclusion import conclude
 from harness.report.html import render, write
 from harness.report.html.page import plan_words
 from harness.report.overview import NO_PROMISE
@@ -268,3 +269,47 @@ def test_the_page_of_files_is_written_into_a_folder(tmp_path: Path) -> None:
     """It has the name of every report."""
     assert write(ALONE, tmp_path / "deep") == tmp_path / "deep" / "report.html"
     assert (tmp_path / "deep" / "report.html").read_text() == render(ALONE)
+
+
+def test_the_page_begins_with_the_conclusion(run: Run, page: str) -> None:
+    """Its heading is the conclusion, and the first table has a row per optimisation with links to its card and to the rules."""
+    made = conclude(run)
+    assert f"<h1>{made.heading}</h1>" in page
+    assert f"<title>{made.heading}</title>" in page
+    first = page[page.index('<table class="advice">') :]
+    assert page.index('<table class="advice">') < page.index("Verdicts</h2>")
+    assert f'href="#{made.rows[0].located.anchor}"' in first[: first.index("</table>")]
+    assert 'href="#rules"' in page
+    assert "docs/advice.md" in page
+
+
+def test_a_place_is_chosen_without_a_script(run: Run, page: str) -> None:
+    """Each place has a radio button that shows its rows, the first at the beginning, and a matrix has all."""
+    places = conclude(run).places
+    assert len(places) > 1
+    assert page.count('type="radio"') == len(places)
+    assert page.count(" checked>") == 1
+    assert all(f"#place-{number}:checked ~ .at-{number}" in page for number in range(1, len(places) + 1))
+    assert "What to do at each of the" in page
+
+
+def test_hostile_names_are_text_in_the_conclusion(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
+    """Markup, direction marks and control characters, however long."""
+    bad = "<b>x</b>\u202e\x1b[31m::error::" + "y" * 10_000
+    result = make_result(title=bad)
+    arms = [replace(arm, name=bad if arm.name == "optimised" else arm.name) for arm in result.arms]
+    verdicts = [replace(v, arm=bad if v.arm == "optimised" else v.arm, text=bad, part=bad) for v in result.verdicts]
+    page = render(make_run(replace(result, arms=arms, verdicts=verdicts)))
+    top = page[: page.index("Verdicts</h2>")]
+    assert "b" not in Outline(page).tags
+    assert not {"\u202e", "\x1b"} & set(top)
+    assert "y" * 1_000 not in top
+
+
+def test_a_run_of_switches_or_load_keeps_its_facts(
+    make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]
+) -> None:
+    """There is no conclusion about optimisations in it."""
+    page = render(make_run(make_result(verdicts=[]), kind="load"))
+    assert '<dl class="facts">' in page
+    assert '<table class="advice">' not in page
