@@ -61,7 +61,6 @@ def arguments(parser: argparse.ArgumentParser, budget: Budget) -> None:
     whole = f"time for the whole run, report included; answers are compared whatever it is (default: {budget.usual})"
     _options.value(parser, "--budget DURATION", converters.duration, whole)
     parser.add_argument("--profile", action="store_true", help="print where the time went: the phases of every scenario")
-    parser.add_argument("--all", action="store_true", help="print everything, not the conclusion alone")
     _options.timeout(parser)
     _options.output(parser)
 
@@ -80,8 +79,10 @@ def load_settings(options: argparse.Namespace, *, processes: int, budget_s: floa
     return RunSettings(engines, options.size, options.seed, rtts_ms, quick=False, processes=processes, budget_s=budget_s)
 
 
-def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, budget: Budget, **more: Any) -> int:
-    """Measure, write the report, print the verdicts; return the exit code. `more` are further fields of the plan."""
+def carry_out(
+    loaded: Sequence[LoadedScenario], options: argparse.Namespace, budget: Budget, *, in_full: bool = False, **more: Any
+) -> int:
+    """Measure, write the report, print the result in short or `in_full`; return the exit code. `more` are fields of the plan."""
     from harness.bench.session import RunPlan, RunSession
     from harness.cli._console import Progress, warn_of_removed_settings
     from harness.results import store
@@ -105,7 +106,7 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
     with Progress() as progress:
         record = RunSession(plan, progress).run()
     found = injected(record, plan.injected) if plan.injected else ""
-    publish(record, out, as_json=options.json, in_full=options.all, more=found)
+    publish(record, out, as_json=options.json, in_full=in_full, more=found)
     if options.profile and not options.json:
         _print_profile(record)
     return exit_code(record)

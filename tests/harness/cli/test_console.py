@@ -96,14 +96,14 @@ def test_as_json_the_run_is_all_that_is_printed(capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize("kind", ["pairs", "load"])
 def test_an_empty_run_says_so(kind: RunKind, capsys: pytest.CaptureFixture[str]) -> None:
     """It has a sentence instead of an empty table."""
-    show(a_run(kind), tables=True)
+    show(a_run(kind), everything=True)
     assert capsys.readouterr().out.strip() == NOTHING
 
 
 def test_an_empty_run_has_its_notices_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     """That it was interrupted, and what else is known of it, is printed also if no scenario finished."""
     warning = RunWarning("busy machine", "other processes were running", "stop them")
-    show(replace(a_run(), interrupted=True, warnings=[warning]), tables=True)
+    show(replace(a_run(), interrupted=True, warnings=[warning]), everything=True)
     printed = capsys.readouterr().out
     assert NOTHING in printed
     assert "This run was interrupted" in printed
