@@ -41,7 +41,7 @@ STATUSES = {
     Action.UNDECIDED: CellStatus(Action.UNDECIDED, "?", Tone.OPEN),
 }
 NOTHING = "No scenario finished: there is nothing to judge."
-NAME, SUBJECT, PIECE, ARM = 40, 36, 80, 16
+NAME, SUBJECT, PIECE, ARM = 60, 36, 80, 16
 """The most characters of an optimisation's name, of the subject of a catch, of a catch, and of an arm's name."""
 PIECES = 2
 """The number of catches that a row names."""
@@ -87,6 +87,11 @@ class ConclusionRow:
     def status(self) -> CellStatus:
         """The action, with its sign."""
         return STATUSES[self.advice.action]
+
+    @property
+    def narrow_name(self) -> str:
+        """The name, or the scenario's if that is too long for a terminal."""
+        return self.name if len(self.name) <= NARROW else shortened(visible(self.located.result.name), NARROW)
 
     @property
     def chosen(self) -> Cell:
@@ -180,7 +185,7 @@ def table(made: Conclusion, most: int) -> Table:
         gains = [Cell(row.literal.text), row.optimised] if made.literal else [row.optimised]
         changes = dict(row.percentiles)
         more = [changes.get("p50", DASH), changes.get("p95", DASH), row.memory, row.advice.trust, row.catch]
-        rows.append(cells(shortened(row.name, NARROW), row.promised, *gains, Cell("", status=row.status), *more))
+        rows.append(cells(row.narrow_name, row.promised, *gains, Cell("", status=row.status), *more))
     wide = ("p50", "p95", "memory", "trust", "the catch")
     arms = (made.literal, made.optimised) if made.literal else (made.optimised,)
     head = ("optimisation", "promised", *(shortened(arm, SHORT) for arm in arms), "what to do", *wide)
@@ -191,8 +196,11 @@ def table(made: Conclusion, most: int) -> Table:
 def matrix(made: Conclusion, most: int) -> Table:
     """Return what to do about at most `most` optimisations at each place, with the gain of the arm to do."""
     rows = [
-        cells(shortened(name, NARROW), *(Cell(row.chosen.text, status=row.status) if row else Cell("") for row in found))
-        for name, found in made.by_place()[:most]
+        cells(
+            next(row.narrow_name for row in found if row),
+            *(Cell(row.chosen.text, status=row.status) if row else Cell("") for row in found),
+        )
+        for _, found in made.by_place()[:most]
     ]
     head = ("optimisation", *(place.label.replace(", RTT", "") for place in made.places))
     return Table("", head, tuple(rows), wide=head[2:], kind=TableKind.MATRIX, is_one_line=True)
@@ -223,7 +231,7 @@ def _parts(run: Run) -> list[_Part]:
         answers = None if priority is None else priority.answers
         advice = advise(result, answers=answers, failed_controls=failed, quick=run.settings.quick)
         title = run.review.areas.get(area, "") if run.review else ""
-        title = shortened(visible(title or result.title or result.name), NAME)
+        title = short(title or result.title or result.name, NAME)
         title = title[:1].upper() + title[1:]
         made.append(_Part(found, advice, title, priority, bool(area and priorities and priority is None)))
     if all(part.is_whole for part in made):
@@ -576,7 +584,8 @@ def _arm(case: ArmCase) -> str:
 
 
 def _place_name(row: ConclusionRow) -> str:
-    return f"{row.name}, {row.located.where}" if row.located.where else row.name
+    name = short(row.name, SUBJECT)
+    return f"{name}, {row.located.where}" if row.located.where else name
 
 
 def _count(number: int, noun: str) -> str:

@@ -340,6 +340,15 @@ def test_the_summary_fits_a_terminal(make_run: MakeRun) -> None:
     assert "… and 2 more." in printed(overview.summary(make_run(*several(*[DO] * 11)), "x"))
 
 
+def test_a_long_title_is_the_scenarios_name_in_a_terminal(make_run: MakeRun) -> None:
+    """It is what the user types, and stands on one line."""
+    text = printed(
+        overview.summary(make_run(result(DO, "membership", title="Look a number up in a set instead of in a list")), "x")
+    )
+    assert "Look a number up in a set instead of in a list: worth doing" in text
+    assert "\nmembership " in text
+
+
 def test_a_wide_terminal_shows_more_columns(make_run: MakeRun) -> None:
     """Percentiles first, the catch last."""
     run = make_run(*several(DO, OPTIMISED))
