@@ -2,12 +2,13 @@
 
 An importer is a module of this folder with `FORMAT` (its name, as in "is hyperfine's JSON"), `LIMITATIONS` (warnings about what
 such a file does not contain), `recognises(content)` and `parse(content)`, which take a `harness.importers.reading.Content` and
-raise its `InvalidFileError`. Every unreadable file is refused in one line, and `harness.importers.foreign` names the tools that
+raise its `InvalidFileError`; one whose files can hold several commits has `parse_all(content)` as well. Every unreadable file is refused in one line, and `harness.importers.foreign` names the tools that
 are not read.
 """
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -48,14 +49,31 @@ def reading(path: Path) -> Reading:
     return own_run.reading(read_run(path), path) if found is None else _parsed(found)
 
 
+def read_all(path: Path) -> Run | list[Reading]:
+    """Return a run of this harness, or the times of every commit in another tool's file; raise UsageError as `read` does."""
+    found = content.read(path)
+    return read_run(path) if found is None else _parsed_all(found)
+
+
 def _parsed(file: Content) -> Reading:
+    """Return the times in a file, of the last commit if it has several."""
+    return _by(file, lambda importer: [importer.parse(file)])[0]
+
+
+def _parsed_all(file: Content) -> list[Reading]:
+    """Return the times of every commit in a file."""
+    return _by(file, lambda importer: importer.parse_all(file) if hasattr(importer, "parse_all") else [importer.parse(file)])
+
+
+def _by(file: Content, parse: Callable[[ModuleType], list[Reading]]) -> list[Reading]:
+    """Return the times that `parse` finds with the importer of a file's format, with the file's facts."""
     importer = next((importer for importer in importers() if importer.recognises(file)), None)
     if importer is None:
         known = ", ".join(importer.FORMAT for importer in importers())
         reason = foreign.named(file) or content.explained(file)
         raise UsageError(f"{file.path} {reason or f'has an unknown format; known are: a run of this harness, {known}'}")
     try:
-        found: Reading = importer.parse(file)
+        found = parse(importer)
     except (InvalidFileError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         reason = str(error)
         if isinstance(error, msgspec.ValidationError):
@@ -64,4 +82,5 @@ def _parsed(file: Content) -> Reading:
             reason = f"part of it cannot be read ({shortened(reason, MAX_REASON)})"
         why = f"{file.path} is {importer.FORMAT}, but {one_line(reason)}"
         raise UsageError(f"{why}; measure again, or name another file") from error
-    return replace(found, file=str(file.path), digest=file.digest, warnings=(*importer.LIMITATIONS, *found.warnings))
+    facts = {"file": str(file.path), "digest": file.digest}
+    return [replace(reading, **facts, warnings=(*importer.LIMITATIONS, *reading.warnings)) for reading in found]

@@ -1,10 +1,12 @@
 """Read the JSON of github-action-benchmark, and the `data.js` that it publishes: figures with a unit, one value per benchmark.
 
 The JSON is a list of `name`, `unit` and `value`. In `data.js`, `entries` maps a suite to its commits, each with a `tool` and such a
-list, as `benches`; the last commit of each suite is read. The tool decides whether less is better where the unit does not.
+list, as `benches`; `parse` reads the last commit of each suite, `parse_all` every commit. The tool decides whether less is better
+where the unit does not.
 """
 
 import re
+from collections.abc import Mapping
 
 import msgspec
 
@@ -69,10 +71,24 @@ def recognises(content: Content) -> bool:
 
 
 def parse(content: Content) -> Reading:
-    """Return the figures: times by their unit, and others as metrics."""
-    entries, found = _entries(content), Benchmarks()
+    """Return the figures of the last commit: times by their unit, and others as metrics."""
+    return _reading({suite: entries[-1] for suite, entries in _entries(content).items()})
+
+
+def parse_all(content: Content) -> list[Reading]:
+    """Return the figures of every entry of every suite, each with its commit, in the order of their times; see `parse`."""
+    suites = _entries(content)
+    each = [({suite: entry}, suite if len(suites) > 1 else "") for suite, entries in suites.items() for entry in entries]
+    each.sort(key=lambda found: max(entry.date or 0.0 for entry in found[0].values()))
+    return [_reading(entry, suite) for entry, suite in each] or [_reading({})]
+
+
+def _reading(entries: Mapping[str, _SuiteEntry], suite_of_all: str = "") -> Reading:
+    """Return the figures of one entry per suite; a benchmark is named after its suite as well, if that is given."""
+    found = Benchmarks()
     benches = [(suite, entry, bench) for suite, entry in entries.items() for bench in entry.benches]
-    names = found.names([(bench.name, suite) for suite, _, bench in benches])
+    prefix = f"{suite_of_all} · " if suite_of_all else ""
+    names = found.names([(prefix + bench.name, suite) for suite, _, bench in benches])
     for name, (_, entry, bench) in zip(names, benches, strict=True):
         unit, less_is_better = bench.unit.strip(), BETTER.get(entry.tool)
         with found.benchmark(name):
@@ -94,10 +110,10 @@ def parse(content: Content) -> Reading:
     )
 
 
-def _entries(content: Content) -> dict[str, _SuiteEntry]:
-    """Return the last entry of each suite; a plain list has one, without a name."""
+def _entries(content: Content) -> dict[str, list[_SuiteEntry]]:
+    """Return the entries of each suite that has any; a plain list is one entry, of a suite without a name."""
     if content.first:
-        return {"": _SuiteEntry(msgspec.json.decode(content.body, type=list[_Bench]))}
+        return {"": [_SuiteEntry(msgspec.json.decode(content.body, type=list[_Bench]))]}
     body = SCRIPT.sub(b"", content.body).strip().removesuffix(b";")
     try:
         published = msgspec.json.decode(body, type=_Published)
@@ -105,7 +121,7 @@ def _entries(content: Content) -> dict[str, _SuiteEntry]:
         raise
     except msgspec.DecodeError as error:
         raise InvalidFileError(f"what it assigns is not JSON ({error})") from error
-    return {suite: entries[-1] for suite, entries in published.entries.items() if entries}
+    return {suite: entries for suite, entries in published.entries.items() if entries}
 
 
 def _per_s(unit: str) -> float:

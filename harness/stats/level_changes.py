@@ -1,0 +1,111 @@
+"""Lasting changes of the level of a noisy figure over a series of runs.
+
+A run's figure has an error within the run, known from its interval, and runs of the same code differ as well. Both are taken into
+account, by the larger of them: the mean error within the runs, and the spread between successive runs of the whole series, which a
+few steps do not change since it is a median; of fewer than `SPREAD_RUNS` runs it is unknown and assumed to be half the margin. A
+change has to exceed a margin, by which figures of the same code may differ systematically, and
+
+- the runs on both sides of it, up to `WINDOW` each, have to lie apart by more than the margin, every one of them: no single run
+  makes a step, and the step is where the sides meet;
+- the interval of the difference of both sides' means has to exclude the margin (Student's t, corrected by Bonferroni for the number
+  of tests: the caller states how many places of how many series are tested together).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from harness.stats.intervals import Interval, t_quantile, t_tail
+from harness.stats.noise import MAD_TO_SD
+
+WINDOW = 3
+"""The number of runs on each side of a place that decide on it, where there are as many."""
+SPREAD_RUNS = 4
+"""The number of runs from which on their spread is known: the median of three differences, one of which may be a step."""
+ROBUST = 0.6
+"""The degrees of freedom of a spread, per difference: a median of differences varies more than a mean of squares."""
+ALPHA = 0.01
+"""The probability of any false step, over all tests together."""
+
+
+@dataclass(frozen=True)
+class RunLevel:
+    """The figure of one run, on the logarithmic scale."""
+
+    log: float
+    code: int
+    """Runs with the same number measured the same code: there is no step between them."""
+    error: float | None = None
+    """The standard error within the run; None where it is unknown."""
+    degrees: float = 1.0
+    """The degrees of freedom of `error`."""
+
+
+@dataclass(frozen=True)
+class LevelChange:
+    """A lasting change of the level."""
+
+    place: int
+    """The position of the first run after it."""
+    before: float
+    """The level before, as a geometric mean."""
+    after: float
+    change: Interval
+    """After ÷ before."""
+    runs: tuple[int, int]
+    """The number of runs on each side that show it."""
+
+
+def places(series: Sequence[RunLevel], least: int) -> list[int]:
+    """Return the positions of the first runs after a change of the code, with at least `least` runs on each side."""
+    return [n for n in range(least, len(series) - least + 1) if series[n - 1].code != series[n].code]
+
+
+def level_changes(series: Sequence[RunLevel], margin: float, least: int, tests: int) -> list[LevelChange]:
+    """Return the lasting changes of a series, in its order.
+
+    `margin` is the share by which the figure of the same code may differ, `least` the number of runs that each side needs, `tests`
+    the number of places that are tested together.
+    """
+    found: list[LevelChange] = []
+    allowed = math.log1p(margin)
+    spread = _spread(series) if len(series) >= SPREAD_RUNS else None
+    for place in places(series, least):
+        start = max(found[-1].place if found else 0, place - WINDOW)
+        before, after = series[start:place], series[place : place + WINDOW]
+        if len(before) >= least and (change := _change(before, after, allowed, spread, len(series), tests)):
+            low, high = math.exp(fmean(run.log for run in before)), math.exp(fmean(run.log for run in after))
+            found.append(LevelChange(place, low, high, change, (len(before), len(after))))
+    return found
+
+
+def _spread(series: Sequence[RunLevel]) -> float:
+    """Return the standard deviation between successive runs, robust against steps."""
+    differences = [abs(b.log - a.log) for a, b in zip(series, series[1:], strict=False)]
+    return MAD_TO_SD * median(differences) / math.sqrt(2)
+
+
+def _change(
+    before: Sequence[RunLevel], after: Sequence[RunLevel], allowed: float, spread: float | None, number: int, tests: int
+) -> Interval | None:
+    """Return the change of the level with its corrected interval; None if it is not shown."""
+    both = [*before, *after]
+    rises = after[0].log > before[-1].log
+    lower, upper = (before, after) if rises else (after, before)
+    if min(run.log for run in upper) - max(run.log for run in lower) <= allowed:
+        return None
+    errors = [run.error for run in both if run.error is not None]
+    within = fmean(error**2 for error in errors) if len(errors) == len(both) else None
+    if within is None and spread is None:
+        return None
+    between = (allowed / 2 if spread is None else spread) ** 2
+    by_spread = within is None or (spread is not None and between > within)
+    degrees = ROBUST * (number - 1) if by_spread else sum(run.degrees for run in both)
+    error = math.sqrt(max(within or 0.0, between) * (1 / len(before) + 1 / len(after)))
+    difference = fmean(run.log for run in after) - fmean(run.log for run in before)
+    beyond = abs(difference) - allowed
+    if error > 0 and 2 * t_tail(beyond / error, degrees) >= ALPHA / tests:
+        return None
+    reach = t_quantile(1 - ALPHA / tests / 2, degrees) * error
+    return Interval(difference, difference - reach, difference + reach).through(math.exp)
