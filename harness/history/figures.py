@@ -1,16 +1,18 @@
 """The history of every figure of every scenario, and its steps.
 
 A work count steps where the gate would judge it, between a run and the one before: it repeats exactly in both and differs, or it
-differs by more than its tolerance. A count that ever differed between two runs of one commit never steps. Ratios, times and metrics
-step where `harness.stats.level_changes` shows it. A ratio is paired inside its run, which cancels the machine's drift; a time is not,
-so it needs two runs on each side and has to change beyond the drift, and still do so beside the common change of all times of its
-run.
+differs by more than its tolerance. A count that ever differed between two runs of one commit never steps.
+
+Ratios, times and metrics step where `harness.stats.level_changes` shows it. A ratio is paired inside its run, which cancels the
+machine's drift; a time is not, so it needs two runs on each side, has to change beyond the drift, and still do so beside the common
+change of all times of its run.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from harness.gate import work_counts
 from harness.gate.matching import MatchedPair, other_versions, place
@@ -77,13 +79,14 @@ class _SeriesPoint:
 
     key: tuple[FigureKind, str, str, str]
     unit: str
-    better_above: bool | None
-    margin: float
     value: float
     low: float | None
     high: float | None
     error: float | None
+    """The standard error of its logarithm."""
     degrees: float
+    better_above: bool | None
+    margin: float
 
 
 def history(collected: CollectedRuns, selection: Selection = EVERYTHING, drift: float = DRIFT) -> History:
@@ -168,7 +171,8 @@ def _points(each: ScenarioRun, drift: float) -> Iterator[_SeriesPoint]:
             degrees = max(1.0, len(ratio.processes) - 1.0)
             error = _error(ratio.ratio, ratio.low, ratio.high, t_quantile(0.975, degrees))
             key = (FigureKind.RATIO, ratio.arm, ratio.group, "ratio")
-            yield _SeriesPoint(key, "×", True, WORTH_HAVING, ratio.ratio, ratio.low, ratio.high, error, degrees)
+            figures = (ratio.ratio, ratio.low, ratio.high, error, degrees)
+            yield _SeriesPoint(key, "×", *figures, better_above=True, margin=WORTH_HAVING)
     for latency in each.result.latencies:
         for label, of_drift in PERCENTILES.items() if latency.arm != AA_CONTROL else ():
             value = latency.percentiles_ns.get(label)
@@ -178,13 +182,15 @@ def _points(each: ScenarioRun, drift: float) -> Iterator[_SeriesPoint]:
                 degrees = processes - 1.0 if processes > 1 else latency.samples - 1.0 if latency.samples > 1 else MANY_VALUES
                 key = (FigureKind.TIME, arm_of(latency.arm), latency.group, f"p{label}")
                 margin = (1 + drift) ** DRIFT_EXPONENTS[of_drift] - 1
-                yield _SeriesPoint(key, "ns", False, margin, value, low, high, _error(value, low, high, Z), degrees)
+                figures = (value, low, high, _error(value, low, high, Z), degrees)
+                yield _SeriesPoint(key, "ns", *figures, better_above=False, margin=margin)
     for metric in each.result.metrics:
         value = metric.mean if metric.median is None else metric.median
         if value is not None:
             better_above = None if metric.less_is_better is None else not metric.less_is_better
             key = (FigureKind.METRIC, "", metric.group, metric.unit or "value")
-            yield _SeriesPoint(key, metric.unit, better_above, drift, value, None, None, None, MANY_VALUES)
+            figures = (value, None, None, None, MANY_VALUES)
+            yield _SeriesPoint(key, metric.unit, *figures, better_above=better_above, margin=drift)
 
 
 def _error(value: float, low: float | None, high: float | None, reach: float) -> float | None:
@@ -207,29 +213,37 @@ def _shifts(every: Iterable[_Series]) -> dict[int, float]:
 
 def _steps(one: _Series, tests: int, shifts: Mapping[int, float]) -> tuple[list[HistoryStep], list[int]]:
     """Return a series' steps, and the runs at which it changed only as all other times did."""
-    found = level_changes(one.levels, one.margin, LEAST[one.kind], tests)
-    if one.kind != FigureKind.TIME or not found:
-        return [_step(one, change) for change in found], []
+    plain = level_changes(one.levels, one.margin, LEAST[one.kind], tests)
+    if one.kind != FigureKind.TIME or not one.levels:
+        return [_step(one, change) for change in plain], []
     pairs = zip(one.points, one.levels, strict=True)
     beside = [replace(level, log=level.log - shifts.get(point.run, 0.0)) for point, level in pairs]
-    own = {change.place for change in level_changes(beside, one.margin, LEAST[one.kind], tests)}
-    shifted = [one.points[change.place].run for change in found if change.place not in own]
-    return [_step(one, change) for change in found if change.place in own], shifted
+    note = ", beside the common change of all times" if any(point.run in shifts for point in one.points) else ""
+    steps = [_step(one, change, note) for change in level_changes(beside, one.margin, LEAST[one.kind], tests)]
+    shown = [step for step in steps if step.change is not None and _is_beyond(step.after / step.before, step.change, one.margin)]
+    own = {step.run for step in steps}
+    return shown, [run for change in plain if (run := one.points[change.place].run) not in own]
 
 
-def _step(one: _Series, change: LevelChange) -> HistoryStep:
+def _is_beyond(change: float, beside: float, margin: float) -> bool:
+    """Return whether a change is beyond the margin in the direction that it has beside the common change of all times."""
+    return change > 1 + margin if beside > 1 else change < 1 / (1 + margin)
+
+
+def _step(one: _Series, change: LevelChange, note: str = "") -> HistoryStep:
     before, after = change.runs
-    rose = change.after > change.before
+    sides = one.levels[change.place - before : change.place], one.levels[change.place : change.place + after]
+    levels = [math.exp(fmean(level.log for level in side)) for side in sides]
     return HistoryStep(
         before_run=one.points[change.place - 1].run,
         run=one.points[change.place].run,
-        before=change.before,
-        after=change.after,
+        before=levels[0],
+        after=levels[1],
         change=change.change.value,
         low=change.change.low,
         high=change.change.high,
-        evidence=f"{before} before, {counted(after, 'run')} after, all apart by more than {one.margin * 100:.3g} %",
-        better=None if one.better_above is None else rose == one.better_above,
+        evidence=f"{before} before, {counted(after, 'run')} after, all apart by more than {one.margin * 100:.3g} %{note}",
+        better=None if one.better_above is None else (change.change.value > 1) == one.better_above,
     )
 
 

@@ -2,8 +2,8 @@
 
 An importer is a module of this folder with `FORMAT` (its name, as in "is hyperfine's JSON"), `LIMITATIONS` (warnings about what
 such a file does not contain), `recognises(content)` and `parse(content)`, which take a `harness.importers.reading.Content` and
-raise its `InvalidFileError`; one whose files can hold several commits has `parse_all(content)` as well. Every unreadable file is refused in one line, and `harness.importers.foreign` names the tools that
-are not read.
+raise its `InvalidFileError`; one whose files can have several commits has `parse_all(content)` as well. Every unreadable file is
+refused in one line, and `harness.importers.foreign` names the tools that are not read.
 """
 
 import importlib
@@ -82,5 +82,5 @@ def _by(file: Content, parse: Callable[[ModuleType], list[Reading]]) -> list[Rea
             reason = f"part of it cannot be read ({shortened(reason, MAX_REASON)})"
         why = f"{file.path} is {importer.FORMAT}, but {one_line(reason)}"
         raise UsageError(f"{why}; measure again, or name another file") from error
-    facts = {"file": str(file.path), "digest": file.digest}
-    return [replace(reading, **facts, warnings=(*importer.LIMITATIONS, *reading.warnings)) for reading in found]
+    name, limitations = str(file.path), importer.LIMITATIONS
+    return [replace(each, file=name, digest=file.digest, warnings=(*limitations, *each.warnings)) for each in found]

@@ -14,6 +14,7 @@ change has to exceed a margin, by which figures of the same code may differ syst
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean, median
 
 from harness.stats.intervals import Interval, t_quantile, t_tail
@@ -48,11 +49,8 @@ class LevelChange:
 
     place: int
     """The position of the first run after it."""
-    before: float
-    """The level before, as a geometric mean."""
-    after: float
     change: Interval
-    """After ÷ before."""
+    """The geometric mean of the runs after it ÷ that of the runs before it."""
     runs: tuple[int, int]
     """The number of runs on each side that show it."""
 
@@ -75,14 +73,13 @@ def level_changes(series: Sequence[RunLevel], margin: float, least: int, tests: 
         start = max(found[-1].place if found else 0, place - WINDOW)
         before, after = series[start:place], series[place : place + WINDOW]
         if len(before) >= least and (change := _change(before, after, allowed, spread, len(series), tests)):
-            low, high = math.exp(fmean(run.log for run in before)), math.exp(fmean(run.log for run in after))
-            found.append(LevelChange(place, low, high, change, (len(before), len(after))))
+            found.append(LevelChange(place, change, (len(before), len(after))))
     return found
 
 
 def _spread(series: Sequence[RunLevel]) -> float:
     """Return the standard deviation between successive runs, robust against steps."""
-    differences = [abs(b.log - a.log) for a, b in zip(series, series[1:], strict=False)]
+    differences = [abs(b.log - a.log) for a, b in pairwise(series)]
     return MAD_TO_SD * median(differences) / math.sqrt(2)
 
 

@@ -39,10 +39,15 @@ def write(run: Run, folder: Path, out: Path | None = None) -> Path:
     return write_bytes((out or folder) / REPORT_FILE, encode(render(run, folder)))
 
 
+def templates() -> Environment:
+    """Return the environment of the templates in this folder, which escapes what they insert."""
+    options: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
+    return Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, **options)
+
+
 def render(run: Run, folder: Path | None = None) -> str:
     """Return the page of a run. Figures that need raw samples are drawn from `folder`, or left out with the reason."""
-    options: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
-    environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, **options)
+    environment = templates()
     environment.filters["plan_words"] = plan_words
     environment.globals |= {"ablation": ablation, "load": load, "numbers": numbers, "overview": overview, "promises": promises}
     style = (FOLDER / "style.css").read_text(encoding="utf-8")

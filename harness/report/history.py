@@ -1,0 +1,304 @@
+"""A history as blocks: its heading, the steps of each commit, and for each scenario the figures with and without steps."""
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.report.blocks import (
+    Block,
+    Cell,
+    CellStatus,
+    Notice,
+    Notices,
+    Paragraph,
+    ReportSection,
+    Table,
+    Tone,
+    cells,
+    of,
+    warning_notices,
+)
+from harness.report.numbers import DASH, clock_time, duration, interval, percent, times, whole
+from harness.results.history import FigureHistory, FigureKind, History, HistoryPoint, HistoryRun, HistoryStep, ScenarioHistory
+from harness.results.names import shortened, visible
+
+READ = (
+    (
+        "All trends share one horizontal axis: the runs, the oldest on the left, evenly spaced. The vertical axis of each is "
+        "its own, logarithmic; changes below 5 % look as small as they are. Bars: 95 % confidence intervals. Hollow: the run "
+        "was interrupted."
+    ),
+    (
+        "A vertical line is a step: the figure changed between the two commits around it, and stayed. Without one, no lasting "
+        "change is shown, which does not prove that there is none."
+    ),
+    (
+        "A work count steps if it differs from the run before and repeats exactly in both, or differs by more than its "
+        "tolerance. A count that differed between two runs of one commit never steps."
+    ),
+    (
+        "A ratio is paired with the baseline arm inside its run: above 1 is faster. It steps if the runs on both sides, up to "
+        "three each, are all apart by more than 5 %, and the interval of their change excludes less."
+    ),
+    (
+        "A time steps by the same rule beyond the drift of separate runs, 25 % for a median, 56 % for p95 and 95 % for p99 by "
+        "default; it needs two runs on each side, and what all times of a run have in common is taken out."
+    ),
+    (
+        "Intervals of changes are corrected for the number of places that were tested, so that fewer than 5 of 100 such pages "
+        "would have a step by chance."
+    ),
+    (
+        "Runs on another machine, with other settings, data, load or versions are lines of their own, in other colours, and are "
+        "never compared. Work counts do not depend on the machine."
+    ),
+)
+MOST_STEPS = 20
+"""The number of steps of one commit that the terminal shows."""
+MOST_NAME = 60
+COMMIT = re.compile(r"[0-9a-f]{7,64}", re.IGNORECASE)
+KINDS = {
+    FigureKind.RATIO: "Ratio to the baseline arm",
+    FigureKind.TIME: "Percentiles",
+    FigureKind.WORK: "Work counts",
+    FigureKind.METRIC: "Other figures",
+}
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """A step with the scenario and the figure that it belongs to."""
+
+    scenario: ScenarioHistory
+    figure: FigureHistory
+    step: HistoryStep
+
+
+@dataclass(frozen=True)
+class StepGroup:
+    """The steps at one commit."""
+
+    title: str
+    about: str
+    command: str
+    """That lists the commits in question; "" where they are not known by git's names."""
+    anchor: str
+    rows: list[StepRow]
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 run`, `2 runs`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def heading(history: History) -> str:
+    """Return the result in one sentence without a full stop."""
+    runs, commits = counted(len(history.runs), "run"), counted(history.commits, "commit")
+    steps = sum(len(scenario.steps) for scenario in history.scenarios)
+    if not any(scenario.figures for scenario in history.scenarios):
+        return f"{runs} without a figure"
+    if history.commits == 1:
+        return f"{runs} of one commit: there is no earlier one to compare with"
+    if not steps:
+        return f"No step in {runs} of {commits}"
+    places = history.stepped
+    at = history.runs[places[0]].label if len(places) == 1 else f"{len(places)} of {commits}"
+    return f"{counted(steps, 'figure')} changed at {shortened(visible(at), MOST_NAME)}, in {runs}"
+
+
+def facts(history: History) -> list[tuple[str, str]]:
+    """Return the facts about a history."""
+    moments = sorted(run.started_at for run in history.runs if run.started_at)
+    figures = sum(len(scenario.figures) for scenario in history.scenarios)
+    known = [
+        ("runs", f"{len(history.runs):,}"),
+        ("commits", f"{history.commits:,}"),
+        ("from", clock_time(moments[0]) if moments else ""),
+        ("to", clock_time(moments[-1]) if moments else ""),
+        ("scenarios", f"{len(history.scenarios):,}"),
+        ("figures", f"{figures:,}"),
+    ]
+    return [(name, value) for name, value in known if value]
+
+
+def value(amount: float, figure: FigureHistory) -> str:
+    """Return a figure with its unit."""
+    if figure.kind == FigureKind.TIME:
+        return duration(amount)
+    if figure.kind == FigureKind.RATIO:
+        return times(amount)
+    return f"{whole(amount)} {figure.unit}".strip()
+
+
+def arm_and_group(figure: FigureHistory) -> str:
+    """Return the arm and the group of a figure: `optimised · page`."""
+    return " · ".join(shortened(visible(part), MOST_NAME) for part in (figure.arm, figure.group or "the arm itself") if part)
+
+
+def metric(figure: FigureHistory) -> str:
+    """Return the name of a figure: `p95`, `vm steps`."""
+    return shortened(visible(figure.metric), MOST_NAME)
+
+
+def change(step: HistoryStep) -> Cell:
+    """Return the change of a figure, with its interval."""
+    if step.change is None:
+        return Cell(DASH, "a figure is 0")
+    bounds = "" if step.low is None or step.high is None else f"[{percent(step.low - 1)}, {percent(step.high - 1)}]"
+    return Cell(percent(step.change - 1), detail=bounds)
+
+
+def direction(step: HistoryStep) -> CellStatus:
+    """Return whether a step is for the better or the worse."""
+    if step.better is None:
+        return CellStatus("changed", "•", Tone.FLAT)
+    return CellStatus("better", "▲", Tone.GOOD) if step.better else CellStatus("worse", "✗", Tone.BAD)
+
+
+def located(scenario: ScenarioHistory) -> str:
+    """Return a scenario's title with its engine and RTT."""
+    return " · ".join(filter(None, [shortened(visible(scenario.title or scenario.name), MOST_NAME), scenario.place]))
+
+
+def step_groups(history: History) -> list[StepGroup]:
+    """Return the steps by the commit at which they happened, the newest first, the largest change first."""
+    rows: dict[tuple[int, int], list[StepRow]] = defaultdict(list)
+    for scenario in history.scenarios:
+        for figure, step in scenario.steps:
+            rows[step.run, step.before_run].append(StepRow(scenario, figure, step))
+    groups = []
+    for (after, before), found in sorted(rows.items(), reverse=True):
+        new, old = history.runs[after], history.runs[before]
+        about = f"Measured {clock_time(new.started_at) or 'at an unknown time'}; the run before it is of {visible(old.label)}."
+        groups.append(StepGroup(_title(new), about, _command(old, new), f"step-{after}-{before}", _in_order(found)))
+    return groups
+
+
+def _title(run: HistoryRun) -> str:
+    return (
+        f"At {shortened(visible(run.label), MOST_NAME)}" if run.commit else f"In the run {shortened(visible(run.label), MOST_NAME)}"
+    )
+
+
+def _command(old: HistoryRun, new: HistoryRun) -> str:
+    if old.commit == new.commit or not all(run.commit and COMMIT.fullmatch(run.commit) for run in (old, new)):
+        return ""
+    return f"git log --oneline {old.commit}..{new.commit}"
+
+
+def _in_order(rows: Sequence[StepRow]) -> list[StepRow]:
+    """Return steps with those of one arm and group together, those first of which one became worst; ratios and times first."""
+    worst: dict[tuple[str, str], tuple[bool, float]] = {}
+    for row in rows:
+        factor = row.step.change
+        size = (row.step.better is not False, -abs(math.log(factor)) if factor else -math.inf)
+        worst[_subject(row)] = min(worst.get(_subject(row), size), size)
+    return sorted(rows, key=lambda row: (worst[_subject(row)], _subject(row), list(FigureKind).index(row.figure.kind)))
+
+
+def _subject(row: StepRow) -> tuple[str, str]:
+    return anchor(row.scenario), arm_and_group(row.figure)
+
+
+def step_table(group: StepGroup, limit: int | None = None) -> Table:
+    """Return a commit's steps, at most `limit` of them."""
+    rows = []
+    for row in group.rows[:limit]:
+        figure, step = row.figure, row.step
+        values = f"{value(step.before, figure)} → {value(step.after, figure)}"
+        rows.append(
+            cells(
+                Cell(located(row.scenario), link=anchor(row.scenario)),
+                arm_and_group(figure),
+                metric(figure),
+                Cell("", status=direction(step)),
+                values,
+                change(step),
+                Cell(step.evidence),
+            )
+        )
+    head = ("scenario", "arm · group", "figure", "direction", "before → after", "change", "evidence")
+    return Table("", head, tuple(rows), names=4, wide=("evidence",), grouped=True, texts=("evidence",))
+
+
+def anchor(scenario: ScenarioHistory) -> str:
+    """Return the id of a scenario's card."""
+    plain = re.sub(r"[^a-z0-9]+", "-", f"{scenario.name} {scenario.engine} {scenario.rtt_ms:g}".lower()).strip("-")[:MOST_NAME]
+    return f"scenario-{plain}"
+
+
+def run_table(history: History) -> Table:
+    """Return the runs, the newest first."""
+    rows = [
+        cells(
+            shortened(visible(run.label), MOST_NAME),
+            clock_time(run.started_at) or DASH,
+            shortened(visible(run.name), MOST_NAME),
+            "; ".join(visible(remark) for remark in run.remarks) or DASH,
+        )
+        for run in reversed(history.runs)
+    ]
+    return Table("The runs, the newest first", ("commit", "measured", "run", "remarks"), tuple(rows), names=4)
+
+
+def line_notes(scenario: ScenarioHistory) -> Iterator[Paragraph]:
+    """Yield what distinguishes the lines of a scenario's trends."""
+    for name, found in (("Ratios and times", scenario.time_lines), ("Work counts", scenario.work_lines)):
+        if len(found) > 1:
+            described = [f"{number}: {visible(text) or 'as in the first run'}" for number, text in enumerate(found, start=1)]
+            yield Paragraph("; ".join(described) + ".", lead=f"{name} have {len(found)} lines that are not comparable.", quiet=True)
+
+
+def ends(figure: FigureHistory) -> tuple[Cell, Cell]:
+    """Return the first and the last value of a figure, per line."""
+    found = []
+    for place in (0, -1):
+        points = [line.points[place] for line in figure.lines]
+        found.append(Cell(" | ".join(value(point.value, figure) for point in points), detail=_bounds(points, figure)))
+    return found[0], found[1]
+
+
+def _bounds(points: Sequence[HistoryPoint], figure: FigureHistory) -> str:
+    """Return the interval of a single value: that of a time in its unit."""
+    if len(points) != 1 or points[0].low is None or points[0].high is None:
+        return ""
+    if figure.kind == FigureKind.TIME:
+        return f"[{duration(points[0].low)}, {duration(points[0].high)}]"
+    return interval(points[0].low, points[0].high)
+
+
+def constants(figures: Iterable[FigureHistory]) -> Table | None:
+    """Return the figures that were the same in all runs, a row per arm and group; None without any."""
+    rows: dict[str, list[str]] = defaultdict(list)
+    for figure in figures:
+        if figure.constant is not None:
+            rows[arm_and_group(figure)].append(f"{metric(figure)} {value(figure.constant, figure)}")
+    found = tuple(cells(name, " · ".join(parts)) for name, parts in rows.items())
+    return Table("", ("arm · group", "figures"), found, names=2) if found else None
+
+
+def warnings(history: History) -> list[Block]:
+    """Return the warnings, and the runs that are incomplete or have no commit."""
+    cut = [run for run in history.runs if run.remarks]
+    items = tuple(
+        Notice("", visible(run.label), "; ".join(visible(r) for r in run.remarks), Tone.SHORT) for run in cut[:MOST_STEPS]
+    )
+    more = len(cut) - len(items)
+    rest = (Notice("", f"{more} more", "see the list of runs", Tone.SHORT),) if more else ()
+    return [
+        *warning_notices("Warnings", history.warnings),
+        *([Notices("Runs that are not as usual", (*items, *rest))] if items else []),
+    ]
+
+
+def brief(history: History) -> list[Block]:
+    """Return the history for the terminal: the steps of each commit, warnings, and the heading as the last line."""
+    sections: list[Block] = []
+    for group in step_groups(history):
+        more = len(group.rows) - MOST_STEPS
+        rest = Paragraph(f"and {more:,} more", quiet=True) if more > 0 else None
+        title = f"{group.title}: {counted(len(group.rows), 'figure')}"
+        sections.append(ReportSection(title, tuple(of(step_table(group, MOST_STEPS), rest)), folded=False))
+    return [*sections, *warnings(history), Paragraph(f"{heading(history)}.")]
