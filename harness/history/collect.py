@@ -193,7 +193,7 @@ def _in_order(runs: Sequence[CollectedRun]) -> tuple[list[CollectedRun], list[Ru
     if len(first) == 1:
         return ordered, []
     missing = sum(commit is None or commit not in order for commit in commits)
-    message = f"by the time of their measurement: {counted(missing, 'run')} of {len(runs)} without a commit of this repository"
+    message = f"by time, since the current folder's repository lacks the commits of {missing} of {counted(len(runs), 'run')}"
     return ordered, [RunWarning("order of the runs", message, "run the command in the repository that was measured")]
 
 

@@ -218,7 +218,7 @@ def _steps(one: _Series, tests: int, shifts: Mapping[int, float]) -> tuple[list[
         return [_step(one, change) for change in plain], []
     pairs = zip(one.points, one.levels, strict=True)
     beside = [replace(level, log=level.log - shifts.get(point.run, 0.0)) for point, level in pairs]
-    note = ", beside the common change of all times" if any(point.run in shifts for point in one.points) else ""
+    note = ", beside the change that all times have in common" if any(point.run in shifts for point in one.points) else ""
     steps = [_step(one, change, note) for change in level_changes(beside, one.margin, LEAST[one.kind], tests)]
     shown = [step for step in steps if step.change is not None and _is_beyond(step.after / step.before, step.change, one.margin)]
     own = {step.run for step in steps}
@@ -242,7 +242,7 @@ def _step(one: _Series, change: LevelChange, note: str = "") -> HistoryStep:
         change=change.change.value,
         low=change.change.low,
         high=change.change.high,
-        evidence=f"{before} before, {counted(after, 'run')} after, all apart by more than {one.margin * 100:.3g} %{note}",
+        evidence=f"{before} + {counted(after, 'run')}, apart by more than {one.margin * 100:.3g} %{note}",
         better=None if one.better_above is None else (change.change.value > 1) == one.better_above,
     )
 
@@ -308,12 +308,13 @@ def _shown(each: CollectedRun) -> HistoryRun:
     label = f"{commit[:SHOWN_COMMIT]}{'+' if run.dirty else ''}" if commit else run.name
     failed = [place(r) for r in run.scenarios if r.status == ScenarioStatus.FAILED]
     cut = [place(r) for r in run.scenarios if r.status == ScenarioStatus.INTERRUPTED]
+    within = f" in {', '.join(cut)}" if cut else ""
+    ended = f"{run.incomplete or 'was interrupted'}{within}"
     remarks = (
-        *([run.incomplete] if run.incomplete else []),
+        *([ended] if run.incomplete or cut else []),
         *(["has uncommitted changes"] if run.dirty else []),
         *(["names no commit"] if not commit else []),
         *(["is a preview (--quick)"] if run.settings.quick else []),
-        *([f"interrupted: {', '.join(cut)}"] if cut else []),
         *([f"failed: {', '.join(failed)}"] if failed else []),
     )
     return HistoryRun(label, run.name, each.file, commit, run.dirty, run.started_at, each.code, remarks)

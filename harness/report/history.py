@@ -55,8 +55,8 @@ READ = (
         "never compared. Work counts do not depend on the machine."
     ),
 )
-MOST_STEPS = 20
-"""The number of steps of one commit that the terminal shows."""
+MOST = 10
+"""The number of arms and groups with steps at one commit, and of runs with remarks, that are shown at once."""
 MOST_NAME = 60
 COMMIT = re.compile(r"[0-9a-f]{7,64}", re.IGNORECASE)
 KINDS = {
@@ -85,7 +85,13 @@ class StepGroup:
     command: str
     """That lists the commits in question; "" where they are not known by git's names."""
     anchor: str
-    rows: list[StepRow]
+    subjects: list[list[StepRow]]
+    """Those of one arm and group together, what became worse first, then the largest change."""
+
+    @property
+    def number(self) -> int:
+        """The number of steps."""
+        return sum(map(len, self.subjects))
 
 
 def counted(number: int, noun: str) -> str:
@@ -138,8 +144,8 @@ def arm_and_group(figure: FigureHistory) -> str:
 
 
 def metric(figure: FigureHistory) -> str:
-    """Return the name of a figure: `p95`, `vm steps`."""
-    return shortened(visible(figure.metric), MOST_NAME)
+    """Return the name of a figure: `p95`, `vm steps`; "" for a metric, whose group is its name."""
+    return "" if figure.kind == FigureKind.METRIC else shortened(visible(figure.metric), MOST_NAME)
 
 
 def change(step: HistoryStep) -> Cell:
@@ -172,7 +178,7 @@ def step_groups(history: History) -> list[StepGroup]:
     for (after, before), found in sorted(rows.items(), reverse=True):
         new, old = history.runs[after], history.runs[before]
         about = f"Measured {clock_time(new.started_at) or 'at an unknown time'}; the run before it is of {visible(old.label)}."
-        groups.append(StepGroup(_title(new), about, _command(old, new), f"step-{after}-{before}", _in_order(found)))
+        groups.append(StepGroup(_title(new), about, _command(old, new), f"step-{after}-{before}", by_subject(_in_order(found))))
     return groups
 
 
@@ -202,25 +208,53 @@ def _subject(row: StepRow) -> tuple[str, str]:
     return anchor(row.scenario), arm_and_group(row.figure)
 
 
-def step_table(group: StepGroup, limit: int | None = None) -> Table:
-    """Return a commit's steps, at most `limit` of them."""
-    rows = []
-    for row in group.rows[:limit]:
-        figure, step = row.figure, row.step
-        values = f"{value(step.before, figure)} → {value(step.after, figure)}"
-        rows.append(
-            cells(
-                Cell(located(row.scenario), link=anchor(row.scenario)),
-                arm_and_group(figure),
-                metric(figure),
-                Cell("", status=direction(step)),
-                values,
-                change(step),
-                Cell(step.evidence),
-            )
-        )
-    head = ("scenario", "arm · group", "figure", "direction", "before → after", "change", "evidence")
-    return Table("", head, tuple(rows), names=4, wide=("evidence",), grouped=True, texts=("evidence",))
+def step_table(subjects: Sequence[Sequence[StepRow]]) -> Table:
+    """Return the steps of arms and groups, a row each, a column per kind of figure."""
+    kinds = [kind for kind in FigureKind if any(row.figure.kind == kind for rows in subjects for row in rows)]
+    found = []
+    for of_subject in subjects:
+        texts = ["; ".join(_changed(row) for row in of_subject if row.figure.kind == kind) or DASH for kind in kinds]
+        found.append(cells(*_about(of_subject), *texts))
+    heads = tuple(KINDS[kind].lower() for kind in kinds)
+    return Table("", ("scenario", "arm · group", "direction", *heads), tuple(found), names=3 + len(heads))
+
+
+def short_step_table(subjects: Iterable[Sequence[StepRow]]) -> Table:
+    """Return the steps of arms and groups, a row each, with one figure of each kind."""
+    found = []
+    for of_subject in subjects:
+        first = {row.figure.kind: _values(row) for row in reversed(of_subject)}
+        more = len(of_subject) - len(first)
+        shown = "; ".join(first[kind] for kind in FigureKind if kind in first)
+        found.append(cells(*_about(of_subject), f"{shown}; {more} more" if more else shown))
+    return Table("", ("scenario", "arm · group", "direction", "changed"), tuple(found), names=4, grouped=True)
+
+
+def by_subject(rows: Iterable[StepRow]) -> list[list[StepRow]]:
+    """Return steps by arm and group, in their order."""
+    subjects: dict[tuple[str, str], list[StepRow]] = defaultdict(list)
+    for row in rows:
+        subjects[_subject(row)].append(row)
+    return list(subjects.values())
+
+
+def _about(rows: Sequence[StepRow]) -> tuple[Cell, Cell, Cell]:
+    """Return the scenario, the arm and group, and the direction of steps if all have the same."""
+    found = {direction(row.step) for row in rows}
+    shown = next(iter(found)) if len(found) == 1 else CellStatus("mixed", "•", Tone.FLAT)
+    scenario = Cell(located(rows[0].scenario), link=anchor(rows[0].scenario))
+    return scenario, Cell(arm_and_group(rows[0].figure)), Cell("", status=shown)
+
+
+def _values(row: StepRow) -> str:
+    """Return a step in words: `p50 3.97 ms → 10.4 ms`."""
+    figure, step = row.figure, row.step
+    return f"{metric(figure)} {value(step.before, figure)} → {value(step.after, figure)}".strip()
+
+
+def _changed(row: StepRow) -> str:
+    """Return a step with its change: `p50 3.97 ms → 10.4 ms (+161 %)`."""
+    return f"{_values(row)} ({change(row.step).full})"
 
 
 def anchor(scenario: ScenarioHistory) -> str:
@@ -251,22 +285,21 @@ def line_notes(scenario: ScenarioHistory) -> Iterator[Paragraph]:
             yield Paragraph("; ".join(described) + ".", lead=f"{name} have {len(found)} lines that are not comparable.", quiet=True)
 
 
-def ends(figure: FigureHistory) -> tuple[Cell, Cell]:
-    """Return the first and the last value of a figure, per line."""
+def ends(figure: FigureHistory) -> list[tuple[int, str, str]]:
+    """Return the first and the last value of each line of a figure, with the line's number and the last value's interval."""
     found = []
-    for place in (0, -1):
-        points = [line.points[place] for line in figure.lines]
-        found.append(Cell(" | ".join(value(point.value, figure) for point in points), detail=_bounds(points, figure)))
-    return found[0], found[1]
+    for line in figure.lines:
+        values = [value(point.value, figure) for point in (line.points[0], line.points[-1])]
+        shown = values[-1] if len(line.points) == 1 else " → ".join(values)
+        found.append((line.number, shown, _bounds(line.points[-1], figure)))
+    return found
 
 
-def _bounds(points: Sequence[HistoryPoint], figure: FigureHistory) -> str:
-    """Return the interval of a single value: that of a time in its unit."""
-    if len(points) != 1 or points[0].low is None or points[0].high is None:
-        return ""
-    if figure.kind == FigureKind.TIME:
-        return f"[{duration(points[0].low)}, {duration(points[0].high)}]"
-    return interval(points[0].low, points[0].high)
+def _bounds(point: HistoryPoint, figure: FigureHistory) -> str:
+    """Return the interval of a value, that of a time in its unit; "" without one."""
+    if figure.kind == FigureKind.TIME and point.low is not None and point.high is not None:
+        return f"[{duration(point.low)}, {duration(point.high)}]"
+    return interval(point.low, point.high)
 
 
 def constants(figures: Iterable[FigureHistory]) -> Table | None:
@@ -274,7 +307,7 @@ def constants(figures: Iterable[FigureHistory]) -> Table | None:
     rows: dict[str, list[str]] = defaultdict(list)
     for figure in figures:
         if figure.constant is not None:
-            rows[arm_and_group(figure)].append(f"{metric(figure)} {value(figure.constant, figure)}")
+            rows[arm_and_group(figure)].append(f"{metric(figure)} {value(figure.constant, figure)}".strip())
     found = tuple(cells(name, " · ".join(parts)) for name, parts in rows.items())
     return Table("", ("arm · group", "figures"), found, names=2) if found else None
 
@@ -282,14 +315,12 @@ def constants(figures: Iterable[FigureHistory]) -> Table | None:
 def warnings(history: History) -> list[Block]:
     """Return the warnings, and the runs that are incomplete or have no commit."""
     cut = [run for run in history.runs if run.remarks]
-    items = tuple(
-        Notice("", visible(run.label), "; ".join(visible(r) for r in run.remarks), Tone.SHORT) for run in cut[:MOST_STEPS]
-    )
+    items = tuple(Notice("", visible(run.label), "; ".join(visible(r) for r in run.remarks), Tone.SHORT) for run in cut[:MOST])
     more = len(cut) - len(items)
     rest = (Notice("", f"{more} more", "see the list of runs", Tone.SHORT),) if more else ()
     return [
         *warning_notices("Warnings", history.warnings),
-        *([Notices("Runs that are not as usual", (*items, *rest))] if items else []),
+        *([Notices("Runs with remarks", (*items, *rest))] if items else []),
     ]
 
 
@@ -297,8 +328,8 @@ def brief(history: History) -> list[Block]:
     """Return the history for the terminal: the steps of each commit, warnings, and the heading as the last line."""
     sections: list[Block] = []
     for group in step_groups(history):
-        more = len(group.rows) - MOST_STEPS
-        rest = Paragraph(f"and {more:,} more", quiet=True) if more > 0 else None
-        title = f"{group.title}: {counted(len(group.rows), 'figure')}"
-        sections.append(ReportSection(title, tuple(of(step_table(group, MOST_STEPS), rest)), folded=False))
+        shown, rest = group.subjects[:MOST], group.subjects[MOST:]
+        more = Paragraph(f"and {counted(len(rest), 'more row')}", quiet=True) if rest else None
+        title = f"{group.title}: {counted(group.number, 'figure')}"
+        sections.append(ReportSection(title, tuple(of(short_step_table(shown), more)), folded=False))
     return [*sections, *warnings(history), Paragraph(f"{heading(history)}.")]

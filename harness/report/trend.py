@@ -61,7 +61,12 @@ def _line(line: HistoryLine, runs: int, vertical: Vertical) -> str:
     hollow = "".join(f"M{x} {y}h0" for (x, y), p in zip(places, line.points, strict=True) if p.partial)
     parts = (("bars", bars), ("line", _joined(places)), ("dots", dots), ("dots", hollow), ("hollow", hollow))
     found = "".join(f'<path class="{name}" d="{data}"/>' for name, data in parts if data)
-    return f'{steps}<g class="line-{line.number % COLOURS + 1}">{found}</g>'
+    return f'{steps}<g class="{line_class(line.number)}">{found}</g>'
+
+
+def line_class(number: int) -> str:
+    """Return the CSS class of the colour of a line."""
+    return f"line-{number % COLOURS + 1}"
 
 
 def _joined(places: Iterable[tuple[int, int]]) -> str:

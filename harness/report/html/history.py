@@ -6,8 +6,8 @@ from pathlib import Path
 
 from harness.report import history as content
 from harness.report.html.page import FOLDER, templates
-from harness.report.trend import trend
-from harness.results.history import FigureHistory, FigureKind, History, ScenarioHistory
+from harness.report.trend import line_class, trend
+from harness.results.history import FigureHistory, History, ScenarioHistory
 from harness.results.store import write_bytes
 from harness.text import encode
 
@@ -32,13 +32,23 @@ def render(history: History) -> str:
             run={"name": content.heading(history)},
             style=style,
             facts=content.facts(history),
-            groups=[(group, content.step_table(group)) for group in content.step_groups(history)],
+            groups=[_group(group) for group in content.step_groups(history)],
             warnings=content.warnings(history),
             runs=content.run_table(history),
             cards=[_card(scenario, len(history.runs)) for scenario in cards],
             read=content.READ,
         )
     )
+
+
+def _group(group: content.StepGroup) -> dict[str, object]:
+    shown, rest = group.subjects[: content.MOST], group.subjects[content.MOST :]
+    return {
+        "group": group,
+        "table": content.step_table(shown),
+        "rest": content.step_table(rest) if rest else None,
+        "more": content.counted(len(rest), "more row"),
+    }
 
 
 def _card(scenario: ScenarioHistory, runs: int) -> dict[str, object]:
@@ -61,21 +71,18 @@ def _card(scenario: ScenarioHistory, runs: int) -> dict[str, object]:
 
 
 def _rows(figures: Iterable[FigureHistory], runs: int) -> list[dict[str, object]]:
-    found = []
+    found: list[dict[str, object]] = []
     for figure in figures:
-        name = f"{content.arm_and_group(figure)}, {content.metric(figure)}"
-        first, last = content.ends(figure)
-        steps = [(content.direction(step), content.change(step).full) for step in figure.steps]
-        label = escape(f"{name}: {first.text} to {last.text}, {content.counted(len(steps), 'step')}")
+        name, ends = f"{content.arm_and_group(figure)} {content.metric(figure)}".strip(), content.ends(figure)
+        steps = [(content.direction(step), content.change(step).full, step.evidence) for step in figure.steps]
+        label = escape(f"{name}: {'; '.join(shown for _, shown, _ in ends)}; {content.counted(len(steps), 'step')}")
         found.append(
             {
                 "name": content.arm_and_group(figure),
                 "metric": content.metric(figure),
                 "trend": trend(figure, runs, label),
-                "first": first,
-                "last": last,
+                "ends": [(line_class(number), *shown) for number, *shown in ends],
                 "steps": steps,
-                "ratio": figure.kind == FigureKind.RATIO,
             }
         )
     return found
