@@ -71,7 +71,7 @@ def collect(paths: Sequence[Path]) -> CollectedRuns:
         reason = next(iter(unreadable.values()), "no run and no result file was found; name run folders or result files")
         more = f" (and {len(unreadable) - 1} more that cannot be read)" if len(unreadable) > 1 else ""
         raise UsageError(f"{one_line(reason)}{more}")
-    warnings = [RunWarning("left out", one_line(reason), "measure again, or name other files") for reason in unreadable.values()]
+    warnings = [RunWarning("left out", one_line(reason), "") for reason in unreadable.values()]
     if repeated:
         message = f"{counted(len(repeated), 'file')} with a run that is shown already: {listed(repeated, quote=False)}"
         warnings.append(RunWarning("the same run", one_line(message), "name each run once"))
@@ -82,6 +82,8 @@ def collect(paths: Sequence[Path]) -> CollectedRuns:
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield run folders and files, those below other folders in the order of their names."""
     for path in paths:
+        if not path.exists():
+            raise UsageError(f"{one_line(str(path))} does not exist; name run folders, or result files")
         if not path.is_dir() or (path / RUN_FILE).exists():
             yield path
             continue
@@ -193,14 +195,19 @@ def _in_order(runs: Sequence[CollectedRun]) -> tuple[list[CollectedRun], list[Ru
     if len(first) == 1:
         return ordered, []
     missing = sum(commit is None or commit not in order for commit in commits)
-    message = f"by time, since the current folder's repository lacks the commits of {missing} of {counted(len(runs), 'run')}"
+    message = f"by time, because {missing} of {counted(len(runs), 'run')} have no commit that the current folder's repository has"
     return ordered, [RunWarning("order of the runs", message, "run the command in the repository that was measured")]
+
+
+def moment(run: Run) -> datetime | None:
+    """Return the moment at which a run started, in UTC where it states no zone; None where it states none."""
+    try:
+        found = datetime.fromisoformat(run.started_at)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _time(run: Run) -> datetime:
     """Return the moment at which a run started; the latest possible one if it is not stated."""
-    try:
-        moment = datetime.fromisoformat(run.started_at)
-    except ValueError:
-        return LATEST
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment(run) or LATEST

@@ -17,9 +17,9 @@ from statistics import fmean
 from harness.gate import work_counts
 from harness.gate.matching import MatchedPair, other_versions, place
 from harness.gate.selection import EVERYTHING, Selection
-from harness.gate.verdict import counted
+from harness.gate.verdict import counted, listed
 from harness.gate.work_counts import Rules
-from harness.history.collect import CollectedRun, CollectedRuns
+from harness.history.collect import CollectedRun, CollectedRuns, moment
 from harness.history.lines import ComparableRuns, ScenarioRun, lines, other_times, other_work
 from harness.results.gate import GateRow, GateVerdict
 from harness.results.history import (
@@ -40,6 +40,8 @@ from harness.verdicts.unpaired import DRIFT, DRIFT_EXPONENTS
 
 PERCENTILES = {"50": "median", "95": "p95", "99": "p99"}
 """The percentiles that are shown, and the names of their drifts."""
+SINGLE = "time"
+"""The name of the one time that a file states of a benchmark."""
 LEAST = {FigureKind.RATIO: 1, FigureKind.TIME: 2, FigureKind.METRIC: 2}
 """The number of runs that a step needs on each side."""
 SUITE = 8
@@ -180,7 +182,8 @@ def _points(each: ScenarioRun, drift: float) -> Iterator[_SeriesPoint]:
                 low, high = latency.intervals_ns.get(label, (None, None))
                 processes = len(latency.process_medians_ns)
                 degrees = processes - 1.0 if processes > 1 else latency.samples - 1.0 if latency.samples > 1 else MANY_VALUES
-                key = (FigureKind.TIME, arm_of(latency.arm), latency.group, f"p{label}")
+                name = f"p{label}" if latency.samples else SINGLE
+                key = (FigureKind.TIME, arm_of(latency.arm), latency.group, name)
                 margin = (1 + drift) ** DRIFT_EXPONENTS[of_drift] - 1
                 figures = (value, low, high, _error(value, low, high, Z), degrees)
                 yield _SeriesPoint(key, "ns", *figures, better_above=False, margin=margin)
@@ -204,7 +207,7 @@ def _shifts(every: Iterable[_Series]) -> dict[int, float]:
     """Return by how much all medians of a run differ in common from those of its line, as a logarithm, where that is known."""
     beside: dict[int, list[float]] = defaultdict(list)
     for one in every:
-        if one.kind == FigureKind.TIME and one.metric == "p50" and one.levels:
+        if one.kind == FigureKind.TIME and one.metric in {"p50", SINGLE} and one.levels:
             usual = median([level.log for level in one.levels])
             for point, level in zip(one.points, one.levels, strict=True):
                 beside[point.run].append(level.log - usual)
@@ -308,16 +311,17 @@ def _shown(each: CollectedRun) -> HistoryRun:
     label = f"{commit[:SHOWN_COMMIT]}{'+' if run.dirty else ''}" if commit else run.name
     failed = [place(r) for r in run.scenarios if r.status == ScenarioStatus.FAILED]
     cut = [place(r) for r in run.scenarios if r.status == ScenarioStatus.INTERRUPTED]
-    within = f" in {', '.join(cut)}" if cut else ""
+    within = f" in {listed(cut, quote=False)}" if cut else ""
     ended = f"{run.incomplete or 'was interrupted'}{within}"
     remarks = (
         *([ended] if run.incomplete or cut else []),
         *(["has uncommitted changes"] if run.dirty else []),
         *(["names no commit"] if not commit else []),
         *(["is a preview (--quick)"] if run.settings.quick else []),
-        *([f"failed: {', '.join(failed)}"] if failed else []),
+        *([f"failed: {listed(failed, quote=False)}"] if failed else []),
     )
-    return HistoryRun(label, run.name, each.file, commit, run.dirty, run.started_at, each.code, remarks)
+    started_at = found.isoformat(timespec="seconds") if (found := moment(run)) else ""
+    return HistoryRun(label, run.name, each.file, commit, run.dirty, started_at, each.code, remarks)
 
 
 def _shift_warnings(shifted: Sequence[int], runs: Sequence[HistoryRun]) -> Iterator[RunWarning]:

@@ -2,6 +2,7 @@
 
 import math
 import re
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,11 +24,12 @@ from harness.report.blocks import (
 from harness.report.numbers import DASH, clock_time, duration, interval, percent, times, whole
 from harness.results.history import FigureHistory, FigureKind, History, HistoryPoint, HistoryRun, HistoryStep, ScenarioHistory
 from harness.results.names import shortened, visible
+from harness.text import encode
 
 READ = (
     (
         "All trends share one horizontal axis: the runs, the oldest on the left, evenly spaced. The vertical axis of each is "
-        "its own, logarithmic; changes below 5 % look as small as they are. Bars: 95 % confidence intervals. Hollow: the run "
+        "its own, logarithmic; changes below 10 % look as small as they are. Bars: 95 % confidence intervals. Hollow: the run "
         "was interrupted."
     ),
     (
@@ -57,7 +59,10 @@ READ = (
 )
 MOST = 10
 """The number of arms and groups with steps at one commit, and of runs with remarks, that are shown at once."""
-MOST_NAME = 60
+MOST_NAME, MOST_TEXT = 60, 300
+"""The number of characters of a name and of a message that are shown."""
+SHORT = 12
+"""The number of characters of a commit in a command."""
 COMMIT = re.compile(r"[0-9a-f]{7,64}", re.IGNORECASE)
 KINDS = {
     FigureKind.RATIO: "Ratio to the baseline arm",
@@ -99,6 +104,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def short(text: str, limit: int = MOST_NAME) -> str:
+    """Return a name or a message as printable characters on one line, with its middle left out if it is long."""
+    return shortened(visible(text), limit)
+
+
 def heading(history: History) -> str:
     """Return the result in one sentence without a full stop."""
     runs, commits = counted(len(history.runs), "run"), counted(history.commits, "commit")
@@ -111,7 +121,7 @@ def heading(history: History) -> str:
         return f"No step in {runs} of {commits}"
     places = history.stepped
     at = history.runs[places[0]].label if len(places) == 1 else f"{len(places)} of {commits}"
-    return f"{counted(steps, 'figure')} changed at {shortened(visible(at), MOST_NAME)}, in {runs}"
+    return f"{counted(steps, 'step')} at {short(at)}, in {runs}"
 
 
 def facts(history: History) -> list[tuple[str, str]]:
@@ -140,12 +150,12 @@ def value(amount: float, figure: FigureHistory) -> str:
 
 def arm_and_group(figure: FigureHistory) -> str:
     """Return the arm and the group of a figure: `optimised · page`."""
-    return " · ".join(shortened(visible(part), MOST_NAME) for part in (figure.arm, figure.group or "the arm itself") if part)
+    return " · ".join(short(part) for part in (figure.arm, figure.group or "the arm itself") if part)
 
 
 def metric(figure: FigureHistory) -> str:
     """Return the name of a figure: `p95`, `vm steps`; "" for a metric, whose group is its name."""
-    return "" if figure.kind == FigureKind.METRIC else shortened(visible(figure.metric), MOST_NAME)
+    return "" if figure.kind == FigureKind.METRIC else short(figure.metric)
 
 
 def change(step: HistoryStep) -> Cell:
@@ -165,7 +175,7 @@ def direction(step: HistoryStep) -> CellStatus:
 
 def located(scenario: ScenarioHistory) -> str:
     """Return a scenario's title with its engine and RTT."""
-    return " · ".join(filter(None, [shortened(visible(scenario.title or scenario.name), MOST_NAME), scenario.place]))
+    return " · ".join(short(part) for part in (scenario.title or scenario.name, scenario.place) if part)
 
 
 def step_groups(history: History) -> list[StepGroup]:
@@ -177,21 +187,20 @@ def step_groups(history: History) -> list[StepGroup]:
     groups = []
     for (after, before), found in sorted(rows.items(), reverse=True):
         new, old = history.runs[after], history.runs[before]
-        about = f"Measured {clock_time(new.started_at) or 'at an unknown time'}; the run before it is of {visible(old.label)}."
+        about = f"Measured {clock_time(new.started_at) or 'at an unknown time'}; the run before it is of {short(old.label)}."
         groups.append(StepGroup(_title(new), about, _command(old, new), f"step-{after}-{before}", by_subject(_in_order(found))))
     return groups
 
 
 def _title(run: HistoryRun) -> str:
-    return (
-        f"At {shortened(visible(run.label), MOST_NAME)}" if run.commit else f"In the run {shortened(visible(run.label), MOST_NAME)}"
-    )
+    return f"At {short(run.label)}" if run.commit else f"In the run {short(run.label)}"
 
 
 def _command(old: HistoryRun, new: HistoryRun) -> str:
-    if old.commit == new.commit or not all(run.commit and COMMIT.fullmatch(run.commit) for run in (old, new)):
+    known = [run.commit for run in (old, new) if run.commit and COMMIT.fullmatch(run.commit)]
+    if len(set(known)) < len((old, new)):
         return ""
-    return f"git log --oneline {old.commit}..{new.commit}"
+    return f"git log --oneline {known[0][:SHORT]}..{known[1][:SHORT]}"
 
 
 def _in_order(rows: Sequence[StepRow]) -> list[StepRow]:
@@ -254,23 +263,24 @@ def _values(row: StepRow) -> str:
 
 def _changed(row: StepRow) -> str:
     """Return a step with its change: `p50 3.97 ms → 10.4 ms (+161 %)`."""
-    return f"{_values(row)} ({change(row.step).full})"
+    return _values(row) if row.step.change is None else f"{_values(row)} ({change(row.step).full})"
 
 
 def anchor(scenario: ScenarioHistory) -> str:
     """Return the id of a scenario's card."""
-    plain = re.sub(r"[^a-z0-9]+", "-", f"{scenario.name} {scenario.engine} {scenario.rtt_ms:g}".lower()).strip("-")[:MOST_NAME]
-    return f"scenario-{plain}"
+    whole = f"{scenario.name} {scenario.engine} {scenario.rtt_ms:g}"
+    plain = re.sub(r"[^a-z0-9]+", "-", whole.lower()).strip("-")[:MOST_NAME]
+    return f"scenario-{plain}-{zlib.crc32(encode(whole)):08x}"
 
 
 def run_table(history: History) -> Table:
     """Return the runs, the newest first."""
     rows = [
         cells(
-            shortened(visible(run.label), MOST_NAME),
+            short(run.label),
             clock_time(run.started_at) or DASH,
-            shortened(visible(run.name), MOST_NAME),
-            "; ".join(visible(remark) for remark in run.remarks) or DASH,
+            short(run.name),
+            short("; ".join(run.remarks), MOST_TEXT) or DASH,
         )
         for run in reversed(history.runs)
     ]
@@ -281,7 +291,9 @@ def line_notes(scenario: ScenarioHistory) -> Iterator[Paragraph]:
     """Yield what distinguishes the lines of a scenario's trends."""
     for name, found in (("Ratios and times", scenario.time_lines), ("Work counts", scenario.work_lines)):
         if len(found) > 1:
-            described = [f"{number}: {visible(text) or 'as in the first run'}" for number, text in enumerate(found, start=1)]
+            described = [
+                f"{number}: {short(text, MOST_TEXT) or 'as in the first run'}" for number, text in enumerate(found, start=1)
+            ]
             yield Paragraph("; ".join(described) + ".", lead=f"{name} have {len(found)} lines that are not comparable.", quiet=True)
 
 
@@ -315,7 +327,7 @@ def constants(figures: Iterable[FigureHistory]) -> Table | None:
 def warnings(history: History) -> list[Block]:
     """Return the warnings, and the runs that are incomplete or have no commit."""
     cut = [run for run in history.runs if run.remarks]
-    items = tuple(Notice("", visible(run.label), "; ".join(visible(r) for r in run.remarks), Tone.SHORT) for run in cut[:MOST])
+    items = tuple(Notice("", short(run.label), short("; ".join(run.remarks), MOST_TEXT), Tone.SHORT) for run in cut[:MOST])
     more = len(cut) - len(items)
     rest = (Notice("", f"{more} more", "see the list of runs", Tone.SHORT),) if more else ()
     return [
@@ -330,6 +342,6 @@ def brief(history: History) -> list[Block]:
     for group in step_groups(history):
         shown, rest = group.subjects[:MOST], group.subjects[MOST:]
         more = Paragraph(f"and {counted(len(rest), 'more row')}", quiet=True) if rest else None
-        title = f"{group.title}: {counted(group.number, 'figure')}"
+        title = f"{group.title}: {counted(group.number, 'step')}"
         sections.append(ReportSection(title, tuple(of(short_step_table(shown), more)), folded=False))
     return [*sections, *warnings(history), Paragraph(f"{heading(history)}.")]

@@ -14,7 +14,7 @@ DOTTED = 60
 """The number of runs up to which each value has a dot."""
 COLOURS = 6
 """The number of colours for lines in the style sheet."""
-FLAT = 0.05
+FLAT = 0.1
 """The smallest span of the vertical axis, as a share of the values: noise below it looks as small as it is."""
 
 Vertical = Callable[[float], int]
