@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from harness.errors import HarnessError, NotComparableError, NotMeasurableError, ScenarioFailedError, UsageError
     from harness.results.load import CapacityKind
+    from harness.results.loaded import LoadedRun, load_run
     from harness.results.run import BASELINE, Run, ScenarioResult, Statement
-    from harness.results.store import read_run as load_run
     from harness.scenario import Arm, Case, Group, LoadTest, Prepared, Probe, Scenario, Server, Setting, demonstrates
     from harness.sql import SqlInstance, SqlScenario, SyncSqlInstance
     from harness.verdicts.capacity import times_the_capacity
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "harness.errors": "HarnessError NotComparableError NotMeasurableError ScenarioFailedError UsageError",
     "harness.results.load": "CapacityKind",
+    "harness.results.loaded": "LoadedRun load_run",
     "harness.results.run": "BASELINE Run ScenarioResult Statement",
-    "harness.results.store": "load_run",
     "harness.scenario": "Arm Case Group LoadTest Prepared Probe Scenario Server Setting demonstrates",
     "harness.sql": "SqlInstance SqlScenario SyncSqlInstance",
     "harness.verdicts.capacity": "times_the_capacity",
@@ -69,6 +69,7 @@ __all__ = [
     "Group",
     "HarnessError",
     "LoadTest",
+    "LoadedRun",
     "Measure",
     "NotComparableError",
     "NotMeasurableError",
@@ -118,13 +119,12 @@ __all__ = [
 ]
 
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
-_RENAMED = {"load_run": "read_run"}
 
 
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'harness' has no attribute {name!r}")
-    found = getattr(importlib.import_module(_HOME[name]), _RENAMED.get(name, name))
+    found = getattr(importlib.import_module(_HOME[name]), name)
     globals()[name] = found
     return found
 

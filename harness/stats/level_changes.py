@@ -2,8 +2,9 @@
 
 A run's figure has an error within the run, known from its interval, and runs of the same code differ as well. Both are taken into
 account, by the larger of them: the mean error within the runs, and the spread between successive runs of the whole series, which a
-few steps do not change since it is a median; of fewer than `SPREAD_RUNS` runs it is unknown and assumed to be half the margin. A
-change has to exceed a margin, by which figures of the same code may differ systematically, and
+few steps do not change since it is a median. Of fewer than `SPREAD_RUNS` runs it is unknown; of fewer than `SURE_RUNS` it may be
+small by chance and is assumed to be at least half the margin. A change has to exceed a margin, by which figures of the same code
+may differ systematically, and
 
 - the runs on both sides of it, up to `WINDOW` each, have to lie apart by more than the margin, every one of them: no single run
   makes a step, and the step is where the sides meet;
@@ -26,6 +27,8 @@ SPREAD_RUNS = 4
 """The number of runs from which on their spread is known: the median of three differences, one of which may be a step."""
 ROBUST = 0.6
 """The degrees of freedom of a spread, per difference: a median of differences varies more than a mean of squares."""
+SURE_RUNS = 8
+"""The number of runs from which on their spread is not small by chance."""
 ALPHA = 0.01
 """The probability of any false step, over all tests together."""
 
@@ -67,14 +70,26 @@ def level_changes(series: Sequence[RunLevel], margin: float, least: int, tests: 
     the number of places that are tested together.
     """
     found: list[LevelChange] = []
-    allowed = math.log1p(margin)
     spread = _spread(series) if len(series) >= SPREAD_RUNS else None
-    for place in places(series, least):
-        start = max(found[-1].place if found else 0, place - WINDOW)
-        before, after = series[start:place], series[place : place + WINDOW]
-        if len(before) >= least and (change := _change(before, after, allowed, spread, len(series), tests)):
-            found.append(LevelChange(place, change, (len(before), len(after))))
-    return found
+    wanted, stretches = places(series, least), [(0, len(series))]
+    while stretches:  # the clearest step first: windows do not reach beyond it
+        start, end = stretches.pop()
+        best, widest = None, math.log1p(margin)
+        for place in (place for place in wanted if start + least <= place <= end - least):
+            before, after = series[max(start, place - WINDOW) : place], series[place : min(end, place + WINDOW)]
+            gap = _gap(before, after)
+            if gap > widest and (change := _change(before, after, math.log1p(margin), spread, len(series), tests)):
+                best, widest = LevelChange(place, change, (len(before), len(after))), gap
+        if best:
+            found.append(best)
+            stretches += [(start, best.place), (best.place, end)]
+    return sorted(found, key=lambda change: change.place)
+
+
+def _gap(before: Sequence[RunLevel], after: Sequence[RunLevel]) -> float:
+    """Return the distance between two sides, each of which is entirely above or below the other; below 0 if they overlap."""
+    sides = [[run.log for run in side] for side in (before, after)]
+    return max(min(sides[1]) - max(sides[0]), min(sides[0]) - max(sides[1]))
 
 
 def _spread(series: Sequence[RunLevel]) -> float:
@@ -86,20 +101,17 @@ def _spread(series: Sequence[RunLevel]) -> float:
 def _change(
     before: Sequence[RunLevel], after: Sequence[RunLevel], allowed: float, spread: float | None, number: int, tests: int
 ) -> Interval | None:
-    """Return the change of the level with its corrected interval; None if it is not shown."""
+    """Return the change of the level with its corrected interval; None if the interval does not exclude the margin."""
     both = [*before, *after]
-    rises = after[0].log > before[-1].log
-    lower, upper = (before, after) if rises else (after, before)
-    if min(run.log for run in upper) - max(run.log for run in lower) <= allowed:
-        return None
     errors = [run.error for run in both if run.error is not None]
     within = fmean(error**2 for error in errors) if len(errors) == len(both) else None
     if within is None and spread is None:
         return None
-    between = (allowed / 2 if spread is None else spread) ** 2
-    by_spread = within is None or (spread is not None and between > within)
+    assumed = allowed / 2 if number < SURE_RUNS else 0.0
+    spread = spread or 0.0
+    by_spread = within is None or spread**2 > within
     degrees = ROBUST * (number - 1) if by_spread else sum(run.degrees for run in both)
-    error = math.sqrt(max(within or 0.0, between) * (1 / len(before) + 1 / len(after)))
+    error = math.sqrt(max(within or 0.0, spread**2, assumed**2) * (1 / len(before) + 1 / len(after)))
     difference = fmean(run.log for run in after) - fmean(run.log for run in before)
     beyond = abs(difference) - allowed
     if error > 0 and 2 * t_tail(beyond / error, degrees) >= ALPHA / tests:
