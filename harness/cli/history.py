@@ -1,4 +1,4 @@
-"""Show figures over many runs, and the commits at which they changed.
+"""Show figures over many runs, and at which commits they changed.
 
 RUN is a run folder or its run.json, a baseline, or a result file of another tool, such as pytest-benchmark's storage or the data.js
 that github-action-benchmark publishes, which has many commits. A folder without a run is searched for all of these. The runs are

@@ -195,7 +195,7 @@ def _in_order(runs: Sequence[CollectedRun]) -> tuple[list[CollectedRun], list[Ru
     if len(first) == 1:
         return ordered, []
     missing = sum(commit is None or commit not in order for commit in commits)
-    message = f"by time, because the current folder's repository does not have the commit of {missing} of {counted(len(runs), 'run')}"
+    message = f"by time, because this folder's repository does not have the commit of {missing} of {counted(len(runs), 'run')}"
     return ordered, [RunWarning("order of the runs", message, "run the command in the repository that was measured")]
 
 

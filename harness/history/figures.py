@@ -20,7 +20,7 @@ from harness.gate.selection import EVERYTHING, Selection
 from harness.gate.verdict import counted, listed
 from harness.gate.work_counts import Rules
 from harness.history.collect import CollectedRun, CollectedRuns, moment
-from harness.history.lines import ComparableRuns, ScenarioRun, lines, other_times, other_work
+from harness.history.lines import ComparableRuns, PlacedResult, lines, other_times, other_work
 from harness.results.gate import GateRow, GateVerdict
 from harness.results.history import (
     FigureHistory,
@@ -97,12 +97,12 @@ def history(collected: CollectedRuns, selection: Selection = EVERYTHING, drift: 
     `drift` is the share by which a median of the same code may differ between two runs. UsageError: the selection matches nothing.
     """
     wanted = set(selection.of(_names(collected.runs), "scenario or benchmark"))
-    placed: dict[tuple[str, str, float], list[ScenarioRun]] = defaultdict(list)
+    placed: dict[tuple[str, str, float], list[PlacedResult]] = defaultdict(list)
     for number, each in enumerate(collected.runs):
         for result in each.run.scenarios:
             kept = _selected(result, each.run.kind, wanted)
             if kept is not None:
-                placed[kept.name, kept.engine, kept.rtt_ms].append(ScenarioRun(number, each.run, kept, each.code))
+                placed[kept.name, kept.engine, kept.rtt_ms].append(PlacedResult(number, each.run, kept, each.code))
     timed = {key: lines(results, other_times) for key, results in placed.items()}
     series = {key: [list(_noisy(line.results, drift)) for line in found] for key, found in timed.items()}
     every = [one for found in series.values() for of_line in found for one in of_line]
@@ -148,9 +148,9 @@ def _selected(result: ScenarioResult, kind: RunKind, wanted: set[str]) -> Scenar
     return replace(result, latencies=latencies, metrics=metrics) if latencies or metrics or result.operations else None  # type: ignore[arg-type]
 
 
-def _noisy(results: Sequence[ScenarioRun], drift: float) -> Iterator[_Series]:
+def _noisy(results: Sequence[PlacedResult], drift: float) -> Iterator[_Series]:
     """Yield the ratios, times and metrics of comparable runs."""
-    found: dict[tuple[FigureKind, str, str, str], list[tuple[ScenarioRun, _SeriesPoint]]] = defaultdict(list)
+    found: dict[tuple[FigureKind, str, str, str], list[tuple[PlacedResult, _SeriesPoint]]] = defaultdict(list)
     for each in results:
         for point in _points(each, drift):
             if math.isfinite(point.value):
@@ -166,7 +166,7 @@ def _noisy(results: Sequence[ScenarioRun], drift: float) -> Iterator[_Series]:
         yield _Series(*key, last.unit, last.better_above, last.margin, points, levels)
 
 
-def _points(each: ScenarioRun, drift: float) -> Iterator[_SeriesPoint]:
+def _points(each: PlacedResult, drift: float) -> Iterator[_SeriesPoint]:
     arm_of = (lambda _: "") if each.run.kind == RunKind.FILE else (lambda arm: arm)
     for ratio in each.result.ratios:
         if ratio.arm != AA_CONTROL:
@@ -277,9 +277,9 @@ def _work(found: Sequence[ComparableRuns]) -> Iterator[FigureHistory]:
         yield FigureHistory(FigureKind.WORK, arm, group, name, "", tuple(of_figure))
 
 
-def _work_steps(results: Sequence[ScenarioRun]) -> dict[tuple[str, str, str, float], list[HistoryStep]]:
+def _work_steps(results: Sequence[PlacedResult]) -> dict[tuple[str, str, str, float], list[HistoryStep]]:
     """Return the steps of work counts: each compared with its last one, as by the gate."""
-    last: dict[tuple[str, str, str, float], tuple[ScenarioRun, WorkCount]] = {}
+    last: dict[tuple[str, str, str, float], tuple[PlacedResult, WorkCount]] = {}
     steps: dict[tuple[str, str, str, float], list[HistoryStep]] = defaultdict(list)
     unsteady = set()
     for each in results:
@@ -298,7 +298,7 @@ def _work_steps(results: Sequence[ScenarioRun]) -> dict[tuple[str, str, str, flo
     return {key: found for key, found in steps.items() if key not in unsteady}
 
 
-def _work_step(row: GateRow, before: ScenarioRun, after: ScenarioRun) -> HistoryStep:
+def _work_step(row: GateRow, before: PlacedResult, after: PlacedResult) -> HistoryStep:
     assert row.base is not None
     assert row.candidate is not None
     better = row.verdict == GateVerdict.IMPROVED

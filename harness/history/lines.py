@@ -13,7 +13,7 @@ NO_MACHINE = ("file", "SHA-256", "release")
 
 
 @dataclass(frozen=True)
-class ScenarioRun:
+class PlacedResult:
     """One scenario's result in one run of the history."""
 
     place: int
@@ -29,10 +29,10 @@ class ComparableRuns:
 
     difference: str
     """What differs from the first line; "" for the first line itself."""
-    results: list[ScenarioRun]
+    results: list[PlacedResult]
 
 
-def lines(results: Sequence[ScenarioRun], differs: Callable[[ScenarioRun, ScenarioRun], str]) -> list[ComparableRuns]:
+def lines(results: Sequence[PlacedResult], differs: Callable[[PlacedResult, PlacedResult], str]) -> list[ComparableRuns]:
     """Return the results in lines: each joins the first line whose last result it is comparable with.
 
     `differs` is `other_times` or `other_work`.
@@ -47,7 +47,7 @@ def lines(results: Sequence[ScenarioRun], differs: Callable[[ScenarioRun, Scenar
     return found
 
 
-def other_times(old: ScenarioRun, new: ScenarioRun) -> str:
+def other_times(old: PlacedResult, new: PlacedResult) -> str:
     """Return why the times and ratios of two results cannot be compared; "" where they can."""
     if old.run.kind == new.run.kind == RunKind.FILE:
         machines = differences(_machine(old.run.environment), _machine(new.run.environment))
@@ -58,13 +58,13 @@ def other_times(old: ScenarioRun, new: ScenarioRun) -> str:
     return "; ".join(filter(None, [_other_run(old, new), machine, f"another load: {load}" if load else ""]))
 
 
-def other_work(old: ScenarioRun, new: ScenarioRun) -> str:
+def other_work(old: PlacedResult, new: PlacedResult) -> str:
     """Return why the work counts of two results cannot be compared, whatever their machines are; "" where they can."""
     interpreter = other_versions(MatchedPair(old.result, new.result), old.run, new.run)[1]
     return "; ".join(filter(None, [_other_run(old, new), interpreter]))
 
 
-def _other_run(old: ScenarioRun, new: ScenarioRun) -> str:
+def _other_run(old: PlacedResult, new: PlacedResult) -> str:
     settings = [warning.message for warning in incomparable_runs(old.run, new.run)]
     versions = other_versions(MatchedPair(old.result, new.result), old.run, new.run)[0]
     return "; ".join(filter(None, [*settings, versions]))

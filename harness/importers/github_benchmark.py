@@ -6,6 +6,7 @@ where the unit does not.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 import msgspec
@@ -76,19 +77,23 @@ def parse(content: Content) -> Reading:
 
 
 def parse_all(content: Content) -> list[Reading]:
-    """Return the figures of every entry of every suite, each with its commit, in the order of their times; see `parse`."""
+    """Return the figures of every commit, in the order of their times; see `parse`."""
     suites = _entries(content)
-    each = [({suite: entry}, suite if len(suites) > 1 else "") for suite, entries in suites.items() for entry in entries]
-    each.sort(key=lambda found: max(entry.date or 0.0 for entry in found[0].values()))
-    return [_reading(entry, suite) for entry, suite in each] or [_reading({})]
+    commits: dict[tuple[str, int], dict[str, _SuiteEntry]] = {}
+    for suite, entries in suites.items():
+        again = Counter[str]()
+        for entry in entries:
+            commits.setdefault((entry.commit.id, again[entry.commit.id]), {})[suite] = entry
+            again[entry.commit.id] += 1
+    each = sorted(commits.values(), key=lambda found: max(entry.date or 0.0 for entry in found.values()))
+    return [_reading(entries, by_suite=len(suites) > 1) for entries in each] or [_reading({})]
 
 
-def _reading(entries: Mapping[str, _SuiteEntry], suite_of_all: str = "") -> Reading:
-    """Return the figures of one entry per suite; a benchmark is named after its suite as well, if that is given."""
+def _reading(entries: Mapping[str, _SuiteEntry], *, by_suite: bool = False) -> Reading:
+    """Return the figures of one entry per suite; `by_suite` adds the suite to every name, and not only to equal ones."""
     found = Benchmarks()
     benches = [(suite, entry, bench) for suite, entry in entries.items() for bench in entry.benches]
-    prefix = f"{suite_of_all} · " if suite_of_all else ""
-    names = found.names([(prefix + bench.name, suite) for suite, _, bench in benches])
+    names = found.names([(f"{suite} · {bench.name}" if by_suite else bench.name, suite) for suite, _, bench in benches])
     for name, (_, entry, bench) in zip(names, benches, strict=True):
         unit, less_is_better = bench.unit.strip(), BETTER.get(entry.tool)
         with found.benchmark(name):

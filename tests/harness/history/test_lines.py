@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from harness.history.lines import ScenarioRun, lines, other_times, other_work
+from harness.history.lines import PlacedResult, lines, other_times, other_work
 from harness.results.run import Run, RunKind
 from tests.harness import gates
 
 
-def scenario_run(place: int = 0, run: Run | None = None, **changes: object) -> ScenarioRun:
+def scenario_run(place: int = 0, run: Run | None = None, **changes: object) -> PlacedResult:
     """Return a scenario's result in a run."""
     made = run or gates.run()
-    return ScenarioRun(place, made, replace(made.scenarios[0], **changes), place)  # type: ignore[arg-type]
+    return PlacedResult(place, made, replace(made.scenarios[0], **changes), place)  # type: ignore[arg-type]
 
 
 def with_environment(**facts: str) -> Run:
@@ -58,7 +58,7 @@ def test_patch_levels_and_the_machines_state_make_no_lines() -> None:
     assert len(lines([scenario_run(0), scenario_run(1, other)], other_times)) == 1
 
 
-def of_file(**facts: str) -> ScenarioRun:
+def of_file(**facts: str) -> PlacedResult:
     """Return a benchmark of another tool's file."""
     return scenario_run(0, gates.run(kind=RunKind.FILE, environment={"file": facts.get("cpu", ""), "SHA-256": "1", **facts}))
 

@@ -32,6 +32,19 @@ def test_the_last_commit_of_each_suite_is_read(shape: Shape) -> None:
     assert (found.commit, found.started_at) == ("bbbb", "2026-01-05T10:40:00+00:00")
 
 
+def test_every_commit_of_every_suite_can_be_read(shape: Shape) -> None:
+    """In the order of their times; with several suites, names have that of their suite."""
+    found = importers.read_all(shape("github-data.js"))
+    assert isinstance(found, list)
+    assert [(x.commit, [t.name for t in x.timings] + [m.group for m in x.metrics]) for x in found] == [
+        ("aaaa", ["Rust · fib"]),
+        ("bbbb", ["Rust · fib", "Sizes · fib"]),
+    ]
+    single = importers.read_all(shape("github-benchmark.json"))
+    assert isinstance(single, list)
+    assert [t.name for t in single[0].timings] == ["page of 20"]
+
+
 @pytest.mark.parametrize(
     ("unit", "factor"),
     [("ns", 1), ("ns/iter", 1), ("nsec", 1), ("us", 1e3), ("µs", 1e3), ("μs/op", 1e3), ("ms", 1e6), ("s", 1e9), ("sec", 1e9)],
