@@ -12,8 +12,8 @@ from harness import importers
 from harness.errors import UsageError
 from harness.gate.verdict import counted, listed
 from harness.importers import own_run
-from harness.importers.reading import Reading, TimeCounts, Timing, one_line
-from harness.results.run import Latency, Run, RunKind, RunWarning, ScenarioResult, ScenarioStatus
+from harness.importers.reading import UNREADABLE, Reading, TimeCounts, Timing, one_line
+from harness.results.run import Latency, OperationCounts, Run, RunKind, RunWarning, ScenarioResult, ScenarioStatus
 from harness.results.store import RUN_FILE
 from harness.runtime.workspace import commit_order
 from harness.stats.intervals import OUTSIDE, bounding_ranks, t_quantile
@@ -119,7 +119,8 @@ def _of_reading(reading: Reading) -> Run:
     result = replace(run.scenarios[0], name=reading.tool, title=reading.tool, engine="", doc="")
     latencies = [_bounded(latency, timing) for latency, timing in zip(result.latencies, reading.timings, strict=True)]
     name = one_line(Path(reading.file).name) + (f", {reading.started_at}" if reading.started_at else "")
-    return replace(run, name=name, scenarios=[replace(result, latencies=latencies)])
+    left_out = [warning for warning in reading.warnings if warning.name == UNREADABLE]
+    return replace(run, name=name, scenarios=[replace(result, latencies=latencies)], warnings=left_out)
 
 
 def _bounded(latency: Latency, timing: Timing) -> Latency:
@@ -152,13 +153,20 @@ def slim(run: Run) -> Run:
             tolerances=r.tolerances,
             higher_is_better=r.higher_is_better,
             metrics=r.metrics,
-            operations=r.operations,
+            operations=[*r.operations, *_under_load(r)],
             load_settings=r.load_settings,
         )
         for r in run.scenarios
         if r.status != ScenarioStatus.NOT_RUN
     ]
-    return replace(run, scenarios=scenarios, warnings=[], review=None)
+    return replace(run, scenarios=scenarios, warnings=run.warnings if run.kind == RunKind.FILE else [], review=None)
+
+
+def _under_load(result: ScenarioResult) -> Iterator[OperationCounts]:
+    """Yield the operations of each loaded arm; one that was unfinished at the drain timeout has failed."""
+    for arm in result.load.arms if result.load and result.is_timed_under_load else ():
+        failed = arm.errors + arm.unfinished
+        yield OperationCounts(arm.arm, arm.group, arm.operations + failed, failed)
 
 
 def _coded(runs: Iterable[CollectedRun]) -> list[CollectedRun]:

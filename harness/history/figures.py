@@ -32,9 +32,19 @@ from harness.results.history import (
     HistoryStep,
     ScenarioHistory,
 )
-from harness.results.run import AA_CONTROL, RunKind, RunWarning, ScenarioResult, ScenarioStatus, WorkCount
+from harness.results.run import (
+    AA_CONTROL,
+    BASELINE,
+    OperationCounts,
+    RunKind,
+    RunWarning,
+    ScenarioResult,
+    ScenarioStatus,
+    WorkCount,
+)
 from harness.stats.intervals import median, t_quantile
 from harness.stats.level_changes import LevelChange, RunLevel, level_changes, places
+from harness.verdicts import failures
 from harness.verdicts.promise import WORTH_HAVING
 from harness.verdicts.unpaired import DRIFT, DRIFT_EXPONENTS
 
@@ -66,8 +76,10 @@ class _Series:
     """Whether more is better; None where it is unknown."""
     margin: float
     points: tuple[HistoryPoint, ...]
+    tested: tuple[HistoryPoint, ...]
+    """Those that are tested for steps: no operation failed; none if a value is not above 0, so that there are no ratios."""
     levels: tuple[RunLevel, ...]
-    """One per point; empty if a value is not above 0, so that there are no ratios."""
+    """One per tested point."""
 
     @property
     def key(self) -> tuple[FigureKind, str, str, str]:
@@ -155,15 +167,23 @@ def _noisy(results: Sequence[PlacedResult], drift: float) -> Iterator[_Series]:
         for point in _points(each, drift):
             if math.isfinite(point.value):
                 found[point.key].append((each, point))
+    failing = {(each.place, count.arm, count.group) for each in results for count in _failing(each.result)}
     for key, in_runs in found.items():
         last = in_runs[-1][1]
-        points = tuple(
-            HistoryPoint(each.place, p.value, p.low, p.high, each.result.status == ScenarioStatus.INTERRUPTED)
-            for each, p in in_runs
-        )
-        levels = tuple(RunLevel(math.log(p.value), each.code, p.error, p.degrees) for each, p in in_runs if p.value > 0)
-        levels = levels if len(levels) == len(points) else ()
-        yield _Series(*key, last.unit, last.better_above, last.margin, points, levels)
+        kind, arm, group, _ = key
+        arms = {arm or BASELINE} | ({BASELINE} if kind == FigureKind.RATIO else set())
+        broken = {place for place, of_arm, of_group in failing if of_arm in arms and of_group == group}
+        cut = {each.place for each, _ in in_runs if each.result.status == ScenarioStatus.INTERRUPTED}
+        points = tuple(HistoryPoint(e.place, p.value, p.low, p.high, e.place in cut | broken) for e, p in in_runs)
+        is_positive = all(p.value > 0 for _, p in in_runs)
+        kept = [n for n, point in enumerate(points) if is_positive and point.run not in broken]
+        levels = tuple(RunLevel(math.log(p.value), e.code, p.error, p.degrees) for e, p in (in_runs[n] for n in kept))
+        yield _Series(*key, last.unit, last.better_above, last.margin, points, tuple(points[n] for n in kept), levels)
+
+
+def _failing(result: ScenarioResult) -> list[OperationCounts]:
+    """Return the operations of a result of which more failed than is tolerated: the times of the others prove little."""
+    return [count for count in result.operations if count.errors > failures.TOLERANCE * count.operations]
 
 
 def _points(each: PlacedResult, drift: float) -> Iterator[_SeriesPoint]:
@@ -209,7 +229,7 @@ def _shifts(every: Iterable[_Series]) -> dict[int, float]:
     for one in every:
         if one.kind == FigureKind.TIME and one.metric in {"p50", SINGLE} and one.levels:
             usual = median([level.log for level in one.levels])
-            for point, level in zip(one.points, one.levels, strict=True):
+            for point, level in zip(one.tested, one.levels, strict=True):
                 beside[point.run].append(level.log - usual)
     return {run: median(logs) for run, logs in beside.items() if len(logs) >= SUITE}
 
@@ -219,13 +239,13 @@ def _steps(one: _Series, tests: int, shifts: Mapping[int, float]) -> tuple[list[
     plain = level_changes(one.levels, one.margin, LEAST[one.kind], tests)
     if one.kind != FigureKind.TIME or not one.levels:
         return [_step(one, change) for change in plain], []
-    pairs = zip(one.points, one.levels, strict=True)
+    pairs = zip(one.tested, one.levels, strict=True)
     beside = [replace(level, log=level.log - shifts.get(point.run, 0.0)) for point, level in pairs]
-    note = ", beside the change that all times have in common" if any(point.run in shifts for point in one.points) else ""
+    note = ", beside the change that all times have in common" if any(point.run in shifts for point in one.tested) else ""
     steps = [_step(one, change, note) for change in level_changes(beside, one.margin, LEAST[one.kind], tests)]
     shown = [step for step in steps if step.change is not None and _is_beyond(step.after / step.before, step.change, one.margin)]
     own = {step.run for step in steps}
-    return shown, [run for change in plain if (run := one.points[change.place].run) not in own]
+    return shown, [run for change in plain if (run := one.tested[change.place].run) not in own]
 
 
 def _is_beyond(change: float, beside: float, margin: float) -> bool:
@@ -238,8 +258,8 @@ def _step(one: _Series, change: LevelChange, note: str = "") -> HistoryStep:
     sides = one.levels[change.place - before : change.place], one.levels[change.place : change.place + after]
     levels = [math.exp(fmean(level.log for level in side)) for side in sides]
     return HistoryStep(
-        before_run=one.points[change.place - 1].run,
-        run=one.points[change.place].run,
+        before_run=one.tested[change.place - 1].run,
+        run=one.tested[change.place].run,
         before=levels[0],
         after=levels[1],
         change=change.change.value,
@@ -311,6 +331,7 @@ def _shown(each: CollectedRun) -> HistoryRun:
     label = f"{commit[:SHOWN_COMMIT]}{'+' if run.dirty else ''}" if commit else run.name
     failed = [place(r) for r in run.scenarios if r.status == ScenarioStatus.FAILED]
     cut = [place(r) for r in run.scenarios if r.status == ScenarioStatus.INTERRUPTED]
+    failing = list(dict.fromkeys(count.group for r in run.scenarios for count in _failing(r)))
     within = f" in {listed(cut, quote=False)}" if cut else ""
     ended = f"{run.incomplete or 'was interrupted'}{within}"
     remarks = (
@@ -319,6 +340,8 @@ def _shown(each: CollectedRun) -> HistoryRun:
         *(["names no commit"] if not commit else []),
         *(["is a preview (--quick)"] if run.settings.quick else []),
         *([f"failed: {listed(failed, quote=False)}"] if failed else []),
+        *([f"operations failed in {listed(failing, quote=False)}"] if failing else []),
+        *(warning.message for warning in run.warnings),
     )
     started_at = found.isoformat(timespec="seconds") if (found := moment(run)) else ""
     return HistoryRun(label, run.name, each.file, commit, run.dirty, started_at, each.code, remarks)

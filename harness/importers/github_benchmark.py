@@ -77,7 +77,7 @@ def parse(content: Content) -> Reading:
 
 
 def parse_all(content: Content) -> list[Reading]:
-    """Return the figures of every commit, in the order of their times; see `parse`."""
+    """Return the figures of every commit that has any, in the order of their times; see `parse`."""
     suites = _entries(content)
     commits: dict[tuple[str, int], dict[str, _SuiteEntry]] = {}
     for suite, entries in suites.items():
@@ -86,7 +86,15 @@ def parse_all(content: Content) -> list[Reading]:
             commits.setdefault((entry.commit.id, again[entry.commit.id]), {})[suite] = entry
             again[entry.commit.id] += 1
     each = sorted(commits.values(), key=lambda found: max(entry.date or 0.0 for entry in found.values()))
-    return [_reading(entries, by_suite=len(suites) > 1) for entries in each] or [_reading({})]
+    found, problem = list[Reading](), InvalidFileError("it contains no times")
+    for of_commit in each:
+        try:
+            found.append(_reading(of_commit, by_suite=len(suites) > 1))
+        except InvalidFileError as error:
+            problem = error
+    if not found:
+        raise problem
+    return found
 
 
 def _reading(entries: Mapping[str, _SuiteEntry], *, by_suite: bool = False) -> Reading:

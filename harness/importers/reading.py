@@ -24,6 +24,8 @@ LAST_START_S = 2**32
 IQR_PER_DEVIATION = 1.349
 """The interquartile range of a normal distribution, in standard deviations."""
 
+UNREADABLE = "unreadable benchmarks"
+"""The name of the warning that benchmarks of a file were left out."""
 UNNAMED = "(unnamed)"
 """The name of a benchmark whose name is empty."""
 
@@ -213,7 +215,7 @@ class Benchmarks:
             raise InvalidFileError(self._invalid[0] if self._invalid else "it contains no times")
         if self._invalid:
             message = f"left out: {'; '.join(self._invalid)}"
-            self.warnings.append(RunWarning("unreadable benchmarks", message, "measure them again"))
+            self.warnings.append(RunWarning(UNREADABLE, message, "measure them again"))
         for total in (x for x in self.operations if not x.operations):
             message = f"{quoted(total.group)} has no operations, and so no times"
             self.warnings.append(RunWarning("nothing measured", message, "check that the load reached it"))

@@ -29,8 +29,8 @@ from harness.text import encode
 READ = (
     (
         "All trends share one horizontal axis: the runs, the oldest on the left, evenly spaced. The vertical axis of each is "
-        "its own, logarithmic; changes below 10 % look as small as they are. Bars: 95 % confidence intervals. Hollow: the run "
-        "was interrupted."
+        "its own, logarithmic; changes below 10 % look as small as they are. Bars: 95 % confidence intervals. Hollow: "
+        "interrupted, or operations failed."
     ),
     (
         "A vertical line is a step: the figure changed between the two commits around it, and stayed. Without one, no lasting "

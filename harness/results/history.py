@@ -47,7 +47,7 @@ class HistoryPoint:
     """Lower bound of the 95 % confidence interval that the run states."""
     high: float | None = None
     partial: bool = False
-    """Whether the scenario was interrupted."""
+    """Whether the scenario was interrupted, or operations failed."""
 
 
 @dataclass(frozen=True)

@@ -212,6 +212,26 @@ def test_suites_of_one_page_keep_their_names_apart(tmp_path: Path) -> None:
     assert [latency.group for latency in found.run.scenarios[0].latencies] == ["Rust · a", "Go · a"]
 
 
+def test_a_commit_without_a_readable_figure_is_left_out(tmp_path: Path) -> None:
+    """The others of the file are read; a benchmark that cannot be read is a remark of its run."""
+    page = published(tmp_path / "data.js", [1.0, 2.0, 3.0])
+    body = page.read_text().replace('"value": 1.0', '"value": "x"')
+    page.write_text(body.replace('"value": 3.0}', '"value": 3.0}, {"name": "b", "unit": "ms", "value": -1}'))
+    second, third = collect([page]).runs
+    assert [latency.group for latency in second.run.scenarios[0].latencies] == ["a"]
+    assert "'b' has the value -1" in third.run.warnings[0].message
+    page.write_text(body.replace("2.0", '"x"').replace("3.0", '"x"'))
+    with pytest.raises(UsageError, match="not a number"):
+        collect([page])
+
+
+def test_operations_under_load_are_kept() -> None:
+    """An operation that was unfinished at the drain timeout has failed."""
+    kept = collecting.slim(gates.under_load(gates.loaded(operations=90, errors=4, unfinished=6)))
+    (count,) = kept.scenarios[0].operations
+    assert (count.operations, count.errors) == (100, 10)
+
+
 def test_only_what_a_history_shows_is_kept() -> None:
     """Hundreds of runs fit into memory; a scenario that was not run is left out."""
     kept = collecting.slim(gates.run(gates.result(), gates.result("other", status="not run")))

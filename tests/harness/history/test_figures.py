@@ -14,7 +14,7 @@ from harness.gate.selection import Selection
 from harness.history.collect import CollectedRun, CollectedRuns, slim
 from harness.history.figures import history
 from harness.results.history import FigureHistory, FigureKind, History, HistoryStep
-from harness.results.run import FileMetric, Latency, Ratio, Run, RunKind, ScenarioResult, ScenarioStatus, WorkCount
+from harness.results.run import FileMetric, Latency, OperationCounts, Ratio, Run, RunKind, ScenarioResult, ScenarioStatus, WorkCount
 from tests.harness import gates
 
 GROUPS = [f"group {n}" for n in range(6)]
@@ -230,6 +230,27 @@ def test_figures_of_other_tools_step_for_better_or_worse() -> None:
     found = shown(metric(value) for value in [0.0] * 5 + [300.0] * 5)
     assert steps(found) == []
     assert len(found.scenarios[0].figures[0].lines[0].points) == 10
+
+
+def failing(run: Run, share: float, arm: str = "baseline") -> Run:
+    """Return a run in which a share of an arm's operations failed, in the first group."""
+    count = OperationCounts(arm, GROUPS[0], 1000, round(1000 * share))
+    return replace(run, scenarios=[replace(run.scenarios[0], operations=[count])])
+
+
+def test_times_of_failing_operations_are_no_evidence() -> None:
+    """They are shown as partial, with a remark; of a failing baseline, no ratio is one either."""
+    rng = random.Random(6)
+    plain = [gates.run(noisy(rng, slower=1.0 if place < 6 else 3.0)) for place in range(12)]
+    found = shown(run if place < 6 else failing(run, 0.5, "optimised") for place, run in enumerate(plain))
+    assert steps(found) == []
+    (figure,) = [f for f in found.scenarios[0].figures if (f.arm, f.group, f.metric) == ("optimised", GROUPS[0], "p50")]
+    assert [point.partial for point in figure.lines[0].points] == [False] * 6 + [True] * 6
+    assert found.runs[-1].remarks == ("operations failed in group 0",)
+    found = shown(run if place < 6 else failing(run, 0.5) for place, run in enumerate(plain))
+    assert {figure.kind for figure, _ in steps(found)} == {FigureKind.TIME}
+    found = shown(failing(run, 0.001, "optimised") for run in plain)
+    assert len(steps(found)) == 3
 
 
 @given(st.lists(st.sampled_from([0.0, -1.0, 1e-300, 1.0, 5.0, 1e300, math.inf, math.nan]), min_size=1, max_size=12))
