@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from harness import importers
 from harness.errors import UsageError
-from harness.gate.verdict import counted, listed
+from harness.gate.verdict import SHOWN_NAMES, counted, listed
 from harness.importers import own_run
 from harness.importers.reading import UNREADABLE, Reading, TimeCounts, Timing, one_line
 from harness.results.run import Latency, OperationCounts, Run, RunKind, RunWarning, ScenarioResult, ScenarioStatus
@@ -71,7 +72,9 @@ def collect(paths: Sequence[Path]) -> CollectedRuns:
         reason = next(iter(unreadable.values()), "no run and no result file was found; name run folders or result files")
         more = f" (and {len(unreadable) - 1} more that cannot be read)" if len(unreadable) > 1 else ""
         raise UsageError(f"{one_line(reason)}{more}")
-    warnings = [RunWarning("left out", one_line(reason), "") for reason in unreadable.values()]
+    warnings = [RunWarning("left out", one_line(reason), "") for reason in islice(unreadable.values(), SHOWN_NAMES)]
+    if len(unreadable) > SHOWN_NAMES:
+        warnings.append(RunWarning("left out", f"{counted(len(unreadable) - SHOWN_NAMES, 'more file')}, as unreadable", ""))
     if repeated:
         message = f"{counted(len(repeated), 'file')} with a run that is shown already: {listed(repeated, quote=False)}"
         warnings.append(RunWarning("the same run", one_line(message), "name each run once"))

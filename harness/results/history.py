@@ -102,7 +102,9 @@ class FigureHistory:
 
     @property
     def constant(self) -> float | None:
-        """The value, if it is the same in all runs of all lines; None otherwise."""
+        """The value, if it is not measured with an error and the same in all runs of all lines; None otherwise."""
+        if self.kind in {FigureKind.RATIO, FigureKind.TIME}:
+            return None
         values = {point.value for line in self.lines for point in line.points}
         return next(iter(values)) if len(values) == 1 else None
 

@@ -103,6 +103,16 @@ def test_what_cannot_be_read_is_left_out_with_the_reason(tmp_path: Path, name: s
         collect([tmp_path / name])
 
 
+def test_many_files_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
+    """The first few are named, so that the page stays readable."""
+    for number in range(9):
+        (tmp_path / f"{number}.json").write_text("{}")
+    stored(tmp_path / "run")
+    messages = [warning.message for warning in collect([tmp_path]).warnings]
+    assert len(messages) == 6
+    assert messages[-1] == "4 more files, as unreadable"
+
+
 def test_a_comparison_is_left_out(tmp_path: Path) -> None:
     """Its two files are two runs."""
     comparison = stored(tmp_path / "both", kind=RunKind.COMPARISON)

@@ -131,12 +131,12 @@ def test_the_ends_of_a_figure_are_shown_per_line() -> None:
 
 
 def test_figures_that_never_changed_are_a_row_per_arm_and_group() -> None:
-    """None where every figure varies."""
+    """None where every figure varies, or is a time, which is shown with its interval."""
     same = [histories.figure(3, 3, kind=FigureKind.WORK), histories.figure(7, 7, kind=FigureKind.WORK, metric="rows")]
     table = content.constants([*same, histories.figure(1, 2)])
     assert table is not None
     assert [[cell.text for cell in row] for row in table.rows] == [["optimised · page", "vm steps 3 · rows 7"]]
-    assert content.constants([histories.figure(1, 2)]) is None
+    assert content.constants([histories.figure(1, 2, kind=FigureKind.WORK), histories.figure(1, 1)]) is None
 
 
 def test_warnings_and_runs_with_remarks_are_shown() -> None:
