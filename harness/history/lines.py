@@ -65,6 +65,8 @@ def other_work(old: PlacedResult, new: PlacedResult) -> str:
 
 
 def _other_run(old: PlacedResult, new: PlacedResult) -> str:
+    if old.run.kind != new.run.kind:
+        return f"another kind of run: {old.run.kind} and {new.run.kind}"
     settings = [warning.message for warning in incomparable_runs(old.run, new.run)]
     versions = other_versions(MatchedPair(old.result, new.result), old.run, new.run)[0]
     return "; ".join(filter(None, [*settings, versions]))

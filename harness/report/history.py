@@ -65,7 +65,7 @@ SHORT = 12
 """The number of characters of a commit in a command."""
 COMMIT = re.compile(r"[0-9a-f]{7,64}", re.IGNORECASE)
 KINDS = {
-    FigureKind.RATIO: "Ratio to the baseline arm",
+    FigureKind.RATIO: "Ratios to the baseline arm",
     FigureKind.TIME: "Percentiles",
     FigureKind.WORK: "Work counts",
     FigureKind.METRIC: "Other figures",

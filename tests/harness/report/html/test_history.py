@@ -32,7 +32,8 @@ class PageParts(HTMLParser):
 def figures(number: int = 3) -> tuple[FigureHistory, ...]:
     """Return figures with a step, without one, and constant ones."""
     varying = [histories.figure(1, 2, 1, 2, group=f"group {n}") for n in range(number)]
-    return (histories.figure(4e6, 4e6, 12e6, 12e6, steps=(histories.STEP,)), *varying, histories.figure(3, 3, 3, 3, kind=FigureKind.WORK))
+    stepped = histories.figure(4e6, 4e6, 12e6, 12e6, steps=(histories.STEP,))
+    return (stepped, *varying, histories.figure(3, 3, 3, 3, kind=FigureKind.WORK))
 
 
 def test_the_page_is_written_into_a_folder(tmp_path: Path) -> None:
