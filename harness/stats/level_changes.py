@@ -3,8 +3,8 @@
 A run's figure has an error within the run, known from its interval, and runs of the same code differ as well. Both are taken into
 account, by the larger of them: the mean error within the runs, and the spread between successive runs of the whole series, which a
 few steps do not change since it is a median. Of fewer than `SPREAD_RUNS` runs it is unknown; of fewer than `SURE_RUNS` it may be
-small by chance and is assumed to be at least half the margin. A change has to exceed a margin, by which figures of the same code
-may differ systematically, and
+small by chance and is at least `ASSUMED`. A change has to exceed a margin, by which figures of the same code may differ
+systematically, and
 
 - the runs on both sides of it, up to `WINDOW` each, have to lie apart by more than the margin, every one of them: no single run
   makes a step, and the step is where the sides meet;
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, median
 
-from harness.stats.intervals import Interval, t_quantile, t_tail
+from harness.stats.intervals import Interval, t_quantile
 from harness.stats.noise import MAD_TO_SD
 
 WINDOW = 3
@@ -27,8 +27,10 @@ SPREAD_RUNS = 4
 """The number of runs from which on their spread is known: the median of three differences, one of which may be a step."""
 ROBUST = 0.6
 """The degrees of freedom of a spread, per difference: a median of differences varies more than a mean of squares."""
-SURE_RUNS = 8
-"""The number of runs from which on their spread is not small by chance."""
+CAUTIOUS = 6.0
+"""The factor from which on a spread is safely large, however few differences it comes from."""
+SURE_RUNS, ASSUMED = 8, 0.05
+"""The number of runs from which on their spread is not small by chance, and the spread that fewer runs have at least."""
 ALPHA = 0.01
 """The probability of any false step, over all tests together."""
 
@@ -107,14 +109,17 @@ def _change(
     within = fmean(error**2 for error in errors) if len(errors) == len(both) else None
     if within is None and spread is None:
         return None
-    assumed = allowed / 2 if number < SURE_RUNS else 0.0
-    spread = spread or 0.0
-    by_spread = within is None or spread**2 > within
-    degrees = ROBUST * (number - 1) if by_spread else sum(run.degrees for run in both)
-    error = math.sqrt(max(within or 0.0, spread**2, assumed**2) * (1 / len(before) + 1 / len(after)))
+    assumed, spread = ASSUMED if number < SURE_RUNS else 0.0, spread or 0.0
+    own = sum(run.degrees for run in both)
+    if within is not None and spread**2 <= within:
+        errors_known = [(max(math.sqrt(within), assumed), own)]
+    else:
+        errors_known = [(max(spread, assumed), ROBUST * (number - 1))]
+        if within is not None:  # of few differences, t is far wider than a spread that is safely large
+            errors_known.append((max(math.sqrt(within), CAUTIOUS * spread, assumed), own))
+    share = 1 / len(before) + 1 / len(after)
+    reach = min(t_quantile(1 - ALPHA / tests / 2, degrees) * error * math.sqrt(share) for error, degrees in errors_known)
     difference = fmean(run.log for run in after) - fmean(run.log for run in before)
-    beyond = abs(difference) - allowed
-    if error > 0 and 2 * t_tail(beyond / error, degrees) >= ALPHA / tests:
+    if abs(difference) - allowed <= reach:
         return None
-    reach = t_quantile(1 - ALPHA / tests / 2, degrees) * error
     return Interval(difference, difference - reach, difference + reach).through(math.exp)
