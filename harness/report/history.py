@@ -61,6 +61,8 @@ MOST = 10
 """The number of arms and groups with steps at one commit, and of runs with remarks, that are shown at once."""
 MOST_NAME, MOST_TEXT = 60, 300
 """The number of characters of a name and of a message that are shown."""
+ALIKE = 0.005
+"""The share up to which two changes are shown as the same."""
 SHORT = 12
 """The number of characters of a commit in a command."""
 COMMIT = re.compile(r"[0-9a-f]{7,64}", re.IGNORECASE)
@@ -262,8 +264,12 @@ def _values(row: StepRow) -> str:
 
 
 def _changed(row: StepRow) -> str:
-    """Return a step with its change: `p50 3.97 ms → 10.4 ms (+161 %)`."""
-    return _values(row) if row.step.change is None else f"{_values(row)} ({change(row.step).full})"
+    """Return a step with its change: `p50 3.97 ms → 10.4 ms (+161 %)`; of a time, beside that of all times if it differs."""
+    step = row.step
+    if step.change is None:
+        return _values(row)
+    beside = "beside all times " if abs(step.change * step.before / step.after - 1) > ALIKE else ""
+    return f"{_values(row)} ({beside}{change(step).full})"
 
 
 def anchor(scenario: ScenarioHistory) -> str:

@@ -74,6 +74,13 @@ def test_the_page_has_every_figure_of_an_arm_and_group_in_one_row() -> None:
     assert len(table.rows) == 1
 
 
+def test_a_change_beside_all_times_is_named_as_such() -> None:
+    """It is not the quotient of the two values that are shown."""
+    busy = histories.figure(4e6, 4e6, 12e6, 12e6, steps=(replace(histories.STEP, change=2.0, low=None, high=None),))
+    (group,) = content.step_groups(histories.history(busy))
+    assert content.step_table(group.subjects).rows[0][3].text == "p50 4.00 ms → 12.0 ms (beside all times +100 %)"
+
+
 def test_directions_that_differ_are_mixed() -> None:
     """Fewer rows that take longer; and a figure without a better direction only changed."""
     better = replace(COUNT, better=True)
