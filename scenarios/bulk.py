@@ -40,7 +40,7 @@ OPERATIONS: Mapping[str, tuple[Techniques, Sequence[Any]]] = {
 
 
 class Written(NamedTuple):
-    """What a case writes: rows, or the ids of rows to change."""
+    """Input of a case: rows to write, or the ids of rows to change."""
 
     values: Sequence[Any]
     """The rows or ids."""

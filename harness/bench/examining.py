@@ -39,7 +39,8 @@ async def examine(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> None
         interpreter = job.effort.is_full and not job.effort.is_preview
         counter = OperationCounter(scenario, counted, round_trips, interpreter=interpreter)
         quick = [c for c in first if not scenario.group[c.group].slow]
-        verified = await verify(scenario, instances, quick if job.task is Task.REVISIT else cases, counter)
+        cases = quick if job.task is Task.REVISIT else cases
+        verified = await verify(scenario, instances, cases, counter, repeats_dear=not job.effort.is_preview)
         cannot_run = [(arm, group, error) for (arm, group), error in verified.cannot_run.items()]
         took_s = {arm: {group: fmean(each) for group, each in groups.items()} for arm, groups in verified.took_s.items()}
         outbox.send(AnswersVerified(verified.cases, cannot_run, took_s))

@@ -45,13 +45,18 @@ class _Outcome(NamedTuple):
 
 
 async def verify(
-    scenario: RunnableScenario, instances: Mapping[str, Any], cases: Sequence[Case], counter: OperationCounter | None = None
+    scenario: RunnableScenario,
+    instances: Mapping[str, Any],
+    cases: Sequence[Case],
+    counter: OperationCounter | None = None,
+    *,
+    repeats_dear: bool = True,
 ) -> Verification:
     """Run every case on every arm; compare the normalised answers and states with the baseline's, and with those of a second run.
 
     A second run shows whether `reset` undoes what the first one wrote. The first case of each group has one, and every other case
-    that leaves a state behind, unless it is dear. The counter's cases are counted afterwards, when connections, prepared statements
-    and caches are as they are while pairs are timed.
+    that leaves a state behind, unless it is dear; a dear first case has none without `repeats_dear`. The counter's cases are
+    counted afterwards, when connections, prepared statements and caches are as they are while pairs are timed.
 
     Raises ScenarioFailedError, with the arm and the case, if an arm disagrees with the baseline or with itself, answers with work
     that is not done, or raises without being as written.
@@ -67,7 +72,7 @@ async def verify(
                 continue
             operation = _Operation(scenario, arm, instances[arm], case)
             try:
-                first = await operation.verified(expected, repeats=case.name in repeated)
+                first = await operation.verified(expected, is_first=case.name in repeated, repeats_dear=repeats_dear)
             except HarnessError as error:
                 is_verdict = isinstance(error, ScenarioFailedError) and error.__cause__ is None
                 if is_verdict or arm == BASELINE or not scenario.arms[arm].as_written:
@@ -98,13 +103,11 @@ class _Operation:
     runs: int = 0
     """Number of its runs so far."""
 
-    async def verified(self, expected: _Outcome | None, *, repeats: bool) -> _Outcome:
-        """Run it, compare the outcome with what the baseline gave, and that of a second run with the first; return the first.
-
-        Without `repeats` there is a second run only if it leaves a state behind and is not dear.
-        """
+    async def verified(self, expected: _Outcome | None, *, is_first: bool, repeats_dear: bool) -> _Outcome:
+        """Run it, compare the outcome with what the baseline gave, and that of a second run with the first; return the first."""
         first = await self._outcome(expected)
-        if repeats or (first.state is not None and self.took_s < DEAR_S):
+        repeats = is_first and repeats_dear if self.took_s >= DEAR_S else is_first or first.state is not None
+        if repeats:
             await self._outcome(first)
         return first
 

@@ -137,7 +137,7 @@ class Counting(Scenario[dict[str, Any]]):
     """An arm's instance has the functions that answer, leave a state behind and reset; it counts operations."""
 
     arms: ClassVar[Mapping[str, str | Arm]] = {"baseline": "", "written": Arm("", as_written=True), "optimised": ""}
-    groups = (Group("g", "answer"), Group("long", "answer slowly", slow=True))
+    groups = (Group("g", "answer"),)
 
     def run(self, instance: dict[str, Any], case: Case) -> Any:
         """Answer with the number of the operation at hand."""
@@ -157,21 +157,23 @@ class Counting(Scenario[dict[str, Any]]):
         return {key: value for key, value in answer.items() if key != "at"} if isinstance(answer, dict) else answer
 
 
-def counted(cases: int = 1, group: str = "g", **instances: dict[str, Any]) -> tuple[Verification, list[int]]:
+def counted(cases: int = 1, *, repeats_dear: bool = True, **instances: dict[str, Any]) -> tuple[Verification, list[int]]:
     """Verify arms; return the outcome and the operations of each arm."""
     made = {"baseline": {}, **instances}
-    found = asyncio.run(verify.verify(runnable(Counting()), made, [Case(group, f"n {n}", n) for n in range(cases)]))
+    given = [Case("g", f"n {n}", n) for n in range(cases)]
+    found = asyncio.run(verify.verify(runnable(Counting()), made, given, repeats_dear=repeats_dear))
     return found, [instance["n"] for instance in made.values()]
 
 
 def test_the_first_case_and_those_that_leave_a_state_run_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On each arm; of operations that take long, the first case of the group alone."""
+    """On each arm; of operations that take long, the first case of the group alone, and in a preview none."""
     assert counted(3, optimised={})[1] == [6, 6]
     reading = {"state": lambda n: None}
     assert counted(3, baseline={**reading}, optimised={**reading})[1] == [4, 4]
     slowly = itertools.count(step=round(verify.DEAR_S * 1e9))
     monkeypatch.setattr(verify.CLOCK, "now_ns", lambda: next(slowly))
     assert counted(3, optimised={})[1] == [4, 4]
+    assert counted(3, repeats_dear=False, optimised={})[1] == [3, 3]
 
 
 @pytest.mark.parametrize(
