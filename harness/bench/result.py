@@ -63,8 +63,10 @@ CHANCE = 0.01
 """A number of controls off that is less probable than this by chance gives the run a warning."""
 CLEARLY_SLOW = 2.0
 """Factor of the time from which a group counts as slow before it was timed: its first operations are cold."""
-FIRST_OVERHEAD_S = 1.5
+FIRST_OVERHEAD_S = 1.0
 """First estimate of the seconds of a process that times pairs, besides its pairs and its warm-up."""
+ALONE = 0.6
+"""First estimate of an operation's time when it is timed, as a share of its time while other processes used the same cores."""
 LEFT_OUT = "its group leaves memory out"
 """The reason why the memory of a group was not measured that declares so."""
 NO_TIME = "the run ended before; give it a larger --budget"
@@ -142,6 +144,7 @@ class ScenarioRun:
     _operations: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     _slow_from_s: float = math.inf
     _in_pairs_s: float = 0.0
+    _interim: tuple[tuple[int, bool], records.ScenarioResult] | None = None
     _costs: dict[str, tuple[int, float, float]] = field(default_factory=dict)
     _readings: list[tuple[int, str, int]] = field(default_factory=list)
     _slowed: dict[str, dict[int, list[tuple[float, float]]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
@@ -198,7 +201,7 @@ class ScenarioRun:
                 if took_s and not group.is_slow:  # it has no case at this size
                     del self.timing.groups[name]
             elif arms:
-                group.operation_s, group.pair_s = took_s[BASELINE][name], sum(arms)
+                group.operation_s, group.pair_s = ALONE * took_s[BASELINE][name], ALONE * sum(arms)
                 group.is_slow = group.is_slow or group.operation_s >= CLEARLY_SLOW * self._slow_from_s
                 self.timing.overhead_s += 0.0 if group.is_slow else group.pair_s + group.operation_s
 
@@ -210,7 +213,7 @@ class ScenarioRun:
 
     def _decide(self) -> None:
         """Note which groups have verdicts that more pairs would not change."""
-        result = self.result(whole=False)
+        result = self.interim()
         open_ones = {(v.promise, v.part) for v in result.verdicts if not _is_decided(v)}
         undecided = {
             group
@@ -270,15 +273,16 @@ class ScenarioRun:
         """
         if self.ready is None:
             return
-        self._in_pairs_s = 0.0
+        self._in_pairs_s, started_ns = 0.0, self.clock.now_ns()
         opening_s = self.ready.lasted_s
-        lasted_s = self._resume(self.ready, turn, observer)
+        self._resume(self.ready, turn, observer)
         if self.is_active and not self.interrupted:
             self.timing.done += 1
             if self.timing.done == 1:  # once: a group that one process leaves out would have fewer medians than the others
                 self._note_slow_groups()
-            self.timing.overhead_s = max(0.0, lasted_s - self._in_pairs_s) + share * opening_s
             self._decide()
+            lasted_s = (self.clock.now_ns() - started_ns) / 1e9
+            self.timing.overhead_s = max(0.0, lasted_s - self._in_pairs_s) + share * opening_s
 
     def close(self, cpus: tuple[int, ...], observer: Observer, share: float = 1.0) -> None:
         """Let the process that is ready, if there is one, close its instances and exit; `share` is as in `time_pairs`."""
@@ -419,6 +423,13 @@ class ScenarioRun:
             for arm, group in every
             if (arm, group) not in found
         ]
+
+    def interim(self) -> records.ScenarioResult:
+        """Return the result so far without the ratios of percentiles; it is computed again once something was added."""
+        state = self.version, self.interrupted
+        if self._interim is None or self._interim[0] != state:
+            self._interim = state, self.result(whole=False)
+        return self._interim[1]
 
     def result(self, *, whole: bool = True) -> records.ScenarioResult:
         """Return the scenario's result so far. A failed scenario has no times and no verdicts.

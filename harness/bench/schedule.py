@@ -27,6 +27,8 @@ CLEAR = 2.0
 """Factor of an interval's width: a promise is decided if what it states lies outside the wider one."""
 MOST_PAIRS, MOST_DECIDED_PAIRS = 2_000, 200
 """Limits of a group's pairs beyond those for its percentiles: while a promise is undecided, and once all are decided."""
+SPARE = 0.03
+"""Share of the time left that is not planned: what takes longer than expected leaves groups a few pairs short of a percentile."""
 QUICK_PAIRS = 30
 """Limit of a group's pairs in a preview."""
 _MAD_TO_DEVIATION = 1.4826
@@ -193,7 +195,7 @@ class Schedule:
 
     def next_process(self, name: str, seconds: float) -> tuple[dict[str, int], float]:
         """Return group → pairs of a trial's next process, and the seconds that it is expected to take, of `seconds` for all."""
-        trial, planned = self.trials[name], self.planned(seconds)
+        trial, planned = self.trials[name], self.planned((1 - SPARE) * seconds)
         shares = trial.shares(planned[name])
         return shares, trial.overhead_s + self._pairs_s(trial, shares)
 

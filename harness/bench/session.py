@@ -21,7 +21,6 @@ from harness.bench.steps import Observer, Overlap, RunStep, StepRunner
 from harness.bench.under_load import TrialLoad
 from harness.discovery import LoadedScenario
 from harness.errors import HarnessError, NotMeasurableError
-from harness.results import run as records
 from harness.results.profile import RunPhase
 from harness.results.run import BUDGET, PEAK_MEMORY, Review, Run, RunKind, RunSettings, RunWarning, Slot
 from harness.results.store import SCHEMA_VERSION, write_bytes, write_run, write_samples
@@ -48,8 +47,10 @@ MEMORY_S = {False: 1.5, True: 1.0}
 """Whether the run is a quick one → seconds for the repetitions of one arm whose memory is measured."""
 LANES_PER_CORE = 2
 """Jobs in parallel per core, of those that time nothing: many of them wait for a server or for network latency."""
-READY = 6
+READY = 12
 """The most processes that are ready to time pairs at once: they get ready side by side, and then time one after another."""
+BETWEEN_PAIRS = "between pairs"
+"""The stage of the steps that close instances and open the next ones."""
 USUAL = Effort()
 QUICK = Effort(slow_processes=2, slow_from_s=0.1, is_preview=True)
 SEVERAL = Effort(slow_processes=2, slow_from_s=0.05, is_full=False)
@@ -137,7 +138,6 @@ class RunSession:
     _saving: threading.Lock = field(default_factory=threading.Lock)
     _saved_slots: dict[str, int] = field(default_factory=dict)
     _chains: Iterator[int] = field(default_factory=itertools.count)
-    _results: dict[int, tuple[int, records.ScenarioResult]] = field(default_factory=dict)
     _ends_s: float | None = None
     _side_by_side: Overlap = field(init=False)
 
@@ -276,8 +276,8 @@ class RunSession:
 
     def _opening_step(self, trial: ScenarioRun, process: int) -> RunStep:
         """Return the step that starts a process for a trial's pairs, side by side with others: instances are opened and warm up."""
-        description, stage = f"opening instances, process {process}", f"opening {process}"
-        opened = self._step(trial, description, 0.0, Task.PAIRS, stage=stage, act=partial(self._open, trial, process))
+        description, act = f"opening instances, process {process}", partial(self._open, trial, process)
+        opened = self._step(trial, description, 0.0, Task.PAIRS, stage=BETWEEN_PAIRS, act=act)
 
         def is_due() -> bool:
             with_it = [t.key for t in self._trials if t.is_active and (t is trial or t.ready is not None)]
@@ -287,13 +287,16 @@ class RunSession:
         return replace(opened, is_due=is_due, shares_rest=True)
 
     def _closing_step(self, trial: ScenarioRun, process: int) -> RunStep:
-        """Return the step in which the process that has timed a trial's pairs closes its instances, side by side with others."""
+        """Return the step in which the process that has timed a trial's pairs closes its instances.
+
+        It runs side by side with others, and with the start of the next processes.
+        """
 
         def act() -> None:
             with self._cores_for(trial, Isolation.SHARED) as cpus, self._side_by_side.activity():
                 trial.close(cpus, self.observer, self._side_by_side.share)
 
-        closed = self._step(trial, f"closing instances, process {process}", 0.0, Task.PAIRS, stage=f"closing {process}", act=act)
+        closed = self._step(trial, f"closing instances, process {process}", 0.0, Task.PAIRS, stage=BETWEEN_PAIRS, act=act)
         return replace(closed, is_due=lambda: trial.ready is not None, shares_rest=True, is_shown=False)
 
     def _timing_step(self, trial: ScenarioRun, process: int) -> RunStep:
@@ -490,14 +493,6 @@ class RunSession:
         budget_s = min(left_s, LATE * (expected_s - trial.timing.overhead_s) + LATE_S)
         return TimePairs(pairs, max(1, round(budget_s * 1e9)))
 
-    def _result(self, trial: ScenarioRun, *, whole: bool) -> records.ScenarioResult:
-        """Return a trial's result, computed again only if something was added to it."""
-        version, found = self._results.get(id(trial), (-1, None))
-        if whole or found is None or version != trial.version:
-            found = trial.result(whole=whole)
-            self._results[id(trial)] = trial.version, found
-        return found
-
     def _load_step(self, trial: ScenarioRun) -> RunStep:
         """Return the step that puts a trial's arms under load, which needs the machine."""
 
@@ -526,7 +521,7 @@ class RunSession:
         return RunStep(f"{where} · under load", ("load", where), expected_s, act, is_due=due)
 
     def _record(self, finished_at: str | None) -> Run:
-        found = [self._result(t, whole=finished_at is not None) for t in self._trials]
+        found = [t.result() if finished_at else t.interim() for t in self._trials]
         promises = [t.loaded.scenario.promises for t in self._trials]
         results = [controls.withhold(*each) for each in zip(found, promises, controls.failed_controls(found), strict=True)]
         parallel = sum(t.is_active and self._isolation(t) is Isolation.CORE for t in self._trials)

@@ -61,16 +61,16 @@ def estimates(slots: Sequence[Slot], labels: Iterable[str] = tuple(QUANTILES)) -
     process_of_slot = np.unique([slot.process for slot in slots], return_inverse=True)[1]
     slot_of, process_of = np.repeat(np.arange(len(slots)), counts), np.repeat(process_of_slot, counts)
     each = [times_ns[process_of == number] for number in range(int(process_of_slot.max()) + 1)]
-    ordered, found = np.sort(times_ns), {}
-    for label in labels:
-        quantile = QUANTILES[label]
-        value = float(np.quantile(ordered, quantile))
+    ordered, found, names = np.sort(times_ns), {}, list(labels)
+    wanted = [QUANTILES[label] for label in names]
+    values, of_processes = np.quantile(ordered, wanted).tolist(), [np.quantile(own, wanted).tolist() for own in each]
+    for place, (label, quantile, value) in enumerate(zip(names, wanted, values, strict=True)):
         effective = float(len(ordered))
         if is_supported(effective, quantile):
             up_to = times_ns <= value
             effective /= _design_effect(times_ns < value if up_to.all() else up_to, slot_of, process_of)
         bounds = _bounding_samples(ordered, quantile, effective)
-        found[label] = PercentileEstimate(value, effective, bounds, [float(np.quantile(own, quantile)) for own in each])
+        found[label] = PercentileEstimate(value, effective, bounds, [own[place] for own in of_processes])
     return found
 
 
