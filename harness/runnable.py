@@ -58,6 +58,11 @@ class RunnableScenario(Scenario[Any]):
         """(arm, group) → the reason why the arm is not tried there."""
         return {(arm, group.name): reason for group in self.groups for arm, reason in group.skip.items()}
 
+    @property
+    def previewed(self) -> Sequence[Group]:
+        """The groups of a preview: those that are not slow, if there are any."""
+        return [group for group in self.groups if not group.slow] or self.groups
+
     def groups_with(self, flag: str) -> list[str]:
         """Return the names of the groups with a flag of `Group`, such as "slow", in their order."""
         return [group.name for group in self.groups if getattr(group, flag)]

@@ -134,9 +134,12 @@ async def _side_by_side(
 
 
 def cases_of(scenario: RunnableScenario, job: BenchJob) -> list[Case]:
-    """Return the scenario's cases that count in the job: of a preview the first ones of each group."""
+    """Return the scenario's cases that count in the job: of a preview the first ones of each of its groups."""
     cases = all_cases_of(scenario, job)
-    return first_of_each_group(cases, PREVIEWED) if job.effort.is_preview else cases
+    if not job.effort.is_preview:
+        return cases
+    previewed = {group.name for group in scenario.previewed}
+    return first_of_each_group([case for case in cases if case.group in previewed], PREVIEWED)
 
 
 def all_cases_of(scenario: RunnableScenario, job: BenchJob) -> list[Case]:

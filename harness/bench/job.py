@@ -62,8 +62,8 @@ class Effort:
     work, and everything is timed alone. Otherwise scenarios without a server, and then those with network latency, are timed in
     parallel, each on one core."""
     is_preview: bool = False
-    """Whether the first `PREVIEWED` cases of each group stand for all, a dear one runs once to be compared, neither calls nor
-    allocations are counted, and memory is measured in as few repetitions as have a range, of a slow group in one."""
+    """Whether slow groups are left out, the first `PREVIEWED` cases of each group stand for all, dear ones are compared once,
+    neither calls nor allocations are counted, and memory is measured in as few repetitions as have a range."""
 
 
 class BenchJob(msgspec.Struct, tag=True, frozen=True):

@@ -69,6 +69,8 @@ ALONE = 0.6
 """First estimate of an operation's time when it is timed, as a share of its time while other processes used the same cores."""
 LEFT_OUT = "its group leaves memory out"
 """The reason why the memory of a group was not measured that declares so."""
+NOT_PREVIEWED = "a preview leaves out slow groups"
+"""The reason why the memory of a slow group was not measured in a quick run."""
 NO_TIME = "the run ended before; give it a larger --budget"
 """The reason why memory was not measured that could have been."""
 SYNCHRONOUS = "synchronous, in the worker's thread"
@@ -188,6 +190,7 @@ class ScenarioRun:
         left_out = {
             *(() if with_slow else scenario.groups_with("slow")),
             *(() if effort.is_full else scenario.groups_with("secondary")),
+            *({g.name for g in scenario.groups} - {g.name for g in scenario.previewed} if effort.is_preview else ()),
         }
         groups = {g.name: GroupPairs(g.name, is_slow=g.slow, is_quick=quick) for g in scenario.groups if g.name not in left_out}
         self.timing = TrialPairs(groups, processes, min(processes, effort.slow_processes), FIRST_OVERHEAD_S)
@@ -416,6 +419,9 @@ class ScenarioRun:
         found = {(row.arm, row.group) for row in self.figures.memory}
         arms, groups = self.loaded.scenario.arms, self.loaded.scenario.groups
         reasons = {(arm, group.name): LEFT_OUT for arm in arms for group in groups if not group.memory}
+        if self.setting.quick:
+            previewed = {group.name for group in self.loaded.scenario.previewed}
+            reasons |= {(arm, group.name): NOT_PREVIEWED for arm in arms for group in groups if group.name not in previewed}
         reasons |= {(arm, group): reason for arm, group, reason in self.verified.cannot_run}
         every = itertools.product(arms, self.loaded.scenario.group)
         return [

@@ -411,15 +411,18 @@ class RunSession:
         rests_on_growth = [p.measure for p in scenario.promises if PEAK_MEMORY in getattr(p.measure, "metrics", ())]
         grows = {group for measure in rests_on_growth for group in getattr(measure, "groups", ())}
         jobs: list[tuple[str, float, tuple[str, ...], int | None]] = []
-        measured = [group for group in scenario.groups if group.memory]
+        is_preview = effort(self.plan.settings).is_preview
+        included = scenario.previewed if is_preview else scenario.groups
+        measured = [group for group in included if group.memory]
         for scale in sorted({1.0, *(scale for group in measured if group.name in grows for scale in group.growth)}):
             of_scale = [g.name for g in measured if scale == 1.0 or (g.name in grows and scale in g.growth)]
             jobs += [("memory of {}", scale, tuple(of_scale), None)] if of_scale else []
         slow = tuple(group.name for group in measured if group.slow)
-        if slow and not effort(self.plan.settings).is_preview:  # run once per process, so that they have a range too
+        if slow and not is_preview:  # run once per process, so that they have a range too
             jobs.append(("memory of {}, again", 1.0, slow, None))
-        limits = scenario.memory_limits_bytes(trial.setting).items()
-        jobs += [("{} under a memory limit", 1.0, (group,), limit) for group, limit in limits]
+        names = {group.name for group in included}
+        limits = {group: limit for group, limit in scenario.memory_limits_bytes(trial.setting).items() if group in names}
+        jobs += [("{} under a memory limit", 1.0, (group,), limit) for group, limit in limits.items()]
         budget_ns = int(MEMORY_S[self.plan.settings.quick] * 1e9)
         for (name, scale, groups, limit), arm in itertools.product(jobs, scenario.arms):
             expected_s, setting = START_S + EACH_MEMORY_S * len(groups), replace(trial.setting, scale=scale)

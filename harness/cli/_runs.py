@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Budget:
-    """The default budgets of a command, in seconds."""
+    """The default budgets of a command: fresh processes, and seconds."""
 
+    processes: int
+    """Fresh processes per arm of a usual run."""
     each: float
     """Per scenario, engine and round-trip time, of a usual run."""
     at_least: float
@@ -45,16 +47,16 @@ class Budget:
         return max(self.at_least, self.each * trials) + self.load * load_tests
 
 
-PROCESSES, PROCESSES_QUICK, PROCESSES_SEVERAL = 8, 3, 3
-"""Fresh processes per arm: of a usual run, of a quick one, and of a run on several engines or round-trip times."""
+PROCESSES_QUICK, PROCESSES_SEVERAL = 3, 3
+"""Fresh processes per arm: of a quick run, and of a run on several engines or round-trip times."""
 
 
 def arguments(parser: argparse.ArgumentParser, budget: Budget) -> None:
     """Declare the options of a run with this budget by default."""
     _options.setting(parser, size=None, engines=True, rtts=True)
-    parser.add_argument("--quick", action="store_true", help="preview: tiny data, fewer processes, less time")
+    parser.add_argument("--quick", action="store_true", help="preview: tiny data, no slow groups, fewer processes, less time")
     processes = (
-        f"fresh processes per arm (default: {PROCESSES}; {PROCESSES_SEVERAL} with several engines or round-trip times); 0 compares"
+        f"fresh processes per arm (default: {budget.processes}; {PROCESSES_SEVERAL} with several engines or round-trip times); 0 compares"
         " answers, counts work and measures memory, and times nothing"
     )
     _options.value(parser, "--processes COUNT", converters.count_or_zero, processes)
@@ -88,7 +90,7 @@ def carry_out(
     from harness.results import store
 
     places = len(options.engine) * len(options.rtt)
-    usual = PROCESSES_QUICK if options.quick else PROCESSES_SEVERAL if places > 1 else PROCESSES
+    usual = PROCESSES_QUICK if options.quick else PROCESSES_SEVERAL if places > 1 else budget.processes
     trials, load_tests = (places * number for number in (len(loaded), sum(x.scenario.load_test is not None for x in loaded)))
     settings = RunSettings(
         engines=options.engine,

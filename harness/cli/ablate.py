@@ -14,7 +14,7 @@ import argparse
 from harness.cli import _options, _runs
 from harness.errors import UsageError
 
-BUDGET = _runs.Budget(each=0, at_least=150, each_quick=0, at_least_quick=30)
+BUDGET = _runs.Budget(processes=5, each=0, at_least=150, each_quick=0, at_least_quick=30)
 """More than `harness run` gives a scenario: a pair has several times as many arms."""
 
 

@@ -46,7 +46,7 @@ options:
   --size SIZE           size of the dataset: tiny, small, medium, large (default: small)
   --seed SEED           seed of the data, the cases and the order (default: 0)
   --rtt MS[,MS]         round-trip times to the engine, in ms (default: 0)
-  --quick               preview: tiny data, fewer processes, less time
+  --quick               preview: tiny data, no slow groups, fewer processes, less time
   --processes COUNT     fresh processes per arm (default: 5; 3 with several engines or round-trip times); 0 compares
                         answers, counts work and measures memory, and times nothing
   --budget DURATION     time for the whole run, report included; answers are compared whatever it is (default: 150s)
