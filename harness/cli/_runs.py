@@ -56,8 +56,8 @@ def arguments(parser: argparse.ArgumentParser, budget: Budget) -> None:
     _options.setting(parser, size=None, engines=True, rtts=True)
     parser.add_argument("--quick", action="store_true", help="preview: tiny data, no slow groups, fewer processes, less time")
     processes = (
-        f"fresh processes per arm (default: {budget.processes}; {PROCESSES_SEVERAL} with several engines or round-trip times); 0 compares"
-        " answers, counts work and measures memory, and times nothing"
+        f"fresh processes per arm (default: {budget.processes}; {PROCESSES_SEVERAL} with several engines or round-trip times); 0"
+        " compares answers, counts work and measures memory, and times nothing"
     )
     _options.value(parser, "--processes COUNT", converters.count_or_zero, processes)
     whole = f"time for the whole run, report included; answers are compared whatever it is (default: {budget.usual})"
