@@ -47,7 +47,7 @@ class Budget:
         return max(self.at_least, self.each * trials) + self.load * load_tests
 
 
-PROCESSES_QUICK, PROCESSES_SEVERAL = 3, 3
+PROCESSES_QUICK, PROCESSES_SEVERAL = 2, 3
 """Fresh processes per arm: of a quick run, and of a run on several engines or round-trip times."""
 
 
