@@ -57,7 +57,7 @@ async def time_pairs(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> N
         while (turn := await outbox.turn()).pairs:
             wanted = {group: turn.pairs[group] for group in groups if turn.pairs.get(group)}
             targets = PairTargets(wanted, clock.now_ns() + turn.budget_ns if turn.budget_ns else None)
-            async for pair in pairing.pairs(targets):
+            async for pair in pairing.pairs(targets, job.process - 1):
                 refuse_wrong_clock(check)
                 if min(slot.totals.min_ns for slot in pair.slots) <= 0:
                     raise ScenarioFailedError(f"an operation of case {pair.case!r} took no time; {WRONG_CLOCK}")
@@ -121,14 +121,17 @@ class Pairing:
         gc.collect()
         gc.freeze()
 
-    async def pairs(self, targets: PairTargets) -> AsyncIterator[PairTimes]:
-        """Yield the wanted pairs of groups that were warmed up. The cases of a group alternate."""
+    async def pairs(self, targets: PairTargets, first: int = 0) -> AsyncIterator[PairTimes]:
+        """Yield the wanted pairs of groups that were warmed up. The cases of a group alternate, from case number `first` on.
+
+        It should differ between processes: where each of them times a pair or two, all cases must have their turn.
+        """
         cases = {g: [c for c in self.cases if c.group == g] for g in targets.wanted}
         while (group := targets.next_group(started_ns := self.clock.now_ns())) is not None:
             number = targets.pairs[group]
             quick = group not in self.slow
             copies = [arm for arm in BASELINE_COPIES if quick and (arm == SLOWED or number % CONTROL_EVERY == 0)]
-            pair = await self._pair(cases[group][number % len(cases[group])], copies)
+            pair = await self._pair(cases[group][(first + number) % len(cases[group])], copies)
             targets.pairs[group] += 1
             yield structs.replace(pair, lasted_ns=self.clock.now_ns() - started_ns)
 

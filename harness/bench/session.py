@@ -39,7 +39,7 @@ START_S, PREPARING_S, INSTRUCTIONS_S = 2.5, 4.0, 60.0
 EACH_COUNTING_S, EACH_RESULT_S = 0.7, 1.0
 """First estimates of seconds per arm and group, for comparing answers and counting work; and per scenario, for its result and its
 part of the report."""
-LOAD_S = 50.0
+LOAD_S = 40.0
 """The time limit of a load test, in seconds; a quick run leaves it out."""
 EACH_MEMORY_S = 0.3
 """First estimate of seconds per group, for repetitions whose memory is measured."""

@@ -14,7 +14,7 @@ from tools.validation.section import Requirement, Section, SectionTable
 TITLE = "Does stopping early bias intervals?"
 
 RUNS = 400
-PROCESSES, OVERHEAD_S, BUDGET_S = 8, 1.0, 30.0
+PROCESSES, OVERHEAD_S, BUDGET_S = 5, 1.0, 30.0
 PAIR_S = (0.004, 0.02, 0.1)
 """Seconds of a pair of each group of a run."""
 PROMISED = 2.0

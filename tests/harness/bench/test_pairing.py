@@ -52,6 +52,7 @@ def pairs(
     clock: FakeClock | None = None,
     kind: type[Ticking] = Ticking,
     slow: tuple[str, ...] = (),
+    first: int = 0,
 ) -> tuple[list[PairTimes], Ticking]:
     """Time a number of pairs of two cases."""
     clock = clock or FakeClock()
@@ -63,7 +64,7 @@ def pairs(
 
     async def go() -> list[PairTimes]:
         await pairing.warm_up(["g"])
-        return [pair async for pair in pairing.pairs(PairTargets({"g": number}))]
+        return [pair async for pair in pairing.pairs(PairTargets({"g": number}), first)]
 
     return asyncio.run(go()), scenario
 
@@ -101,9 +102,11 @@ def test_every_operation_of_a_slot_is_recorded_equally_often() -> None:
 
 
 def test_every_arm_of_a_pair_runs_the_same_case() -> None:
-    """Cases alternate from pair to pair, never from arm to arm."""
+    """Cases alternate from pair to pair, never from arm to arm; another process begins with another one."""
     found, _ = pairs(4)
     assert [pair.case for pair in found] == ["first", "second", "first", "second"]
+    found, _ = pairs(1, first=1)
+    assert [pair.case for pair in found] == ["second"]
 
 
 def test_a_slow_group_is_timed_without_warm_up_and_without_a_control() -> None:
