@@ -12,7 +12,7 @@ from typing import Any
 ERRORS = "harness"
 """The name of the error handler, for `str.encode` and for streams."""
 
-_ONE = "×÷–—−·•“”‘’µμ²³✓✗▲▼▽⊘○●─━│┃\u00a0\u2002\u2003\u2009\u202f", "x/---|*\"\"''uu23+x^vv0o*--||     "  # noqa: RUF001
+_ONE = "×÷–—−·•“”‘’µμ²³✓✗▲▼▽⊘○●◆─━│┃\u00a0\u2002\u2003\u2009\u202f", "x/---|*\"\"''uu23+x^vv0o*#--||     "  # noqa: RUF001
 _SEVERAL = {
     "→": "->",
     "←": "<-",
@@ -25,6 +25,7 @@ _SEVERAL = {
     "½": "1/2",
     "␣": "_",
     "√": "sqrt",
+    "∞": "inf",
     "Σ": "sum",
 }
 SUBSTITUTES = dict(zip(*_ONE, strict=True)) | _SEVERAL

@@ -132,7 +132,21 @@ def test_a_run_needs_no_extra(unpacked: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "adding.py").write_bytes((ROOT / "tests" / "toys" / "adding.py").read_bytes())
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(unpacked)])}
-    command = [sys.executable, "-m", "harness", "run", "mine", "--quick", "--processes", "1", "--budget", "100", "--out", "run"]
+    command = [
+        sys.executable,
+        "-m",
+        "harness",
+        "run",
+        "mine",
+        "--quick",
+        "--processes",
+        "1",
+        "--budget",
+        "100",
+        "--out",
+        "run",
+        "--all",
+    ]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert "install it with: pip install 'advice-on-trial[report]', then run: harness report run\n" in done.stderr

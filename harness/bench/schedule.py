@@ -180,14 +180,18 @@ class Schedule:
     first_pair_s: float = 0.05
     """Seconds of a pair of which nothing is known."""
 
+    @property
+    def overhead_s(self) -> float:
+        """The seconds of all processes to come besides their pairs."""
+        return math.fsum(trial.overhead_s * max(0, trial.processes - trial.done) for trial in self.trials.values())
+
     def planned(self, seconds: float) -> dict[str, dict[str, int]]:
         """Return trial → group → further pairs, if timing may take these seconds."""
         active = {name: trial for name, trial in self.trials.items() if trial.done < trial.processes}
-        overhead_s = math.fsum(trial.overhead_s * (trial.processes - trial.done) for trial in active.values())
         groups = [(name, group) for name, trial in active.items() for group in trial.groups.values()]
         processes = max((trial.processes for trial in active.values()), default=1)
         least = [number for trial in active.values() for number in trial.least().values()]
-        pairs = allocate([group for _, group in groups], least, seconds - overhead_s, processes, self.first_pair_s)
+        pairs = allocate([group for _, group in groups], least, seconds - self.overhead_s, processes, self.first_pair_s)
         found: dict[str, dict[str, int]] = {name: {} for name in active}
         for (name, group), number in zip(groups, pairs, strict=True):
             found[name][group.name] = number

@@ -114,7 +114,7 @@ class RunPlan:
     timeout_s: float = OPERATION_TIMEOUT_S
     """Timeout of one operation, in seconds."""
     timing_only: bool = False
-    """Whether the budget is for timing pairs alone and counts from the first one; else it is for the whole run."""
+    """Whether the budget is for timing pairs alone, without start-up; else it is for the whole run."""
 
 
 @dataclass
@@ -138,13 +138,13 @@ class RunSession:
     _saving: threading.Lock = field(default_factory=threading.Lock)
     _saved_slots: dict[str, int] = field(default_factory=dict)
     _chains: Iterator[int] = field(default_factory=itertools.count)
-    _ends_s: float | None = None
+    _ends_s: float = field(init=False)
+    _timed_s: float = 0.0
     _side_by_side: Overlap = field(init=False)
 
     def __post_init__(self) -> None:
         self.allocator, self._side_by_side = CoreAllocator(self.cores), Overlap(self.clock)
-        if not self.plan.timing_only:
-            self._ends_s = self._now_s() + self.plan.settings.budget_s
+        self._ends_s = self._now_s() + self.plan.settings.budget_s
 
     def _now_s(self) -> float:
         return self.clock.now_ns() / 1e9
@@ -310,8 +310,9 @@ class RunSession:
             with self._cores_for(trial, isolation) as cpus:
                 if isolation is not Isolation.MACHINE:
                     self._start(trial, process, cpus)
-                turn = msgspec.structs.replace(self._pairs_of(trial), cpus=cpus)
+                turn, started_s = msgspec.structs.replace(self._pairs_of(trial), cpus=cpus), self._now_s()
                 trial.time_pairs(turn, self.observer, self._side_by_side.share)
+                self._timed_s += self._now_s() - started_s
                 if isolation is not Isolation.MACHINE:
                     trial.close(cpus, self.observer)
 
@@ -340,10 +341,9 @@ class RunSession:
 
     def _left_s(self) -> float:
         """Return the seconds of the budget that are left for timing pairs."""
-        if self._ends_s is None:
-            self._ends_s = self._now_s() + self.plan.settings.budget_s
-        after_s = 0.0 if self.plan.timing_only else self._after_s()
-        return self._ends_s - after_s - self._now_s()
+        if self.plan.timing_only:
+            return self.plan.settings.budget_s - self._timed_s + self.schedule.overhead_s
+        return self._ends_s - self._after_s() - self._now_s()
 
     def _about_budget(self) -> list[RunWarning]:
         """Return a warning if the budget ended before every group had a median."""
@@ -362,8 +362,6 @@ class RunSession:
 
     def _timing_s(self, others_s: float) -> float:
         """Return the seconds that timing pairs will take, if the other steps take these seconds."""
-        if self._ends_s is None:
-            return self.plan.settings.budget_s
         self._drop_inactive()
         lanes = self._lanes()
         return self.schedule.wanted_s(lanes * max(0.0, self._left_s() - others_s)) / lanes
