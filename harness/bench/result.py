@@ -192,7 +192,11 @@ class ScenarioRun:
             *(() if effort.is_full else scenario.groups_with("secondary")),
             *({g.name for g in scenario.groups} - {g.name for g in scenario.previewed} if effort.is_preview else ()),
         }
-        groups = {g.name: GroupPairs(g.name, is_slow=g.slow, is_quick=quick) for g in scenario.groups if g.name not in left_out}
+        groups = {
+            g.name: GroupPairs(g.name, is_slow=g.slow, is_quick=quick, is_preview=effort.is_preview)
+            for g in scenario.groups
+            if g.name not in left_out
+        }
         self.timing = TrialPairs(groups, processes, min(processes, effort.slow_processes), FIRST_OVERHEAD_S)
         self._slow_from_s = effort.slow_from_s
 

@@ -50,7 +50,9 @@ class GroupPairs:
     is_slow: bool = False
     """Whether it gets no more than `SLOW_PAIRS`."""
     is_quick: bool = False
-    """Whether it gets `SLOW_PAIRS` at least and no more than `QUICK_PAIRS`, and so no 95th percentile."""
+    """Whether it gets no more than `QUICK_PAIRS`, and so no 95th percentile."""
+    is_preview: bool = False
+    """Whether it gets `SLOW_PAIRS` at least instead of `MEDIAN_PAIRS`."""
     is_decided: bool = False
     """Whether all promises that read it have a verdict that more pairs would not change."""
     pairs: int = 0
@@ -60,7 +62,7 @@ class GroupPairs:
 
     def at_least(self, processes_left: int) -> int:
         """Return the further pairs that it gets in any case: those of its median, and the fewest in each process to come."""
-        wanted = SLOW_PAIRS if self.is_slow or self.is_quick else MEDIAN_PAIRS
+        wanted = SLOW_PAIRS if self.is_slow or self.is_preview else MEDIAN_PAIRS
         return max(wanted - self.pairs, FEWEST * processes_left) if processes_left else 0
 
     def levels(self, processes: int) -> tuple[int, ...]:

@@ -146,6 +146,12 @@ class RunSession:
         self.allocator, self._side_by_side = CoreAllocator(self.cores), Overlap(self.clock)
         self._ends_s = self._now_s() + self.plan.settings.budget_s
 
+    @property
+    def _effort(self) -> Effort:
+        """The effort of the run; where it is for a few items that somebody chose, as in pytest, it leaves none out."""
+        given = effort(self.plan.settings)
+        return replace(given, is_preview=given.is_preview and not self.plan.timing_only)
+
     def _now_s(self) -> float:
         return self.clock.now_ns() / 1e9
 
@@ -221,7 +227,7 @@ class RunSession:
 
         Each round of fresh processes covers all scenarios, so that every interval includes the machine's drift.
         """
-        settings, given = self.plan.settings, effort(self.plan.settings)
+        settings, given = self.plan.settings, self._effort
         trials = sorted((t for t in self._trials if t.is_active), key=_longest_first)
         at_lowest_rtt = [t for t in trials if t.lowest_rtt is None]
         steps = []
@@ -336,7 +342,7 @@ class RunSession:
             trial.timing.done += 1
             return
         fields = {"slow": trial.slow_groups, "process": process, "injected": self.plan.injected}
-        job = trial.job(Task.PAIRS, effort=effort(self.plan.settings), groups=groups, cpus=cpus, **fields)
+        job = trial.job(Task.PAIRS, effort=self._effort, groups=groups, cpus=cpus, **fields)
         trial.carry_out(job, self.observer)
 
     def _left_s(self) -> float:
@@ -390,7 +396,7 @@ class RunSession:
         itself busy.
         """
         idle = not trial.loaded.scenario.busy and (not trial.setting.servers or trial.setting.rtt_ms > 0)
-        return Isolation.CORE if self.cores.all and idle and not effort(self.plan.settings).is_full else Isolation.MACHINE
+        return Isolation.CORE if self.cores.all and idle and not self._effort.is_full else Isolation.MACHINE
 
     def _growth_steps(self, trial: ScenarioRun) -> Iterator[RunStep]:
         for scale in dict.fromkeys(scale for group in trial.loaded.scenario.groups for scale in group.growth):
@@ -409,7 +415,7 @@ class RunSession:
         rests_on_growth = [p.measure for p in scenario.promises if PEAK_MEMORY in getattr(p.measure, "metrics", ())]
         grows = {group for measure in rests_on_growth for group in getattr(measure, "groups", ())}
         jobs: list[tuple[str, float, tuple[str, ...], int | None]] = []
-        is_preview = effort(self.plan.settings).is_preview
+        is_preview = self._effort.is_preview
         included = scenario.previewed if is_preview else scenario.groups
         measured = [group for group in included if group.memory]
         for scale in sorted({1.0, *(scale for group in measured if group.name in grows for scale in group.growth)}):
@@ -458,7 +464,7 @@ class RunSession:
             return task is not Task.MEMORY or self.plan.timing_only or self._left_s() > self.schedule.minimum_s()
 
         def do_job() -> None:
-            job = trial.job(task, effort=effort(self.plan.settings), **fields)
+            job = trial.job(task, effort=self._effort, **fields)
             with self._cores_for(trial, isolation) as cpus:
                 trial.carry_out(msgspec.structs.replace(job, cpus=cpus), self.observer)
 

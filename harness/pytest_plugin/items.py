@@ -228,7 +228,7 @@ class Trials:
         from harness.pytest_plugin import compared  # noqa: PLC0415 - only when measuring
         from harness.runtime import machine  # noqa: PLC0415 - only when measuring
 
-        command = [sys.executable, "-m", "harness", "report", str(self.folder), "--format", "terminal"]
+        command = [sys.executable, "-m", "harness", "report", str(self.folder), "--format", "terminal", "--all"]
         shown = subprocess.run(command, capture_output=True, text=True, check=False)
         reporter.section("times faster than the baseline: paired ratios, 95 % interval over fresh processes")
         reporter.write(shown.stdout or shown.stderr)

@@ -76,7 +76,7 @@ def test_a_slow_group_gets_its_median_alone() -> None:
 def test_a_preview_has_few_pairs() -> None:
     """However noisy a group is and whatever the time, a preview gives it no more than its limit, and no percentile its pairs."""
     noisy = GroupPairs("noisy", 0.01, 0.01, is_quick=True, log_ratios={"b": {1: [0.0, 1.0, -1.0], 2: [2.0, 0.0, -2.0]}})
-    assert give([noisy, GroupPairs("new", 0.01, is_quick=True)], 1e6, 3) == [QUICK_PAIRS, SLOW_PAIRS]
+    assert give([noisy, GroupPairs("new", 0.01, is_quick=True, is_preview=True)], 1e6, 3) == [QUICK_PAIRS, SLOW_PAIRS]
 
 
 def test_time_that_is_left_goes_to_undecided_groups_first() -> None:
