@@ -148,7 +148,7 @@ class RunSession:
 
     @property
     def _effort(self) -> Effort:
-        """The effort of the run; where it is for a few items that somebody chose, as in pytest, it leaves none out."""
+        """The effort of the run; of items that the user chose, as in pytest, it leaves none out."""
         given = effort(self.plan.settings)
         return replace(given, is_preview=given.is_preview and not self.plan.timing_only)
 
