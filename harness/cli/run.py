@@ -13,7 +13,7 @@ from harness import options as converters
 from harness.cli import _options, _runs
 from harness.errors import NotMeasurableError, UsageError
 
-BUDGET = _runs.Budget(processes=5, each=50, at_least=60, each_quick=10, at_least_quick=30, load=40)
+BUDGET = _runs.Budget(processes=5, each=50, at_least=60, each_quick=10.8, at_least_quick=30, load=40)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
