@@ -316,6 +316,8 @@ class RunSession:
             with self._cores_for(trial, isolation) as cpus:
                 if isolation is not Isolation.MACHINE:
                     self._start(trial, process, cpus)
+                if trial.ready is None:  # it has failed, or has no pairs left to time
+                    return
                 turn, started_s = msgspec.structs.replace(self._pairs_of(trial), cpus=cpus), self._now_s()
                 trial.time_pairs(turn, self.observer, self._side_by_side.share)
                 self._timed_s += self._now_s() - started_s

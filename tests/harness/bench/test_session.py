@@ -390,3 +390,21 @@ def test_a_process_that_never_gets_its_turn_is_ended(tmp_path: Path) -> None:
     run = RunSession(two_toys(tmp_path, 1), Steps(interrupt)).run()
     assert run.interrupted
     assert {process.pid for process in psutil.Process().children()} <= before
+
+
+def test_a_scenario_that_fails_as_it_gets_ready_in_a_lane_fails_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where scenarios are timed in parallel, each is started when it is its turn; a start that fails is no error of the run."""
+    monkeypatch.setattr(module, "run_job", lambda *_: iter([JobFailed("no room")]))
+    found = trial(tmp_path)
+    session = RunSession(
+        RunPlan([found.loaded], SEVERAL_RTTS, tmp_path / "run", "harness run"), Silent(), Cores(None, None, (0, 1))
+    )
+    session._trials.append(found)
+    found.plan_pairs(SEVERAL, 1, with_slow=True, quick=False)
+    session.schedule.trials[found.key] = found.timing
+    assert session._isolation(found) is Isolation.CORE
+    session._timing_step(found, 1).act()
+    assert found.failure is not None
+    assert found.failure.message == "no room"
