@@ -259,9 +259,9 @@ class Estimates:
 
     def _factor(self, kind: tuple[str, ...], before: float, prior: float) -> float:
         """Return the factor of a kind of steps, where `before`, that of less similar ones, counts as a number of steps, `prior`."""
-        found = self._found.get(kind)
-        if not found:
-            return before
+        found = self._found.get(kind, [])
         expected_s = fsum(expected_s for _, expected_s in found)
+        if not expected_s:  # steps that are expected to take no time, such as one that leaves its work out, give no factor
+            return before
         prior_s = prior * expected_s / len(found)
         return (fsum(seconds for seconds, _ in found) + prior_s * before) / (expected_s + prior_s)

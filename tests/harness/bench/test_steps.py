@@ -1,12 +1,16 @@
 """Tests of steps: their order, and the estimate of the time left."""
 
+import math
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.bench.steps import Overlap, RunStep, Silent, StepRunner, makespan
 from harness.runtime.clock import FakeClock
@@ -61,6 +65,16 @@ def test_the_time_left_learns_from_steps_that_are_alike() -> None:
     first, second, *_ = observer.steps
     assert first == ("a1", 10.0)
     assert second[1] == pytest.approx(3.0 + 2.0 * kind + 5.0 * speed + speed)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a/x", "a/y", "b/x"]), st.floats(0, 50), st.floats(0, 50)), min_size=1, max_size=6))
+def test_the_time_left_is_finite_whatever_is_expected(found: list[tuple[str, float, float]]) -> None:
+    """Also of steps that are expected to take no time, and of those that take none."""
+    clock, observer = FakeClock(), RecordingObserver()
+    acts = [(kind, expected_s, partial(clock.advance, round(taken_s * 1e9))) for kind, expected_s, taken_s in found]
+    StepRunner([step(str(number), *each) for number, each in enumerate(acts)], observer, clock).run()
+    assert len(observer.steps) == len(found)
+    assert all(0 <= left_s < math.inf for _, left_s in observer.steps)
 
 
 def test_the_time_left_is_true_from_the_first_fifth_on() -> None:
