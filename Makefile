@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers results test check validation lock clean
+.PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers published test check validation lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,9 +41,9 @@ bench-data: $(READY) ## measure generating and loading of the synthetic rows
 	$(BIN)/harness data generate --size medium
 	$(BIN)/harness data load --size medium
 
-results: $(READY) ## write docs/results/sqlite-small.md from a run: make results FROM=runs/…
-	{ printf '# SQLite, size small\n\nThe verdicts of one run of every scenario, written by `make results`; README.md names the run.\n\n' && \
-	  $(BIN)/harness report $(FROM) --format markdown; } > docs/results/sqlite-small.md
+published: $(READY) ## run everything on all engines, without and with 5 ms, and write reports/published (FROM=runs/…: of that run)
+	$(if $(FROM),,$(BIN)/harness run --engine all --rtt 0,5 --out runs/published)
+	$(BIN)/python -m tools.publish $(or $(FROM),runs/published)
 
 test: $(READY) ## run all tests
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope tests scenarios

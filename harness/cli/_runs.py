@@ -181,9 +181,9 @@ def folder(named: Path | None, suffix: str = "") -> Path:
 
 def without_run(out: Path) -> Path:
     """Return a folder; UsageError if it has a run already."""
-    from harness.results.store import RUN_FILE
+    from harness.results.store import run_file
 
-    if (out / RUN_FILE).exists():
+    if run_file(out).exists():
         raise UsageError(f"{out} already contains a run; choose another folder with --out, or delete it")
     return out
 

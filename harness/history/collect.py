@@ -15,7 +15,7 @@ from harness.gate.verdict import SHOWN_NAMES, counted, listed
 from harness.importers import own_run
 from harness.importers.reading import UNREADABLE, Reading, TimeCounts, Timing, one_line
 from harness.results.run import Latency, OperationCounts, Run, RunKind, RunWarning, ScenarioResult, ScenarioStatus
-from harness.results.store import RUN_FILE
+from harness.results.store import COMPRESSED_RUN_FILE, RUN_FILE, run_file
 from harness.runtime.workspace import commit_order
 from harness.stats.intervals import OUTSIDE, bounding_ranks, t_quantile
 from harness.text import encode_json
@@ -87,7 +87,7 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         if not path.exists():
             raise UsageError(f"{one_line(str(path))} does not exist; name run folders, or result files")
-        if not path.is_dir() or (path / RUN_FILE).exists():
+        if not path.is_dir() or run_file(path).exists():
             yield path
             continue
         found = list(_below(path))
@@ -98,7 +98,7 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 
 def _below(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
-        if RUN_FILE in names:
+        if not {RUN_FILE, COMPRESSED_RUN_FILE}.isdisjoint(names):
             folders.clear()  # its files belong to the run
             yield Path(place)
             continue

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +11,10 @@ import msgspec
 from harness.errors import UsageError
 from harness.importers import foreign
 from harness.importers.reading import Content, one_line
+from harness.results.compressed import MAX_BYTES, unpacked
 from harness.results.names import quoted, shortened
-from harness.results.store import RUN_FILE
+from harness.results.store import RUN_FILE, run_file
 
-MAX_BYTES = 512 * 2**20
-"""The largest size of a file, compressed or not; a larger one is unlikely to be a result."""
-GZIP = b"\x1f\x8b"
 MARKS = (
     (b"\xef\xbb\xbf", "utf-8"),
     (b"\xff\xfe\0\0", "utf-32"),
@@ -42,12 +39,12 @@ def read(path: Path) -> Content | None:
     UsageError: there is no such file, it is too large, is still being written, or is not text.
     """
     if path.is_dir():
-        if not (path / RUN_FILE).is_file():
+        if not run_file(path).is_file():
             raise UsageError(f"{path} is a folder without a {RUN_FILE}; name a run folder, or a file of another tool")
         return None
     stored = _bytes(path)
-    digest, body = hashlib.sha256(stored).hexdigest(), _text(path, _unpacked(path, stored))
-    is_plain = body == stored
+    plain = unpacked(path, stored, MAX_BYTES)
+    digest, body = hashlib.sha256(stored).hexdigest(), _text(path, plain)
     if not body.strip():
         raise UsageError(f"{path} is empty; is it still being written?")
     if body.lstrip(b" \t\r\n")[:1] not in {b"{", b"["}:
@@ -59,8 +56,8 @@ def read(path: Path) -> Content | None:
     content = Content(path, body, outline, problem, digest)
     if not content.member("schema_version"):  # which `run.json` has and no other tool's file
         return content
-    if not is_plain:
-        raise UsageError(f"{path} is a run of this harness, but compressed or not plain UTF-8; name its folder or its {RUN_FILE}")
+    if body != plain:
+        raise UsageError(f"{path} is a run of this harness, but not plain UTF-8; name its folder or its {RUN_FILE}")
     return None
 
 
@@ -95,27 +92,6 @@ def _bytes(path: Path) -> bytes:
         raise UsageError(f"cannot read {one_line(str(path))}: {why}; name a run folder, or a file of another tool") from error
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(body) != after.st_size:
         raise UsageError(f"{path} changed while it was read; wait until it has been written")
-    return body
-
-
-def _unpacked(path: Path, body: bytes) -> bytes:
-    """Return the content of a gzip file, of all its members; other files as they are."""
-    parts: list[bytes] = []
-    while body.startswith(GZIP):
-        unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-        try:
-            parts.append(unpacker.decompress(body, MAX_BYTES + 1 - sum(map(len, parts))))
-        except zlib.error as error:
-            raise UsageError(f"{path} cannot be decompressed ({error}); is it still being written?") from error
-        if sum(map(len, parts)) > MAX_BYTES:
-            raise UsageError(f"{path} decompresses to more than the limit of {MAX_BYTES // 2**20} MB")
-        if not unpacker.eof:
-            raise UsageError(f"{path} is truncated; is it still being written?")
-        body = unpacker.unused_data.lstrip(b"\0")
-        if not body:
-            return b"".join(parts)
-    if parts:
-        raise UsageError(f"{path} has {len(body):,} bytes after its compressed content; write it again")
     return body
 
 

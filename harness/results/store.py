@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.errors import UsageError
+from harness.results.compressed import unpacked
 from harness.results.run import Review, Run, Slot
 from harness.text import encode, encode_json
 from harness.version import DISTRIBUTION, version
@@ -30,6 +31,8 @@ SCHEMA_VERSION = 2
 WRITERS = {1: "0.1.0"}
 """Schema → the version of this package that wrote it, before files named it themselves."""
 RUN_FILE, REVIEW_FILE = "run.json", "review.toml"
+COMPRESSED_RUN_FILE = f"{RUN_FILE}.gz"
+"""The run of a folder that has no `RUN_FILE`, such as a published one."""
 TEXT_COLUMNS = {"arm", "group", "kind", "case"}
 """The columns of sample files that hold text; all others hold integers."""
 SAMPLE_COLUMNS = ("process", "pair", "position", "arm", "group", "case", "latency_ns")
@@ -73,11 +76,23 @@ def write_bytes(path: Path, body: bytes) -> Path:
     return path
 
 
+def run_file(path: Path) -> Path:
+    """Return the file with the run of a folder, there or not; another path as it is."""
+    if not path.is_dir():
+        return path
+    compressed = path / COMPRESSED_RUN_FILE
+    return compressed if compressed.is_file() and not (path / RUN_FILE).exists() else path / RUN_FILE
+
+
 def read_run(path: Path) -> Run:
-    """Read a run from its folder or its `run.json`; UsageError for a missing, invalid or truncated file, or another schema."""
-    file = path / RUN_FILE if path.is_dir() else path
+    """Read a run from its folder or its `run.json`, which may be compressed with gzip.
+
+    Raises:
+        UsageError: the file is missing, invalid, truncated or too large, or has another schema.
+    """
+    file = run_file(path)
     try:
-        body = file.read_bytes()
+        body = unpacked(file, file.read_bytes())
         found = msgspec.json.decode(body, type=_Version)
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror or error}; name a run folder or its {RUN_FILE}") from error
@@ -100,10 +115,10 @@ def read_run(path: Path) -> Run:
 
 def schema_of(path: Path) -> int | None:
     """Return the schema version that a run's folder or `run.json` has; None of anything else, readable or not."""
-    file = path / RUN_FILE if path.is_dir() else path
+    file = run_file(path)
     try:
-        return msgspec.json.decode(file.read_bytes(), type=_Version).schema_version if file.is_file() else None
-    except (OSError, ValueError, RecursionError):
+        return msgspec.json.decode(unpacked(file, file.read_bytes()), type=_Version).schema_version if file.is_file() else None
+    except (OSError, ValueError, RecursionError, UsageError):
         return None
 
 

@@ -1,5 +1,6 @@
 """Reading runs of many commits: folders, files with several commits, what cannot be read, and their order."""
 
+import gzip
 import json
 import subprocess
 from dataclasses import replace
@@ -69,6 +70,17 @@ def test_runs_baselines_and_files_are_read_together(tmp_path: Path) -> None:
     assert commits == [f"{1:040x}", "b" * 40, f"{2:040x}", "a" * 7, "c" * 40]
     assert {each.run.kind for each in found.runs} == {RunKind.PAIRS, RunKind.FILE}
     assert [warning.name for warning in found.warnings] == ["order of the runs"]
+
+
+def test_a_published_folder_is_a_run(tmp_path: Path) -> None:
+    """Its run is compressed, and the other files belong to it."""
+    plain = stored(tmp_path / "plain") / "run.json"
+    folder = tmp_path / "published" / "v1"
+    folder.mkdir(parents=True)
+    (folder / "run.json.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    (folder / "other.json").write_text("[]")
+    for path in (folder, folder.parent):
+        assert [str(one.file) for one in collect([path]).runs] == [str(folder)]
 
 
 def test_a_folder_is_searched_for_runs_and_files(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from harness.errors import HarnessError, UsageError
 from harness.gate.result_files import side_by_side
 from harness.importers import content
 from harness.importers.reading import Reading
+from harness.results.compressed import MAX_BYTES
 from harness.results.run import Run
 from harness.results.store import read_run, write_run
 
@@ -116,7 +117,7 @@ def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
     """Its size is enough; this one has no bytes on disk."""
     path = tmp_path / "huge.json"
     with path.open("wb") as file:
-        file.truncate(content.MAX_BYTES + 1)
+        file.truncate(MAX_BYTES + 1)
     with pytest.raises(UsageError, match="more than the limit of 512 MB"):
         importers.read(path)
 

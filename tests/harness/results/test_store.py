@@ -1,6 +1,7 @@
 """The run file: what is written is read back, and what is no run is refused in one line."""
 
 import errno
+import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from harness.results.run import (
     SwitchGain,
 )
 from harness.results.store import (
+    COMPRESSED_RUN_FILE,
     HISTOGRAM_COLUMNS,
     REVIEW_FILE,
     SAMPLE_COLUMNS,
@@ -31,6 +33,8 @@ from harness.results.store import (
     read_review,
     read_run,
     read_samples,
+    run_file,
+    schema_of,
     write_histograms,
     write_run,
     write_samples,
@@ -60,6 +64,28 @@ def test_a_run_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     """A folder and its run.json mean the same run."""
     file = write_run(a_run(), tmp_path / "deep" / "run")
     assert read_run(file) == read_run(file.parent) == a_run()
+
+
+def test_a_compressed_run_is_read_like_the_run_itself(tmp_path: Path) -> None:
+    """A published folder has its run compressed; where both files are there, the plain one counts."""
+    plain = write_run(a_run(), tmp_path / "plain")
+    folder = tmp_path / "published"
+    folder.mkdir()
+    file = folder / COMPRESSED_RUN_FILE
+    file.write_bytes(gzip.compress(plain.read_bytes()))
+    assert read_run(folder) == read_run(file) == a_run()
+    assert run_file(folder) == file
+    write_run(a_run("newer"), folder)
+    assert read_run(folder) == a_run("newer")
+
+
+def test_a_truncated_compressed_run_is_refused(tmp_path: Path) -> None:
+    """The file is named, and there is no traceback."""
+    file = tmp_path / COMPRESSED_RUN_FILE
+    file.write_bytes(gzip.compress(write_run(a_run(), tmp_path / "plain").read_bytes())[:-20])
+    with pytest.raises(UsageError, match=r"run\.json\.gz is truncated"):
+        read_run(tmp_path)
+    assert schema_of(tmp_path) is None
 
 
 def test_a_run_from_before_there_were_ablations_is_read(tmp_path: Path) -> None:

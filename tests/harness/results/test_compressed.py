@@ -1,0 +1,52 @@
+"""Compressed files are read whole or refused, and never grow beyond the limit."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import UsageError
+from harness.results.compressed import GZIP, unpacked
+
+FILE = Path("run.json.gz")
+
+
+@given(st.lists(st.binary(max_size=200), min_size=1, max_size=3))
+def test_every_member_is_decompressed(parts: list[bytes]) -> None:
+    """Members that were appended to one another are read as one content."""
+    assert unpacked(FILE, b"".join(map(gzip.compress, parts))) == b"".join(parts)
+
+
+@given(st.binary().filter(lambda body: not body.startswith(GZIP)))
+def test_other_content_is_returned_as_it_is(body: bytes) -> None:
+    """A file that is not compressed stays the same."""
+    assert unpacked(FILE, body) == body
+
+
+@given(st.integers(min_value=2, max_value=40))
+def test_a_truncated_file_is_refused(end: int) -> None:
+    """A file that is cut anywhere is named, and nothing of it is returned."""
+    body = gzip.compress(bytes(range(256)))
+    with pytest.raises(UsageError, match="is truncated"):
+        unpacked(FILE, body[:end])
+
+
+def test_content_above_the_limit_is_refused() -> None:
+    """A small file cannot fill the memory."""
+    with pytest.raises(UsageError, match="more than the limit of 1 MB"):
+        unpacked(FILE, gzip.compress(bytes(2 * 2**20)), 2**20)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (GZIP + b"\x08\xff" + bytes(20), "cannot be decompressed"),
+        (gzip.compress(b"{}") + b"more", "has 4 bytes after its compressed content"),
+    ],
+)
+def test_a_damaged_file_is_refused(body: bytes, message: str) -> None:
+    """The reason and the file are named."""
+    with pytest.raises(UsageError, match=rf"run\.json\.gz {message}"):
+        unpacked(FILE, body)
