@@ -16,6 +16,7 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from jinja2 import Environment
 
 from harness.errors import UsageError
 from harness.language import DOMAIN, FOLDER, WORD
@@ -49,6 +50,7 @@ class Translations(Catalog):
     mime_headers = property(_short_headers, Catalog._set_mime_headers)  # noqa: SLF001 - the setter of the same property
 
 
+LETTERS = re.compile(r"[a-z]{2}")
 PLACEHOLDER = re.compile(r"\{[^{}]*\}|%\([^)]*\)[a-z]|%%")
 
 
@@ -86,6 +88,44 @@ def in_code(tree: ast.Module) -> Iterator[str | tuple[str, ...]]:
                 yield texts[0] if number == 1 else tuple(texts)
             elif any(isinstance(x, ast.JoinedStr | ast.BinOp) for x in node.args[:number]):
                 raise UsageError(f"line {node.lineno}: {ast.unparse(node)} is not a literal; use placeholders")
+
+
+def unwrapped(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield the texts of a file, with their lines, that look like words for a reader and are not translated."""
+    source = file.read_text(encoding="utf-8")
+    yield from _unwrapped_in_code(ast.parse(source)) if file.suffix == ".py" else _unwrapped_in_template(source)
+
+
+def _unwrapped_in_template(source: str) -> Iterator[tuple[int, str]]:
+    """Yield what a template has between tags and in their titles and labels; each expression in it is a `…`."""
+    shown, is_wrapped = "", False
+    for _, kind, text in Environment(autoescape=True, extensions=["jinja2.ext.i18n"]).lex(source):
+        if kind == "name" and text in {"trans", "endtrans"}:
+            is_wrapped = text == "trans"
+        shown += text if kind == "data" and not is_wrapped else "\n" * text.count("\n")
+        shown += "…" if kind == "variable_end" else ""
+    plain = re.sub(r"<(style|script)\b.*?</\1>|<[^>]*>", _attributes, shown, flags=re.DOTALL)
+    yield from ((line, text.strip()) for line, text in enumerate(plain.split("\n"), start=1) if LETTERS.search(text))
+
+
+def _attributes(tag: re.Match[str]) -> str:
+    """Return what a tag says to a reader: its label and its title."""
+    return " ".join(re.findall(r'(?:aria-label|title|data-head)="([^"]*)', tag[0])) + "\n" * tag[0].count("\n")
+
+
+def _unwrapped_in_code(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    documented = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    wrapped = {
+        id(inner)
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {*KEYWORDS, "word"})
+        or isinstance(node, ast.Raise | ast.Assert)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+        if " " in text and LETTERS.search(text) and id(node) not in documented | wrapped:
+            yield getattr(node, "lineno", 0), text
 
 
 def sources() -> list[Path]:
@@ -151,7 +191,13 @@ def _problems_of(message: Message) -> Iterator[str]:
 
 
 def main() -> int:
-    """Update and compile every catalogue; return 1 if a text is not translated."""
+    """Update and compile every catalogue; return 1 if a text is not translated. With a path list what is not wrapped below it."""
+    for path in map(Path, sys.argv[1:]):
+        for file in sorted(path.rglob("*") if path.is_dir() else [path]):
+            if file.suffix in {".py", ".j2"}:
+                sys.stdout.write("".join(f"{file}:{line}: {text}\n" for line, text in unwrapped(file)))
+    if sys.argv[1:]:
+        return 0
     texts, incomplete = extracted(), 0
     for file in catalogues():
         made = updated(read(file), texts)

@@ -31,7 +31,7 @@ from harness.results.run import (
     ScenarioStatus,
     Verdict,
 )
-from harness.verdicts.promise import LESS, TIMES, WORKS
+from harness.verdicts.promise import LESS, TIMES, WORKS, sentence
 from harness.verdicts.warnings import CONTROL_OFF, FEW_PAIRS, FEW_PROCESSES, NOISY_CONTROL
 
 KEPT = (PromiseVerdict.EXCEEDED, PromiseVerdict.CONFIRMED)
@@ -287,7 +287,7 @@ def _why_open(found: Sequence[Verdict], gain: ArmGain | None) -> str:
     """Return in a few words why an arm is not decided."""
     unusable = next((v for v in found if not _is_usable(v)), None)
     if unusable is not None:
-        return gettext("{verdict}: {sentence}", verdict=word(unusable.verdict), sentence=unusable.sentence)
+        return gettext("{verdict}: {sentence}", verdict=word(unusable.verdict), sentence=sentence(unusable))
     if gain is None:
         return gettext("nothing was promised and timed")
     return gettext("the interval has room for a gain and for none")

@@ -4,11 +4,11 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from harness.errors import NotMeasurableError
-from harness.language import gettext, ngettext
+from harness.language import ENGLISH, current, gettext, mark, ngettext, using
 from harness.results.run import BASELINE, PromiseVerdict, ScenarioResult, Verdict
 from harness.verdicts import tails
 
@@ -18,6 +18,8 @@ MISSING = "–"
 """Stands for a figure that is not a number."""
 MAX_DECIMALS = 4
 """The most decimals of a bound: bounds that are closer read alike."""
+SMALLEST = 6
+"""The decimals of the smallest figure that is not written as 0: a microsecond in seconds."""
 WORTH_HAVING = 0.05
 """The smallest gain worth having, above no effect in a claim's unit: 5 % faster, 5 % less."""
 
@@ -127,20 +129,17 @@ def _judge_arm(promise: Promise, result: ScenarioResult, arm: str) -> Verdict:
     except NotMeasurableError as reason:
         missing = PromiseVerdict.NOT_MEASURED
         return Verdict(promise.id, promise.text, arm, missing, str(reason), claim.unit, promise.part, groups=groups)
-    verdict = weigh(claim, estimate)
-    unit = estimate.unit or claim.unit
-    sentence = _sentence(claim, estimate, verdict, unit)
-    if unit == TIMES:
+    slower: dict[str, str] = {}
+    if (estimate.unit or claim.unit) == TIMES:
         found = tails.slower(result.percentile_ratios, {(x.arm, x.group): x.percentiles_ns for x in result.latencies})
-        read = [(found[arm, group], f" in {group}" if len(groups) > 1 else "") for group in groups if (arm, group) in found]
-        sentence += "".join(f"; slower at {text}{where}" for text, where in read)
-    return Verdict(
+        slower = {group: found[arm, group] for group in groups if (arm, group) in found}
+    verdict = Verdict(
         promise=promise.id,
         text=promise.text,
         arm=arm,
-        verdict=verdict,
-        sentence=sentence,
-        unit=unit,
+        verdict=weigh(claim, estimate),
+        sentence="",
+        unit=estimate.unit or claim.unit,
         part=promise.part,
         value=estimate.value,
         low=estimate.value if estimate.exact else estimate.low,
@@ -151,7 +150,20 @@ def _judge_arm(promise: Promise, result: ScenarioResult, arm: str) -> Verdict:
         less_is_better=claim.less_is_better,
         checks=estimate.checks,
         groups=groups,
+        note=estimate.note,
+        slower=slower,
     )
+    with using(ENGLISH):
+        return replace(verdict, sentence=_sentence(verdict, estimate.value))
+
+
+def sentence(verdict: Verdict) -> str:
+    """Return the sentence of a verdict in the current language; as it was recorded if the record does not have all parts of it."""
+    if verdict.value is None or current() == ENGLISH:
+        return verdict.sentence
+    with using(ENGLISH):
+        is_whole = _sentence(verdict, verdict.value) == verdict.sentence
+    return _sentence(verdict, verdict.value) if is_whole else verdict.sentence
 
 
 def weigh(claim: Claim, estimate: Estimate) -> PromiseVerdict:
@@ -203,7 +215,7 @@ def format_figure(value: float, unit: str, checks: int | None = None) -> str:
         return format_value(value, unit)
     if value in {0.0, 1.0}:
         return gettext("works") if value else gettext("does not work")
-    if checks is None:
+    if checks is None or not math.isfinite(value):
         return gettext("{percent} of the checks pass", percent=_percent(value))
     passed = round(value * checks)
     return ngettext("{count} of {total} checks passes", "{count} of {total} checks pass", passed, total=checks)
@@ -286,9 +298,12 @@ def _works(share: float) -> str:
     return gettext("it works") if share == 1 else format_figure(share, WORKS)
 
 
-def _exponent(value: float) -> str:
-    text = gettext("10× the rows → {times}× the cost (exponent {exponent})")
-    return text.format(times=_power(value), exponent=f"{value:z.2f}" if math.isfinite(value) else _digits(value))
+def _exponent(value: float, interval: str = "") -> str:
+    exponent = f"{value:z.2f}" if math.isfinite(value) else _digits(value)
+    if interval:
+        text = gettext("10× the rows → {times}× {interval} the cost (exponent {exponent})")
+        return text.format(times=_power(value), interval=interval, exponent=exponent)
+    return gettext("10× the rows → {times}× the cost (exponent {exponent})", times=_power(value), exponent=exponent)
 
 
 def _power(value: float) -> str:
@@ -321,34 +336,53 @@ def _digits(value: float) -> str:
     if magnitude >= 100:  # noqa: PLR2004 - three significant digits
         return f"{value:,.0f}"
     if magnitude < 0.01:  # noqa: PLR2004 - two decimals would leave nothing
-        return f"{value:.2g}"
+        return f"{float(f'{value:.2g}'):z.{SMALLEST}f}".rstrip("0").rstrip(".")
     return f"{value:.1f}" if magnitude >= 10 else f"{value:.2f}"  # noqa: PLR2004 - three significant digits
 
 
-def _sentence(claim: Claim, estimate: Estimate, verdict: PromiseVerdict, unit: str) -> str:
+def _sentence(verdict: Verdict, value: float) -> str:
     """Return the promise and the measurement in words, with the note in parentheses."""
-    if unit == WORKS:
-        return format_figure(estimate.value, unit, estimate.checks) + (f" ({estimate.note})" if estimate.note else "")
-    bound = "at most " if claim.less_is_better else ""
-    promised = f"promised {bound}{format_claim(claim.low, claim.high, unit)}, " if claim.low is not None else ""
-    return f"{promised}measured {_measured(estimate, unit, verdict)}"
-
-
-def _measured(estimate: Estimate, unit: str, verdict: PromiseVerdict) -> str:
-    value, low, high = format_value(estimate.value, unit), estimate.low, estimate.high
-    details = [part for part in ("exact" if estimate.exact else "", estimate.note) if part]
-    undecided = verdict == PromiseVerdict.INCONCLUSIVE and not estimate.exact
-    if undecided and low is not None and high is not None:
-        value, details = (
-            f"{value}: not enough data",
-            [f"between {format_value(low, unit)} and {format_value(high, unit)}", *details],
+    if verdict.unit == WORKS:
+        found = _with_details(format_figure(value, WORKS, verdict.checks), [verdict.note])
+    elif verdict.promised_low is None:
+        found = gettext("measured {figure}", figure=_measured(verdict, value))
+    else:
+        claim = format_claim(verdict.promised_low, verdict.promised_high, verdict.unit)
+        whole = (
+            mark("promised at most {claim}, measured {figure}")
+            if verdict.less_is_better
+            else mark("promised {claim}, measured {figure}")
         )
-    elif undecided and low is None and high is None:
-        value += ", without a confidence interval"
-    elif not estimate.exact:
-        bounds = format_interval(estimate.value, low, high, unit)
-        grows = unit == EXPONENT and bounds
-        value = value.replace("× the cost", f"× {bounds[:-1]} the cost") if grows else f"{value} {bounds}".strip()
-    if details and value.endswith(")"):
-        return f"{value[:-1]}; {'; '.join(details)})"
-    return f"{value} ({'; '.join(details)})" if details else value
+        found = gettext(whole, claim=claim, figure=_measured(verdict, value))
+    for group, tail in verdict.slower.items():
+        whole = mark("{sentence}; slower at {tail} in {group}") if len(verdict.groups) > 1 else mark("{sentence}; slower at {tail}")
+        found = gettext(whole, sentence=found, tail=tail, group=group)
+    return found
+
+
+def _measured(verdict: Verdict, value: float) -> str:
+    """Return the measured figure with its interval, and its note in parentheses."""
+    unit, low, high = verdict.unit, verdict.low, verdict.high
+    text, details = format_value(value, unit), [verdict.note]
+    bounds = format_interval(value, low, high, unit)
+    if low == value == high:
+        details = [gettext("exact"), *details]
+    elif verdict.verdict == PromiseVerdict.INCONCLUSIVE and low is not None and high is not None:
+        text = gettext("{figure}: not enough data", figure=text)
+        details = [gettext("between {low} and {high}", low=format_value(low, unit), high=format_value(high, unit)), *details]
+    elif verdict.verdict == PromiseVerdict.INCONCLUSIVE and low is None and high is None:
+        text = gettext("{figure}, without a confidence interval", figure=text)
+    elif unit == EXPONENT and bounds:
+        text = _exponent(value, bounds.removesuffix("×"))
+    else:
+        text = f"{text} {bounds}".strip()
+    return _with_details(text, details)
+
+
+def _with_details(text: str, details: Iterable[str]) -> str:
+    """Return a text with those details that are not empty in parentheses, added to the ones at its end."""
+    known = "; ".join(filter(None, details))
+    opening, closing = gettext("{text} ({details})").removeprefix("{text}").split("{details}")
+    if not known:
+        return text
+    return f"{text.removesuffix(closing)}; {known}{closing}" if text.endswith(closing) else f"{text}{opening}{known}{closing}"
