@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers published test check validation lock clean
+.PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers published test words check validation lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ published: $(READY) ## run everything on all engines, without and with 5 ms, and
 
 test: $(READY) ## run all tests
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope tests scenarios
+
+words: $(READY) ## extract the texts of reports, update and compile their translations
+	$(BIN)/python -m tools.words
 
 check: $(READY) ## check formatting, lint, types and import contracts
 	$(BIN)/ruff format --check .

@@ -133,6 +133,11 @@ def size(text: str) -> str:
     return _choose("size", text, SIZES)
 
 
+def language(known: list[str]) -> Callable[[str], str]:
+    """Return a converter to one of the languages of reports."""
+    return partial(_choose, "language", choices=known)
+
+
 def known_engines() -> list[str]:
     """Return the names of the database engines, sorted."""
     return engine_names()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import options
 from harness.errors import UsageError
+from harness.language import ENGLISH, languages
 
 if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
@@ -60,6 +61,7 @@ def output(parser: Parser, suffix: str = "") -> None:
     """Add the options for what a run writes and prints; the name of its new folder ends in `suffix`."""
     value(parser, "--out DIR", Path, f"folder of the run (default: runs/<UTC time>-<commit>{suffix})")
     scenarios_folder(parser)
+    language(parser)
     json_output(parser, "print the run as JSON instead of tables")
 
 
@@ -75,6 +77,12 @@ def errors(parser: Parser) -> None:
     )
 
 
+def language(parser: Parser) -> None:
+    """Add `--lang`."""
+    known = languages()
+    value(parser, "--lang LANG", options.language(known), f"language of the report: {', '.join(known)}", ENGLISH)
+
+
 def selection(parser: Parser, noun: str) -> None:
     """Add `--only` and `--except`, each of which may be given several times; `noun` is what they select."""
     for flag, dest, help_ in (("--only", "only", "compare only"), ("--except", "excluded", "leave out")):
@@ -83,11 +91,12 @@ def selection(parser: Parser, noun: str) -> None:
 
 
 def report_format(parser: Parser, default: str) -> None:
-    """Add `--format`, and `--json` for short."""
+    """Add `--format`, `--json` for short, and `--lang`."""
     formats = parser.add_mutually_exclusive_group()
     help_ = f"{', '.join(FORMATS)} (default: {default})"
     formats.add_argument("--format", default=default, choices=FORMATS, metavar="FORMAT", help=help_)
     formats.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
+    language(parser)
 
 
 def load(names: Sequence[str], folder: Path, timeout_s: float = 0.0) -> list[LoadedScenario]:

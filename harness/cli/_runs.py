@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness import options as converters
 from harness.cli import _options
 from harness.errors import INTERRUPTED, MissingExtraError, UsageError
+from harness.language import ENGLISH, current, using
 from harness.results.run import Run, RunKind, RunSettings, ScenarioStatus
 
 if TYPE_CHECKING:
@@ -108,9 +109,10 @@ def carry_out(
     with Progress() as progress:
         record = RunSession(plan, progress).run()
     found = injected(record, plan.injected) if plan.injected else ""
-    publish(record, out, as_json=options.json, in_full=in_full, more=found)
+    publish(record, out, options, in_full=in_full, more=found)
     if options.profile and not options.json:
-        _print_profile(record)
+        with using(options.lang):
+            _print_profile(record)
     return exit_code(record)
 
 
@@ -128,10 +130,11 @@ def command() -> str:
     return shlex.join(["harness", *sys.argv[1:]])
 
 
-def publish(record: Run, out: Path, *, as_json: bool, in_full: bool = False, more: str = "") -> None:
+def publish(record: Run, out: Path, options: argparse.Namespace, *, in_full: bool = False, more: str = "") -> None:
     """Write the report into the run's folder; print the result, in short or `in_full`, `more`, and the report's path.
 
-    Without the packages of the report, the result is printed and a line on standard error says how to get the report later.
+    The language is that of `--lang`; with `--json` the record is printed. Without the packages of the report, the result is printed
+    and a line on standard error says how to get the report later.
     """
     from harness.cli._console import show, status
     from harness.runtime.signals import deferred
@@ -141,17 +144,20 @@ def publish(record: Run, out: Path, *, as_json: bool, in_full: bool = False, mor
         with status("writing the report"), deferred():  # an interruption must not cost the report of what was measured
             from harness.report import html
 
-            report = str(html.write(record, out))
+            with using(options.lang):
+                report = str(html.write(record, out))
     except MissingExtraError as reason:
         print(f"harness: {reason}, then run: harness report {shlex.quote(str(out))}", file=sys.stderr)
-    show(record, "json" if as_json else "terminal", everything=in_full, more=everything(out))
-    if not as_json:
+    with using(options.lang):
+        show(record, "json" if options.json else "terminal", everything=in_full, more=everything(out))
+    if not options.json:
         print(*filter(None, (more, report)), sep="\n")
 
 
 def everything(out: Path) -> str:
     """Return the command that prints everything about the run in a folder."""
-    return f"harness report {shlex.quote(str(out))} --format terminal --all"
+    chosen = "" if (language := current()) == ENGLISH else f" --lang {language}"
+    return f"harness report {shlex.quote(str(out))} --format terminal --all{chosen}"
 
 
 def injected(record: Run, share: float) -> str:

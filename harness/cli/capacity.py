@@ -66,5 +66,5 @@ def run(options: argparse.Namespace) -> int:
     with Progress() as progress:
         session = CapacitySession(plan, progress)
         record = session.run()
-    _runs.publish(record, plan.out, as_json=options.json)
+    _runs.publish(record, plan.out, options)
     return _runs.exit_code(record, unfinished=session.unfinished)

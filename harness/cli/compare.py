@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from harness import options as converters
 from harness.cli import _options, _runs
+from harness.language import using
 from harness.results.gate import GateResult
 from harness.results.run import Run
 
@@ -63,14 +64,15 @@ def run(options: argparse.Namespace) -> int:
     from harness.report.gate import headline
 
     record, result = compared(options.before, options.after, options)
-    if options.format != "html":
-        _console.show(record, options.format, everything=options.format == "markdown")
-    if options.format == "terminal":
-        _console.print_lines(headline(result))
-    if options.format == "html" or options.out:
-        page = publish(record, options.out)
-        if options.format in {"html", "terminal"}:
-            print(page)
+    with using(options.lang):
+        if options.format != "html":
+            _console.show(record, options.format, everything=options.format == "markdown")
+        if options.format == "terminal":
+            _console.print_lines(headline(result))
+        if options.format == "html" or options.out:
+            page = publish(record, options.out)
+            if options.format in {"html", "terminal"}:
+                print(page)
     return result.exit_code
 
 

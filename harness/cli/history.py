@@ -13,6 +13,7 @@ from pathlib import Path
 from harness import options as converters
 from harness.cli import _options
 from harness.cli.compare import MAX_DRIFT
+from harness.language import using
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     help_ = "run folder, baseline, result file of another tool, or a folder of these"
     parser.add_argument("paths", metavar="RUN", nargs="+", type=Path, help=help_)
     parser.add_argument("--json", action="store_true", help="print the history as JSON; no page is written without --out")
+    _options.language(parser)
     drift = "difference between the medians of two runs of the same code on this machine (default: 25%%)"
     _options.value(parser, "--drift PERCENT", converters.percent(MAX_DRIFT, zero=True, example="25%"), drift)
     _options.selection(parser, "scenarios or benchmarks")
@@ -41,12 +43,14 @@ def run(options: argparse.Namespace) -> int:
     if options.out or not options.json:
         from harness.report.html import history as html
 
-        page = html.write(found, options.out or Path("runs") / f"{utc_now():%Y%m%dT%H%M%SZ}-history")
+        with using(options.lang):
+            page = html.write(found, options.out or Path("runs") / f"{utc_now():%Y%m%dT%H%M%SZ}-history")
     if options.json:
         _console.print_json(found)
         return 0
     from harness.report.history import brief
 
-    _console.print_blocks(brief(found))
+    with using(options.lang):
+        _console.print_blocks(brief(found))
     print(page)
     return 0

@@ -75,5 +75,5 @@ def run(options: argparse.Namespace) -> int:
     warn_of_removed_settings()
     with Progress() as progress:
         record = LoadSession(plan, progress).run()
-    _runs.publish(record, out, as_json=options.json)
+    _runs.publish(record, out, options)
     return _runs.exit_code(record)

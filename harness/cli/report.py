@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.cli import _options, _runs, compare
 from harness.errors import UsageError
+from harness.language import using
 from harness.results.run import RunKind
 
 
@@ -35,12 +36,13 @@ def run(options: argparse.Namespace) -> int:
     of_files = record.kind in {RunKind.FILE, RunKind.COMPARISON}
     if options.all and (of_files or options.format not in {"terminal", "markdown"}):
         raise UsageError("--all is for a run of this harness in the formats terminal and markdown; leave it out")
-    if options.format == "html" and of_files:
-        print(compare.publish(record, options.out))
-    elif options.format == "html":
-        folder = options.run_path if options.run_path.is_dir() else options.run_path.parent
-        print(html.write(record, folder, options.out or folder))
-    else:
-        everything = options.format == "markdown" if of_files else options.all
-        _console.show(record, options.format, everything=everything, more=_runs.everything(options.run_path))
+    with using(options.lang):
+        if options.format == "html" and of_files:
+            print(compare.publish(record, options.out))
+        elif options.format == "html":
+            folder = options.run_path if options.run_path.is_dir() else options.run_path.parent
+            print(html.write(record, folder, options.out or folder))
+        else:
+            everything = options.format == "markdown" if of_files else options.all
+            _console.show(record, options.format, everything=everything, more=_runs.everything(options.run_path))
     return 0

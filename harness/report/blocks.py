@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from harness.language import gettext, word
 from harness.results.run import RunWarning
 
 
@@ -54,8 +55,11 @@ PRELIMINARY = "~"
 
 def status(name: str, *, preliminary: bool = False) -> CellStatus:
     """Return the status of a verdict; one without a sign for a name that is not in `STATUSES`."""
-    found = STATUSES.get(name) or CellStatus(name)
-    return CellStatus(f"{found.name}, preliminary", found.sign + PRELIMINARY, found.tone) if preliminary else found
+    found = STATUSES.get(name, CellStatus(name))
+    shown = word(name)
+    if preliminary:
+        return CellStatus(gettext("{verdict}, preliminary", verdict=shown), found.sign + PRELIMINARY, found.tone)
+    return CellStatus(shown, found.sign, found.tone)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from harness.language import gettext, listed, mark, ngettext, word
 from harness.report import promises
 from harness.report.blocks import Cell, CellStatus, Table, TableKind, Tone, cells
 from harness.report.numbers import DASH, clock_time, elapsed, unit_of
@@ -35,12 +36,12 @@ from harness.verdicts.advice import KEPT, Action, Advice, ArmCase, ArmGain, Trus
 from harness.verdicts.promise import LESS, TIME, TIMES, format_claim, format_figure, format_interval
 
 STATUSES = {
-    Action.DO: CellStatus(Action.DO, "✓", Tone.GOOD),
-    Action.OPTIMISED: CellStatus(Action.OPTIMISED, "◆", Tone.GREAT),
-    Action.LEAVE: CellStatus(Action.LEAVE, "✗", Tone.BAD),
-    Action.UNDECIDED: CellStatus(Action.UNDECIDED, "?", Tone.OPEN),
+    Action.DO: ("✓", Tone.GOOD),
+    Action.OPTIMISED: ("◆", Tone.GREAT),
+    Action.LEAVE: ("✗", Tone.BAD),
+    Action.UNDECIDED: ("?", Tone.OPEN),
 }
-NOTHING = "No scenario finished: there is nothing to judge."
+NOTHING = mark("No scenario finished: there is nothing to judge.")
 NAME, SUBJECT, PIECE, ARM = 60, 36, 80, 16
 """The most characters of an optimisation's name, of the subject of a catch, of a catch, and of an arm's name."""
 PIECES = 2
@@ -86,7 +87,7 @@ class ConclusionRow:
     @property
     def status(self) -> CellStatus:
         """The action, with its sign."""
-        return STATUSES[self.advice.action]
+        return CellStatus(word(self.advice.action), *STATUSES[self.advice.action])
 
     @property
     def narrow_name(self) -> str:
@@ -102,7 +103,8 @@ class ConclusionRow:
     def catch(self) -> str:
         """The first catches, and the number of the others."""
         more = len(self.catches) - PIECES
-        return "; ".join(self.catches[:PIECES]) + (f"; {more} more" if more > 0 else "")
+        shown = "; ".join(self.catches[:PIECES])
+        return ngettext("{catches}; {count} more", "{catches}; {count} more", more, catches=shown) if more > 0 else shown
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,11 @@ class KeyFigure:
 
     value: str
     label: str
+
+    @property
+    def sentence(self) -> str:
+        """The figure as a sentence of its own."""
+        return gettext("{value} {label}.", value=f"{self.value[:1].upper()}{self.value[1:]}", label=self.label)
 
 
 @dataclass(frozen=True)
@@ -184,12 +191,12 @@ def table(made: Conclusion, most: int) -> Table:
     for row in made.places[0].rows[:most]:
         gains = [Cell(row.literal.text), row.optimised] if made.literal else [row.optimised]
         changes = dict(row.percentiles)
-        more = [changes.get("p50", DASH), changes.get("p95", DASH), row.memory, row.advice.trust, row.catch]
+        more = [changes.get("p50", DASH), changes.get("p95", DASH), row.memory, word(row.advice.trust), row.catch]
         rows.append(cells(row.narrow_name, row.promised, *gains, Cell("", status=row.status), *more))
-    wide = ("p50", "p95", "memory", "trust", "the catch")
+    action, trust, catch = texts = (gettext("what to do"), gettext("trust"), gettext("the catch"))
+    wide = ("p50", "p95", gettext("memory"), trust, catch)
     arms = (made.literal, made.optimised) if made.literal else (made.optimised,)
-    head = ("optimisation", "promised", *(shortened(arm, SHORT) for arm in arms), "what to do", *wide)
-    texts = ("what to do", "trust", "the catch")
+    head = (gettext("optimisation"), gettext("promised"), *(shortened(arm, SHORT) for arm in arms), action, *wide)
     return Table("", head, tuple(rows), wide=wide, texts=texts, kind=TableKind.VERDICTS, is_one_line=True)
 
 
@@ -202,7 +209,7 @@ def matrix(made: Conclusion, most: int) -> Table:
         )
         for _, found in made.by_place()[:most]
     ]
-    head = ("optimisation", *(place.label.replace(", RTT", "") for place in made.places))
+    head = (gettext("optimisation"), *(place.label.replace(", RTT", "") for place in made.places))
     return Table("", head, tuple(rows), wide=head[2:], kind=TableKind.MATRIX, is_one_line=True)
 
 
@@ -279,14 +286,14 @@ def _promised(lead: Sequence[Verdict]) -> str:
 def _gain_cell(case: ArmCase | None) -> Cell:
     """Return an arm's gain with its interval; without one a dash or a word, with the reason."""
     if case is None:
-        return Cell(DASH, "there is no such arm")
+        return Cell(DASH, gettext("there is no such arm"))
     if case.gain is None:
         if case.errors and not case.failed_checks:
-            return Cell("cannot run", next(iter(case.errors.values())))
-        return Cell(DASH, case.reason or "no gain was promised")
+            return Cell(gettext("cannot run"), next(iter(case.errors.values())))
+        return Cell(DASH, case.reason or gettext("no gain was promised"))
     gain = case.gain
     if not math.isfinite(gain.value):
-        return Cell("∞", "nothing is left")
+        return Cell("∞", gettext("nothing is left"))
     return Cell(format_figure(gain.value, gain.unit), case.arm, format_interval(gain.value, gain.low, gain.high, gain.unit))
 
 
@@ -324,7 +331,7 @@ def _memory(result: ScenarioResult, case: ArmCase | None) -> str:
         return DASH
     before, after = (m.added_bytes for m in pair)
     if abs(before - after) < MEMORY_RESOLUTION_BYTES:
-        return "equal"
+        return gettext("equal")
     return f"{before / 1e6:.1f} → {after / 1e6:.1f} MB"
 
 
@@ -342,10 +349,11 @@ def _catches(result: ScenarioResult, advice: Advice) -> list[str]:
         found += [f"{group} {text.partition(' (')[0]}" for (arm, group), text in slow.items() if arm == case.arm]
         pair = _measured_memory(result, case.arm)
         if pair and pair[1].added_bytes - pair[0].added_bytes > MEMORY_RESOLUTION_BYTES:
-            found.append(f"{(pair[1].added_bytes - pair[0].added_bytes) / 1e6:.1f} MB more memory")
+            more = (pair[1].added_bytes - pair[0].added_bytes) / 1e6
+            found.append(gettext("{size} MB more memory", size=f"{more:.1f}"))
     found = list(dict.fromkeys(found))
     if literal and literal is not case and (broken := _broken(literal)):
-        found.insert(PIECES - 1, f"as written, {broken[0]}")
+        found.insert(PIECES - 1, gettext("as written, {problem}", problem=broken[0]))
     return found
 
 
@@ -356,7 +364,11 @@ def _broken(case: ArmCase) -> list[str]:
         for v in case.failed_checks
         if v.value is not None
     ]
-    return failed + [f"{short(group, ARM)} cannot run: {short(error, SUBJECT)}" for group, error in case.errors.items()][:1]
+    stopped = [
+        gettext("{group} cannot run: {error}", group=short(group, ARM), error=short(error, SUBJECT))
+        for group, error in case.errors.items()
+    ]
+    return failed + stopped[:1]
 
 
 def short(text: str, limit: int) -> str:
@@ -424,7 +436,7 @@ def _order(row: ConclusionRow) -> tuple[int, float, str]:
 def _head(cases: Iterable[ArmCase | None]) -> str:
     """Return the head of a column: the arms' name if they share one; empty without an arm."""
     names = {case.arm for case in cases if case}
-    return shortened(visible(names.pop()), ARM) if len(names) == 1 else "several arms" if names else ""
+    return shortened(visible(names.pop()), ARM) if len(names) == 1 else gettext("several arms") if names else ""
 
 
 def _where(run: Run) -> str:
@@ -434,7 +446,7 @@ def _where(run: Run) -> str:
     took = elapsed(run.started_at, run.finished_at)
     facts = (
         ", ".join(settings.engines),
-        f"{settings.size} data" if settings.size else "",
+        gettext("{size} data", size=settings.size) if settings.size else "",
         f"RTT {rtts} ms",
         clock_time(run.started_at),
         "" if took == DASH else took,
@@ -446,22 +458,68 @@ def _heading(run: Run, made: Conclusion) -> str:
     """Return the conclusion in one sentence."""
     names = list(dict.fromkeys(row.located.result.name for row in made.rows))
     if not names:
-        return NOTHING
+        return gettext(NOTHING)
     if run.settings.quick:
-        return f"A preview of {_count(len(names), 'optimisation')} on {run.settings.size} data: it decides nothing."
+        return ngettext(
+            "A preview of {count} optimisation on {size} data: it decides nothing.",
+            "A preview of {count} optimisations on {size} data: it decides nothing.",
+            len(names),
+            size=visible(run.settings.size) or DASH,
+        )
     if len(made.places) > 1:
         return _heading_of_places(made, names)
     counts = Counter(row.advice.action for row in made.rows)
-    if len(made.rows) == 1:
-        return f"{made.rows[0].name}: {_alone(made.rows[0].advice)}."
-    literally = " as written" if made.literal else ""
-    parts = [
-        (counts[Action.DO], f"worth doing{literally}"),
-        (counts[Action.OPTIMISED], "worth doing only if optimised" if not counts[Action.DO] else "only if optimised"),
-        (counts[Action.LEAVE], "not worth doing"),
-        (counts[Action.UNDECIDED], "not decided"),
-    ]
-    return _of_all(len(made.rows), [(count, text) for count, text in parts if count])
+    if len(counts) == 1:
+        (action,), number = counts, len(made.rows)
+        forms = _AS_WRITTEN if action == Action.DO and made.literal else _SAME[action]
+        return gettext(forms[min(number, len(forms)) - 1], name=made.rows[0].name, count=f"{number:,}")
+    clauses = [_clause(action, counts[action], made=made, follows=bool(counts[Action.DO])) for action in Action if counts[action]]
+    return gettext("Of {total} optimisations, {clauses}.", total=f"{len(made.rows):,}", clauses=listed(clauses))
+
+
+_AS_WRITTEN = (
+    mark("{name}: worth doing as written."),
+    mark("Both optimisations are worth doing as written."),
+    mark("All {count} optimisations are worth doing as written."),
+)
+_SAME = {
+    Action.DO: (
+        mark("{name}: worth doing."),
+        mark("Both optimisations are worth doing."),
+        mark("All {count} optimisations are worth doing."),
+    ),
+    Action.OPTIMISED: (
+        mark("{name}: worth doing only if optimised."),
+        mark("Both optimisations are worth doing only if optimised."),
+        mark("All {count} optimisations are worth doing only if optimised."),
+    ),
+    Action.LEAVE: (
+        mark("{name}: not worth doing."),
+        mark("Neither optimisation is worth doing."),
+        mark("None of the {count} optimisations is worth doing."),
+    ),
+    Action.UNDECIDED: (
+        mark("{name}: not decided."),
+        mark("Neither optimisation is decided."),
+        mark("None of the {count} optimisations is decided."),
+    ),
+}
+"""The conclusions about one, two and more optimisations for which it is the same."""
+
+
+def _clause(action: Action, number: int, *, made: Conclusion, follows: bool) -> str:
+    """Return how many optimisations have an action; `follows` a clause on those that are worth doing."""
+    if action == Action.DO and made.literal:
+        return ngettext("{count} is worth doing as written", "{count} are worth doing as written", number)
+    if action == Action.DO:
+        return ngettext("{count} is worth doing", "{count} are worth doing", number)
+    if action == Action.OPTIMISED and follows:
+        return ngettext("{count} only if optimised", "{count} only if optimised", number)
+    if action == Action.OPTIMISED:
+        return ngettext("{count} is worth doing only if optimised", "{count} are worth doing only if optimised", number)
+    if action == Action.LEAVE:
+        return ngettext("{count} is not worth doing", "{count} are not worth doing", number)
+    return ngettext("{count} is not decided", "{count} are not decided", number)
 
 
 def _heading_of_places(made: Conclusion, names: Sequence[str]) -> str:
@@ -475,35 +533,32 @@ def _heading_of_places(made: Conclusion, names: Sequence[str]) -> str:
             counts["somewhere"] += 1
         else:
             counts["nowhere" if all(action == Action.LEAVE for action in actions) else "open"] += 1
-    parts = [
-        (counts["everywhere"], "worth doing at all of them"),
-        (counts["somewhere"], "worth doing at some"),
-        (counts["nowhere"], "not worth doing at any"),
-        (counts["open"], "not decided"),
-    ]
-    sentence = _of_all(len(names), [(count, text) for count, text in parts if count])
-    return f"At {len(made.places)} places: {sentence[:1].lower()}{sentence[1:]}"
+    places = len(made.places)
+    if len(names) == 1:
+        (where,) = counts
+        return gettext(_ONE_AT_PLACES[where], name=made.rows[0].name, count=places)
+    number = counts["everywhere"]
+    clauses = (
+        [ngettext("{count} is worth doing at all of them", "{count} are worth doing at all of them", number)] if number else []
+    )
+    if number := counts["somewhere"]:
+        clauses.append(ngettext("{count} is worth doing at some", "{count} are worth doing at some", number))
+    if number := counts["nowhere"]:
+        clauses.append(ngettext("{count} is not worth doing at any", "{count} are not worth doing at any", number))
+    if number := counts["open"]:
+        clauses.append(ngettext("{count} is not decided", "{count} are not decided", number))
+    return gettext(
+        "At {places} places: of {total} optimisations, {clauses}.", places=places, total=f"{len(names):,}", clauses=listed(clauses)
+    )
 
 
-def _of_all(total: int, parts: Sequence[tuple[int, str]]) -> str:
-    """Return how many of all there are of each part: `Of 10 optimisations, 2 are worth doing and 8 are not decided`."""
-    if len(parts) == 1:
-        who = "The only optimisation is" if total == 1 else f"All {total} optimisations are"
-        return f"{who} {parts[0][1]}."
-    verb = {count: "is " if count == 1 else "are " for count, _ in parts}
-    texts = [f"{count} {'' if text.startswith('only') else verb[count]}{text}" for count, text in parts]
-    return f"Of {total} optimisations, {', '.join(texts[:-1])} and {texts[-1]}."
-
-
-def _alone(advice: Advice) -> str:
-    """Return what to do about the only optimisation of a run."""
-    literally = " as written" if advice.literal else ""
-    return {
-        Action.DO: f"worth doing{literally}",
-        Action.OPTIMISED: "worth doing only if optimised",
-        Action.LEAVE: "not worth doing",
-        Action.UNDECIDED: "not decided",
-    }[advice.action]
+_ONE_AT_PLACES = {
+    "everywhere": mark("{name}: worth doing at all {count} places."),
+    "somewhere": mark("{name}: worth doing at some of {count} places."),
+    "nowhere": mark("{name}: not worth doing at any of {count} places."),
+    "open": mark("{name}: not decided at {count} places."),
+}
+"""The conclusions about the only optimisation of a run at several places."""
 
 
 def _sentence(made: Conclusion, whole: Sequence[_Part]) -> str:
@@ -512,14 +567,20 @@ def _sentence(made: Conclusion, whole: Sequence[_Part]) -> str:
         return _together(whole[0]) if len(made.places) == 1 else _together_at_places(whole)
     gains = [(row.advice.chosen.gain, row) for row in made.rows if row.advice.chosen and row.advice.chosen.gain]
     if not gains:
-        return "No gain was measured." if made.rows else ""
+        return gettext("No gain was measured.") if made.rows else ""
     (best, top), (worst, bottom) = (pick(gains, key=lambda pair: pair[0].times) for pick in (max, min))
     if len(gains) == 1:
         case = top.advice.chosen
         assert case is not None, "a row with a gain has an arm"
-        changes = "".join(f", {label} {text}" for label, text in top.percentiles)
-        return f"{_arm(case)}: {_gain(best)}{changes}."
-    return f"The largest gain is {_gain(best)} ({_place_name(top)}), the smallest {_gain(worst)} ({_place_name(bottom)})."
+        changes = [f"{label} {text}" for label, text in top.percentiles]
+        return gettext("{arm}: {figures}.", arm=_arm(case), figures=gettext(", ").join([_gain(best), *changes]))
+    return gettext(
+        "The largest gain is {largest} ({where}), the smallest {smallest} ({elsewhere}).",
+        largest=_gain(best),
+        where=_place_name(top),
+        smallest=_gain(worst),
+        elsewhere=_place_name(bottom),
+    )
 
 
 def _together(part: _Part) -> str:
@@ -527,26 +588,43 @@ def _together(part: _Part) -> str:
     advice = part.advice
     texts = []
     if advice.optimised:
-        lead, verdict = f"All together, {_arm(advice.optimised)}", _first(part)
-        texts.append(f"{lead}: not measured.")
-        if verdict is not None:
-            promise = format_claim(verdict.promised_low, verdict.promised_high, verdict.unit)
+        arm, verdict = _arm(advice.optimised), _first(part)
+        if verdict is None:
+            texts.append(gettext("All together, {arm}: not measured.", arm=arm))
+        else:
             changes = _together_percentiles(part.found.result, advice.optimised.arm)
-            texts = [f"{lead}: {_verdict_figure(verdict)}{changes} (promised {promise}: {verdict.verdict})."]
+            texts.append(
+                gettext(
+                    "All together, {arm}: {figures} (promised {promise}: {verdict}).",
+                    arm=arm,
+                    figures=gettext(", ").join([_verdict_figure(verdict), *changes]),
+                    promise=format_claim(verdict.promised_low, verdict.promised_high, verdict.unit),
+                    verdict=word(verdict.verdict),
+                )
+            )
     if advice.literal and (advice.literal.errors or advice.literal.failed_checks):
-        texts.append("As written, they do not work together.")
-    return " ".join(texts)
+        broken = gettext("As written, they do not work together.")
+        return gettext("{sentence} {next}", sentence=texts[0], next=broken) if texts else broken
+    return "".join(texts)
 
 
 def _together_at_places(parts: Sequence[_Part]) -> str:
     """Return the lowest and the highest gain of everything together over several places."""
     known = [(v.value, v, place_of(part.found.result)) for part in parts if (v := _first(part)) and v.value is not None]
     if not known:
-        return "All together: not measured."
-    low, high = (pick(known, key=lambda item: item[0]) for pick in (min, max))
-    texts = [f"{_verdict_figure(verdict)} at {place}" for _, verdict, place in (low, high)]
-    where = texts[0] if len(known) == 1 else f"from {texts[0]} to {texts[1]}"
-    return f"All together, {visible(shortened(low[1].arm, ARM))}: {where}."
+        return gettext("All together: not measured.")
+    (_, low, where), (_, high, elsewhere) = (pick(known, key=lambda item: item[0]) for pick in (min, max))
+    arm = visible(shortened(high.arm, ARM))
+    if len(known) == 1:
+        return gettext("All together, {arm}: {figure} at {place}.", arm=arm, figure=_verdict_figure(low), place=where)
+    return gettext(
+        "All together, {arm}: from {low} at {place} to {high} at {other}.",
+        arm=arm,
+        low=_verdict_figure(low),
+        place=where,
+        high=_verdict_figure(high),
+        other=elsewhere,
+    )
 
 
 def _first(part: _Part) -> Verdict | None:
@@ -562,13 +640,13 @@ def _verdict_figure(verdict: Verdict) -> str:
     return f"{format_figure(verdict.value, verdict.unit)} {bounds}".strip()
 
 
-def _together_percentiles(result: ScenarioResult, arm: str) -> str:
-    """Return p50 and p95 of all operations under load, before → after; empty without a load test of both arms."""
+def _together_percentiles(result: ScenarioResult, arm: str) -> list[str]:
+    """Return p50 and p95 of all operations under load, before → after; none without a load test of both arms."""
     rows = {row.arm: row.response.percentiles_ns for row in (result.load.arms if result.load else ()) if row.group == ALL}
     if BASELINE not in rows or arm not in rows:
-        return ""
+        return []
     changes = {label: _change(rows[BASELINE].get(label), rows[arm].get(label)) for label in ("50", "95")}
-    return "".join(f", p{label} {text}" for label, text in changes.items() if text)
+    return [f"p{label} {text}" for label, text in changes.items() if text]
 
 
 def _gain(gain: ArmGain) -> str:
@@ -588,11 +666,6 @@ def _place_name(row: ConclusionRow) -> str:
     return f"{name}, {row.located.where}" if row.located.where else name
 
 
-def _count(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 optimisation`, `10 optimisations`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def _figures(run: Run, made: Conclusion) -> Iterable[KeyFigure]:
     """Yield the five figures of the whole run."""
     yield _kept(run, made)
@@ -603,15 +676,35 @@ def _figures(run: Run, made: Conclusion) -> Iterable[KeyFigure]:
     ]
     off = sum(not (r.low or 0) <= 1 <= (r.high or 0) for r in controls)
     if controls:
-        yield KeyFigure(f"{off} of {len(controls)}", f"A/A controls exclude 1× ({EXPECTED * len(controls):.1f} expected by chance)")
+        label = ngettext(
+            "A/A control excluding 1× ({expected} expected by chance)",
+            "A/A controls excluding 1× ({expected} expected by chance)",
+            len(controls),
+            expected=f"{EXPECTED * len(controls):.1f}",
+        )
+        yield KeyFigure(_part_of(off, len(controls)), label)
     else:
-        yield KeyFigure("no", "A/A control was measured")
+        yield KeyFigure(gettext("no"), gettext("A/A control was measured"))
     timed = [result for result in run.scenarios if result.ratios]
     pairs = [r.pairs for result in timed for r in result.ratios if r.arm != AA_CONTROL]
     if pairs:
-        yield KeyFigure(_range(result.processes for result in timed), f"fresh processes per figure, {_range(pairs)} pairs")
+        processes = [result.processes for result in timed]
+        label = ngettext(
+            "fresh process per figure, {pairs}", "fresh processes per figure, {pairs}", max(processes), pairs=_pairs(pairs)
+        )
+        yield KeyFigure(_range(processes), label)
     else:
-        yield KeyFigure("0", "processes: nothing was timed")
+        yield KeyFigure("0", gettext("processes: nothing was timed"))
+
+
+def _part_of(number: int, total: int) -> str:
+    """Return a part of a whole: `3 of 22`."""
+    return gettext("{number} of {total}", number=f"{number:,}", total=f"{total:,}")
+
+
+def _pairs(numbers: Sequence[int]) -> str:
+    """Return the range of numbers of pairs: `1 pair`, `10–50 pairs`."""
+    return ngettext("{range} pair", "{range} pairs", max(numbers), range=_range(numbers))
 
 
 def _range(values: Iterable[int]) -> str:
@@ -630,25 +723,34 @@ def _kept(run: Run, made: Conclusion) -> KeyFigure:
         if v.unit in {TIMES, LESS} and (v.promised_low is not None or v.verdict == PromiseVerdict.NOT_MEASURED)
     ]
     sides = [[v for r, v in claimed if ((r.name, v.arm) in literal) == is_literal] for is_literal in (False, True)]
-    texts = [f"{sum(v.verdict in KEPT for v in side)} of {len(side)}" for side in sides]
+    improved, literal_side = (_part_of(sum(v.verdict in KEPT for v in side), len(side)) for side in sides)
     if not claimed:
-        return KeyFigure("no", "gain was promised")
-    preliminary = ", preliminary" if run.settings.quick else ""
-    if not sides[0]:
-        return KeyFigure(texts[1], f"promised gains kept by {made.literal}{preliminary}")
-    literally = f", {texts[1]} by {made.literal}" if sides[1] else ""
-    return KeyFigure(texts[0], f"promised gains kept by {made.optimised}{literally}{preliminary}")
+        return KeyFigure(gettext("no"), gettext("gain was promised"))
+    if not all(sides):
+        kept, side, arm = (improved, sides[0], made.optimised) if sides[0] else (literal_side, sides[1], made.literal)
+        label = ngettext("promised gain kept by {arm}", "promised gains kept by {arm}", len(side), arm=arm)
+    else:
+        kept = improved
+        label = ngettext(
+            "promised gain kept by {arm}, {kept} by {literal}",
+            "promised gains kept by {arm}, {kept} by {literal}",
+            len(sides[0]),
+            arm=made.optimised,
+            kept=literal_side,
+            literal=made.literal,
+        )
+    return KeyFigure(kept, gettext("{label}, preliminary", label=label) if run.settings.quick else label)
 
 
 def _largest(made: Conclusion) -> KeyFigure:
     """Return the largest gain of what is worth doing."""
     found = [(row.advice.chosen.gain, row) for row in _worth_doing(made) if row.advice.chosen and row.advice.chosen.gain]
     if not found:
-        return KeyFigure("no", "gain is shown" if not made.rows or made.rows[0].advice.trust != Trust.QUICK else "gain is decided")
+        is_quick = bool(made.rows) and made.rows[0].advice.trust == Trust.QUICK
+        return KeyFigure(gettext("no"), gettext("gain is decided") if is_quick else gettext("gain is shown"))
     gain, row = max(found, key=lambda pair: pair[0].times)
-    return KeyFigure(
-        "∞" if not math.isfinite(gain.value) else format_figure(gain.value, gain.unit), f"largest gain: {_place_name(row)}"
-    )
+    value = format_figure(gain.value, gain.unit) if math.isfinite(gain.value) else "∞"
+    return KeyFigure(value, gettext("largest gain: {name}", name=_place_name(row)))
 
 
 def _saved(made: Conclusion) -> KeyFigure:
@@ -661,9 +763,9 @@ def _saved(made: Conclusion) -> KeyFigure:
             before, after = (m.added_bytes for m in pair)
             found.append((before - after, 1 - after / before, row))
     if not found:
-        return KeyFigure("no", "memory is saved")
+        return KeyFigure(gettext("no"), gettext("memory is saved"))
     _, share, row = max(found, key=lambda item: item[0])
-    return KeyFigure(format_figure(share, LESS), f"memory: {_place_name(row)}, {row.memory}")
+    return KeyFigure(format_figure(share, LESS), gettext("memory: {name}, {change}", name=_place_name(row), change=row.memory))
 
 
 def _worth_doing(made: Conclusion) -> list[ConclusionRow]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from harness.language import gettext
 from harness.results.run import Gain, Ratio
 
 DASH = "–"
@@ -43,7 +44,7 @@ def significant(value: float) -> str:
 
 def whole(value: float) -> str:
     """Return all digits of a whole number, three significant ones of any other: 15,810 or 0.250."""
-    return f"{value:,.0f}" if value == round(value) else significant(value)
+    return f"{value:z,.0f}" if math.isfinite(value) and value == round(value) else significant(value)
 
 
 def unit_of(values_ns: Iterable[float | None]) -> Unit:
@@ -85,12 +86,15 @@ def percent_interval(low: float | None, high: float | None) -> str:
 
 
 def _signed(value: float) -> str:
+    if not math.isfinite(value):
+        return DASH
+    value = round(value, 4) + 0.0  # neither -0 nor powers of ten
     return f"{value:+,.0f}" if abs(value) >= 100 else f"{value:+.3g}"  # noqa: PLR2004 - three significant digits
 
 
 def exponent(value: float) -> str:
     """Return a growth exponent: `1.02`; constant cost is `0.00`, never `-0.00`."""
-    return f"{round(value, 2) + 0.0:.2f}"
+    return f"{value:z.2f}" if math.isfinite(value) else significant(value)
 
 
 def clock_time(moment: str) -> str:
@@ -110,4 +114,4 @@ def elapsed(started_at: str, finished_at: str | None) -> str:
         return DASH
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return " ".join(f"{n} {unit}" for n, unit in ((hours, "h"), (minutes, "min"), (rest, "s")) if n) or "under 1 s"
+    return " ".join(f"{n} {unit}" for n, unit in ((hours, "h"), (minutes, "min"), (rest, "s")) if n) or gettext("under 1 s")

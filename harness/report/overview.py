@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 
+from harness.language import gettext
 from harness.report import ablation, comparison, conclusion, load, promises, review, tables
 from harness.report.blocks import Block, Notice, Notices, Paragraph, ReportSection, Tone, of, status, warning_notices
 from harness.report.numbers import clock_time, ratio_with_interval, whole
@@ -84,7 +85,7 @@ def brief(run: Run, *, speeds: bool = False) -> list[Block]:
     under_load = [block for heading, result in load.parts(run) for block in load.brief(heading, result, by_groups=is_load)]
     found = [*judged, *switches, *under_load]
     if not run.scenarios:
-        found = [Paragraph(NOTHING, tone=Tone.BAD)]
+        found = [Paragraph(gettext(NOTHING), tone=Tone.BAD)]
     elif not found:
         found = every_speed if is_load else [Paragraph(NO_PROMISE)]
     warnings = [*warning_notices("Warnings", run.warnings), *_scenario_warnings(run, in_full=speeds)]
@@ -98,7 +99,7 @@ def full(run: Run) -> list[Block]:
     if run.kind in comparison.KINDS:
         return comparison.blocks(run)
     answers = [(table, place) for place in promises.places(run) for table in review.answers(promises.at(run, place))]
-    found: list[Block | None] = [Paragraph(_facts(run)), None if run.scenarios else Paragraph(NOTHING, tone=Tone.BAD)]
+    found: list[Block | None] = [Paragraph(_facts(run)), None if run.scenarios else Paragraph(gettext(NOTHING), tone=Tone.BAD)]
     found += [*notices(run), Paragraph(promises.tally_sentence(run)) if promises.rows(run) else None, *verdicts(run)]
     found += [ReportSection(f"{table.caption}: {place}", (table,)) for table, place in answers]
     found += [*ablations(run), *_load(run), *warning_notices("Warnings", run.warnings)]

@@ -422,7 +422,7 @@ class Verdict:
     arm: str
     verdict: PromiseVerdict
     sentence: str
-    """The promise and the measurement, or the reason why it was not measured."""
+    """The promise and the measurement, or the reason why it was not measured, in English."""
     unit: str
     """"×" (times faster), "time" (times as long), "less" (share saved), "share", "works" (share of passed checks), "exponent", or a
     plain unit such as "ms", "MB" and "statements"."""
@@ -442,6 +442,10 @@ class Verdict:
     """The number of checks behind a share of passed checks."""
     groups: list[str] = field(default_factory=list)
     """The groups of cases that it was read from; empty where the measure names none."""
+    note: str = ""
+    """Where the figure comes from; a part of the sentence."""
+    slower: dict[str, str] = field(default_factory=dict)
+    """Group → the worst percentile that is slower, whatever the gain; a part of the sentence."""
 
 
 @dataclass(frozen=True)

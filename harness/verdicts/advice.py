@@ -20,6 +20,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from harness.language import gettext, word
 from harness.results.run import (
     AA_CONTROL,
     BASELINE,
@@ -30,7 +31,7 @@ from harness.results.run import (
     ScenarioStatus,
     Verdict,
 )
-from harness.verdicts.promise import LESS, TIMES, WORKS
+from harness.verdicts.promise import LESS, TIMES, WORKS, sentence
 from harness.verdicts.warnings import CONTROL_OFF, FEW_PAIRS, FEW_PROCESSES, NOISY_CONTROL
 
 KEPT = (PromiseVerdict.EXCEEDED, PromiseVerdict.CONFIRMED)
@@ -223,10 +224,10 @@ def _is_narrow(gain: ArmGain) -> bool:
 def _stopped(result: ScenarioResult, *, quick: bool) -> str:
     """Return why nothing about a result is decided whatever its verdicts are; "" if that is not so."""
     if result.status == ScenarioStatus.NOT_RUN:
-        return f"not run: {result.error or 'no reason was recorded'}"
+        return gettext("not run: {reason}", reason=result.error or gettext("no reason was recorded"))
     if result.status == ScenarioStatus.FAILED:
-        return f"failed: {result.error or 'no error was recorded'}"
-    return "a quick run decides nothing" if quick else ""
+        return gettext("failed: {reason}", reason=result.error or gettext("no error was recorded"))
+    return gettext("a quick run decides nothing") if quick else ""
 
 
 def _lead(judged: Sequence[Verdict], answers: Collection[str] | None) -> list[Verdict]:
@@ -286,10 +287,10 @@ def _why_open(found: Sequence[Verdict], gain: ArmGain | None) -> str:
     """Return in a few words why an arm is not decided."""
     unusable = next((v for v in found if not _is_usable(v)), None)
     if unusable is not None:
-        return f"{unusable.verdict}: {unusable.sentence}"
+        return gettext("{verdict}: {sentence}", verdict=word(unusable.verdict), sentence=sentence(unusable))
     if gain is None:
-        return "nothing was promised and timed"
-    return "the interval has room for a gain and for none"
+        return gettext("nothing was promised and timed")
+    return gettext("the interval has room for a gain and for none")
 
 
 def _combined(found: Sequence[Verdict]) -> ArmGain | None:
@@ -367,5 +368,5 @@ def _action(literal: ArmCase | None, optimised: ArmCase | None) -> tuple[Action,
         return (Action.OPTIMISED if literal else Action.DO), ""
     unsure = [case for case in cases if case.worth == Worth.OPEN]
     if unsure or not cases:
-        return Action.UNDECIDED, unsure[-1].reason if unsure else "no arm was measured"
+        return Action.UNDECIDED, unsure[-1].reason if unsure else gettext("no arm was measured")
     return Action.LEAVE, ""

@@ -1,18 +1,25 @@
 """Promises: the claim, the verdict on a measurement, and the texts of both."""
 
 import math
+import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from harness.errors import NotMeasurableError
+from harness.language import ENGLISH, current, gettext, mark, ngettext, using
 from harness.results.run import BASELINE, PromiseVerdict, ScenarioResult, Verdict
 from harness.verdicts import tails
 
 WORKS, EXPONENT, LESS, TIMES, TIME = "works", "exponent", "less", "×", "time"
 """Units with their own format: share of passed checks, growth exponent, share less, times as fast, times as long (a cost)."""
+MISSING = "–"
+"""Stands for a figure that is not a number."""
 MAX_DECIMALS = 4
 """The most decimals of a bound: bounds that are closer read alike."""
+SMALLEST = 6
+"""The decimals of the smallest figure that is not written as 0: a microsecond in seconds."""
 WORTH_HAVING = 0.05
 """The smallest gain worth having, above no effect in a claim's unit: 5 % faster, 5 % less."""
 
@@ -122,20 +129,17 @@ def _judge_arm(promise: Promise, result: ScenarioResult, arm: str) -> Verdict:
     except NotMeasurableError as reason:
         missing = PromiseVerdict.NOT_MEASURED
         return Verdict(promise.id, promise.text, arm, missing, str(reason), claim.unit, promise.part, groups=groups)
-    verdict = weigh(claim, estimate)
-    unit = estimate.unit or claim.unit
-    sentence = _sentence(claim, estimate, verdict, unit)
-    if unit == TIMES:
+    slower: dict[str, str] = {}
+    if (estimate.unit or claim.unit) == TIMES:
         found = tails.slower(result.percentile_ratios, {(x.arm, x.group): x.percentiles_ns for x in result.latencies})
-        read = [(found[arm, group], f" in {group}" if len(groups) > 1 else "") for group in groups if (arm, group) in found]
-        sentence += "".join(f"; slower at {text}{where}" for text, where in read)
-    return Verdict(
+        slower = {group: found[arm, group] for group in groups if (arm, group) in found}
+    verdict = Verdict(
         promise=promise.id,
         text=promise.text,
         arm=arm,
-        verdict=verdict,
-        sentence=sentence,
-        unit=unit,
+        verdict=weigh(claim, estimate),
+        sentence="",
+        unit=estimate.unit or claim.unit,
         part=promise.part,
         value=estimate.value,
         low=estimate.value if estimate.exact else estimate.low,
@@ -146,7 +150,20 @@ def _judge_arm(promise: Promise, result: ScenarioResult, arm: str) -> Verdict:
         less_is_better=claim.less_is_better,
         checks=estimate.checks,
         groups=groups,
+        note=estimate.note,
+        slower=slower,
     )
+    with using(ENGLISH):
+        return replace(verdict, sentence=_sentence(verdict, estimate.value))
+
+
+def sentence(verdict: Verdict) -> str:
+    """Return the sentence of a verdict in the current language; as it was recorded if the record does not have all parts of it."""
+    if verdict.value is None or current() == ENGLISH:
+        return verdict.sentence
+    with using(ENGLISH):
+        is_whole = _sentence(verdict, verdict.value) == verdict.sentence
+    return _sentence(verdict, verdict.value) if is_whole else verdict.sentence
 
 
 def weigh(claim: Claim, estimate: Estimate) -> PromiseVerdict:
@@ -179,21 +196,29 @@ def format_value(value: float, unit: str) -> str:
     """Return a value with its unit: `7.2×`, `96 % less`, `3.1 ms`, `10× the rows → 1.48× the cost (exponent 0.17)`."""
     if unit in _FORMATS:
         return _FORMATS[unit](value)
-    return f"{_digits(value)} {unit.removesuffix('s') if value == 1 and len(unit) > len('ms') else unit}"
+    return f"{_digits(value)} {_singular(unit) if value == 1 else unit}"
+
+
+def _singular(unit: str) -> str:
+    """Return the singular of a unit that is a plural noun, `query` for `queries`; of any other one, such as `reads/s`, itself."""
+    for plural, ending in ((r"(?<=[a-z]{2})ies$", "y"), (r"(?<=ch|sh|ss)es$|(?<=x)es$", ""), (r"(?<=[a-z]{2})(?<![su])s$", "")):
+        if re.search(plural, unit) and not re.search(r"/\w+$", unit):
+            return re.sub(plural, ending, unit)
+    return unit
 
 
 def format_figure(value: float, unit: str, checks: int | None = None) -> str:
     """Return a measured value in its shortest form, for tables: `works`, `1 of 4 checks passes`, `10× rows → 1.48× cost`."""
     if unit == EXPONENT:
-        return f"10× rows → {_digits(10.0**value)}× cost"
+        return gettext("10× rows → {times}× cost", times=_power(value))
     if unit != WORKS:
         return format_value(value, unit)
     if value in {0.0, 1.0}:
-        return "works" if value else "does not work"
-    if checks is None:
-        return f"{_percent(value)} of the checks pass"
+        return gettext("works") if value else gettext("does not work")
+    if checks is None or not math.isfinite(value):
+        return gettext("{percent} of the checks pass", percent=_percent(value))
     passed = round(value * checks)
-    return f"{passed} of {checks} checks {'passes' if passed == 1 else 'pass'}"
+    return ngettext("{count} of {total} checks passes", "{count} of {total} checks pass", passed, total=checks)
 
 
 def format_interval(value: float, low: float | None, high: float | None, unit: str) -> str:
@@ -209,7 +234,7 @@ def format_interval(value: float, low: float | None, high: float | None, unit: s
         return ""
     scale, offset, end, signed = 1.0, 0.0, "", False
     if unit == LESS and value > -1:  # "12 % more" counts upwards in its own direction
-        scale, end = 100.0 if value >= 0 else -100.0, " %"
+        scale, end = 100.0 if _is_less(value) else -100.0, " %"
     elif unit == LESS:  # "3.1× as much"
         scale, offset, end = -1.0, 1.0, "×"
     elif unit == "share":
@@ -217,12 +242,14 @@ def format_interval(value: float, low: float | None, high: float | None, unit: s
     elif unit == TIME:
         scale, offset, end, signed = 100.0, -100.0, " %", True
     elif unit == EXPONENT:
-        low, high, end = 10.0**low, 10.0**high, "×"
+        low, high, end = _growth(low), _growth(high), "×"
     bounds = sorted((offset + scale * low, offset + scale * high))
+    if any(map(math.isnan, bounds)):
+        return ""
     texts = [f"{bound:.2f}" if end == " %" and 99 < abs(bound) < 100 else _digits(bound) for bound in bounds]  # noqa: PLR2004 - as `_percent`
     decimals = 0
     while texts[0] == texts[1] and bounds[0] < bounds[1] and (decimals := decimals + 1) <= MAX_DECIMALS:
-        texts = [f"{bound:,.{decimals}f}" for bound in bounds]
+        texts = [f"{bound:z,.{decimals}f}" for bound in bounds]
     plus = ["+" if signed and bound > 0 else "" for bound in bounds]
     return f"[{plus[0]}{texts[0]}, {plus[1]}{texts[1]}]{end}"
 
@@ -230,7 +257,7 @@ def format_interval(value: float, low: float | None, high: float | None, unit: s
 def format_claim(claim_low: float | None, claim_high: float | None, unit: str) -> str:
     """Return a claim's range, from the bounds that a verdict has: `5–10×`, `60–80 % less`."""
     if claim_low is None:
-        return "nothing"
+        return gettext("nothing")
     low, high = format_value(claim_low, unit), format_value(claim_low if claim_high is None else claim_high, unit)
     if low == high:
         return low
@@ -240,19 +267,53 @@ def format_claim(claim_low: float | None, claim_high: float | None, unit: str) -
 
 def _percent(share: float) -> str:
     """Return whole percents, except from 99 % on: 99.2 % less leaves twice as much as 99.6 % less."""
-    digits = 0 if abs(share) < 0.99 or share == 1 else 1  # noqa: PLR2004 - see above
-    return f"{share * 100:.{digits}f} %"
+    if not math.isfinite(share):
+        return f"{_digits(share)} %"
+    digits = 1 if 0.99 <= abs(share) < 1 else 0  # noqa: PLR2004 - see above
+    return f"{share * 100:z,.{digits}f} %"
+
+
+def _is_less(share: float) -> bool:
+    """Return whether a share less is written as less: so is a change that no digit shows."""
+    return share > -0.005  # noqa: PLR2004 - half of a percent
 
 
 def _less(share: float) -> str:
-    if share >= 0:
-        return f"{_percent(share)} less"
-    return f"{_percent(-share)} more" if share > -1 else f"{_digits(1 - share)}× as much"
+    if _is_less(share) or math.isnan(share):
+        return gettext("{percent} less", percent=_percent(share))
+    if share > -1:
+        return gettext("{percent} more", percent=_percent(-share))
+    return gettext("{times}× as much", times=_digits(1 - share))
 
 
 def _time(ratio: float) -> str:
-    change = (ratio - 1) * 100
-    return f"{change:+,.0f} % time" if abs(change) >= 100 else f"{change:+.3g} % time"  # noqa: PLR2004 - three significant digits
+    if not math.isfinite(ratio):
+        return gettext("{percent} time", percent=f"{_digits(ratio)} %")
+    change = round((ratio - 1) * 100, MAX_DECIMALS) + 0.0
+    text = f"{change:+,.0f}" if abs(change) >= 100 else f"{change:+.3g}"  # noqa: PLR2004 - three significant digits
+    return gettext("{percent} time", percent=f"{text} %")
+
+
+def _works(share: float) -> str:
+    return gettext("it works") if share == 1 else format_figure(share, WORKS)
+
+
+def _exponent(value: float, interval: str = "") -> str:
+    exponent = f"{value:z.2f}" if math.isfinite(value) else _digits(value)
+    if interval:
+        text = gettext("10× the rows → {times}× {interval} the cost (exponent {exponent})")
+        return text.format(times=_power(value), interval=interval, exponent=exponent)
+    return gettext("10× the rows → {times}× the cost (exponent {exponent})", times=_power(value), exponent=exponent)
+
+
+def _power(value: float) -> str:
+    """Return the growth of a cost over ten times the rows."""
+    return _digits(_growth(value))
+
+
+def _growth(exponent: float) -> float:
+    """Return ten to the power of a growth exponent; infinite where that is not a number."""
+    return 10.0**exponent if exponent < sys.float_info.max_10_exp else exponent + math.inf
 
 
 _FORMATS: dict[str, Callable[[float], str]] = {
@@ -260,44 +321,68 @@ _FORMATS: dict[str, Callable[[float], str]] = {
     TIME: _time,
     LESS: _less,
     "share": _percent,
-    WORKS: lambda v: "it works" if v == 1 else format_figure(v, WORKS),
-    EXPONENT: lambda v: f"10× the rows → {_digits(10.0**v)}× the cost (exponent {round(v, 2) + 0.0:.2f})",
+    WORKS: _works,
+    EXPONENT: _exponent,
 }
 
 
 def _digits(value: float) -> str:
+    """Return three significant digits; all of them of a small whole number, and a sign for infinity and for no number."""
+    if not math.isfinite(value):
+        return MISSING if math.isnan(value) else "∞" if value > 0 else "-∞"
     magnitude = abs(value)
     if magnitude == round(magnitude) and magnitude < 1e6:  # noqa: PLR2004 - above a million, separators read better
-        return f"{value:.0f}"
+        return f"{value:z.0f}"
     if magnitude >= 100:  # noqa: PLR2004 - three significant digits
         return f"{value:,.0f}"
+    if magnitude < 0.01:  # noqa: PLR2004 - two decimals would leave nothing
+        return f"{float(f'{value:.2g}'):z.{SMALLEST}f}".rstrip("0").rstrip(".")
     return f"{value:.1f}" if magnitude >= 10 else f"{value:.2f}"  # noqa: PLR2004 - three significant digits
 
 
-def _sentence(claim: Claim, estimate: Estimate, verdict: PromiseVerdict, unit: str) -> str:
+def _sentence(verdict: Verdict, value: float) -> str:
     """Return the promise and the measurement in words, with the note in parentheses."""
-    if unit == WORKS:
-        return format_figure(estimate.value, unit, estimate.checks) + (f" ({estimate.note})" if estimate.note else "")
-    bound = "at most " if claim.less_is_better else ""
-    promised = f"promised {bound}{format_claim(claim.low, claim.high, unit)}, " if claim.low is not None else ""
-    return f"{promised}measured {_measured(estimate, unit, verdict)}"
-
-
-def _measured(estimate: Estimate, unit: str, verdict: PromiseVerdict) -> str:
-    value, low, high = format_value(estimate.value, unit), estimate.low, estimate.high
-    details = [part for part in ("exact" if estimate.exact else "", estimate.note) if part]
-    undecided = verdict == PromiseVerdict.INCONCLUSIVE and not estimate.exact
-    if undecided and low is not None and high is not None:
-        value, details = (
-            f"{value}: not enough data",
-            [f"between {format_value(low, unit)} and {format_value(high, unit)}", *details],
+    if verdict.unit == WORKS:
+        found = _with_details(format_figure(value, WORKS, verdict.checks), [verdict.note])
+    elif verdict.promised_low is None:
+        found = gettext("measured {figure}", figure=_measured(verdict, value))
+    else:
+        claim = format_claim(verdict.promised_low, verdict.promised_high, verdict.unit)
+        whole = (
+            mark("promised at most {claim}, measured {figure}")
+            if verdict.less_is_better
+            else mark("promised {claim}, measured {figure}")
         )
-    elif undecided and low is None and high is None:
-        value += ", without a confidence interval"
-    elif not estimate.exact:
-        bounds = format_interval(estimate.value, low, high, unit)
-        grows = unit == EXPONENT and bounds
-        value = value.replace("× the cost", f"× {bounds[:-1]} the cost") if grows else f"{value} {bounds}".strip()
-    if details and value.endswith(")"):
-        return f"{value[:-1]}; {'; '.join(details)})"
-    return f"{value} ({'; '.join(details)})" if details else value
+        found = gettext(whole, claim=claim, figure=_measured(verdict, value))
+    for group, tail in verdict.slower.items():
+        whole = mark("{sentence}; slower at {tail} in {group}") if len(verdict.groups) > 1 else mark("{sentence}; slower at {tail}")
+        found = gettext(whole, sentence=found, tail=tail, group=group)
+    return found
+
+
+def _measured(verdict: Verdict, value: float) -> str:
+    """Return the measured figure with its interval, and its note in parentheses."""
+    unit, low, high = verdict.unit, verdict.low, verdict.high
+    text, details = format_value(value, unit), [verdict.note]
+    bounds = format_interval(value, low, high, unit)
+    if low == value == high:
+        details = [gettext("exact"), *details]
+    elif verdict.verdict == PromiseVerdict.INCONCLUSIVE and low is not None and high is not None:
+        text = gettext("{figure}: not enough data", figure=text)
+        details = [gettext("between {low} and {high}", low=format_value(low, unit), high=format_value(high, unit)), *details]
+    elif verdict.verdict == PromiseVerdict.INCONCLUSIVE and low is None and high is None:
+        text = gettext("{figure}, without a confidence interval", figure=text)
+    elif unit == EXPONENT and bounds:
+        text = _exponent(value, bounds.removesuffix("×"))
+    else:
+        text = f"{text} {bounds}".strip()
+    return _with_details(text, details)
+
+
+def _with_details(text: str, details: Iterable[str]) -> str:
+    """Return a text with those details that are not empty in parentheses, added to the ones at its end."""
+    known = "; ".join(filter(None, details))
+    opening, closing = gettext("{text} ({details})").removeprefix("{text}").split("{details}")
+    if not known:
+        return text
+    return f"{text.removesuffix(closing)}; {known}{closing}" if text.endswith(closing) else f"{text}{opening}{known}{closing}"

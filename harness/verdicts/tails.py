@@ -22,13 +22,13 @@ REMEDY = "a gain at another percentile does not make up for it"
 def slower(
     ratios: Iterable[LoadRatio | PercentileRatio], percentiles_ns: Mapping[tuple[str, str], Mapping[str, float | None]]
 ) -> dict[tuple[str, str], str]:
-    """Return (arm, group) → the worst percentile above the median that is significantly slower, in words.
+    """Return (arm, group) → the worst percentile above the median that is significantly slower, with that median.
 
     `percentiles_ns` are those of each arm and group, the baseline's included.
 
     Example:
         slower(result.percentile_ratios, {(x.arm, x.group): x.percentiles_ns for x in result.latencies})
-        # {("optimised", "read"): "p99: 35.0 ms → 2.40 s (p50 1.4× as fast)"}
+        # {("optimised", "read"): "p99: 35.0 ms → 2.40 s (p50 1.4×)"}
     """
     by_group: dict[tuple[str, str], dict[str, tuple[float, float, float]]] = defaultdict(dict)
     for ratio in ratios:
@@ -43,8 +43,8 @@ def slower(
             continue
         worst = min(lost, key=lost.__getitem__)
         before, after = (percentiles_ns.get((name, group), {}).get(worst) for name in (BASELINE, arm))
-        values = f"{format_ns(before)} → {format_ns(after)}" if before and after else f"{1 / lost[worst] - 1:+.0%} time"
-        beside = f" (p50 {known[MEDIAN][0]:.3g}× as fast)" if MEDIAN in known else ""
+        values = f"{format_ns(before)} → {format_ns(after)}" if before and after else f"{lost[worst]:.3g}×"
+        beside = f" (p50 {known[MEDIAN][0]:.3g}×)" if MEDIAN in known else ""
         found[arm, group] = f"p{worst}: {values}{beside}"
     return found
 

@@ -8,6 +8,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from harness import language
 from harness.errors import missing_extra
 from harness.report import ablation, comparison, conclusion, figures, load, numbers, overview, profile, promises, review, tables
 from harness.report.blocks import Block, Paragraph, of, status, warning_notices
@@ -42,7 +43,13 @@ def write(run: Run, folder: Path, out: Path | None = None) -> Path:
 def templates() -> Environment:
     """Return the environment of the templates in this folder, which escapes what they insert."""
     options: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
-    return Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, **options)
+    made = Environment(
+        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, extensions=["jinja2.ext.i18n"], **options
+    )
+    made.policies["ext.i18n.trimmed"] = True
+    made.install_gettext_callables(language.gettext, language.ngettext)  # type: ignore[attr-defined] # the extension adds it
+    made.globals |= {"word": language.word, "language": language.current()}
+    return made
 
 
 def render(run: Run, folder: Path | None = None) -> str:
@@ -131,7 +138,9 @@ def _cards(run: Run, folder: Path | None) -> list[dict[str, object]]:
     make = partial(_card, folder=folder, head=promises.heading(run))
     if len(wanted) < MANY:
         return [make(found) for found in wanted]
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:  # drawing is Python code: threads would not help
+    with ProcessPoolExecutor(
+        mp_context=get_context("spawn"), initializer=language.use, initargs=(language.current(),)
+    ) as processes:  # drawing is Python code: threads would not help
         return list(processes.map(make, wanted))
 
 

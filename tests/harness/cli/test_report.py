@@ -137,3 +137,29 @@ def test_brackets_in_a_title_or_promise_are_text(tmp_path: Path, capsys: pytest.
     assert "Add [bold] [/x] up" in capsys.readouterr().out
     assert main(["list", "--promises", "--scenarios", str(tmp_path)]) == 0
     assert "twice [bold] [/x]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["html", "terminal", "markdown"])
+def test_a_report_can_be_in_another_language(tmp_path: Path, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same run gives the same text again; the next command is in English again."""
+    write_run(an_empty_run(), tmp_path)
+    shown = []
+    for language in ("ja", "ja", "en"):
+        assert main(["report", str(tmp_path), "--format", form, "--lang", language]) == 0
+        printed = capsys.readouterr().out
+        shown.append((tmp_path / "report.html").read_text(encoding="utf-8") if form == "html" else printed)
+    assert shown[0] == shown[1] != shown[2]
+    assert "完了したシナリオがないため、判定できません。" in shown[0]
+    assert not re.search("[ぁ-んァ-ヶ]", shown[2])
+    if form == "html":
+        assert '<html lang="ja">' in shown[0]
+        assert '<html lang="en">' in shown[2]
+
+
+@pytest.mark.parametrize("command", [["report", "x"], ["compare", "x", "y"], ["history", "x"], ["run"], ["load", "x"], ["ablate"]])
+def test_an_unknown_language_is_a_usage_error(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The languages there are stand in the message, in every command that writes a report."""
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--lang", "tlh"])
+    assert ended.value.code == 2
+    assert "--lang: unknown language 'tlh'; choose from en, ja" in capsys.readouterr().err

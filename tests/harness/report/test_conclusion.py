@@ -98,8 +98,8 @@ DO, OPTIMISED, LEAVE, OPEN = Action.DO, Action.OPTIMISED, Action.LEAVE, Action.U
         ([OPTIMISED], "S0 titled: worth doing only if optimised."),
         ([LEAVE], "S0 titled: not worth doing."),
         ([OPEN], "S0 titled: not decided."),
-        ([DO, DO], "All 2 optimisations are worth doing as written."),
-        ([LEAVE, LEAVE, LEAVE], "All 3 optimisations are not worth doing."),
+        ([DO, DO], "Both optimisations are worth doing as written."),
+        ([LEAVE, LEAVE, LEAVE], "None of the 3 optimisations is worth doing."),
         ([DO, LEAVE], "Of 2 optimisations, 1 is worth doing as written and 1 is not worth doing."),
         ([OPTIMISED, OPTIMISED, OPEN], "Of 3 optimisations, 2 are worth doing only if optimised and 1 is not decided."),
         (
@@ -117,7 +117,7 @@ def test_without_literal_arms_nothing_is_as_written(make_run: MakeRun) -> None:
     """The words of a review are left out where there is none."""
     plain = result(DO, arms=[ArmResult("baseline", ""), BETTER], verdicts=[speed("better", (3.0, 2.8, 3.2))])
     made = conclude(make_run(plain, replace(plain, name="other")))
-    assert made.heading == "All 2 optimisations are worth doing."
+    assert made.heading == "Both optimisations are worth doing."
     assert (made.literal, made.optimised) == ("", "better")
     assert "proposed" not in printed(overview.summary(make_run(plain), "x"))
 
@@ -255,7 +255,7 @@ def test_the_five_figures(make_run: MakeRun) -> None:
         "1 of 2 promised gains kept by better, 0 of 2 by literal",
         "3× largest gain: S0 titled",
         "60 % less memory: S0 titled, 10.0 → 4.0 MB",
-        "0 of 2 A/A controls exclude 1× (0.1 expected by chance)",
+        "0 of 2 A/A controls excluding 1× (0.1 expected by chance)",
         "5 fresh processes per figure, 50 pairs",
     ]
 
