@@ -104,7 +104,7 @@ def test_the_wheel_has_the_files_that_are_not_python(wheel: zipfile.Path) -> Non
     """The type marker and every template of the report."""
     assert (wheel / "harness" / "py.typed").is_file()
     for file in (ROOT / "harness").rglob("*"):
-        if file.suffix in {".j2", ".css", ".js", ".sql", ".json", ".toml"}:
+        if file.suffix in {".j2", ".css", ".js", ".mo", ".sql", ".json", ".toml"}:
             assert wheel.joinpath(*file.relative_to(ROOT).parts).is_file(), file
 
 
