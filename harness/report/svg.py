@@ -22,7 +22,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from matplotlib.transforms import blended_transform_factory
 
 from harness.report.numbers import Unit
-from harness.results.run import AA_CONTROL, BASELINE, ScenarioResult
+from harness.report.plot import arm_classes, shorten
+from harness.results.run import ScenarioResult
 
 _NAMES = ("ink", "muted", "grid", "card", "keeps", "band", "arm-baseline", "arm-control", *(f"arm-{n}" for n in range(1, 7)))
 VARIABLES = {f"#f000{number:02}": f"--{name}" for number, name in enumerate(_NAMES)}
@@ -33,11 +34,18 @@ INK, MUTED, GRID, PAPER, KEEPS, BAND, BASELINE_COLOUR, CONTROL_COLOUR, *ARM_COLO
 Styles = dict[str, dict[str, Any]]
 """Arm → what Matplotlib takes to draw its lines: `color`, `linestyle`, `marker`."""
 
-ARM_STYLES = [
-    {"color": colour, "linestyle": line, "marker": marker}
-    for colour, line, marker in zip(ARM_COLOURS, ((0, (5, 1.6)), "-", *["-."] * 4), "sD^vPX", strict=True)
-]
-"""The styles of arms by position; lines and markers differ too, so that colour is never the only difference."""
+STYLES: Styles = {
+    "a0": {"color": BASELINE_COLOUR, "linestyle": "-", "marker": "o"},
+    "ac": {"color": CONTROL_COLOUR, "linestyle": ":", "marker": "x"},
+    **{
+        f"a{number}": {"color": colour, "linestyle": line, "marker": marker}
+        for number, (colour, line, marker) in enumerate(
+            zip(ARM_COLOURS, ((0, (5, 1.6)), "-", *["-."] * 4), "sD^vPX", strict=True), 1
+        )
+    },
+}
+"""The style of each class of `harness.report.plot.arm_classes`; lines and markers differ too, so that colour is never the only
+difference."""
 
 INCH = 72.0
 """Matplotlib's SVG has 72 units per inch, so a figure's size in these units is its view box."""
@@ -116,30 +124,13 @@ def panels(titles: Sequence[str], height: float = 200) -> tuple[Figure, list[Axe
 
 
 def arm_styles(order: Iterable[str], shown: Iterable[str]) -> Styles:
-    """Return colour, line and marker of each arm by its position in `order`, the same in every figure of a scenario.
-
-    Positions count without the baseline and the A/A control, which have their own styles, and only the arms shown if there are more
-    arms than colours.
-    """
-    drawn = dict.fromkeys(shown)
-    arms = [name for name in dict.fromkeys([*order, *drawn]) if name not in {BASELINE, AA_CONTROL}]
-    if len(arms) > len(ARM_COLOURS):
-        arms = [name for name in arms if name in drawn]
-    return {
-        BASELINE: {"color": BASELINE_COLOUR, "linestyle": "-", "marker": "o"},
-        AA_CONTROL: {"color": CONTROL_COLOUR, "linestyle": ":", "marker": "x"},
-        **{name: ARM_STYLES[place % len(ARM_STYLES)] for place, name in enumerate(arms)},
-    }
+    """Return colour, line and marker of each arm by its position in `order`; see `harness.report.plot.arm_classes`."""
+    return {arm: STYLES[name] for arm, name in arm_classes(order, shown).items()}
 
 
 def styles_of(result: ScenarioResult, shown: Iterable[str]) -> Styles:
     """Return the styles of a scenario's arms."""
     return arm_styles((arm.name for arm in result.arms), shown)
-
-
-def is_crowded(arms: Iterable[str]) -> bool:
-    """Whether there are more arms than colours, so that they cannot be distinguished in one panel."""
-    return len(set(arms) - {BASELINE, AA_CONTROL}) > len(ARM_COLOURS)
 
 
 def legend(drawing: Figure, styles: Mapping[str, dict[str, Any]]) -> None:
@@ -166,16 +157,6 @@ def log_axis(axes: Axes, which: str, unit: Unit | None = None) -> None:
     scale = unit.ns if unit else 1.0
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / scale:,.10g}"))
     axes.tick_params(which="both", length=0)
-
-
-def shorten(text: str, width: float) -> str:
-    """Return `text` cut to about `width` view-box units in the font of figures, with an ellipsis if it was cut."""
-    used = 0.0
-    for place, sign in enumerate(text):
-        used += 10.5 if ord(sign) > 0x2E7F else 6.0  # noqa: PLR2004 - from here on scripts are one em wide
-        if used > width:
-            return text[: max(1, place - 1)].rstrip() + "…"
-    return text
 
 
 def inline(drawing: Figure, identity: str, label: str) -> str:

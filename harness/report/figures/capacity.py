@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.report.capacity import FAILED, SUSTAINED, in_order, level, limit, outcome, time_ns
-from harness.report.figures import Samples
 from harness.report.load import arms_of
 from harness.report.numbers import duration, unit_of
-from harness.report.svg import INK, KEEPS, MUTED, PAPER, is_crowded, legend, log_axis, panels, styles_of
+from harness.report.plot import is_crowded
+from harness.report.samples import Samples
+from harness.report.svg import INK, KEEPS, MUTED, PAPER, legend, log_axis, panels, styles_of
 from harness.results.load import Capacity, CapacityStep
 from harness.results.run import ScenarioResult
 from harness.verdicts.capacity import knee

@@ -1,13 +1,19 @@
 """Response and service time by percentile under load, a line per arm: the tail, and how much of it is waiting."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.report.figures import Samples
-from harness.report.figures.percentile_curve import NINES, Points, curve, intervals, nines_axis
+from harness.report.figures.cards.percentiles import NINES
 from harness.report.load import arms_of, groups, overloaded, row_of
 from harness.report.numbers import unit_of
-from harness.report.svg import is_crowded, legend, log_axis, panels, styles_of
+from harness.report.plot import is_crowded
+from harness.report.samples import Samples
+from harness.report.svg import legend, log_axis, panels, styles_of
 from harness.results.load import ALL, LatencySummary, LoadedArm
 from harness.results.run import ScenarioResult
 from harness.stats.intervals import MEDIAN, QUANTILES, highest_supported, is_supported
@@ -22,6 +28,13 @@ HOW_TO_READ = (
 POINTS = 120
 FIRST = 1.25
 """The start of a curve (p20): faster operations would only flatten the rest."""
+CROWDED = "95"
+"""The percentile whose label does not fit next to p90 in a small panel; the table has it."""
+BESIDE = 1.12
+"""The factor on the axis between the bars of two arms."""
+
+Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]
+"""A curve: nines (1 ÷ (1 - p)), nanoseconds, and whether enough operations lie beyond; arrays of equal length."""
 
 
 def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
@@ -42,13 +55,13 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
     for axes, found in zip(panel, shown.values(), strict=True):
         for number, row in enumerate(found):
             style = styles[row.arm]
-            curve(axes, _points(row.service, samples, row, "service"), style | {"linewidth": 0.9}, {"alpha": 0.3})
-            curve(axes, _points(row.response, samples, row, "response"), style | {"linewidth": 2.0}, {"alpha": 0.35})
-            intervals(axes, row.response.intervals_ns, style["color"], number - (len(found) - 1) / 2)
+            _curve(axes, _points(row.service, samples, row, "service"), style | {"linewidth": 0.9}, {"alpha": 0.3})
+            _curve(axes, _points(row.response, samples, row, "response"), style | {"linewidth": 2.0}, {"alpha": 0.35})
+            _intervals(axes, row.response.intervals_ns, style["color"], number - (len(found) - 1) / 2)
         unit = unit_of(row.response.percentiles_ns.get("50") for row in found)
         axes.set_ylabel(f"time ({unit.name})")
         log_axis(axes, "y", unit)
-        nines_axis(axes, NINES, is_small=len(shown) > 1)
+        _nines_axis(axes, NINES, is_small=len(shown) > 1)
     sustained = {row.arm for rows in shown.values() for row in rows}
     missing = {arm: styles.pop(arm) | {"alpha": 0.35} for arm in arms if arm not in sustained}
     legend(drawing, {arm if arm in styles else f"{arm}: rate not sustained": (styles | missing)[arm] for arm in arms})
@@ -75,3 +88,30 @@ def _points(times: LatencySummary, samples: Samples | None, row: LoadedArm, kind
     known = [(nines, ns) for label, nines in NINES.items() if (ns := times.percentiles_ns.get(label)) is not None]
     points = np.array(known, dtype=np.float64).reshape(-1, 2)
     return points[:, 0], points[:, 1], np.ones(len(points), dtype=bool)
+
+
+def _curve(axes: Axes, points: Points, style: Mapping[str, Any], faint: Mapping[str, Any]) -> None:
+    """Draw a curve, in a `faint` style where too few operations lie beyond."""
+    nines, values, supported = points
+    axes.plot(nines[supported], values[supported], **style)
+    beyond = ~supported
+    if beyond.any():
+        beyond[max(0, int(supported.sum()) - 1)] = True  # so that the line does not break
+        axes.plot(nines[beyond], values[beyond], **{**style, **faint})
+
+
+def _intervals(axes: Axes, intervals_ns: Mapping[str, Sequence[float] | None], colour: Any, place: float = 0.0) -> None:
+    """Draw the confidence intervals of percentiles as bars on their curve, `place` bars to the right of it."""
+    for label, within in intervals_ns.items():
+        if within is not None:
+            axes.plot([NINES[label] * BESIDE**place] * 2, within, color=colour, linewidth=4, alpha=0.4, solid_capstyle="butt")
+
+
+def _nines_axis(axes: Axes, nines: Mapping[str, float], *, is_small: bool) -> None:
+    """Make the x axis logarithmic, with the percentiles of `nines` that are in view, in a small panel without `CROWDED`."""
+    axes.set_xscale("log")
+    end = axes.get_xlim()[1] * 1.01
+    shown = {f"p{label}": x for label, x in nines.items() if x <= end and not (is_small and label == CROWDED)}
+    axes.set_xticks(list(shown.values()), list(shown))
+    axes.minorticks_off()
+    axes.margins(x=0.02)

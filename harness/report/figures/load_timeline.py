@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from harness.report.figures import Samples
 from harness.report.load import arms_of
 from harness.report.numbers import unit_of
-from harness.report.svg import INK, MUTED, Styles, figure, is_crowded, legend_of, log_axis, shorten, styles_of
+from harness.report.plot import is_crowded, shorten
+from harness.report.samples import Samples
+from harness.report.svg import INK, MUTED, Styles, figure, legend_of, log_axis, styles_of
 from harness.results.load import Phase, Tick
 from harness.results.run import ScenarioResult
 

@@ -50,7 +50,7 @@ def render(run: Run, folder: Path | None = None) -> str:
     environment = templates()
     environment.filters["plan_words"] = plan_words
     environment.globals |= {"ablation": ablation, "load": load, "numbers": numbers, "overview": overview, "promises": promises}
-    style = (FOLDER / "style.css").read_text(encoding="utf-8")
+    style = "".join(file.read_text(encoding="utf-8") for file in sorted(FOLDER.glob("*.css")))
     compared = run.kind in comparison.KINDS
     template = environment.get_template("comparison.html.j2" if compared else "report.html.j2")
     return template.render(run=run, style=style, **(_compared(run) if compared else _measured(run, folder)))

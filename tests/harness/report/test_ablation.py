@@ -3,17 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from harness.report import ablation, html, markdown, overview, review
-from harness.report.figures import Samples
 from harness.report.figures.ablation import draw_run
-from harness.report.figures.pairs import draw as draw_pairs
-from harness.report.figures.percentile_curve import draw as draw_curves
 from harness.report.svg import inline, look
-from harness.results.run import Ablation, ArmResult, Gain, GainSum, Interaction, Priority, Review, Run, ScenarioResult, SwitchGain
-from harness.results.store import SAMPLE_COLUMNS
+from harness.results.run import Ablation, Gain, GainSum, Interaction, Priority, Review, Run, ScenarioResult, SwitchGain
 from tests.harness.report.printing import printed
 
 HOSTILE = "<script>alert('x')</script> & $x$ 日本語の名前"
@@ -126,22 +121,6 @@ def test_a_gain_that_is_unclear_is_drawn_hollow(run: Run) -> None:
         marks = [line for line in drawing.axes[0].lines if line.get_marker() in {"s", "o"}]
         assert [line.get_markerfacecolor() == "none" for line in marks] == [True, False, True, True, True, True]
         assert "<script>" not in inline(drawing, "one", "label")
-
-
-def sampled(rows: list[tuple[int, int, int, str, str, str, int]]) -> Samples:
-    """Return raw samples as columns."""
-    return {name: np.array(column) for name, column in zip(SAMPLE_COLUMNS, zip(*rows, strict=True), strict=True)}
-
-
-def test_more_arms_than_colours_have_no_panel(make_result: Callable[..., ScenarioResult]) -> None:
-    """Figures in which arms would look alike are left out."""
-    names = ["baseline", *(f"only {i}" for i in range(9))]
-    rows = [(1, 1, place, arm, "user's prompts", "c", 100) for place, arm in enumerate(names)]
-    result = make_result(arms=[ArmResult(name, "") for name in names])
-    with look():
-        assert draw_pairs(result, sampled(rows)) is None
-        assert draw_curves(result, sampled(rows)) is None
-        assert draw_pairs(result, sampled(rows[:4])) is not None
 
 
 def test_the_reviews_priorities_are_next_to_the_ranks(run: Run) -> None:

@@ -5,9 +5,11 @@ from importlib.resources import files
 
 import pytest
 
-from harness.report.figures import drawings
-from harness.report.svg import ARM_COLOURS, VARIABLES, arm_styles, figure, inline, is_crowded, look, shorten
-from harness.results.run import AA_CONTROL
+from harness.report.figures import card_drawings, drawings
+from harness.report.svg import ARM_COLOURS, VARIABLES, arm_styles, figure, inline, look
+
+LONGEST = 120
+"""The length of a reading aid that fits one line of the page."""
 
 
 def drawn(text: str, identity: str = "one") -> str:
@@ -43,18 +45,14 @@ def test_texts_are_shown_unchanged(text: str) -> None:
     assert f">{shown}</text>" in svg
 
 
-def test_shorten_knows_wide_scripts() -> None:
-    """Japanese is cut earlier than English, and short texts stay whole."""
-    assert shorten("abc", 100) == "abc"
-    assert len(shorten("日" * 40, 100)) < len(shorten("a" * 40, 100)) < 40
-
-
 def test_every_figure_has_a_title_and_how_to_read_it() -> None:
-    """Each file of the folder draws a run or a scenario, and has one line on how to read it."""
-    found = drawings()
-    assert [d.__name__.rpartition(".")[2] for d in found][:3] == ["forest", "ablation", "ratio_by_process"]
+    """Each file of both folders draws a run or a scenario, and has one line on how to read it."""
+    names = [drawing.__name__.rpartition(".")[2] for drawing in card_drawings()]
+    assert names == ["ratio", "distribution", "percentiles", "memory", "growth"]
+    found = (*drawings(), *card_drawings())
     assert all(hasattr(d, "draw") != hasattr(d, "draw_run") for d in found)
     assert all(d.TITLE and d.HOW_TO_READ.endswith(".") and "\n" not in d.HOW_TO_READ for d in found)
+    assert all(len(drawing.HOW_TO_READ) <= LONGEST for drawing in card_drawings())
 
 
 def test_the_style_sheet_defines_every_colour() -> None:
@@ -68,11 +66,3 @@ def test_arms_are_styled_by_position() -> None:
     order = ["baseline", "zeta", "alpha"]
     assert arm_styles(order, ["alpha"])["alpha"] == arm_styles(order, order)["alpha"]
     assert [arm_styles(order, order)[arm]["color"] for arm in order[1:]] == list(ARM_COLOURS[:2])
-
-
-def test_more_arms_than_colours_are_crowded() -> None:
-    """The baseline and the A/A control do not count; of many arms the ones shown get different colours."""
-    many = [f"only {number}" for number in range(9)]
-    assert is_crowded(many)
-    assert not is_crowded(["baseline", AA_CONTROL, *many[:6]])
-    assert len({style["color"] for style in arm_styles(many, many[4:9]).values()}) == 5 + 2

@@ -1,0 +1,49 @@
+"""The distribution of latencies."""
+
+from collections.abc import Callable
+
+from harness.report.figures.cards.distribution import FEW, draw
+from harness.results.run import AA_CONTROL, ScenarioResult
+from tests.harness.report.test_samples import columns
+
+GROUP = "user's prompts"
+ARMS = ("baseline", "proposed", AA_CONTROL)
+
+
+def test_few_operations_are_dots_and_many_a_density(make_result: Callable[..., ScenarioResult]) -> None:
+    """Below a number of operations each is a dot; from it on there are an outline, a median and a bar."""
+    for number, dotted in ((FEW - 1, True), (FEW, False)):
+        rows = [
+            (1, pair, place, arm, GROUP, "c", 1000 + pair * place * 50)
+            for pair in range(number)
+            for place, arm in enumerate(ARMS, 1)
+        ]
+        chart = draw(make_result(), columns(rows))
+        assert chart is not None
+        svg = chart.panels[0].svg("")
+        assert (svg.count('class="m"') == 2) == dotted
+        assert (svg.count('class="v"') == svg.count('class="b"') == svg.count('class="t"') == 2) != dotted
+
+
+def test_the_table_has_the_quartiles(make_result: Callable[..., ScenarioResult]) -> None:
+    """The table twin has the number of operations, the quartiles and the unit; the A/A control is left out."""
+    rows = [(1, pair, place, arm, GROUP, "c", 1000 * (pair + 1)) for pair in range(101) for place, arm in enumerate(ARMS)]
+    chart = draw(make_result(), columns(rows))
+    assert chart is not None
+    assert [[cell.text for cell in row] for row in chart.table.rows] == [
+        [GROUP, arm, "101", "26.0", "51.0", "76.0", "µs"] for arm in ("baseline", "proposed")
+    ]
+
+
+def test_equal_operations_are_drawn(make_result: Callable[..., ScenarioResult]) -> None:
+    """Operations that all took the same time have a place on the axis, and not a density of no width."""
+    rows = [(1, pair, place, arm, GROUP, "c", 1000) for pair in range(50) for place, arm in enumerate(ARMS)]
+    chart = draw(make_result(), columns(rows))
+    assert chart is not None
+    assert "nan" not in chart.panels[0].svg("")
+
+
+def test_nothing_timed_draws_nothing(make_result: Callable[..., ScenarioResult]) -> None:
+    """Without samples there is no figure."""
+    assert draw(make_result(), None) is None
+    assert draw(make_result(), columns([])) is None
