@@ -10,18 +10,23 @@ from dataclasses import dataclass, field
 from html import escape
 
 from harness.report.blocks import Table
+from harness.results.names import shortened, visible
 from harness.results.run import AA_CONTROL, BASELINE
 
 WIDTH = 312
 """The width of a panel in units of its view box, in which texts are 12 high."""
 EDGE = 6
 """The free space at both sides."""
+LEFT, TOP, BOTTOM = 44, 8, 118
+"""The sides of a plot with a vertical axis."""
 TEXT = 15
 """The height of a line of text."""
 TICKS = 5
 """The most labels of an axis."""
 COLOURS = 6
 """The number of colours for arms in the style sheet."""
+TINY = 1e-18
+"""A value at most this, and one above its inverse, has no place on an axis."""
 LEAST_STEPS = 4.0
 """The ratio of a logarithmic axis' ends below which its labels are at equal steps."""
 
@@ -58,7 +63,7 @@ class Scale:
 
 def log_scale(values: Iterable[float], start: int, end: int, margin: float = 0.04) -> Scale:
     """Return a logarithmic axis that all positive `values` fit on, with a margin at both sides as a share of it."""
-    known = [value for value in values if value > 0 and math.isfinite(value)] or [1.0]
+    known = [value for value in values if TINY < value < 1 / TINY] or [1.0]
     low, high = min(known), max(known)
     factor = max((high / low) ** margin, 1.02)
     return Scale(low / factor, high * factor, start, end)
@@ -66,9 +71,8 @@ def log_scale(values: Iterable[float], start: int, end: int, margin: float = 0.0
 
 def scale_from_0(values: Iterable[float], start: int, end: int) -> Scale:
     """Return a linear axis from 0 to the largest of `values`, with some room above it."""
-    return Scale(
-        0.0, (max((value for value in values if math.isfinite(value)), default=0.0) or 1.0) * 1.06, start, end, is_log=False
-    )
+    high = max((value for value in values if TINY < value < 1 / TINY), default=1.0)
+    return Scale(0.0, high * 1.06, start, end, is_log=False)
 
 
 def _steps(low: float, high: float) -> list[float]:
@@ -102,7 +106,7 @@ class ChartPanel:
     def text(self, x: int, y: int, text: str, kind: str = "", room: float = math.inf) -> None:
         """Write a text with its baseline at `y`, cut to `room` units; kinds are "e" for the end at `x`, "m" for the middle."""
         chosen = f' class="{kind}"' if kind else ""
-        self.parts.append(f'<text{chosen} x="{x}" y="{y}">{escape(shorten(text, room), quote=False)}</text>')
+        self.parts.append(f'<text{chosen} x="{x}" y="{y}">{escape(shorten(visible(text), room), quote=False)}</text>')
 
     def path(self, kind: str, data: str) -> None:
         """Draw a path of a class of `figure.css`; nothing for no data."""
@@ -110,8 +114,8 @@ class ChartPanel:
             self.parts.append(f'<path class="{kind}" d="{data}"/>')
 
     def arm(self, name: str) -> None:
-        """Give the following marks, up to `end`, an arm's colour and line."""
-        self.parts.append(f'<g class="{name}">')
+        """Give the following marks, up to `end`, an arm's colour and line; without a name, those of the page."""
+        self.parts.append(f'<g class="{name}">' if name else "<g>")
 
     def end(self) -> None:
         """End the marks of an arm."""
@@ -136,10 +140,20 @@ class ChartPanel:
         for tick in scale.ticks:
             self.text(left - 4, scale.at(tick) + 4, label(tick / per), "e k")
 
+    def names(self, lines: Sequence[tuple[str, str]], y: int) -> None:
+        """Write what the lines of some classes are, each with a piece of it, in a row above the plot."""
+        room = (WIDTH - LEFT) / max(1, len(lines)) - 28
+        x = LEFT
+        for kind, name in lines:
+            self.path(kind, f"M{x} {y - 4}h16")
+            self.text(x + 20, y, name, "k", room)
+            x += 28 + round(min(_wide(name), room))
+
     def svg(self, described: str) -> str:
         """Return the element; `described` is for screen readers."""
         box = f'viewBox="0 0 {WIDTH} {self.height}"'
-        return f'<svg {box} role="img" aria-label="{escape(f"{described}: {self.title}")}">{"".join(self.parts)}</svg>'
+        label = escape(f"{described}: {shortened(visible(self.title))}")
+        return f'<svg {box} role="img" aria-label="{label}">{"".join(self.parts)}</svg>'
 
 
 @dataclass(frozen=True)
@@ -147,11 +161,12 @@ class Chart:
     """A figure of one card: panels, the same content as a table, and remarks."""
 
     panels: Sequence[ChartPanel]
-    table: Table
+    table: Table | None
+    """None where the page has it as a table of its own."""
     groups: int
     """The number of groups that could have a panel."""
-    key: Sequence[str] = ()
-    """Arms whose lines need a key; the others are named inside the panels."""
+    key: Sequence[tuple[str, str]] = ()
+    """The class and the name of the lines that need a key; others are named inside the panels."""
     dots: tuple[int, int] = (0, 0)
     """The number of dots that are drawn, and of all."""
 

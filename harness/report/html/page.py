@@ -2,9 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +22,6 @@ REPORT_FILE = "report.html"
 FOLDER = Path(__file__).parent
 ARM_CLASSES = 6
 """The number of colours for arms in the style sheet."""
-
-MANY = 12
-"""From this number of cards on, drawing them on all cores saves more than starting processes costs."""
 
 
 def write(run: Run, folder: Path, out: Path | None = None) -> Path:
@@ -99,7 +93,6 @@ def _compared(run: Run) -> dict[str, object]:
     return {
         "facts": [(name, value) for name, value in facts if value],
         "tally": [(status(verdict), number) for verdict, number in comparison.tally(run).items()],
-        "drawing": next(figures.of_run(run, "compared"), None) if compared else None,
         "found": comparison.table(run),
         "extremes": [table for table in (comparison.extremes(run), comparison.metrics(run)) if table],
         "tails": comparison.tails(run),
@@ -115,7 +108,7 @@ def _place_box(run: Run, place: str) -> dict[str, object]:
     judged, ablated = promises.rows(there), ablation.parts(there)
     found: list[Block | figures.FigureBox] = []
     if judged or ablated:
-        found += figures.of_run(there, re.sub(r"[^a-z0-9]+", "-", place.lower()))
+        found += figures.of_run(there)
     if judged:
         found.append(promises.promise_table(judged, promises.heading(run), linked=True))
     for heading, switches in () if judged else ablated:
@@ -128,11 +121,7 @@ def _place_box(run: Run, place: str) -> dict[str, object]:
 def _cards(run: Run, folder: Path | None) -> list[dict[str, object]]:
     """Return a card for each scenario result, in the run's order; scenarios that were not run have none."""
     wanted = [found for found in promises.located(run) if found.result.status != ScenarioStatus.NOT_RUN]
-    make = partial(_card, folder=folder, head=promises.heading(run))
-    if len(wanted) < MANY:
-        return [make(found) for found in wanted]
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:  # drawing is Python code: threads would not help
-        return list(processes.map(make, wanted))
+    return [_card(found, folder=folder, head=promises.heading(run)) for found in wanted]
 
 
 def _card(found: LocatedResult, *, folder: Path | None, head: str) -> dict[str, object]:
@@ -155,7 +144,7 @@ def _card(found: LocatedResult, *, folder: Path | None, head: str) -> dict[str, 
         "findings": [(status("observed" if f.holds else "not observed"), f) for f in result.findings],
         "measurements": overview.measurements(result),
         "plans": plans,
-        "figures": list(figures.of_scenario(result, found.anchor, folder)),
+        "figures": list(figures.of_scenario(result, folder)),
         "under_load": of(*load.notices(result), load.summary(result)),
     }
 

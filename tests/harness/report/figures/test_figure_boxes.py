@@ -3,15 +3,18 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
-from harness.report.figures import of_scenario
+from harness.report.figures import drawings, of_scenario
 from harness.results.run import ScenarioResult
 from harness.results.store import write_samples
 from tests.harness.report.conftest import samples
 
+LONGEST = 125
+"""The length of a reading aid that fits one line of the page."""
 UNDER_LOAD = ["Response time by percentile, under load", "Capacity: latency against throughput", "The run over time"]
 
 
@@ -20,15 +23,15 @@ def test_figures_under_load_need_no_histograms(
     load_result: ScenarioResult, histogram_folder: Path, tmp_path: Path, *, with_samples: bool
 ) -> None:
     """With the histograms or without, a run under load has its three figures, and no box about missing samples."""
-    boxes = list(of_scenario(load_result, "card", histogram_folder if with_samples else tmp_path))
+    boxes = list(of_scenario(load_result, histogram_folder if with_samples else tmp_path))
     assert [box.title for box in boxes] == UNDER_LOAD
     assert not any(box.missing for box in boxes)
-    assert [box.wide for box in boxes] == [False, False, True]
+    assert all(box.wide == (len(box.panels) > 1) and box.panels for box in boxes)
 
 
 def test_figures_that_need_samples_are_left_out_without(make_result: Callable[..., ScenarioResult], tmp_path: Path) -> None:
     """Only figures of single operations are left out without samples, with the reason."""
-    missing = [box.title for box in of_scenario(make_result(), "card", tmp_path) if box.missing]
+    missing = [box.title for box in of_scenario(make_result(), tmp_path) if box.missing]
     assert missing == ["Latency distribution", "Latency by percentile"]
 
 
@@ -36,7 +39,7 @@ def test_figures_of_pairs_have_panels_a_table_and_the_samples(
     make_result: Callable[..., ScenarioResult], sample_folder: Path
 ) -> None:
     """Each box has a panel per group, the same content as a table, and names the file of the raw samples where it draws them."""
-    boxes = list(of_scenario(make_result(), "card", sample_folder))
+    boxes = list(of_scenario(make_result(), sample_folder))
     assert [box.title.partition(",")[0] for box in boxes] == [
         "Times faster than the baseline",
         "Latency distribution",
@@ -53,12 +56,12 @@ def test_the_link_to_samples_stays_in_the_folder(make_result: Callable[..., Scen
     """A file name that looks like an address is a relative path."""
     result = make_result(samples_file="javascript:alert(1)")
     (sample_folder / "javascript:alert(1)").write_bytes((sample_folder / "samples" / "indexes.csv").read_bytes())
-    assert {box.samples_link for box in of_scenario(result, "card", sample_folder)} == {"", "./javascript%3Aalert%281%29"}
+    assert {box.samples_link for box in of_scenario(result, sample_folder)} == {"", "./javascript%3Aalert%281%29"}
 
 
 def test_panels_share_no_id_and_name_their_group(make_result: Callable[..., ScenarioResult], sample_folder: Path) -> None:
     """A panel has no id, link or inline style, and is described by its figure, scenario and group."""
-    panels = [svg for box in of_scenario(make_result(), "card", sample_folder) for _, svg in box.panels]
+    panels = [svg for box in of_scenario(make_result(), sample_folder) for _, svg in box.panels]
     assert not any(re.search(r' (?:id|href|style)="|<style|<!--|<defs', svg) for svg in panels)
     assert all("Composite indexes: user&#x27;s prompts" in svg for svg in panels)
 
@@ -75,6 +78,28 @@ def test_a_card_of_many_groups_stays_small(make_result: Callable[..., ScenarioRe
         samples_file="many.csv",
     )
     write_samples((replace(slot, group=name) for name in names for slot in samples(5, 300)), tmp_path / "many.csv")
-    drawn = "".join(svg for box in of_scenario(wide, "card", tmp_path) for _, svg in box.panels)
+    drawn = "".join(svg for box in of_scenario(wide, tmp_path) for _, svg in box.panels)
     assert len(drawn.encode()) <= 50_000
     assert drawn.count("<") - drawn.count("</") <= 900
+
+
+def test_every_figure_has_a_title_and_how_to_read_it() -> None:
+    """Each file of the folder draws a run or a scenario, and has one line on how to read it."""
+    names = [drawing.__name__.rpartition(".")[2] for drawing in drawings()]
+    assert names == [
+        *("ablation", "load_percentiles", "capacity", "load_timeline"),
+        *("ratio", "distribution", "percentiles", "memory", "growth"),
+    ]
+    assert all(hasattr(drawing, "draw") != hasattr(drawing, "draw_run") for drawing in drawings())
+    assert all(drawing.TITLE and drawing.HOW_TO_READ.endswith(".") for drawing in drawings())
+    assert all(len(drawing.HOW_TO_READ) <= LONGEST for drawing in drawings())
+
+
+def test_the_style_sheets_define_every_colour_and_class(make_result: Callable[..., ScenarioResult], sample_folder: Path) -> None:
+    """Every colour of a figure is defined for the light and the dark page, and every class of a mark has a rule."""
+    folder = files("harness.report.html")
+    own, page = ((folder / name).read_text(encoding="utf-8") for name in ("figure.css", "style.css"))
+    assert all(len(re.findall(rf"{colour}:", page)) >= 2 for colour in set(re.findall(r"var\((--(?!sans)[\w-]+)\)", own)))
+    drawn = "".join(svg for box in of_scenario(make_result(), sample_folder) for _, svg in box.panels)
+    classes = {name for names in re.findall(r'class="([^"]+)"', drawn) for name in names.split()}
+    assert {name for name in classes if f".{name}" not in own} == {"l"} - set(re.findall(r"\.(l)\b", own))

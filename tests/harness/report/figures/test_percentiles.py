@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from harness.report.figures.cards.percentiles import POINTS, draw
+from harness.report.figures.percentiles import POINTS, draw
 from harness.results.run import ArmResult, ScenarioResult
+from tests.harness.report.drawn import rows_of
 from tests.harness.report.test_samples import columns
 
 GROUP = "user's prompts"
@@ -33,8 +34,9 @@ def test_a_line_has_few_points_and_the_table_the_percentiles(make_result: Callab
     lines = [piece.partition('"')[0] for piece in svg.split('class="l" d="')[1:]]
     assert len(lines) == 2
     assert all(len(line) <= POINTS * 7 for line in lines)
+    assert chart.table is not None
     assert chart.table.head[:4] == ("cases", "arm", "p50", "p90")
-    assert {row[1].text for row in chart.table.rows} == {x.arm for x in result.latencies if x.arm != "A/A control"}
+    assert {row[1].text for row in rows_of(chart)} == {x.arm for x in result.latencies if x.arm != "A/A control"}
 
 
 def test_more_arms_than_colours_have_no_panel(make_result: Callable[..., ScenarioResult]) -> None:

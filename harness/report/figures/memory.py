@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from harness.report.blocks import Table, cells
 from harness.report.numbers import significant
-from harness.report.plot import EDGE, WIDTH, Chart, ChartPanel, arm_classes, dots, line, scale_from_0
+from harness.report.plot import BOTTOM, EDGE, LEFT, TOP, WIDTH, Chart, ChartPanel, arm_classes, dots, line, scale_from_0
 from harness.report.samples import Samples
 from harness.report.tables import arms_in_order, groups_of, in_order
 from harness.results.run import Memory, ScenarioResult
@@ -16,7 +16,6 @@ DRAWN_BYTES = 2**20
 """Memory added by one operation from which its curve is drawn."""
 POINTS = 60
 """The most points of a curve: the highest of each stretch."""
-LEFT, TOP, HEIGHT = 44, 8, 110
 
 
 def draw(result: ScenarioResult, _: Samples | None) -> Chart | None:
@@ -34,7 +33,7 @@ def draw(result: ScenarioResult, _: Samples | None) -> Chart | None:
     arms = arms_in_order(result, (m.arm for m in shown))
     classes = arm_classes((arm.name for arm in result.arms), arms)
     panels = [_panel(group, runs, classes) for group, runs in by_group.items()]
-    return Chart(panels, _table(shown), len(groups_of(result, curves)), key=arms)
+    return Chart(panels, _table(shown), len(groups_of(result, curves)), key=[(classes[arm], arm) for arm in arms])
 
 
 def _whole(runs: Sequence[Memory]) -> list[Memory]:
@@ -47,10 +46,10 @@ def _whole(runs: Sequence[Memory]) -> list[Memory]:
 def _panel(group: str, runs: Sequence[Memory], classes: dict[str, str]) -> ChartPanel:
     limits = {m.limit_bytes / 1e6 for m in runs if m.limit_bytes}
     across = scale_from_0((moment for m in runs for moment, _ in m.curve), LEFT, WIDTH - EDGE)
-    down = scale_from_0([*limits, *(m.added_bytes / 1e6 for m in runs)], TOP + HEIGHT, TOP)
-    panel = ChartPanel(f"{group}, MB", TOP + HEIGHT + 16)
+    down = scale_from_0([*limits, *(m.added_bytes / 1e6 for m in runs)], BOTTOM, TOP)
+    panel = ChartPanel(f"{group}, MB", BOTTOM + 16)
     panel.up(down, LEFT, WIDTH - EDGE)
-    panel.across(across, TOP, TOP + HEIGHT, "s")
+    panel.across(across, TOP, BOTTOM, "s")
     panel.path("o", "".join(f"M{LEFT} {down.at(limit)}H{WIDTH - EDGE}" for limit in sorted(limits)))
     for run in runs:
         points = _highest([(moment, max(0.0, (held - run.idle_bytes) / 1e6)) for moment, held in run.curve])

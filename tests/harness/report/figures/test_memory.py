@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from harness.report.figures.cards.memory import DRAWN_BYTES, POINTS, draw
+from harness.report.figures.memory import DRAWN_BYTES, POINTS, draw
 from harness.results.run import Memory, ScenarioResult
+from tests.harness.report.drawn import rows_of
 
 CURVE = [(0.0, 50_000_000), (0.1, 51_000_000)]
 SMALL = Memory("baseline", "small", 50_000_000, 50_000_000 + DRAWN_BYTES, 0.1, CURVE)
@@ -19,7 +20,7 @@ def test_groups_that_add_little_are_not_drawn(make_result: Callable[..., Scenari
     (panel,) = chart.panels
     assert (panel.title, chart.groups) == ("large, MB", 2)
     assert panel.svg("").count('<path class="l"') == 2
-    assert [(row[1].text, row[2].text) for row in chart.table.rows] == [("baseline", "1.05"), ("optimised", "1.05")]
+    assert [(row[1].text, row[2].text) for row in rows_of(chart)] == [("baseline", "1.05"), ("optimised", "1.05")]
 
 
 def test_long_curves_keep_their_peak(make_result: Callable[..., ScenarioResult]) -> None:
@@ -29,7 +30,7 @@ def test_long_curves_keep_their_peak(make_result: Callable[..., ScenarioResult])
     assert chart is not None
     drawn = chart.panels[0].svg("")
     assert len(drawn) < POINTS * 30
-    assert chart.table.rows[0][2].text == "9.00"
+    assert rows_of(chart)[0][2].text == "9.00"
 
 
 def test_a_failed_operation_has_a_cross(make_result: Callable[..., ScenarioResult]) -> None:
@@ -38,4 +39,4 @@ def test_a_failed_operation_has_a_cross(make_result: Callable[..., ScenarioResul
     assert chart is not None
     assert "m-8 0l8-8" in chart.panels[0].svg("")
     assert '<path class="o"' in chart.panels[0].svg("")
-    assert chart.table.rows[0][-1].text == "failed"
+    assert rows_of(chart)[0][-1].text == "failed"

@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from harness.report.figures.cards.ratio import DOTS, draw
+from harness.report.figures.ratio import DOTS, draw
 from harness.results.run import AA_CONTROL, ArmResult, Ratio, ScenarioResult
+from tests.harness.report.drawn import rows_of
 from tests.harness.report.test_samples import columns
 
 GROUP = "user's prompts"
@@ -20,7 +21,7 @@ def test_every_arm_has_a_row_with_its_ratio(make_result: Callable[..., ScenarioR
     assert re.findall(r"<text x[^>]*>([^<]*)<", svg) == ["proposed", "optimised", AA_CONTROL]
     assert svg.count('class="b"') == svg.count('class="c"') == len(result.ratios)
     assert 'class="d"' not in svg
-    assert [row[2].full in svg for row in chart.table.rows] == [True] * 3
+    assert [row[2].full in svg for row in rows_of(chart)] == [True] * 3
 
 
 def test_at_most_some_pairs_are_drawn(make_result: Callable[..., ScenarioResult]) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.report.blocks import Cell, Table, cells
-from harness.report.numbers import Unit, unit_of
-from harness.report.plot import EDGE, WIDTH, Chart, ChartPanel, Scale, arm_classes, is_crowded, line, log_scale
+from harness.report.numbers import DASH, unit_of
+from harness.report.plot import BOTTOM, EDGE, LEFT, TOP, WIDTH, Chart, ChartPanel, Scale, arm_classes, is_crowded, line, log_scale
 from harness.report.samples import Samples, latencies_ns
-from harness.report.tables import arms_in_order, groups_of, in_order, percentile, supported
+from harness.report.tables import arms_in_order, groups_of, in_order, supported
 from harness.results.run import AA_CONTROL, Latency, ScenarioResult
 from harness.stats.intervals import MEDIAN, QUANTILES, highest_supported
 
@@ -23,7 +23,6 @@ FROM = "90"
 NINES = {label: 1 / (1 - quantile) for label, quantile in QUANTILES.items()}
 """Percentiles by their position on an axis of nines: 1 ÷ (1 - p)."""
 POINTS = 24
-LEFT, TOP, HEIGHT = 44, 8, 110
 APART = 30
 """The least distance of two labels of percentiles."""
 
@@ -38,7 +37,7 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Chart | None:
     found = latencies_ns(samples)
     classes = arm_classes((arm.name for arm in result.arms), arms)
     panels = [_panel(group, [x for x in shown if x.group == group], found, classes) for group in groups_of(result, shown)]
-    return Chart(panels, _table(shown), len(groups_of(result, latencies)), key=arms)
+    return Chart(panels, _table(shown), len(groups_of(result, latencies)), key=[(classes[arm], arm) for arm in arms])
 
 
 def _panel(
@@ -53,13 +52,13 @@ def _panel(
             curves[x.arm] = (nines, np.quantile(times, 1 - 1 / nines))
     bounds = [bound for x in latencies for label, within in x.intervals_ns.items() if label in NINES for bound in within]
     values = [*bounds, *(value for _, ns in curves.values() for value in ns.tolist())]
-    down = log_scale(values, TOP + HEIGHT, TOP)
+    down = log_scale(values, BOTTOM, TOP)
     reach = max([NINES[FROM], *(nines[-1] for nines, _ in curves.values())])
     across = Scale(1.0, float(reach) * 1.05, LEFT, WIDTH - EDGE)
     unit = unit_of(x.percentiles_ns.get(MEDIAN) for x in latencies)
-    panel = ChartPanel(f"{group}, {unit.name}", TOP + HEIGHT + 16)
+    panel = ChartPanel(f"{group}, {unit.name}", BOTTOM + 16)
     panel.up(down, LEFT, WIDTH - EDGE, unit.ns)
-    _percentile_axis(panel, across)
+    percentile_axis(panel, across)
     for number, x in enumerate(latencies):
         panel.arm(classes[x.arm])
         aside = round((number - (len(latencies) - 1) / 2) * 5)
@@ -75,27 +74,31 @@ def _panel(
     return panel
 
 
-def _percentile_axis(panel: ChartPanel, across: Scale) -> None:
-    """Label the percentiles in view that have room, the median and p90 first."""
+def percentile_axis(panel: ChartPanel, across: Scale) -> None:
+    """Draw an axis of nines: label the percentiles in view that have room, the median and p90 first."""
     placed: list[int] = []
     for label in sorted(NINES, key=lambda name: (name not in {MEDIAN, FROM, "99"}, NINES[name])):
         at = across.at(NINES[label])
         if NINES[label] <= across.high and all(abs(at - other) >= APART for other in placed):
             placed.append(at)
-            panel.text(min(at, WIDTH - 14), TOP + HEIGHT + 13, f"p{label}", "m k")
-    panel.path("g", "".join(f"M{at} {TOP}V{TOP + HEIGHT}" for at in placed))
+            panel.text(min(at, WIDTH - 14), BOTTOM + 13, f"p{label}", "m k")
+    panel.path("g", "".join(f"M{at} {TOP}V{BOTTOM}" for at in placed))
 
 
 def _table(latencies: Sequence[Latency]) -> Table:
     labels = supported(latencies)
-    rows = []
-    for x in latencies:
-        unit = unit_of([x.percentiles_ns.get(MEDIAN)])
-        rows.append(cells(x.group, x.arm, *(_cell(x, label, unit) for label in labels), unit.name))
-    head = ("cases", "arm", *(f"p{label}" for label in labels), "unit")
-    return Table("", head, tuple(rows), names=2, grouped=True, texts=("unit",))
+    rows = (
+        cells(x.group, x.arm, *(value_cell(x.percentiles_ns.get(label), x.intervals_ns.get(label)) for label in labels))
+        for x in latencies
+    )
+    return Table("", ("cases", "arm", *(f"p{label}" for label in labels)), tuple(rows), names=2, grouped=True)
 
 
-def _cell(x: Latency, label: str, unit: Unit) -> Cell:
-    found = percentile(x.percentiles_ns.get(label), unit, label, x.samples, x.intervals_ns.get(label))
-    return Cell(found.text, detail=found.detail)
+def value_cell(value_ns: float | None, within: tuple[float, float] | None) -> Cell:
+    """Return a percentile with its unit and interval; a dash if it is not supported."""
+    if value_ns is None:
+        return Cell(DASH)
+    unit = unit_of([value_ns])
+    return Cell(
+        f"{unit.write(value_ns)} {unit.name}", detail=f"[{unit.write(within[0])}, {unit.write(within[1])}]" if within else ""
+    )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from harness.report.blocks import Table, cells
+from harness.report.blocks import Cell, Table, cells
 from harness.report.numbers import duration, unit_of, whole
 from harness.report.plot import EDGE, TEXT, WIDTH, Chart, ChartPanel, Point, Scale, arm_classes, bar, dots, line, log_scale
 from harness.report.samples import Samples, latencies_ns
@@ -97,9 +97,9 @@ def _corners(points: Sequence[Point], base: int) -> list[Point]:
 def _table(by_group: dict[str, list[Row]]) -> Table:
     rows = []
     for group, of_group in by_group.items():
-        unit = unit_of(float(np.median(times)) for _, times in of_group)
         for arm, times in of_group:
-            shown = (unit.write(ns) for ns in np.percentile(times, QUARTILES).tolist())
-            rows.append(cells(group, arm, whole(len(times)), *shown, unit.name))
-    head = ("cases", "arm", "operations", "25 %", "median", "75 %", "unit")
-    return Table("", head, tuple(rows), names=2, grouped=True, texts=("unit",))
+            low, middle, high = np.percentile(times, QUARTILES).tolist()
+            unit = unit_of([middle])
+            median = Cell(f"{unit.write(middle)} {unit.name}", detail=f"[{unit.write(low)}, {unit.write(high)}]")
+            rows.append(cells(group, arm, median, whole(len(times))))
+    return Table("", ("cases", "arm", "median [25 %, 75 %]", "operations"), tuple(rows), names=2, grouped=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from harness.report.blocks import Table, cells
 from harness.report.numbers import exponent, whole
-from harness.report.plot import EDGE, WIDTH, Chart, ChartPanel, Scale, arm_classes, dots, line, log_scale
+from harness.report.plot import BOTTOM, EDGE, TOP, WIDTH, Chart, ChartPanel, Scale, arm_classes, dots, line, log_scale
 from harness.report.samples import Samples
 from harness.report.tables import arms_in_order, in_order
 from harness.results.run import Growth, ScenarioResult
@@ -14,7 +14,7 @@ TITLE = "Growth with the data"
 HOW_TO_READ = "Right is a larger share of the rows, up a higher cost: the number at a line's end is its exponent, 0 does not grow."
 DRAWN = 0.05
 """The exponent of an arm above which a cost has a panel."""
-LEFT, TOP, HEIGHT, RIGHT = 58, 8, 110, 40
+LEFT, RIGHT = 58, 40
 LINE = 13
 """The least distance of two labels."""
 
@@ -31,16 +31,18 @@ def draw(result: ScenarioResult, _: Samples | None) -> Chart | None:
     arms = arms_in_order(result, (g.arm for lines in shown.values() for g in lines))
     classes = arm_classes((arm.name for arm in result.arms), arms)
     panels = [_panel(f"{group}, {metric.replace('_', ' ')}", lines, classes) for (group, metric), lines in shown.items()]
-    return Chart(panels, _table([g for lines in shown.values() for g in lines]), len(kinds), key=arms)
+    return Chart(
+        panels, _table([g for lines in shown.values() for g in lines]), len(kinds), key=[(classes[arm], arm) for arm in arms]
+    )
 
 
 def _panel(title: str, lines: Sequence[Growth], classes: dict[str, str]) -> ChartPanel:
     across = log_scale((scale for g in lines for scale in g.scales), LEFT, WIDTH - RIGHT)
-    down = log_scale((value for g in lines for value in g.values), TOP + HEIGHT, TOP, margin=0.08)
-    panel = ChartPanel(title, TOP + HEIGHT + 16)
+    down = log_scale((value for g in lines for value in g.values), BOTTOM, TOP, margin=0.08)
+    panel = ChartPanel(title, BOTTOM + 16)
     panel.up(down, LEFT, WIDTH - RIGHT)
     for share in sorted({scale for g in lines for scale in g.scales}):
-        panel.text(across.at(share), TOP + HEIGHT + 13, f"{share:g}", "m k")
+        panel.text(across.at(share), BOTTOM + 13, f"{share:g}", "m k")
     labels = _apart([_ends(g, across, down)[-1][1] for g in lines])
     for g, y in zip(lines, labels, strict=True):
         points = _ends(g, across, down)
@@ -63,7 +65,7 @@ def _apart(heights: Sequence[int]) -> list[int]:
     for place in order:
         found[place] = free = max(free, heights[place])
         free += LINE
-    over = max(0, free - LINE - TOP - HEIGHT)
+    over = max(0, free - LINE - BOTTOM)
     return [height - over for height in found]
 
 
