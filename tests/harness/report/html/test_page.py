@@ -217,7 +217,7 @@ def test_table_scans_are_marked() -> None:
 
 
 def a_file(name: str, factor: float) -> Reading:
-    """Return a file of two benchmarks, one of which has a name that means something to HTML and to Matplotlib."""
+    """Return a file of two benchmarks, one of which has a name that means something to HTML."""
     values = [factor * 1e6 * (1 + i / 1e4) for i in range(30)]
     warnings = (RunWarning(HOSTILE, HOSTILE, HOSTILE),)
     return Reading(
