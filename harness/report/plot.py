@@ -167,8 +167,8 @@ class Chart:
     """The number of groups that could have a panel."""
     key: Sequence[tuple[str, str]] = ()
     """The class and the name of the lines that need a key; others are named inside the panels."""
-    dots: tuple[int, int] = (0, 0)
-    """The number of dots that are drawn, and of all."""
+    dots: tuple[int, int] | None = None
+    """The number of pairs that are drawn, and of all; None if it draws no pairs."""
 
 
 def dots(points: Iterable[Point]) -> str:

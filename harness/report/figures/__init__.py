@@ -2,13 +2,14 @@
 
 A figure of one scenario has `draw(result, samples)`, a figure of the whole run has `draw_run(run)`. Both return a chart, or None if
 there is nothing to draw. Each has `ORDER`, its position on the page; `TITLE`; and `HOW_TO_READ`, one short sentence.
-`NEEDS_SAMPLES` marks those that cannot be drawn from the record alone.
+`NEEDS_SAMPLES` marks those that cannot be drawn from the record alone, `IS_DETAIL` further ones that a page of many engines and
+RTTs leaves out.
 """
 
 import importlib
 import pkgutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +23,9 @@ from harness.results.names import shortened, visible
 from harness.results.run import Run, ScenarioResult
 from harness.results.store import read_histograms, read_samples
 
+MANY_PLACES = 2
+"""The number of engines and RTTs above which a page draws in brief: six times the figures would be half of its bytes."""
+IN_BRIEF = "Pairs and distributions are drawn in reports of one or two engines and RTTs."
 LABEL = "{title}, {scenario}"
 """A panel for screen readers; its own title follows."""
 SOME_GROUPS = "{drawn} of {groups} groups drawn: the others have nothing to show here."
@@ -71,17 +75,25 @@ def of_run(run: Run) -> Iterator[FigureBox]:
             yield _boxed(drawing, chart, run.name)
 
 
-def of_scenario(result: ScenarioResult, folder: Path | None) -> Iterator[FigureBox]:
-    """Yield the figures of one scenario; those that need raw samples are drawn from `folder`, or left out with the reason."""
-    samples, missing = _samples(result, folder)
+def of_scenario(result: ScenarioResult, folder: Path | None, *, in_brief: bool = False) -> Iterator[FigureBox]:
+    """Yield the figures of one scenario; those that need raw samples are drawn from `folder`, or left out with the reason.
+
+    In brief are only figures from the record, without tables of their own: those of the card have the same ratios.
+    """
+    samples, missing = (None, "") if in_brief else _samples(result, folder)
     for drawing in drawings():
         needs_samples = getattr(drawing, "NEEDS_SAMPLES", False)
         if not hasattr(drawing, "draw") or (needs_samples and result.is_timed_under_load):
             continue  # under load the times of single operations are not kept, and there are other figures
+        if in_brief and (needs_samples or getattr(drawing, "IS_DETAIL", False)):
+            continue
         if not needs_samples or not missing:
             chart = drawing.draw(result, None if missing else samples)
             if chart is not None:
-                yield _boxed(drawing, chart, result.title, result.samples_file or "", has_all_samples=needs_samples)
+                box = _boxed(drawing, chart, result.title, result.samples_file or "", has_all_samples=needs_samples)
+                if in_brief:
+                    box = replace(box, table=None, notes=[*box.notes, IN_BRIEF] if chart.dots is not None else box.notes)
+                yield box
         elif result.latencies:
             yield FigureBox(drawing.TITLE, drawing.HOW_TO_READ, missing=missing)
 
@@ -89,7 +101,7 @@ def of_scenario(result: ScenarioResult, folder: Path | None) -> Iterator[FigureB
 def _boxed(drawing: ModuleType, chart: Chart, subject: str, samples_file: str = "", *, has_all_samples: bool = False) -> FigureBox:
     """Return a chart in its box; its dots are a part of the samples in a file."""
     described = LABEL.format(title=drawing.TITLE, scenario=shortened(visible(subject)))
-    drawn, dots = chart.dots
+    drawn, dots = chart.dots or (0, 0)
     note = ALL_SAMPLES if has_all_samples else SOME_DOTS.format(drawn=f"{drawn:,}", dots=f"{dots:,}") if drawn < dots else ""
     return FigureBox(
         drawing.TITLE,

@@ -35,6 +35,7 @@ TITLE = "The run over time"
 HOW_TO_READ = (
     "Shaded: a block of one arm, paler in warm-up and drain; a change that does not come back with the arm is the machine's."
 )
+IS_DETAIL = True
 GENERATOR = "generator"
 PROCESS_LINES = ("y0", "y1", "y2", "y3")
 """The classes of the lines of processes; the load generator has its own."""

@@ -121,10 +121,11 @@ def _place_box(run: Run, place: str) -> dict[str, object]:
 def _cards(run: Run, folder: Path | None) -> list[dict[str, object]]:
     """Return a card for each scenario result, in the run's order; scenarios that were not run have none."""
     wanted = [found for found in promises.located(run) if found.result.status != ScenarioStatus.NOT_RUN]
-    return [_card(found, folder=folder, head=promises.heading(run)) for found in wanted]
+    in_brief = len(promises.places(run)) > figures.MANY_PLACES
+    return [_card(found, folder, promises.heading(run), in_brief=in_brief) for found in wanted]
 
 
-def _card(found: LocatedResult, *, folder: Path | None, head: str) -> dict[str, object]:
+def _card(found: LocatedResult, folder: Path | None, head: str, *, in_brief: bool) -> dict[str, object]:
     """Return everything that the page shows of one scenario."""
     result = found.result
     judged = list(promises.rows_of(found))
@@ -144,7 +145,7 @@ def _card(found: LocatedResult, *, folder: Path | None, head: str) -> dict[str, 
         "findings": [(status("observed" if f.holds else "not observed"), f) for f in result.findings],
         "measurements": overview.measurements(result),
         "plans": plans,
-        "figures": list(figures.of_scenario(result, folder)),
+        "figures": list(figures.of_scenario(result, folder, in_brief=in_brief)),
         "under_load": of(*load.notices(result), load.summary(result)),
     }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.report.figures import drawings, of_scenario
+from harness.report.figures import IN_BRIEF, drawings, of_scenario
 from harness.results.run import ScenarioResult
 from harness.results.store import write_samples
 from tests.harness.report.conftest import samples
@@ -50,6 +50,22 @@ def test_figures_of_pairs_have_panels_a_table_and_the_samples(
     assert all(box.table is not None and box.table.rows and len(box.panels) == 1 for box in boxes)
     assert [box.samples_link for box in boxes] == ["./samples/indexes.csv" if number < 3 else "" for number in range(5)]
     assert boxes[0].samples_note == "135 of 270 pairs drawn, all of them in"
+
+
+def test_in_brief_there_are_figures_of_the_record_only(
+    load_result: ScenarioResult, make_result: Callable[..., ScenarioResult], sample_folder: Path
+) -> None:
+    """A page of many engines and RTTs has neither pairs nor distributions, and says so; the tables of the card are enough."""
+    boxes = list(of_scenario(make_result(), sample_folder, in_brief=True))
+    assert [box.title.partition(",")[0] for box in boxes] == [
+        "Times faster than the baseline",
+        "Memory over time",
+        "Growth with the data",
+    ]
+    assert [list(box.notes) for box in boxes] == [[IN_BRIEF], [], []]
+    assert not any(box.table or box.samples_link for box in boxes)
+    assert sum(len(svg) for box in boxes for _, svg in box.panels) < 4500
+    assert [box.title for box in of_scenario(load_result, None, in_brief=True)] == UNDER_LOAD[:2]
 
 
 def test_the_link_to_samples_stays_in_the_folder(make_result: Callable[..., ScenarioResult], sample_folder: Path) -> None:

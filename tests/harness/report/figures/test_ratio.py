@@ -34,6 +34,7 @@ def test_at_most_some_pairs_are_drawn(make_result: Callable[..., ScenarioResult]
     ]
     chart = draw(make_result(), columns(rows))
     assert chart is not None
+    assert chart.dots is not None
     drawn, pairs = chart.dots
     assert pairs == 4500
     assert DOTS * 0.9 < drawn <= DOTS
