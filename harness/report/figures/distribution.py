@@ -82,16 +82,17 @@ def _density(logs: Times, scale: Scale, base: int) -> str:
 
 
 def _corners(points: Sequence[Point], base: int) -> list[Point]:
-    """Return the points that a line needs: neither the flat foot at both sides, nor points in the middle of a straight piece."""
+    """Return the points that an outline needs, from its foot to its foot: not those in the middle of a level piece."""
     above = [place for place, (_, y) in enumerate(points) if y != base]
     if not above:
         return []
     kept = points[max(0, above[0] - 1) : above[-1] + 2]
-    return [
+    inner = (
         point
         for place, point in enumerate(kept)
         if place in {0, len(kept) - 1} or not kept[place - 1][1] == point[1] == kept[place + 1][1]
-    ]
+    )
+    return [(kept[0][0], base), *inner, (kept[-1][0], base)]
 
 
 def _table(by_group: dict[str, list[Row]]) -> Table:

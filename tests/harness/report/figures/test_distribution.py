@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 
-from harness.report.figures.distribution import FEW, draw
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.report.figures.distribution import FEW, _corners, draw
 from harness.results.run import AA_CONTROL, ScenarioResult
 from tests.harness.report.drawn import rows_of
 from tests.harness.report.test_samples import columns
@@ -48,3 +51,13 @@ def test_nothing_timed_draws_nothing(make_result: Callable[..., ScenarioResult])
     """Without samples there is no figure."""
     assert draw(make_result(), None) is None
     assert draw(make_result(), columns([])) is None
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=60))
+def test_an_outline_starts_and_ends_at_its_foot(heights: list[int]) -> None:
+    """Its area is closed below, and it has every height of the density."""
+    points = [(3 * place, 40 - height) for place, height in enumerate(heights)]
+    found = _corners(points, 40)
+    assert {y for _, y in found} - {40} == {y for _, y in points} - {40}
+    assert not found or found[0][1] == found[-1][1] == 40
+    assert bool(found) == any(heights)
