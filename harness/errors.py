@@ -61,7 +61,7 @@ EXTRAS = {
     "locust": ("locust",),
     "prometheus": ("prometheus_client",),
     "pytest": ("pytest", "pytest_benchmark"),
-    "report": ("jinja2", "matplotlib"),
+    "report": ("jinja2",),
     "pandas": ("pandas",),
 }
 """Extra → the packages to import that it installs; pyproject.toml has the names of their distributions."""

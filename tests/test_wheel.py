@@ -16,7 +16,6 @@ HEAVY = (
     "asyncio",
     "jinja2",
     "locust",
-    "matplotlib",
     "msgspec",
     "numpy",
     "pandas",

@@ -34,7 +34,7 @@ def test_the_message_has_the_command() -> None:
 def test_a_failed_import_has_its_extra() -> None:
     """By the top-level package; other packages have none."""
     assert extra_of(ModuleNotFoundError(name="sqlalchemy.ext.asyncio")) == "sql"
-    assert extra_of(ModuleNotFoundError(name="matplotlib")) == "report"
+    assert extra_of(ModuleNotFoundError(name="jinja2")) == "report"
     assert extra_of(ModuleNotFoundError(name="sqlalchemyish")) is None
     assert extra_of(ImportError()) is None
 

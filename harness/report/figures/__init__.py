@@ -1,31 +1,36 @@
-"""The figures of the report, one per file. The folder is the registry: a new file is a new figure.
+"""The figures of the report, one per file, written as SVG by `harness.report.plot`. The folder is the registry.
 
-A figure of one scenario has `draw(result, samples)`, a figure of the whole run has `draw_run(run)`. Both return a Matplotlib
-figure, or None if the run has nothing to draw. Each has `ORDER`, its position on the page, `TITLE`, and `HOW_TO_READ`, one line.
-`NEEDS_SAMPLES` marks those that cannot be drawn from the record alone.
+A figure of one scenario has `draw(result, samples)`, a figure of the whole run has `draw_run(run)`. Both return a chart, or None if
+there is nothing to draw. Each has `ORDER`, its position on the page; `TITLE`; and `HOW_TO_READ`, one short sentence.
+`NEEDS_SAMPLES` marks those that cannot be drawn from the record alone, `IS_DETAIL` further ones that a page of many engines and
+RTTs leaves out.
 """
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from urllib.parse import quote
 
-import numpy.typing as npt
-
-from harness.errors import UsageError, missing_extra
+from harness.errors import UsageError
+from harness.report.blocks import Table
+from harness.report.plot import Chart
+from harness.report.samples import Samples
+from harness.results.names import shortened, visible
 from harness.results.run import Run, ScenarioResult
 from harness.results.store import read_histograms, read_samples
 
-Samples = Mapping[str, npt.NDArray[Any]]
-"""Raw samples of one scenario as columns of equal length, one entry per recorded operation: `harness.results.store.SAMPLE_COLUMNS`.
-Under load one per bucket of its histograms: `harness.results.store.HISTOGRAM_COLUMNS`."""
-
-WIDE = 700
-"""A figure above this width, in view-box units, takes a row of the page."""
+MANY_PLACES = 2
+"""The number of engines and RTTs above which a page draws in brief: six times the figures would be half of its bytes."""
+IN_BRIEF = "Pairs and distributions are drawn in reports of one or two engines and RTTs."
+LABEL = "{title}, {scenario}"
+"""A panel for screen readers; its own title follows."""
+SOME_GROUPS = "{drawn} of {groups} groups drawn: the others have nothing to show here."
+SOME_DOTS = "{drawn} of {dots} pairs drawn, all of them in"
+ALL_SAMPLES = "All operations are in"
 
 
 @dataclass(frozen=True)
@@ -34,59 +39,80 @@ class FigureBox:
 
     title: str
     how_to_read: str
-    svg: str = ""
-    """Empty if the figure was left out."""
     missing: str = ""
     """The reason why it was left out."""
-    wide: bool = False
+    panels: Sequence[tuple[str, str]] = ()
+    """Title and SVG of each; empty if it was left out."""
+    key: Sequence[tuple[str, str]] = ()
+    """The class of the line and the name of each arm in the key."""
+    notes: Sequence[str] = ()
+    """Sentences about what is not drawn."""
+    table: Table | None = None
+    """The same content."""
+    samples_note: str = ""
+    """The words before the link to the raw samples."""
+    samples_link: str = ""
+    """The file of the raw samples, relative to the run's folder."""
+
+    @property
+    def wide(self) -> bool:
+        """Whether it takes a row of the page."""
+        return len(self.panels) > 1
 
 
 @cache
 def drawings() -> tuple[ModuleType, ...]:
-    """Load every figure of this folder, in their order.
-
-    Raises:
-        UsageError: Matplotlib is not installed.
-    """
-    try:
-        modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
-    except ModuleNotFoundError as error:
-        raise missing_extra((error.name or "matplotlib").partition(".")[0], "report", "drawing figures") from error
+    """Load every figure of this folder, in their order."""
+    modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
     return tuple(sorted(modules, key=lambda module: (module.ORDER, module.__name__)))
 
 
-def of_run(run: Run, place: str) -> Iterator[FigureBox]:
-    """Yield the figures of a whole run; `place` makes their ids unique on the page."""
+def of_run(run: Run) -> Iterator[FigureBox]:
+    """Yield the figures of a whole run."""
     for drawing in drawings():
-        if hasattr(drawing, "draw_run"):
-            label = f"{drawing.TITLE}. The table below has the same figures."
-            yield from _boxed(drawing, (run,), f"run-{place}", label)
+        chart = drawing.draw_run(run) if hasattr(drawing, "draw_run") else None
+        if chart is not None:
+            yield _boxed(drawing, chart, run.name)
 
 
-def of_scenario(result: ScenarioResult, anchor: str, folder: Path | None) -> Iterator[FigureBox]:
-    """Yield the figures of one scenario; those that need raw samples are drawn from `folder`, or left out with the reason."""
-    samples, missing = _samples(result, folder)
+def of_scenario(result: ScenarioResult, folder: Path | None, *, in_brief: bool = False) -> Iterator[FigureBox]:
+    """Yield the figures of one scenario; those that need raw samples are drawn from `folder`, or left out with the reason.
+
+    In brief are only figures from the record, without tables of their own: those of the card have the same ratios.
+    """
+    samples, missing = (None, "") if in_brief else _samples(result, folder)
     for drawing in drawings():
         needs_samples = getattr(drawing, "NEEDS_SAMPLES", False)
         if not hasattr(drawing, "draw") or (needs_samples and result.is_timed_under_load):
             continue  # under load the times of single operations are not kept, and there are other figures
+        if in_brief and (needs_samples or getattr(drawing, "IS_DETAIL", False)):
+            continue
         if not needs_samples or not missing:
-            label = f"{drawing.TITLE}, {result.title}. The tables of this scenario have the figures."
-            yield from _boxed(drawing, (result, samples), anchor, label)
+            chart = drawing.draw(result, None if missing else samples)
+            if chart is not None:
+                box = _boxed(drawing, chart, result.title, result.samples_file or "", has_all_samples=needs_samples)
+                if in_brief:
+                    box = replace(box, table=None, notes=[*box.notes, IN_BRIEF] if chart.dots is not None else box.notes)
+                yield box
         elif result.latencies:
             yield FigureBox(drawing.TITLE, drawing.HOW_TO_READ, missing=missing)
 
 
-def _boxed(drawing: ModuleType, data: tuple[object, ...], prefix: str, label: str) -> list[FigureBox]:
-    """Return the figure that a module draws of the data, in its box; nothing if it has nothing to draw."""
-    from harness.report.svg import INCH, inline, look  # noqa: PLC0415 - needs Matplotlib, whose absence `drawings` reports
-
-    with look():
-        made = (drawing.draw if hasattr(drawing, "draw") else drawing.draw_run)(*data)
-        if made is None:
-            return []
-        svg = inline(made, f"{prefix}-{drawing.__name__.rpartition('.')[2]}", label)
-    return [FigureBox(drawing.TITLE, drawing.HOW_TO_READ, svg, wide=made.get_figwidth() * INCH > WIDE)]
+def _boxed(drawing: ModuleType, chart: Chart, subject: str, samples_file: str = "", *, has_all_samples: bool = False) -> FigureBox:
+    """Return a chart in its box; its dots are a part of the samples in a file."""
+    described = LABEL.format(title=drawing.TITLE, scenario=shortened(visible(subject)))
+    drawn, dots = chart.dots or (0, 0)
+    note = ALL_SAMPLES if has_all_samples else SOME_DOTS.format(drawn=f"{drawn:,}", dots=f"{dots:,}") if drawn < dots else ""
+    return FigureBox(
+        drawing.TITLE,
+        drawing.HOW_TO_READ,
+        panels=[(shortened(visible(panel.title)), panel.svg(described)) for panel in chart.panels],
+        key=[(line, shortened(visible(name))) for line, name in chart.key],
+        notes=[SOME_GROUPS.format(drawn=len(chart.panels), groups=chart.groups)] if len(chart.panels) < chart.groups else [],
+        table=chart.table,
+        samples_note=note,
+        samples_link=f"./{quote(samples_file)}" if note and samples_file else "",
+    )
 
 
 def _samples(result: ScenarioResult, folder: Path | None) -> tuple[Samples | None, str]:

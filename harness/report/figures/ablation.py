@@ -1,75 +1,56 @@
 """The gain of each switch, alone and last: two marks per switch, and a line for all of them together."""
 
-from typing import Any
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-
-from harness.report.ablation import parts, rank
+from harness.report.ablation import parts
 from harness.report.numbers import ratio_with_interval
-from harness.report.svg import ARM_COLOURS, BASELINE_COLOUR, INK, MUTED, interval_mark, legend_of, log_axis, row_axes, write
-from harness.results.run import Ablation, Run
+from harness.report.plot import EDGE, TEXT, WIDTH, Chart, ChartPanel, Scale, bar, dots, log_scale
+from harness.results.run import Ablation, Gain, Run, SwitchGain
 
 ORDER = 1
 TITLE = "Gain of each switch, alone and last"
-HOW_TO_READ = (
-    "right of 1 is faster. Square: the switch alone (all off ÷ only this one on). Dot: the switch last (all but this one ÷ all "
-    "on). Bars: 95 % confidence intervals over fresh processes. Hollow: not significant. Square and dot together: the gain adds "
-    "up. Dot far right of its square: it needs the others; far left: they made it redundant. Solid line and band: all on ÷ all "
-    "off. Dotted line: product of the squares."
-)
-WIDTH, LEFT, RIGHT = 1160.0, 310.0, 400.0
-TOP, FOOT = 34.0, 40.0
-HEADING, ROW, APART = 30.0, 42.0, 8.5
+HOW_TO_READ = "Right of 1 is faster, hollow is not significant: solid line all on, dotted the product of the gains alone."
+STRIP = 22
+"""The height of the marks of a switch."""
+KEY = (("a1", "the switch alone (all off ÷ only this one on)"), ("a2", "the switch last (all but this one ÷ all on)"))
+"""The class and the meaning of the two marks of a switch."""
 
 
-MARKS = {"alone": (ARM_COLOURS[0], "s"), "last": (ARM_COLOURS[1], "o")}
-"""The colour and the marker of each kind of gain."""
-TOTAL: dict[str, Any] = {"color": ARM_COLOURS[4], "linewidth": 1.6, "linestyle": "-"}
-PRODUCT: dict[str, Any] = {"color": BASELINE_COLOUR, "linewidth": 1.4, "linestyle": ":"}
+def draw_run(run: Run) -> Chart | None:
+    """Draw a panel per ablated group with a row per switch; None for a run without ablation."""
+    panels = [_panel(heading, found) for heading, found in parts(run)]
+    return Chart(panels, None, len(panels), KEY) if panels else None
 
 
-def draw_run(run: Run) -> Figure | None:
-    """Draw a block per group and a row per switch; None for a run without ablation."""
-    blocks = parts(run)
-    if not blocks:
-        return None
-    tall = [HEADING + ROW * len(found.switches) for _, found in blocks]
-    drawing, axes = row_axes(WIDTH, (LEFT, RIGHT), sum(tall), (TOP, FOOT))
-    for number, (heading, found) in enumerate(blocks):
-        _block(axes, heading, found, sum(tall[:number]))
-    axes.axvline(1, color=INK, linewidth=0.9)
-    axes.margins(x=0.06)
-    log_axis(axes, "x")
-    axes.set_xlabel("times faster (log)")
-    marks = [
-        Line2D([], [], linewidth=2.2, markersize=6, marker=marker, color=colour, label=f"the switch {name}")
-        for name, (colour, marker) in MARKS.items()
-    ]
-    lines = [Line2D([], [], label=name, **style) for name, style in (("all on", TOTAL), ("product of the gains alone", PRODUCT))]
-    legend_of(drawing, [*marks, *lines])
-    return drawing
-
-
-def _block(axes: Axes, heading: str, found: Ablation, top: float) -> None:
-    start = WIDTH - RIGHT
-    write(axes, 16, top + HEADING / 2, heading, LEFT - 40, weight="bold", fontsize=11)
-    sums = f"all on {ratio_with_interval(found.total)}, product {ratio_with_interval(found.product)}"
-    write(axes, start + 16, top + HEADING / 2, sums, RIGHT - 24, fontsize=9.5, color=MUTED)
-    span = [top + HEADING, top + HEADING + ROW * len(found.switches)]
-    if found.total.low is not None and found.total.high is not None:
-        axes.fill_betweenx(span, found.total.low, found.total.high, color=TOTAL["color"], alpha=0.12, linewidth=0)
-    for gain, style in ((found.total, TOTAL), (found.product, PRODUCT)):
-        axes.plot([gain.ratio, gain.ratio], span, **style)
+def _panel(heading: str, found: Ablation) -> ChartPanel:
+    gains = [found.total, found.product, *(gain for switch in found.switches for gain in (switch.alone, switch.last))]
+    scale = log_scale((value for g in gains for value in (1.0, g.ratio, g.low, g.high) if value), EDGE, WIDTH - EDGE)
+    panel = ChartPanel(heading)
+    bottom = (TEXT + STRIP) * len(found.switches) + 3
+    panel.across(scale, 3, bottom)
+    panel.path("o", f"M{scale.at(1)} 3V{bottom}")
+    panel.arm("a5")
+    panel.path("t", f"M{scale.at(found.total.ratio)} 3V{bottom}")
+    panel.end()
+    panel.arm("a0")
+    panel.path("h", f"M{scale.at(found.product.ratio)} 3V{bottom}")
+    panel.end()
     for number, switch in enumerate(found.switches):
-        upper = span[0] + ROW * (number + 0.5) - APART
-        lower = upper + 2 * APART
-        write(axes, 16, upper, switch.switch, LEFT - 60, weight="bold")
-        write(axes, 16, lower, switch.description, LEFT - 50, fontsize=9.5, color=MUTED)
-        for gain, y, (name, (colour, marker)) in zip((switch.alone, switch.last), (upper, lower), MARKS.items(), strict=True):
-            interval_mark(axes, gain.ratio, (gain.low, gain.high), y, colour, marker=marker, hollow=not gain.is_clear)
-            write(axes, start + 16, y, name, fontsize=10, color=colour)
-            write(axes, start + 56, y, ratio_with_interval(gain), fontsize=10)
-        write(axes, start + 226, upper, switch.interaction, fontsize=10)
-        write(axes, start + 226, lower, f"rank {rank(switch)}", fontsize=9.5, color=MUTED)
+        _row(panel, switch, scale, (TEXT + STRIP) * number)
+    return panel
+
+
+def _row(panel: ChartPanel, switch: SwitchGain, scale: Scale, top: int) -> None:
+    for (colour, _), gain, y in zip(KEY, (switch.alone, switch.last), (top + TEXT + 6, top + TEXT + 15), strict=True):
+        panel.arm(colour)
+        _mark(panel, gain, scale, y)
+        panel.end()
+    shown = ratio_with_interval(switch.last)
+    panel.text(0, top + 12, switch.switch, room=WIDTH - 7 * len(shown) - 10)
+    panel.text(WIDTH, top + 12, shown, "e")
+
+
+def _mark(panel: ChartPanel, gain: Gain, scale: Scale, y: int) -> None:
+    if gain.low is not None and gain.high is not None:
+        panel.path("b", bar(scale.at(gain.low), scale.at(gain.high), y))
+    panel.path("c", dots([(scale.at(gain.ratio), y)]))
+    if not gain.is_clear:
+        panel.path("q", dots([(scale.at(gain.ratio), y)]))

@@ -1,31 +1,34 @@
 """Response and service time by percentile under load, a line per arm: the tail, and how much of it is waiting."""
 
-import numpy as np
-from matplotlib.figure import Figure
+from collections.abc import Mapping, Sequence
 
-from harness.report.figures import Samples
-from harness.report.figures.percentile_curve import NINES, Points, curve, intervals, nines_axis
+import numpy as np
+
+from harness.report.blocks import Table, cells
+from harness.report.figures.percentiles import FROM, NINES, percentile_axis, value_cell
 from harness.report.load import arms_of, groups, overloaded, row_of
 from harness.report.numbers import unit_of
-from harness.report.svg import is_crowded, legend, log_axis, panels, styles_of
+from harness.report.plot import BOTTOM, EDGE, LEFT, TOP, WIDTH, Chart, ChartPanel, Scale, arm_classes, is_crowded, line, log_scale
+from harness.report.samples import Samples
 from harness.results.load import ALL, LatencySummary, LoadedArm
 from harness.results.run import ScenarioResult
 from harness.stats.intervals import MEDIAN, QUANTILES, highest_supported, is_supported
 
-ORDER = 12
+ORDER = 2
 TITLE = "Response time by percentile, under load"
-HOW_TO_READ = (
-    "lower is faster; each step to the right is one more nine (p90, p99, p99.9). Thick line: response time, from the intended "
-    "start, with 95 % confidence intervals as bars. Thin line: service time; the difference is waiting. Lines are faint where "
-    "there are too few operations for an interval. Arms that cannot sustain the rate have no line."
-)
-POINTS = 120
+HOW_TO_READ = "Lower is faster, further right is rarer: bars are 95 % confidence intervals, thin lines are without waiting."
+POINTS = 28
 FIRST = 1.25
 """The start of a curve (p20): faster operations would only flatten the rest."""
+KINDS = {"response": "l", "service": "n"}
+"""The two times of an operation, and the class of their lines."""
+
+Points = list[tuple[float, float]]
+"""A curve: nines (1 ÷ (1 - p)), and nanoseconds."""
 
 
-def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
-    """Draw one panel per group of operations; None without load, in an invalid run, or if no arm sustains the rate."""
+def draw(result: ScenarioResult, samples: Samples | None) -> Chart | None:
+    """Draw one panel per group in which an arm that sustains the rate has a p90; None without one, or in an invalid run."""
     load = result.load
     arms = arms_of(result)
     if load is None or load.invalid or is_crowded(arms):
@@ -33,30 +36,48 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
     shown: dict[str, list[LoadedArm]] = {}
     for group in groups(result):
         rows = [row_of(load, arm, group) for arm in arms if not overloaded(load, arm, group)]
-        if found := [row for row in rows if row is not None and any(row.response.percentiles_ns.values())]:
+        found = [row for row in rows if row is not None and any(row.response.percentiles_ns.values())]
+        if any(row.response.percentiles_ns.get(FROM) is not None for row in found):
             shown[group] = found
     if not shown:
         return None
-    styles = {arm: style | {"marker": ""} for arm, style in styles_of(result, arms).items()}
-    drawing, panel = panels([group.capitalize() if group == ALL else group for group in shown])
-    for axes, found in zip(panel, shown.values(), strict=True):
-        for number, row in enumerate(found):
-            style = styles[row.arm]
-            curve(axes, _points(row.service, samples, row, "service"), style | {"linewidth": 0.9}, {"alpha": 0.3})
-            curve(axes, _points(row.response, samples, row, "response"), style | {"linewidth": 2.0}, {"alpha": 0.35})
-            intervals(axes, row.response.intervals_ns, style["color"], number - (len(found) - 1) / 2)
-        unit = unit_of(row.response.percentiles_ns.get("50") for row in found)
-        axes.set_ylabel(f"time ({unit.name})")
-        log_axis(axes, "y", unit)
-        nines_axis(axes, NINES, is_small=len(shown) > 1)
+    classes = arm_classes((arm.name for arm in result.arms), arms)
+    panels = [_panel(group, rows, samples, classes) for group, rows in shown.items()]
     sustained = {row.arm for rows in shown.values() for row in rows}
-    missing = {arm: styles.pop(arm) | {"alpha": 0.35} for arm in arms if arm not in sustained}
-    legend(drawing, {arm if arm in styles else f"{arm}: rate not sustained": (styles | missing)[arm] for arm in arms})
-    return drawing
+    key = [(classes[arm], arm if arm in sustained else f"{arm}: saturated") for arm in arms]
+    return Chart(panels, _table(shown), len(groups(result)), key)
+
+
+def _panel(group: str, rows: Sequence[LoadedArm], samples: Samples | None, classes: Mapping[str, str]) -> ChartPanel:
+    curves = {
+        (row.arm, kind): _points(times, samples, row, kind)
+        for row in rows
+        for kind, times in (("service", row.service), ("response", row.response))
+    }
+    bars = {
+        row.arm: [(NINES[label], within) for label, within in row.response.intervals_ns.items() if within and label in NINES]
+        for row in rows
+    }
+    bounds = [bound for of_arm in bars.values() for _, within in of_arm for bound in within]
+    down = log_scale([*bounds, *(ns for points in curves.values() for _, ns in points)], BOTTOM, TOP)
+    across = Scale(FIRST, max([10.0, *(nines for points in curves.values() for nines, _ in points)]) * 1.05, LEFT, WIDTH - EDGE)
+    unit = unit_of(row.response.percentiles_ns.get(MEDIAN) for row in rows)
+    panel = ChartPanel(f"{group.capitalize() if group == ALL else group}, {unit.name}", BOTTOM + 16)
+    panel.up(down, LEFT, WIDTH - EDGE, unit.ns)
+    percentile_axis(panel, across)
+    for number, row in enumerate(rows):
+        panel.arm(classes[row.arm])
+        aside = round((number - (len(rows) - 1) / 2) * 5)
+        within = [(across.at(nines) + aside, bounds) for nines, bounds in bars[row.arm] if nines <= across.high]
+        panel.path("i", "".join(f"M{at} {down.at(low)}V{down.at(high)}" for at, (low, high) in within))
+        for kind, drawn in KINDS.items():
+            panel.path(drawn, line([(across.at(nines), down.at(ns)) for nines, ns in curves[row.arm, kind]]))
+        panel.end()
+    return panel
 
 
 def _points(times: LatencySummary, samples: Samples | None, row: LoadedArm, kind: str) -> Points:
-    """Return a whole curve from the histograms of a load test's folder, or else the percentiles of the record."""
+    """Return a curve up to its support from the histograms of a load test's folder, or else the percentiles of the record."""
     if samples is not None and "kind" in samples:
         # The record has a row over all groups; the histograms may lack it, but sum up to it.
         of_group = samples["group"] == row.group
@@ -65,13 +86,21 @@ def _points(times: LatencySummary, samples: Samples | None, row: LoadedArm, kind
         lower_ns, bucket = np.unique(samples["lower_ns"][chosen], return_inverse=True)
         below = np.cumsum(np.bincount(bucket, weights=samples["count"][chosen], minlength=len(lower_ns)))
         if len(below) and is_supported(below[-1], QUANTILES[MEDIAN]):
-            nines = np.geomspace(FIRST, float(below[-1]), POINTS)
+            nines = np.geomspace(FIRST, 1 / (1 - highest_supported(below[-1])), POINTS)
             at = np.searchsorted(below, (1 - 1 / nines) * below[-1], side="left")
-            return (
-                nines,
-                lower_ns[np.minimum(at, len(lower_ns) - 1)].astype(np.float64),
-                1 - 1 / nines <= highest_supported(below[-1]),
-            )
-    known = [(nines, ns) for label, nines in NINES.items() if (ns := times.percentiles_ns.get(label)) is not None]
-    points = np.array(known, dtype=np.float64).reshape(-1, 2)
-    return points[:, 0], points[:, 1], np.ones(len(points), dtype=bool)
+            return list(zip(nines.tolist(), lower_ns[np.minimum(at, len(lower_ns) - 1)].tolist(), strict=True))
+    return [(nines, ns) for label, nines in NINES.items() if (ns := times.percentiles_ns.get(label)) is not None]
+
+
+def _table(shown: Mapping[str, Sequence[LoadedArm]]) -> Table:
+    every = [times for rows in shown.values() for row in rows for times in (row.response, row.service)]
+    labels = [label for label in NINES if any(times.percentiles_ns.get(label) is not None for times in every)]
+    rows = [
+        cells(
+            group, row.arm, kind, *(value_cell(times.percentiles_ns.get(label), times.intervals_ns.get(label)) for label in labels)
+        )
+        for group, of_group in shown.items()
+        for row in of_group
+        for kind, times in (("response", row.response), ("service", row.service))
+    ]
+    return Table("", ("cases", "arm", "time", *(f"p{label}" for label in labels)), tuple(rows), names=3, grouped=True)

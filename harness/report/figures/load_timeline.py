@@ -1,36 +1,44 @@
-"""A run under load over time: response times, throughput, and the processes' CPU and memory, on one axis."""
+"""A run under load over time: response times, throughput, and the processes' CPU and memory, a panel each."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from statistics import median
-from typing import Any
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
-
-from harness.report.figures import Samples
+from harness.report.blocks import Table, cells
 from harness.report.load import arms_of
-from harness.report.numbers import unit_of
-from harness.report.svg import INK, MUTED, Styles, figure, is_crowded, legend_of, log_axis, shorten, styles_of
+from harness.report.numbers import significant, unit_of
+from harness.report.plot import (
+    BOTTOM,
+    EDGE,
+    LEFT,
+    TEXT,
+    TOP,
+    WIDTH,
+    Chart,
+    ChartPanel,
+    Scale,
+    arm_classes,
+    dots,
+    is_crowded,
+    line,
+    log_scale,
+    scale_from_0,
+)
+from harness.report.samples import Samples
 from harness.results.load import Phase, Tick
 from harness.results.run import ScenarioResult
 
-ORDER = 14
+ORDER = 4
 TITLE = "The run over time"
 HOW_TO_READ = (
-    "shaded: a block of one arm, paler during warm-up and drain. Look for steps inside a block, and for changes that do not "
-    "come back with the arm: those are the machine. A generator near 100 % of its core measures itself."
+    "Shaded: a block of one arm, paler in warm-up and drain; a change that does not come back with the arm is the machine's."
 )
+IS_DETAIL = True
 GENERATOR = "generator"
-WIDTH, LEFT, RIGHT = 1160.0, 74.0, 158.0
-TOP, FOOT = 44.0, 60.0
-ROW, APART = 88.0, 30.0
-PROCESS_LINES: tuple[Any, ...] = ("-", (0, (5, 1.6)), "-.", (0, (1, 1)))
-SHADE, PALE = 0.13, 0.05
+PROCESS_LINES = ("y0", "y1", "y2", "y3")
+"""The classes of the lines of processes; the load generator has its own."""
 
 
 @dataclass(frozen=True)
@@ -54,43 +62,47 @@ class StripLine:
     name: str
     values: list[float]
     """One per tick; NaN where there is none."""
-    style: dict[str, Any]
-    """Without a colour the line has the arms'."""
+    kind: str = "w"
+    """Its class."""
+    of_arm: bool = True
+    """Whether it has the colour of the arm of its block."""
 
 
 @dataclass(frozen=True)
 class Strip:
-    """One strip of the figure."""
+    """One panel of the figure."""
 
     title: str
     lines: Sequence[StripLine]
     is_log: bool = False
 
 
-def draw(result: ScenarioResult, _: Samples | None) -> Figure | None:
-    """Draw a strip per kind of figure, processes one after another; None without ticks."""
+@dataclass(frozen=True)
+class BlockCourse:
+    """The blocks of a run over time."""
+
+    spans_s: Sequence[tuple[float, float]]
+    """The seconds from which to which each tick is."""
+    stretches: Sequence[Stretch]
+    borders_s: Sequence[float]
+    """The seconds at which another process begins."""
+
+
+def draw(result: ScenarioResult, _: Samples | None) -> Chart | None:
+    """Draw a panel per kind of figure, processes one after another; None without ticks."""
     ticks = sorted(result.load.ticks if result.load else [], key=lambda t: (t.process, t.at_s))
     arms = arms_of(result) or list(dict.fromkeys(tick.arm for tick in ticks))
     if not ticks or is_crowded(arms):
         return None
-    styles, stretches, spans_s = styles_of(result, arms), _stretches(ticks), _spans_s(ticks)
+    spans_s = _spans_s(ticks)
     borders_s = [
         (a[1] + b[0]) / 2 for (a, b), (t, u) in zip(pairwise(spans_s), pairwise(ticks), strict=True) if t.process != u.process
     ]
+    course = BlockCourse(spans_s, _stretches(ticks), borders_s)
     strips = _strips(ticks, spans_s)
-    height = TOP + len(strips) * (ROW + APART) - APART + FOOT
-    drawing = figure(WIDTH, height)
-    box = {"left": LEFT / WIDTH, "right": 1 - RIGHT / WIDTH, "top": 1 - TOP / height, "bottom": FOOT / height}
-    panels = drawing.subplots(len(strips), sharex=True, squeeze=False, gridspec_kw=box | {"hspace": APART / ROW})[:, 0]
-    for axes, strip in zip(panels, strips, strict=True):
-        _draw_strip(axes, strip, spans_s, stretches, styles)
-        for border_s in borders_s:
-            axes.axvline(border_s, color=INK, linewidth=0.8)
-    panels[0].set_xlim(spans_s[0][0], spans_s[-1][1])
-    panels[-1].set_xlabel("seconds, engine processes one after another" if borders_s else "seconds")
-    handles = [Patch(color=styles[arm]["color"], alpha=0.5, label=arm) for arm in arms]
-    legend_of(drawing, [*handles, Patch(color=MUTED, alpha=0.18, label="paler: warm-up, drain")])
-    return drawing
+    classes = arm_classes((arm.name for arm in result.arms), arms)
+    panels = [_panel(strip, course, classes) for strip in strips]
+    return Chart(panels, _table(strips, course.stretches), len(panels), [(f"{classes[arm]} box", arm) for arm in arms])
 
 
 def _spans_s(ticks: Sequence[Tick]) -> list[tuple[float, float]]:
@@ -128,59 +140,79 @@ def _strips(ticks: Sequence[Tick], spans_s: Sequence[tuple[float, float]]) -> li
     strips = []
     if any(t.p50_ns for t in ticks):
         unit = unit_of(t.p50_ns for t in ticks)
-        times = [_line("p50", (t.p50_ns for t in ticks), unit.ns, linewidth=1.9, marker=".")]
+        times = [StripLine("p50", _values((t.p50_ns for t in ticks), unit.ns))]
         if any(t.p99_ns for t in ticks):
-            times.append(_line("p99", (t.p99_ns for t in ticks), unit.ns, linewidth=0.9))
+            times.append(StripLine("p99", _values((t.p99_ns for t in ticks), unit.ns), "n"))
         strips.append(Strip(f"response time, {unit.name} (log)", times, is_log=True))
-    rates = [_line("completed", (t.operations / s for t, s in zip(ticks, spent_s, strict=True)), linewidth=1.6)]
+    rates = [StripLine("completed", _values(t.operations / s for t, s in zip(ticks, spent_s, strict=True)))]
     if any(t.errors for t in ticks):
         errors = (t.errors / s if t.errors else None for t, s in zip(ticks, spent_s, strict=True))
-        rates.append(_line("errors", errors, color=INK, linestyle="", marker="x", markersize=4.5))
+        rates.append(StripLine("errors", _values(errors), "x", of_arm=False))
     strips.append(Strip("operations per second", rates))
     names = sorted({name for t in ticks for name in (*t.cpu_percent, *t.rss_bytes)}, key=lambda name: (name == GENERATOR, name))
+    kinds = {name: "yg" if name == GENERATOR else PROCESS_LINES[place % len(PROCESS_LINES)] for place, name in enumerate(names)}
     for title, unit_size, by_tick in (
         ("CPU, % of a core", 1.0, [t.cpu_percent for t in ticks]),
         ("resident memory, MB", 1e6, [t.rss_bytes for t in ticks]),
     ):
         if any(by_tick):
-            lines = []
-            for place, name in enumerate(names):
-                own = {"color": INK, "linestyle": PROCESS_LINES[place % len(PROCESS_LINES)]}
-                style = {"color": MUTED, "linestyle": ":"} if name == GENERATOR else own
-                lines.append(_line(name, (found.get(name) for found in by_tick), unit_size, linewidth=1.4, **style))
-            strips.append(Strip(title, lines))
-    for name in dict.fromkeys(name for t in ticks for name in t.counts):
-        counts = _line("", (t.counts.get(name) for t in ticks), linewidth=1.6)
-        strips.append(Strip(f"{name.replace('_', ' ')} per operation", [counts]))
-    return strips
+            lines = (
+                StripLine(name, _values((found.get(name) for found in by_tick), unit_size), kinds[name], of_arm=False)
+                for name in names
+            )
+            strips.append(Strip(title, [line for line in lines if not all(map(math.isnan, line.values))]))
+    counted = dict.fromkeys(name for t in ticks for name in t.counts)
+    counts = {name: StripLine("", _values(t.counts.get(name) for t in ticks)) for name in counted}
+    return [*strips, *(Strip(f"{name.replace('_', ' ')} per operation", [line]) for name, line in counts.items())]
 
 
-def _line(name: str, values: Iterable[float | None], unit: float = 1.0, **style: Any) -> StripLine:
-    usual = {"linestyle": "-", "linewidth": 1.5, "marker": "", "markersize": 2.5}
-    return StripLine(name, [math.nan if value is None else value / unit for value in values], usual | style)
+def _values(values: Iterable[float | None], unit: float = 1.0) -> list[float]:
+    return [math.nan if value is None else value / unit for value in values]
 
 
-def _draw_strip(
-    axes: Axes, strip: Strip, spans_s: Sequence[tuple[float, float]], stretches: Sequence[Stretch], styles: Styles
-) -> None:
-    for line in strip.lines:
-        for s in stretches:
-            xs, ys = [end_s for _, end_s in spans_s[s.line_from : s.end]], line.values[s.line_from : s.end]
-            axes.plot(xs, ys, **{"color": styles[s.arm]["color"], "alpha": 1.0 if s.is_measured else 0.4} | line.style)
-    for s in stretches:
-        shade = {"color": styles[s.arm]["color"], "alpha": SHADE if s.is_measured else PALE}
-        axes.axvspan(spans_s[s.first][0], spans_s[s.end - 1][1], linewidth=0, **shade)
-    axes.set_title(shorten(strip.title, 600), fontsize=10.5, pad=4)
-    axes.grid(visible=False, axis="x")
-    axes.tick_params(length=0)
-    if strip.is_log:
-        log_axis(axes, "y")
-    else:
-        axes.set_ylim(bottom=0)
-        axes.margins(y=0.12)
-        axes.locator_params(axis="y", nbins=4)
-    handles = [
-        Line2D([], [], **{"color": INK} | line.style, label=shorten(line.name, RIGHT - 56)) for line in strip.lines if line.name
-    ]
-    if handles:
-        axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.08), fontsize=9.5, handlelength=2.4)
+def _panel(strip: Strip, course: BlockCourse, classes: Mapping[str, str]) -> ChartPanel:
+    named = [(line.kind, line.name) for line in strip.lines if line.name]
+    top = TOP + (TEXT if len(named) > 1 or not strip.lines[0].of_arm else 0)
+    known = [value for line in strip.lines for value in line.values if math.isfinite(value)]
+    down = log_scale(known, BOTTOM, top) if strip.is_log else scale_from_0(known, BOTTOM, top)
+    spans_s = course.spans_s
+    across = Scale(spans_s[0][0], max(spans_s[-1][1], spans_s[0][0] + 1e-9), LEFT, WIDTH - EDGE, is_log=False)
+    panel = ChartPanel(strip.title)
+    for s in course.stretches:
+        start, end = across.at(spans_s[s.first][0]), across.at(spans_s[s.end - 1][1])
+        if end > start:
+            panel.arm(classes[s.arm])
+            panel.path("s" if s.is_measured else "s u", f"M{start} {top}V{BOTTOM}H{end}V{top}z")
+            panel.end()
+    panel.up(down, LEFT, WIDTH - EDGE)
+    panel.across(across, BOTTOM, BOTTOM, "s")
+    panel.path("o", "".join(f"M{across.at(border)} {top}V{BOTTOM}" for border in course.borders_s))
+    for drawn in strip.lines:
+        paths: dict[tuple[str, str], str] = {}
+        for s in course.stretches:
+            key = (classes[s.arm] if drawn.of_arm else "", drawn.kind if s.is_measured or not drawn.of_arm else f"{drawn.kind} u")
+            places = range(s.line_from, s.end)
+            known_at = [place for place in places if math.isfinite(drawn.values[place])]
+            points = [(across.at(spans_s[place][1]), down.at(drawn.values[place])) for place in known_at]
+            paths[key] = paths.get(key, "") + (dots(points) if drawn.kind == "x" else line(points))
+        for (arm, kind), data in paths.items():
+            panel.arm(arm)
+            panel.path(kind, data)
+            panel.end()
+    if top > TOP:
+        panel.names(named, TOP + 4)
+    return panel
+
+
+def _table(strips: Sequence[Strip], stretches: Sequence[Stretch]) -> Table:
+    """Return the lowest, median and highest value of each line while an arm was measured."""
+    rows = []
+    for strip in strips:
+        for drawn in strip.lines:
+            for arm in dict.fromkeys(s.arm for s in stretches):
+                measured = (s for s in stretches if s.arm == arm and s.is_measured)
+                values = [v for s in measured for v in drawn.values[s.first : s.end] if math.isfinite(v)]
+                if values:
+                    shown = (significant(value) for value in (min(values), median(values), max(values)))
+                    rows.append(cells(strip.title, drawn.name, arm, *shown))
+    return Table("", ("figure", "line", "arm", "lowest", "median", "highest"), tuple(rows), names=3, grouped=True)

@@ -2,9 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +23,6 @@ REPORT_FILE = "report.html"
 FOLDER = Path(__file__).parent
 ARM_CLASSES = 6
 """The number of colours for arms in the style sheet."""
-
-MANY = 12
-"""From this number of cards on, drawing them on all cores saves more than starting processes costs."""
 
 
 def write(run: Run, folder: Path, out: Path | None = None) -> Path:
@@ -57,7 +51,7 @@ def render(run: Run, folder: Path | None = None) -> str:
     environment = templates()
     environment.filters["plan_words"] = plan_words
     environment.globals |= {"ablation": ablation, "load": load, "numbers": numbers, "overview": overview, "promises": promises}
-    style = (FOLDER / "style.css").read_text(encoding="utf-8")
+    style = "".join(file.read_text(encoding="utf-8") for file in sorted(FOLDER.glob("*.css")))
     compared = run.kind in comparison.KINDS
     template = environment.get_template("comparison.html.j2" if compared else "report.html.j2")
     return template.render(run=run, style=style, **(_compared(run) if compared else _measured(run, folder)))
@@ -106,7 +100,6 @@ def _compared(run: Run) -> dict[str, object]:
     return {
         "facts": [(name, value) for name, value in facts if value],
         "tally": [(status(verdict), number) for verdict, number in comparison.tally(run).items()],
-        "drawing": next(figures.of_run(run, "compared"), None) if compared else None,
         "found": comparison.table(run),
         "extremes": [table for table in (comparison.extremes(run), comparison.metrics(run)) if table],
         "tails": comparison.tails(run),
@@ -122,7 +115,7 @@ def _place_box(run: Run, place: str) -> dict[str, object]:
     judged, ablated = promises.rows(there), ablation.parts(there)
     found: list[Block | figures.FigureBox] = []
     if judged or ablated:
-        found += figures.of_run(there, re.sub(r"[^a-z0-9]+", "-", place.lower()))
+        found += figures.of_run(there)
     if judged:
         found.append(promises.promise_table(judged, promises.heading(run), linked=True))
     for heading, switches in () if judged else ablated:
@@ -135,16 +128,11 @@ def _place_box(run: Run, place: str) -> dict[str, object]:
 def _cards(run: Run, folder: Path | None) -> list[dict[str, object]]:
     """Return a card for each scenario result, in the run's order; scenarios that were not run have none."""
     wanted = [found for found in promises.located(run) if found.result.status != ScenarioStatus.NOT_RUN]
-    make = partial(_card, folder=folder, head=promises.heading(run))
-    if len(wanted) < MANY:
-        return [make(found) for found in wanted]
-    with ProcessPoolExecutor(
-        mp_context=get_context("spawn"), initializer=language.use, initargs=(language.current(),)
-    ) as processes:  # drawing is Python code: threads would not help
-        return list(processes.map(make, wanted))
+    in_brief = len(promises.places(run)) > figures.MANY_PLACES
+    return [_card(found, folder, promises.heading(run), in_brief=in_brief) for found in wanted]
 
 
-def _card(found: LocatedResult, *, folder: Path | None, head: str) -> dict[str, object]:
+def _card(found: LocatedResult, folder: Path | None, head: str, *, in_brief: bool) -> dict[str, object]:
     """Return everything that the page shows of one scenario."""
     result = found.result
     judged = list(promises.rows_of(found))
@@ -164,7 +152,7 @@ def _card(found: LocatedResult, *, folder: Path | None, head: str) -> dict[str, 
         "findings": [(status("observed" if f.holds else "not observed"), f) for f in result.findings],
         "measurements": overview.measurements(result),
         "plans": plans,
-        "figures": list(figures.of_scenario(result, found.anchor, folder)),
+        "figures": list(figures.of_scenario(result, folder, in_brief=in_brief)),
         "under_load": of(*load.notices(result), load.summary(result)),
     }
 

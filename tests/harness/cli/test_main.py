@@ -20,7 +20,6 @@ HEAVY = {
     "asyncio",
     "faker",
     "jinja2",
-    "matplotlib",
     "msgspec",
     "numpy",
     "pandas",

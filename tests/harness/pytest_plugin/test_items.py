@@ -115,7 +115,7 @@ def test_a_project_without_scenarios_loads_only_the_plugin(project: Any) -> None
     project.write(
         "conftest.py",
         "import sys\n\ndef pytest_unconfigure(config):\n"
-        "    large = {'numpy', 'msgspec', 'sqlalchemy', 'pandas', 'matplotlib', 'locust', 'rich', 'psutil'}\n"
+        "    large = {'numpy', 'msgspec', 'sqlalchemy', 'pandas', 'locust', 'rich', 'psutil'}\n"
         "    print('loaded:', *sorted(m for m in sys.modules if m.startswith('harness.') or m in large))\n",
     )
     done = project.pytest("tests")

@@ -182,7 +182,7 @@ def failed_result() -> ScenarioResult:
 
 @pytest.fixture(scope="session")
 def hostile_result(make_result: MakeResult) -> ScenarioResult:
-    """Return a result in which every text is markup in HTML, Markdown, SQL or Matplotlib."""
+    """Return a result in which every text is markup in HTML, Markdown or SQL."""
     latencies, ratios = timings(samples(processes=1, pairs=5))
     groups = [[replace(x, group=HOSTILE) for x in latencies], [replace(x, group=HOSTILE) for x in ratios]]
     broken = ArmResult("proposed", HOSTILE, errors={HOSTILE: f"TypeError: {HOSTILE}"}, as_written=True)

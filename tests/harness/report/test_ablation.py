@@ -3,17 +3,11 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from harness.report import ablation, html, markdown, overview, review
-from harness.report.figures import Samples
 from harness.report.figures.ablation import draw_run
-from harness.report.figures.pairs import draw as draw_pairs
-from harness.report.figures.percentile_curve import draw as draw_curves
-from harness.report.svg import inline, look
-from harness.results.run import Ablation, ArmResult, Gain, GainSum, Interaction, Priority, Review, Run, ScenarioResult, SwitchGain
-from harness.results.store import SAMPLE_COLUMNS
+from harness.results.run import Ablation, Gain, GainSum, Interaction, Priority, Review, Run, ScenarioResult, SwitchGain
 from tests.harness.report.printing import printed
 
 HOSTILE = "<script>alert('x')</script> & $x$ 日本語の名前"
@@ -120,28 +114,13 @@ def test_nothing_ablated_draws_nothing(make_run: Callable[..., Run], make_result
 def test_a_gain_that_is_unclear_is_drawn_hollow(run: Run) -> None:
     """Marks are filled or hollow, whatever the switches are called."""
     named = replace(FOUND, switches=[replace(s, switch=HOSTILE, description=HOSTILE) for s in FOUND.switches])
-    with look():
-        drawing = draw_run(replace(run, scenarios=[replace(run.scenarios[0], ablation=[named])]))
-        assert drawing is not None
-        marks = [line for line in drawing.axes[0].lines if line.get_marker() in {"s", "o"}]
-        assert [line.get_markerfacecolor() == "none" for line in marks] == [True, False, True, True, True, True]
-        assert "<script>" not in inline(drawing, "one", "label")
-
-
-def sampled(rows: list[tuple[int, int, int, str, str, str, int]]) -> Samples:
-    """Return raw samples as columns."""
-    return {name: np.array(column) for name, column in zip(SAMPLE_COLUMNS, zip(*rows, strict=True), strict=True)}
-
-
-def test_more_arms_than_colours_have_no_panel(make_result: Callable[..., ScenarioResult]) -> None:
-    """Figures in which arms would look alike are left out."""
-    names = ["baseline", *(f"only {i}" for i in range(9))]
-    rows = [(1, 1, place, arm, "user's prompts", "c", 100) for place, arm in enumerate(names)]
-    result = make_result(arms=[ArmResult(name, "") for name in names])
-    with look():
-        assert draw_pairs(result, sampled(rows)) is None
-        assert draw_curves(result, sampled(rows)) is None
-        assert draw_pairs(result, sampled(rows[:4])) is not None
+    chart = draw_run(replace(run, scenarios=[replace(run.scenarios[0], ablation=[named])]))
+    assert chart is not None
+    svg = chart.panels[0].svg("")
+    gains = [gain for switch in FOUND.switches for gain in (switch.alone, switch.last)]
+    assert svg.count('class="c"') == len(gains)
+    assert svg.count('class="q"') == sum(not gain.is_clear for gain in gains) > 0
+    assert "<script>" not in svg
 
 
 def test_the_reviews_priorities_are_next_to_the_ranks(run: Run) -> None:

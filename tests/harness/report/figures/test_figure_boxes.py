@@ -1,13 +1,20 @@
 """The figures of a page in their boxes."""
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
-from harness.report.figures import of_scenario
+from harness.report.figures import IN_BRIEF, drawings, of_scenario
 from harness.results.run import ScenarioResult
+from harness.results.store import write_samples
+from tests.harness.report.conftest import samples
 
+LONGEST = 125
+"""The length of a reading aid that fits one line of the page."""
 UNDER_LOAD = ["Response time by percentile, under load", "Capacity: latency against throughput", "The run over time"]
 
 
@@ -16,13 +23,99 @@ def test_figures_under_load_need_no_histograms(
     load_result: ScenarioResult, histogram_folder: Path, tmp_path: Path, *, with_samples: bool
 ) -> None:
     """With the histograms or without, a run under load has its three figures, and no box about missing samples."""
-    boxes = list(of_scenario(load_result, "card", histogram_folder if with_samples else tmp_path))
+    boxes = list(of_scenario(load_result, histogram_folder if with_samples else tmp_path))
     assert [box.title for box in boxes] == UNDER_LOAD
     assert not any(box.missing for box in boxes)
-    assert [box.wide for box in boxes] == [False, False, True]
+    assert all(box.wide == (len(box.panels) > 1) and box.panels for box in boxes)
 
 
 def test_figures_that_need_samples_are_left_out_without(make_result: Callable[..., ScenarioResult], tmp_path: Path) -> None:
     """Only figures of single operations are left out without samples, with the reason."""
-    missing = [box.title for box in of_scenario(make_result(), "card", tmp_path) if box.missing]
-    assert missing == ["Latency by percentile", "Pair by pair"]
+    missing = [box.title for box in of_scenario(make_result(), tmp_path) if box.missing]
+    assert missing == ["Latency distribution", "Latency by percentile"]
+
+
+def test_figures_of_pairs_have_panels_a_table_and_the_samples(
+    make_result: Callable[..., ScenarioResult], sample_folder: Path
+) -> None:
+    """Each box has a panel per group, the same content as a table, and names the file of the raw samples where it draws them."""
+    boxes = list(of_scenario(make_result(), sample_folder))
+    assert [box.title.partition(",")[0] for box in boxes] == [
+        "Times faster than the baseline",
+        "Latency distribution",
+        "Latency by percentile",
+        "Memory over time",
+        "Growth with the data",
+    ]
+    assert all(box.table is not None and box.table.rows and len(box.panels) == 1 for box in boxes)
+    assert [box.samples_link for box in boxes] == ["./samples/indexes.csv" if number < 3 else "" for number in range(5)]
+    assert boxes[0].samples_note == "135 of 270 pairs drawn, all of them in"
+
+
+def test_in_brief_there_are_figures_of_the_record_only(
+    load_result: ScenarioResult, make_result: Callable[..., ScenarioResult], sample_folder: Path
+) -> None:
+    """A page of many engines and RTTs has neither pairs nor distributions, and says so; the tables of the card are enough."""
+    boxes = list(of_scenario(make_result(), sample_folder, in_brief=True))
+    assert [box.title.partition(",")[0] for box in boxes] == [
+        "Times faster than the baseline",
+        "Memory over time",
+        "Growth with the data",
+    ]
+    assert [list(box.notes) for box in boxes] == [[IN_BRIEF], [], []]
+    assert not any(box.table or box.samples_link for box in boxes)
+    assert sum(len(svg) for box in boxes for _, svg in box.panels) < 4500
+    assert [box.title for box in of_scenario(load_result, None, in_brief=True)] == UNDER_LOAD[:2]
+
+
+def test_the_link_to_samples_stays_in_the_folder(make_result: Callable[..., ScenarioResult], sample_folder: Path) -> None:
+    """A file name that looks like an address is a relative path."""
+    result = make_result(samples_file="javascript:alert(1)")
+    (sample_folder / "javascript:alert(1)").write_bytes((sample_folder / "samples" / "indexes.csv").read_bytes())
+    assert {box.samples_link for box in of_scenario(result, sample_folder)} == {"", "./javascript%3Aalert%281%29"}
+
+
+def test_panels_share_no_id_and_name_their_group(make_result: Callable[..., ScenarioResult], sample_folder: Path) -> None:
+    """A panel has no id, link or inline style, and is described by its figure, scenario and group."""
+    panels = [svg for box in of_scenario(make_result(), sample_folder) for _, svg in box.panels]
+    assert not any(re.search(r' (?:id|href|style)="|<style|<!--|<defs', svg) for svg in panels)
+    assert all("Composite indexes: user&#x27;s prompts" in svg for svg in panels)
+
+
+def test_a_card_of_many_groups_stays_small(make_result: Callable[..., ScenarioResult], tmp_path: Path) -> None:
+    """Ten groups of four arms with 1,500 pairs each take at most 5,000 bytes and 90 elements per group."""
+    one = make_result()
+    names = [f"group {number}" for number in range(10)]
+    wide = replace(
+        one,
+        groups=dict.fromkeys(names, ""),
+        ratios=[replace(ratio, group=name) for name in names for ratio in one.ratios],
+        latencies=[replace(latency, group=name) for name in names for latency in one.latencies],
+        samples_file="many.csv",
+    )
+    write_samples((replace(slot, group=name) for name in names for slot in samples(5, 300)), tmp_path / "many.csv")
+    drawn = "".join(svg for box in of_scenario(wide, tmp_path) for _, svg in box.panels)
+    assert len(drawn.encode()) <= 50_000
+    assert drawn.count("<") - drawn.count("</") <= 900
+
+
+def test_every_figure_has_a_title_and_how_to_read_it() -> None:
+    """Each file of the folder draws a run or a scenario, and has one line on how to read it."""
+    names = [drawing.__name__.rpartition(".")[2] for drawing in drawings()]
+    assert names == [
+        *("ablation", "load_percentiles", "capacity", "load_timeline"),
+        *("ratio", "distribution", "percentiles", "memory", "growth"),
+    ]
+    assert all(hasattr(drawing, "draw") != hasattr(drawing, "draw_run") for drawing in drawings())
+    assert all(drawing.TITLE and drawing.HOW_TO_READ.endswith(".") for drawing in drawings())
+    assert all(len(drawing.HOW_TO_READ) <= LONGEST for drawing in drawings())
+
+
+def test_the_style_sheets_define_every_colour_and_class(make_result: Callable[..., ScenarioResult], sample_folder: Path) -> None:
+    """Every colour of a figure is defined for the light and the dark page, and every class of a mark has a rule."""
+    folder = files("harness.report.html")
+    own, page = ((folder / name).read_text(encoding="utf-8") for name in ("figure.css", "style.css"))
+    assert all(len(re.findall(rf"{colour}:", page)) >= 2 for colour in set(re.findall(r"var\((--(?!sans)[\w-]+)\)", own)))
+    drawn = "".join(svg for box in of_scenario(make_result(), sample_folder) for _, svg in box.panels)
+    classes = {name for names in re.findall(r'class="([^"]+)"', drawn) for name in names.split()}
+    assert {name for name in classes if f".{name}" not in own} == {"l"} - set(re.findall(r"\.(l)\b", own))
