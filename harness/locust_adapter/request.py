@@ -22,6 +22,7 @@ from harness.load.protocol import LoadJob
 from harness.results.load import LoadModel
 from harness.results.run import RunSettings
 from harness.runtime.child import encode_path
+from harness.text import message_line
 
 Converted = TypeVar("Converted")
 
@@ -49,7 +50,7 @@ def users(folder: Path) -> dict[str, type[User]]:
         refuse_namesakes([*_files.values(), *files])
         found = [load(file) for file in files]
     except HarnessError as error:
-        sys.stderr.write(f"harness: {error}\n")
+        sys.stderr.write(message_line(f"harness: {error}") + "\n")
         sys.exit(error.code)
     classes: dict[str, type[User]] = {}
     for scenario in found:

@@ -21,6 +21,7 @@ from harness.locust_adapter.results import VerdictPage, exit_code, report, write
 from harness.locust_adapter.statistics import count
 from harness.results.load import LoadModel, Tick
 from harness.runtime import machine
+from harness.text import message_line
 
 POLL_S = 0.2  # the interval at which load workers and Locust workers are polled
 ALONE = "here"  # the client id of a single process
@@ -30,6 +31,11 @@ HERE, PREPARE, READY, DRAIN = "harness_here", "harness_prepare", "harness_ready"
 
 REQUEST = "harness_request"  # the name of the request among the options that the master sends to its workers; None without one
 REPORT_KEY = "harness"  # the key of the harness's data in a worker's report
+
+
+def complain(problem: object) -> None:
+    """Print a problem as one line on standard error."""
+    sys.stderr.write(message_line(f"harness: {problem}") + "\n")
 
 
 @dataclass
@@ -113,7 +119,7 @@ class Role:
 
     def give_up(self, message: str, code: int) -> None:
         """End with one line on standard error; with the web UI the run ends and the page stays."""
-        sys.stderr.write(f"harness: {message}\n")
+        complain(message)
         self.environment.process_exit_code = code
         gevent.spawn(self.runner.stop if self.environment.web_ui is not None else self.runner.quit)
 
@@ -139,7 +145,7 @@ class Reporter(Role):
         self.request: RunRequest | None = None
         self.page = VerdictPage(environment) if environment.web_ui is not None else None
         if warning := machine.removal_warning():
-            sys.stderr.write(f"harness: {warning}\n")
+            complain(warning)
 
     def requested(self, users: int, workers: list[str], run: int = 1) -> RunRequest:
         """Return the request of a run, validated before any process prepares for it."""
@@ -155,7 +161,7 @@ class Reporter(Role):
             folder, run = write(self.results, request, self.options.out)
         except HarnessError as error:
             self.environment.process_exit_code = error.code
-            sys.stderr.write(f"harness: {error}\n")
+            complain(error)
             return
         code = report(folder) or exit_code(run, self.options.exit_code_on_error)
         if code or not self._others_failed(request):
@@ -183,7 +189,7 @@ class Alone(Reporter):
                 self.handle.prepare(self.requested(self.options.num_users or 1, []))
             except HarnessError as error:
                 self.handle.release()
-                sys.stderr.write(f"harness: {error}\n")
+                complain(error)
                 sys.exit(error.code)
 
     def start(self) -> None:
@@ -340,7 +346,7 @@ class Master(Reporter):
                 gevent.sleep(POLL_S)
 
     def _leave(self, message: str, code: int) -> None:
-        sys.stderr.write(f"harness: {message}\n")
+        complain(message)
         self.runner.quit()
         sys.exit(code)
 
@@ -382,7 +388,7 @@ class Worker(Role):
         request = msgspec.convert(data, RunRequest)
         self.next = FromWorker(request.run)
         if self.runner.client_id not in request.workers:
-            sys.stderr.write("harness: this worker joined after the load was distributed; it takes part from the next run on\n")
+            complain("this worker joined after the load was distributed; it takes part from the next run on")
             return
         self.running = True
         try:

@@ -173,7 +173,7 @@ def conclude(run: Run) -> Conclusion:
     )
     literal = _head(row.advice.literal for row in rows)
     optimised = _head(row.advice.optimised for row in rows)
-    made = Conclusion(_where(run), "", "", (), places, literal, optimised)
+    made = Conclusion(where(run), "", "", (), places, literal, optimised)
     made = replace(made, heading=_heading(run, made))
     return replace(made, sentence=_sentence(made, whole), figures=tuple(_figures(run, made)))
 
@@ -427,7 +427,7 @@ def _head(cases: Iterable[ArmCase | None]) -> str:
     return shortened(visible(names.pop()), ARM) if len(names) == 1 else "several arms" if names else ""
 
 
-def _where(run: Run) -> str:
+def where(run: Run) -> str:
     """Return where and when a run was measured, and how long that took."""
     settings = run.settings
     rtts = ", ".join(f"{rtt:g}" for rtt in settings.rtts_ms) or "0"

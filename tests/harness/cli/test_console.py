@@ -76,7 +76,7 @@ def test_a_terminal_shows_what_is_waited_for_until_it_moves(
         for seconds in (9.0, 14.0, 0.0):
             progress.waiting("bulk · sqlite", f"optimised · {seconds:g} s without an answer", seconds)
             shown.append(progress.tasks[0].description)
-    step, activity = "bulk · sqlite · comparing answers", "bulk · sqlite · optimised · 14 s without an answer"
+    step, activity = "[1/2] bulk · sqlite · comparing answers", "bulk · sqlite · optimised · 14 s without an answer"
     assert shown == [step, activity, step]
 
 

@@ -7,10 +7,26 @@ from harness.report.markdown import escape, write
 from harness.results.run import Run, ScenarioResult
 
 
-def test_verdicts_come_first(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
-    """Every promise has a row before any measurement, and every row has the table's columns."""
+def test_the_conclusion_comes_first(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
+    """Heading, sentence and a row per optimisation stand above everything that is folded."""
     text = write(overview.full(make_run(make_result())))
-    table = [line for line in text.split("<details>")[0].splitlines() if line.startswith("| ")]
+    shown = text.split("<details>")[0].splitlines()
+    assert shown[0] == "## Composite indexes: not decided."
+    head, _, row = (line for line in shown if line.startswith("|"))
+    assert head.startswith(
+        "| optimisation | what to do | promised | proposed | optimised | p50 | p95 | memory | the catch | trust |"
+    )
+    assert row.startswith("| Composite indexes | ? **not decided** | 5–10× |")
+    assert " → 0.5" in row
+
+
+def test_every_promise_has_a_row_in_a_folded_table(
+    make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]
+) -> None:
+    """Every row has the table's columns, and the numbers of verdicts stand above them."""
+    text = write(overview.full(make_run(make_result())))
+    folded = next(part for part in text.split("<details>") if "All promises: 9" in part)
+    table = [line for line in folded.splitlines() if line.startswith("| ")]
     assert len(table) == 1 + 9
     assert {line.count(" |") for line in table} == {4}
     assert "proposed: 2 confirmed, 5 fell short, 1 not measured, 1 measured." in text
