@@ -67,6 +67,11 @@ def _scenarios_of(names: Iterable[str]) -> list[LoadedScenario]:
     return [load(_files[name]) for name in names if name in _files]
 
 
+def are_scenarios(classes: Iterable[type[User]]) -> bool:
+    """Return whether all Locust classes are scenarios, and none is from another locustfile."""
+    return all(each.__name__ in _files for each in classes)
+
+
 def _idle_task(arm: str) -> Callable[[Any], None]:
     def sleep(_: Any) -> None:
         gevent.sleep(0.5)

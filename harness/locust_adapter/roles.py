@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -17,7 +18,7 @@ from harness.load.environment import load_environment
 from harness.load.results import CollectedResults, ScenarioEnvironment
 from harness.load.supervisor import STOP_S, Supervisor
 from harness.locust_adapter.request import RunRequest
-from harness.locust_adapter.results import VerdictPage, exit_code, report, write
+from harness.locust_adapter.results import VerdictPage, exit_code, print_summary, write, write_report
 from harness.locust_adapter.statistics import count
 from harness.results.load import LoadModel, Tick
 from harness.runtime import machine
@@ -144,6 +145,8 @@ class Reporter(Role):
         self.results = CollectedResults()
         self.request: RunRequest | None = None
         self.page = VerdictPage(environment) if environment.web_ui is not None else None
+        self.unprinted: Path | None = None
+        """The folder of the run whose summary is printed when Locust ends."""
         if warning := machine.removal_warning():
             complain(warning)
 
@@ -163,11 +166,20 @@ class Reporter(Role):
             self.environment.process_exit_code = error.code
             complain(error)
             return
-        code = report(folder) or exit_code(run, self.options.exit_code_on_error)
+        code = write_report(folder) or exit_code(run, self.options.exit_code_on_error)
         if code or not self._others_failed(request):
             self.environment.process_exit_code = code
         if self.page is not None:
             self.page.show(folder, run)
+            print_summary(folder)
+        else:
+            self.unprinted = folder
+
+    def print_last(self) -> None:
+        """Print the summary of a run without a web UI, below the tables that Locust prints as it ends."""
+        folder, self.unprinted = self.unprinted, None
+        if folder is not None:
+            print_summary(folder)
 
     def _others_failed(self, request: RunRequest) -> bool:
         """Return whether users of other locustfiles failed: Locust then decides on the exit code."""

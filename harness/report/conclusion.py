@@ -178,17 +178,22 @@ def conclude(run: Run) -> Conclusion:
     return replace(made, sentence=_sentence(made, whole), figures=tuple(_figures(run, made)))
 
 
-def table(made: Conclusion, most: int) -> Table:
-    """Return at most `most` rows of a run at one place, for a terminal: a line each, with more columns where it is wide."""
+def table(made: Conclusion, most: int, *, actions: bool = True) -> Table:
+    """Return at most `most` rows of a run at one place, for a terminal: a line each, with more columns where it is wide.
+
+    Without `actions`, as of a preview, there is neither what to do nor how far to trust it.
+    """
     rows = []
     for row in made.places[0].rows[:most]:
         gains = [Cell(row.literal.text), row.optimised] if made.literal else [row.optimised]
         changes = dict(row.percentiles)
-        more = [changes.get("p50", DASH), changes.get("p95", DASH), row.memory, row.advice.trust, row.catch]
-        rows.append(cells(row.narrow_name, row.promised, *gains, Cell("", status=row.status), *more))
-    wide = ("p50", "p95", "memory", "trust", "the catch")
+        more = [changes.get("p50", DASH), changes.get("p95", DASH), row.memory, *([row.advice.trust] if actions else []), row.catch]
+        action = [Cell("", status=row.status)] if actions else []
+        rows.append(cells(row.narrow_name, row.promised, *gains, *action, *more))
+    wide = ("p50", "p95", "memory", *(["trust"] if actions else []), "the catch")
     arms = (made.literal, made.optimised) if made.literal else (made.optimised,)
-    head = ("optimisation", "promised", *(shortened(arm, SHORT) for arm in arms), "what to do", *wide)
+    action_head = ("what to do",) if actions else ()
+    head = ("optimisation", "promised", *(shortened(arm, SHORT) for arm in arms), *action_head, *wide)
     texts = ("what to do", "trust", "the catch")
     return Table("", head, tuple(rows), wide=wide, texts=texts, kind=TableKind.VERDICTS, is_one_line=True)
 

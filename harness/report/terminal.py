@@ -14,6 +14,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from harness.report.blocks import Block, Cell, Notice, Notices, Paragraph, ReportSection, SideBySide, Table, TableKind, Tone
+from harness.report.numbers import DASH
 from harness.results.names import shortened
 from harness.text import printable
 
@@ -106,7 +107,7 @@ def _table(table: Table, width: int) -> Iterator[RenderableType]:
 
 
 def _one_line_table(table: Table, width: int) -> Iterator[RenderableType]:
-    """Yield a table whose rows take one line each: columns that are not `wide`, then the others while there is room."""
+    """Yield a table whose rows take one line each: columns that are not `wide`, then of the others those that are not empty."""
     columns = [
         [_text(head, "dim"), *(_cell(row[place], table.kind, wide=True, beside=True, first=place == 0) for row in table.rows)]
         for place, head in enumerate(table.head)
@@ -119,7 +120,8 @@ def _one_line_table(table: Table, width: int) -> Iterator[RenderableType]:
         widths[0], left = first, left + widths[0] - first
     for place, head in enumerate(table.head):
         fitting = min(widths[place], left - GAP) if place == len(widths) - 1 else widths[place]
-        if head not in table.wide or fitting + GAP > left or fitting < min(LEAST, widths[place]):
+        is_empty = all(row[place].text in {DASH, ""} and row[place].status is None for row in table.rows)
+        if head not in table.wide or is_empty or fitting + GAP > left or fitting < min(LEAST, widths[place]):
             continue
         shown.append(place)
         widths[place], left = fitting, left - fitting - GAP

@@ -11,7 +11,7 @@ from harness.results.gate import GateResult
 from harness.results.names import shortened, visible
 from harness.results.run import Run, RunKind, RunWarning
 
-BENCHMARK, FIGURE = 30, 30
+BENCHMARK, FIGURE = 30, 32
 """The most characters of a benchmark's name and of the name of a gate's figure."""
 REASONS = 3
 """The most reasons and warnings of a gate."""
@@ -87,7 +87,7 @@ def gated(result: GateResult, more: str, width: int) -> list[Block]:
         base, candidate = gate.figure(row.base, row.unit), gate.figure(row.candidate, row.unit)
         change, verdict = gate.change(row), Cell("", status=status(row.verdict))
         where, reason = shortened(visible(row.place), NAME), conclusion.short(row.reason, MESSAGE)
-        figure = shortened(visible(row.label), FIGURE)
+        figure = shortened(visible(f"{row.scenario} · {row.label}"), FIGURE)
         rows.append(cells(figure, verdict, change.text, base, candidate, where, change.detail or DASH, reason))
     head = ("figure", "verdict", "change", "before", "after", "where", "interval", "why")
     table = Table("", head, tuple(rows), names=2, wide=head[-3:], texts=("where", "why"), kind=TableKind.VERDICTS, is_one_line=True)

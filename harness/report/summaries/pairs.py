@@ -26,11 +26,13 @@ def concluded(run: Run, more: str, width: int) -> list[Block]:
     names, stopped = len(made.by_place()), stopped_scenarios(run)
 
     def blocks(rows: int) -> list[Block]:
-        make = conclusion.matrix if is_matrix else conclusion.table
+        table = None
+        if rows and made.rows:
+            table = conclusion.matrix(made, rows) if is_matrix else conclusion.table(made, rows, actions=not run.settings.quick)
         return of(
             *_opening(run, made),
             Paragraph(made.sentence) if made.sentence else None,
-            make(made, rows) if rows and made.rows else None,
+            table,
             left_out(names, rows),
             *stopped,
             *map(Paragraph, _totals(run, made)),
@@ -43,8 +45,8 @@ def concluded(run: Run, more: str, width: int) -> list[Block]:
 def preview(run: Run) -> str:
     """Return that a run was a preview, with its size and time, and how to get verdicts."""
     took = elapsed(run.started_at, run.finished_at)
-    timed = "" if took == DASH else f", {took}"
-    return f"Preview on {run.settings.size} data{timed}: it decides nothing; run without --quick for verdicts."
+    timed = "" if took == DASH else f" ({took})"
+    return f"Preview on {run.settings.size} data{timed}: run without --quick for verdicts."
 
 
 def _opening(run: Run, made: conclusion.Conclusion) -> list[Paragraph]:

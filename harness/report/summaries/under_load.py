@@ -58,7 +58,9 @@ def heading(run: Run) -> str:
 
 
 def _short(notice: Notice) -> Notice:
-    name, message = conclusion.short(notice.name, 2 * NAME), conclusion.short(notice.message, MESSAGE)
+    """Return a notice that takes a few lines, without what the heading states."""
+    name = "" if notice.name == load.INVALID else conclusion.short(notice.name, 2 * NAME)
+    message = conclusion.short(notice.message, MESSAGE)
     return Notice(notice.label, name, message, notice.tone)
 
 
@@ -140,9 +142,10 @@ def scenarios_heading(results: Sequence[ScenarioResult]) -> str:
     if not results:
         return conclusion.NOTHING
     counts = Counter(_outcome(result) for result in results)
+    not_sustained = ("was not", "were not")
     texts = {
         SUSTAINED: ("was sustained by all arms", "were sustained by all arms"),
-        NOT_SUSTAINED: ("was not", "were not"),
+        NOT_SUSTAINED: not_sustained if counts[SUSTAINED] else ("was not sustained by all arms", "were not sustained by all arms"),
         INVALID: ("is invalid", "are invalid"),
         FAILED: ("failed", "failed"),
     }
