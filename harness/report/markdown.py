@@ -134,7 +134,7 @@ def _code(text: str) -> list[str]:
 def escape(text: str) -> str:
     """Return `text` as one line that Markdown, tables and HTML show as it is.
 
-    GitHub looks for mentions and numbers of issues in what it has rendered, where a backslash is gone; a comment interrupts them.
+    GitHub looks for mentions and numbers of issues in what it has rendered, without backslashes; a comment interrupts them.
     """
     one_line = printable(" ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     escaped = re.sub(r"([\\`*_\[\]|~#^])", r"\\\1", one_line).replace("::", r":\:")

@@ -3,18 +3,17 @@
 from dataclasses import replace
 
 from harness.report import comparison, conclusion, gate
-from harness.report.blocks import Block, Cell, Notice, Paragraph, Table, TableKind, cells, of, status
+from harness.report.blocks import Block, Cell, Paragraph, Table, TableKind, cells, of, status
 from harness.report.numbers import DASH, duration, interval, times
-from harness.report.summaries.frame import MESSAGE, NAME, counted, fitted, left_out, pointer
-from harness.report.summaries.pairs import warnings
-from harness.results.gate import GateResult
+from harness.report.summaries.frame import MESSAGE, NAME, REMARKS, counted, fitted, left_out, pointer, remark
+from harness.results.gate import GateResult, GateVerdict, RowKind
 from harness.results.names import shortened, visible
-from harness.results.run import Run, RunKind, RunWarning
+from harness.results.run import PromiseVerdict, Run, RunKind, RunWarning
 
 BENCHMARK, FIGURE = 30, 32
 """The most characters of a benchmark's name and of the name of a gate's figure."""
-REASONS = 3
-"""The most reasons and warnings of a gate."""
+NOT_FIGURES = {RowKind.STATUS, RowKind.CHECKS}
+"""Kinds of a gate's rows that have a reason in place of figures."""
 
 
 def summary(run: Run, more: str, width: int, verdict: str = "") -> list[Block]:
@@ -22,13 +21,19 @@ def summary(run: Run, more: str, width: int, verdict: str = "") -> list[Block]:
     benchmarks = comparison.benchmarks(run)
     table = _compared(run) if run.kind == RunKind.COMPARISON else _single(run)
 
+    regressed = [b.verdict for b in benchmarks if b.verdict is not None and b.verdict.verdict == PromiseVerdict.REGRESSED]
+    remarks = [remark(RunWarning(v.promise, v.sentence, ""), "regressed") for v in regressed]
+    remarks += [remark(found) for found in (*run.warnings, *(w for result in run.scenarios for w in result.warnings))]
+
     def blocks(most: int) -> list[Block]:
         return of(
             Paragraph("", conclusion.short(verdict or heading(run), 2 * MESSAGE)),
             Paragraph(visible(shortened(run.name, MESSAGE)), quiet=True),
             replace(table, rows=table.rows[:most]) if most and benchmarks else None,
             left_out(len(table.rows), most),
-            pointer({"warning": warnings(run)}, more, in_report=False),
+            *remarks[:REMARKS],
+            Paragraph(f"{comparison.counts(run)}.") if verdict and comparison.counts(run) else None,
+            pointer({"more remark": max(0, len(remarks) - REMARKS)}, more, in_report=False),
         )
 
     return fitted(blocks, width, len(table.rows))
@@ -91,22 +96,20 @@ def gated(result: GateResult, more: str, width: int) -> list[Block]:
         rows.append(cells(figure, verdict, change.text, base, candidate, where, change.detail or DASH, reason))
     head = ("figure", "verdict", "change", "before", "after", "where", "interval", "why")
     table = Table("", head, tuple(rows), names=2, wide=head[-3:], texts=("where", "why"), kind=TableKind.VERDICTS, is_one_line=True)
-    remarks = [("not comparable", found) for found in result.incomparable] + [("warning", found) for found in result.warnings]
+    worst = (GateVerdict.REGRESSED, GateVerdict.NOT_COMPARABLE)
+    pressing = [RunWarning(row.place, row.reason, "") for row in shown if row.verdict in worst and row.kind in NOT_FIGURES]
+    remarks = [remark(found, "not comparable") for found in result.incomparable]
+    remarks += [remark(found, "failed") for found in pressing] + [remark(found) for found in result.warnings]
 
     def blocks(most: int) -> list[Block]:
-        hidden = {"more row": max(0, len(rows) - most), "more remark": max(0, len(remarks) - REASONS)}
+        hidden = {"more row": max(0, len(rows) - most), "more remark": max(0, len(remarks) - REMARKS)}
         return of(
             Paragraph(conclusion.short(gate.headline(result), 2 * MESSAGE), tone=status(result.verdict).tone),
             Paragraph(conclusion.short(f"Baseline {result.base}, candidate {result.candidate}.", MESSAGE), quiet=True),
             replace(table, rows=table.rows[:most]) if rows and most else None,
-            *(_remark(label, found) for label, found in remarks[:REASONS]),
+            *remarks[:REMARKS],
             Paragraph(f"{gate.counts(result)}.") if result.rows else None,
             pointer(hidden, more, in_report=False),
         )
 
     return fitted(blocks, width, len(rows))
-
-
-def _remark(label: str, found: RunWarning) -> Notice:
-    text = f"{found.message}; {found.remedy}" if found.remedy else found.message
-    return Notice(label, conclusion.short(found.name, NAME), conclusion.short(text, 2 * MESSAGE))

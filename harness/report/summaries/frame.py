@@ -1,14 +1,17 @@
-"""What the summaries have in common: as many rows as fit, and a pointer to the rest."""
+"""Common parts of the summaries: the rows that fit, remarks in short, and a pointer to the rest."""
 
 from collections.abc import Callable, Mapping
 
-from harness.report import terminal
-from harness.report.blocks import Block, Paragraph
+from harness.report import conclusion, terminal
+from harness.report.blocks import Block, Notice, Paragraph
+from harness.results.run import RunWarning
 
 LINES = 24
 """The most lines of a summary; the path below it is one more."""
 ROWS = 10
 """The most rows of a summary's table."""
+REMARKS = 3
+"""The most warnings or reasons."""
 NAME, MESSAGE = 24, 110
 """The most characters of a name and of a message in a summary."""
 
@@ -33,6 +36,12 @@ def counted(number: int, noun: str) -> str:
 def left_out(total: int, shown: int) -> Paragraph | None:
     """Return the number of rows that are not shown; None if all are."""
     return Paragraph(f"… and {total - shown:,} more.") if total > shown else None
+
+
+def remark(found: RunWarning, label: str = "warning") -> Notice:
+    """Return a warning in a few lines."""
+    text = f"{found.message}; {found.remedy}" if found.remedy else found.message
+    return Notice(label, conclusion.short(found.name, NAME), conclusion.short(text, 2 * MESSAGE))
 
 
 def pointer(numbers: Mapping[str, int], command: str, *, in_report: bool = True) -> Paragraph:

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from harness.report import history
 from harness.report.blocks import Block, Cell, Paragraph, Table, TableKind, of
-from harness.report.summaries.frame import MESSAGE, counted, fitted, left_out, pointer
+from harness.report.summaries.frame import MESSAGE, REMARKS, counted, fitted, left_out, pointer, remark
 from harness.results.history import History
 from harness.results.names import shortened
+from harness.results.run import RunWarning
 
 COMMIT, NAME = 8, 26
 """The most characters of a commit's title and of a scenario or a figure."""
@@ -16,7 +17,8 @@ def summary(found: History, more: str, width: int) -> list[Block]:
     """Return the heading of a history, a row per arm and group with a step, and the number of warnings."""
     table = _steps(found)
     figures = sum(len(scenario.figures) for scenario in found.scenarios)
-    remarks = sum(bool(run.remarks) for run in found.runs)
+    remarks = [remark(warning) for warning in found.warnings]
+    remarks += [remark(RunWarning(run.label, "; ".join(run.remarks), ""), "") for run in found.runs if run.remarks]
 
     def blocks(most: int) -> list[Block]:
         return of(
@@ -24,7 +26,8 @@ def summary(found: History, more: str, width: int) -> list[Block]:
             Paragraph(f"{counted(len(found.scenarios), 'scenario')}, {counted(figures, 'figure')}.", quiet=True),
             replace(table, rows=table.rows[:most]) if table.rows and most else None,
             left_out(len(table.rows), most),
-            pointer({"warning": len(found.warnings), "remark": remarks}, more),
+            *remarks[:REMARKS],
+            pointer({"more remark": max(0, len(remarks) - REMARKS)}, more),
         )
 
     return fitted(blocks, width, len(table.rows))

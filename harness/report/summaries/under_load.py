@@ -37,10 +37,10 @@ def summary(run: Run, more: str, width: int) -> list[Block]:
             Paragraph(conclusion.where(run), quiet=True),
             Paragraph("", heading(run)),
             Paragraph(conclusion.short(planned[0], MESSAGE), "Load:", quiet=True) if len(set(planned)) == 1 else None,
+            *stopped_scenarios(run),
             replace(table, rows=table.rows[:most]) if table.rows and most else None,
             left_out(len(table.rows), most),
             *map(_short, remarks[:NOTICES]),
-            *stopped_scenarios(run),
             *map(Paragraph, unfinished(run)),
             pointer({"remark": max(0, len(remarks) - NOTICES), "warning": warnings(run)}, more),
         )
