@@ -190,7 +190,7 @@ def _print(found: RenderableType, *, stderr: bool = False) -> None:
     """Print something without blanks at the ends of its lines, none of which is a command to the log of a CI service."""
     console = Console(stderr=stderr)
     with console.capture() as captured:
-        console.print(found, markup=False, highlight=False, soft_wrap=isinstance(found, str))
+        console.print(found, markup=False, highlight=False, soft_wrap=isinstance(found, str), crop=False)
     lines = (for_log(line.rstrip()) for line in captured.get().removesuffix("\n").split("\n"))
     console.file.write("\n".join(lines) + "\n")
     console.file.flush()

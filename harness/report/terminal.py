@@ -51,7 +51,7 @@ def _block(block: Block, width: int) -> Iterator[RenderableType]:
         case Paragraph():
             style = STYLE[block.tone] if block.tone else "dim" if block.quiet else ""
             yield _joined((block.lead, "bold"), (" " if block.lead and block.text else "", ""), (block.text, style))
-            yield from [_text(block.code)] if block.code else []
+            yield from [_command(block.code)] if block.code else []
         case Notice():
             yield _notice(block)
         case Notices():
@@ -73,6 +73,11 @@ def _notice(notice: Notice) -> RenderableType:
 def _text(text: str, style: str = "") -> Text:
     """Return a text that a terminal shows and does not obey."""
     return Text(printable(text), style)
+
+
+def _command(code: str) -> Text:
+    """Return a command, whose lines are not wrapped, so that it can be copied."""
+    return Text(printable(code), no_wrap=True, overflow="ignore")
 
 
 def _joined(*parts: tuple[str, str]) -> Text:

@@ -20,8 +20,7 @@ COMMAND = [sys.executable, "-m", "harness", "capacity"]
 HELP = f"""\
 usage: harness capacity [-h] --slo SLO [--kind KIND[,KIND]] [--arms ARM[,ARM]] [--step DURATION] [--warm-up DURATION]
                         [--budget DURATION] [--max-users LIMIT] [--timeout DURATION] [--engine ENGINE] [--size SIZE]
-                        [--seed SEED] [--rtt MS] [--allow-remote] [--out DIR] [--scenarios DIR] [--json]
-                        [--all]
+                        [--seed SEED] [--rtt MS] [--allow-remote] [--out DIR] [--scenarios DIR] [--json] [--all]
                         SCENARIO
 
 Find the highest load at which each arm meets an SLO.
