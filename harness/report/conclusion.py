@@ -537,7 +537,8 @@ def _together(part: _Part) -> str:
         if verdict is not None:
             promise = format_claim(verdict.promised_low, verdict.promised_high, verdict.unit)
             changes = _together_percentiles(part.found.result, advice.optimised.arm)
-            texts = [f"{lead}: {_verdict_figure(verdict)}{changes} (promised {promise}: {verdict.verdict})."]
+            judged = "" if advice.trust == Trust.QUICK else f": {verdict.verdict}"
+            texts = [f"{lead}: {_verdict_figure(verdict)}{changes} (promised {promise}{judged})."]
     if advice.literal and (advice.literal.errors or advice.literal.failed_checks):
         texts.append("As written, they do not work together.")
     return " ".join(texts)

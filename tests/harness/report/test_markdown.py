@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.report import overview
-from harness.report.blocks import Cell, Notice, Notices, Paragraph, ReportSection, Table
+from harness.report.blocks import Block, Cell, Notice, Notices, Paragraph, ReportSection, Table
 from harness.report.markdown import MOST, escape, write
 from harness.results.run import Run, ScenarioResult
 
@@ -97,7 +97,12 @@ def test_a_preview_concludes_nothing(make_run: Callable[..., Run], make_result: 
 def test_a_comment_has_at_most_as_many_characters_as_github_takes() -> None:
     """What does not fit is left out as a whole and named; the rest stays, and every section is closed."""
     big = ReportSection("big", (Paragraph("x" * MOST),))
-    parts = (Paragraph("first"), *[big] * 7, Notices("Remarks", (Notice("", "a", "b"),)), Table("last", ("a",), ((Cell("z"),),)))
+    parts: tuple[Block, ...] = (
+        Paragraph("first"),
+        *[big] * 7,
+        Notices("Remarks", (Notice("", "a", "b"),)),
+        Table("last", ("a",), ((Cell("z"),),)),
+    )
     text = write([ReportSection("all", parts, folded=False)], MOST)
     assert len(text) <= MOST
     assert text.startswith("## all\n\nfirst\n")
