@@ -23,6 +23,7 @@ def run(options: argparse.Namespace) -> int:
     from harness.cli import _console
     from harness.doctor import measure as doctor
     from harness.doctor.verdict import MEANING, Grade
+    from harness.report.blocks import Paragraph
 
     _console.warn_of_removed_settings()
     with _console.StatusLine("timing the same code in fresh processes"):
@@ -31,10 +32,9 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         _console.print_json(found)
         return exit_code
-    _console.print_lines(
-        f"This machine is {found.grade}: {MEANING[found.grade]}.",
-        *(f"{reason.name}: {reason.message}; {reason.remedy}" for reason in found.reasons),
-    )
+    verdict = Paragraph("", f"This machine is {found.grade}: {MEANING[found.grade]}.")
+    reasons = [Paragraph(f"{reason.message}; {reason.remedy}", f"{reason.name}:") for reason in found.reasons]
+    _console.print_blocks([verdict, *reasons])
     noise, machine, changes = found.noise, found.machine, found.detectable
     rows = [
         ("arms interleaved in one process", *(_share(change.in_pairs) for change in changes)),

@@ -41,6 +41,7 @@ def left_out(total: int, shown: int) -> Paragraph | None:
 def remark(found: RunWarning, label: str = "warning") -> Notice:
     """Return a warning in a few lines."""
     text = f"{found.message}; {found.remedy}" if found.remedy else found.message
+    label = "" if label == found.name else label
     return Notice(label, conclusion.short(found.name, NAME), conclusion.short(text, 2 * MESSAGE))
 
 
