@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report.blocks import Block
+from harness.results.names import shortened
 from harness.results.run import Run
 from harness.runtime import machine
 from harness.runtime.clock import Clock, MonotonicClock
@@ -27,6 +28,8 @@ LINES = 20
 """The number of lines about a run's progress where there is no terminal."""
 LEAST_S, REPEAT_S, MOST_S = 5.0, 30.0, 60.0
 """Seconds between two of these lines: at least, between two about the same step, and at most."""
+LONGEST = 120
+"""The most characters of what such a line says."""
 BAR_WIDTH = 12
 """Columns of the bar, so that 80 are enough for the step as well."""
 
@@ -124,7 +127,7 @@ class Progress(Bar):
         """Print a line with the time left, unless this is a terminal, which shows both."""
         self._printed_s = self._now_s()
         if not self.console.is_terminal:
-            _print(f"{message} · about {max(0, round(self._ends_s - self._printed_s))} s left", stderr=True)
+            _print(f"{shortened(message, LONGEST)} · about {max(0, round(self._ends_s - self._printed_s))} s left", stderr=True)
 
 
 def show(record: Run, form: str = "terminal", *, everything: bool = False, more: str = "", verdict: str = "") -> None:

@@ -161,6 +161,16 @@ def test_a_step_that_came_too_early_is_printed_once_it_is_due(capsys: pytest.Cap
     assert [line.split(" · ")[0] for line in capsys.readouterr().err.splitlines()] == ["[1/3] s1", "[3/3] s3"]
 
 
+def test_a_long_step_is_cut_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    """In its middle, so that its number and the time left stay."""
+    with Progress(FakeClock()) as progress:
+        progress.step("opening " + ", ".join(f"only {number}" for number in range(90)), 1, 2, 3.0)
+    line = capsys.readouterr().err
+    assert len(line) < 150
+    assert line.startswith("[1/2] opening only 0")
+    assert line.endswith("only 89 · about 3 s left\n")
+
+
 def test_hostile_names_reach_no_terminal_and_no_log(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither as colours nor as workflow commands, in progress, status, tables, lines and messages."""
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
