@@ -5,7 +5,9 @@ are written as escapes, and so are characters that a terminal's encoding lacks, 
 """
 
 import codecs
+import os
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -35,6 +37,10 @@ _UNDECODED = re.compile("[\udc80-\udcff]")
 """Bytes of a path as `os.fsdecode` returns those that are not valid text."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _NOT_ASCII = re.compile("[^\x00-\x7f]")
+_OBEYED = {"Cc", "Cf", "Zl", "Zp"}
+"""Unicode's categories of characters that a terminal obeys: they move the cursor, colour, reorder or hide text."""
+_COMMAND = re.compile(r"^(\s*):(?=:)|##(?=\[)")
+"""The beginnings of workflow commands in a log of GitHub Actions, in both of its forms."""
 
 
 def _substitute(error: UnicodeError) -> tuple[str, int]:
@@ -50,6 +56,34 @@ def _in_ascii(character: str) -> str:
 
 
 codecs.register_error(ERRORS, _substitute)
+
+
+def printable(text: str) -> str:
+    """Return a text whose characters a terminal shows and does not obey: the others are escaped, but not line breaks."""
+    if text.isprintable():
+        return text
+    return "".join(map(_as_printable, text))
+
+
+def _as_printable(character: str) -> str:
+    if character == "\n" or unicodedata.category(character) not in _OBEYED:
+        return character
+    return " " if character == "\t" else character.encode("unicode_escape").decode()
+
+
+def for_log(line: str) -> str:
+    """Return a line that a log of GitHub Actions, if this process writes to one, shows instead of obeying."""
+    return without_command(line) if os.environ.get("GITHUB_ACTIONS") else line
+
+
+def without_command(line: str) -> str:
+    """Return a line that is not a workflow command of GitHub Actions."""
+    return _COMMAND.sub(lambda found: f"{found[0]} ", line)
+
+
+def message_line(text: str) -> str:
+    """Return a message as one printable line for a terminal or a log."""
+    return for_log(printable(" ".join(text.split("\n"))))
 
 
 def encode(text: str) -> bytes:

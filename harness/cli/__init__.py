@@ -31,6 +31,7 @@ from harness.errors import (
     missing_extra,
 )
 from harness.runtime.signals import as_interrupts, end_at_once
+from harness.text import message_line
 
 DESCRIPTION = (
     "Test performance advice: measure the arms of a scenario in interleaved pairs and decide every promise with an interval."
@@ -104,7 +105,7 @@ class _Parser(argparse.ArgumentParser):
         message = message.removeprefix("argument ")
         if self.hint or ";" not in message:  # a converter's message has its own next step
             message = f"{message}; {self.hint or f'see `{self.prog} --help`'}"
-        self.exit(2, f"{self.prog}: {message}\n")
+        self.exit(2, message_line(f"{self.prog}: {message}") + "\n")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """Print help; argparse would ignore that it cannot be written."""
@@ -167,7 +168,7 @@ def _run(argv: Sequence[str] | None) -> int:
 
 
 def _refuse(message: str, code: int) -> int:
-    print(f"harness: {message}", file=sys.stderr)
+    print(message_line(f"harness: {message}"), file=sys.stderr)
     return code
 
 

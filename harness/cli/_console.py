@@ -1,5 +1,6 @@
 """Progress of a run on standard error, and its results on standard output."""
 
+import math
 import sys
 import threading
 import time
@@ -7,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Self
 
 import msgspec
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.progress import Progress as Bar
@@ -16,14 +17,21 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report.blocks import Block
+from harness.results.names import shortened
 from harness.results.run import Run
 from harness.runtime import machine
 from harness.runtime.clock import Clock, MonotonicClock
 from harness.runtime.watch import QUIET_S
-from harness.text import ascii_json, encode_json, is_utf8
+from harness.text import ascii_json, encode_json, for_log, is_utf8, message_line, printable
 
-LINE_S = 30.0
-"""Seconds between two lines where there is no terminal."""
+LINES = 20
+"""The number of lines about a run's progress where there is no terminal."""
+LEAST_S, REPEAT_S, MOST_S = 5.0, 30.0, 60.0
+"""Seconds between two of these lines: at least, between two about the same step, and at most."""
+LONGEST = 120
+"""The most characters of what such a line says."""
+BAR_WIDTH = 12
+"""Columns of the bar, so that 80 are enough for the step as well."""
 
 
 class TimeLeftColumn(ProgressColumn):
@@ -36,19 +44,22 @@ class TimeLeftColumn(ProgressColumn):
 
 
 class Progress(Bar):
-    """The progress of a run on standard error: a bar with the current step and the time left; without a terminal, lines.
+    """The progress of a run on standard error: one line with a bar, the time left and the current step; without a terminal, lines.
 
-    A line is printed per step, every LINE_S seconds within one, and when nothing has moved for QUIET_S seconds.
+    There are about LINES of these in a whole run, at least one per MOST_S seconds: of a new step as soon as the next line is due,
+    of the same one every REPEAT_S seconds, and of a subject that does not move for QUIET_S seconds.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
         console = Console(stderr=True)
         share, description = TextColumn("{task.percentage:>3.0f} %"), TextColumn("{task.description}", markup=False)
-        columns = (SpinnerColumn(), BarColumn(24), share, TimeLeftColumn(), description)
-        super().__init__(*columns, console=console, transient=True, disable=not console.is_terminal)
+        columns = (SpinnerColumn(), BarColumn(BAR_WIDTH), share, TimeLeftColumn(), description)
+        live = console.is_terminal
+        super().__init__(*columns, console=console, transient=True, disable=not live, redirect_stdout=live and sys.stdout.isatty())
         self._clock = clock or MonotonicClock()
         self._started_s = self._ends_s = self._printed_s = self._now_s()
-        self._step, self._waiting = "starting", dict[str, str]()
+        self._step, self._printed = "starting", ""
+        self._waiting, self._named = dict[str, str](), set[str]()
         self._guard = threading.Lock()  # steps in parallel report from their threads
         self._task = self.add_task(self._step, total=1.0, ends=time.monotonic())
 
@@ -59,72 +70,101 @@ class Progress(Bar):
         """Show step `number` of `total` as it starts, and the time left in seconds."""
         with self._guard:
             self._ends_s = self._now_s() + left_s
-            self._step = f"[{number}/{total}] {message}"
-            self.update(self._task, description=message, ends=time.monotonic() + left_s)
+            self._step = printable(f"[{number}/{total}] {message}")
+            self.update(self._task, description=self._step, ends=time.monotonic() + left_s)
             self._advance()
-            self._print(self._step)
+            self._print_step()
 
     def tick(self) -> None:
         """Advance the bar by the time that has passed."""
         with self._guard:
             self._advance()
-            if self._now_s() - self._printed_s >= LINE_S:
-                self._print(self._step)
+            self._print_step()
 
     def waiting(self, subject: str, message: str, seconds: float) -> None:
         """Show what a subject waits for, if that lasts: instead of the step on a terminal."""
         with self._guard:
             self._advance()
-            is_new = subject not in self._waiting
             if seconds >= QUIET_S:
-                self._waiting[subject] = f"{subject} · {message}"
+                self._waiting[subject] = printable(f"{subject} · {message}")
             else:
                 self._waiting.pop(subject, None)
-            shown = next(iter(self._waiting.values()), self._step.partition("] ")[2] or self._step)
-            self.update(self._task, description=shown)
-            silent_s = self._now_s() - self._printed_s
-            if subject in self._waiting and (is_new or silent_s >= LINE_S):
+                self._named.discard(subject)
+            self.update(self._task, description=next(iter(self._waiting.values()), self._step))
+            if subject not in self._waiting:
+                self._print_step()
+            elif self._silent_s >= (self._repeat_s if subject in self._named else LEAST_S):
+                self._named.add(subject)
                 self._print(self._waiting[subject])
-            elif silent_s >= LINE_S:
-                self._print(self._step)
 
     def _advance(self) -> None:
         now_s = self._now_s()
         spent_s, left_s = now_s - self._started_s, max(0.0, self._ends_s - now_s)
         self.update(self._task, completed=spent_s / max(1e-9, spent_s + left_s))
 
+    @property
+    def _silent_s(self) -> float:
+        """Seconds since the last line."""
+        return self._now_s() - self._printed_s
+
+    @property
+    def _due_s(self) -> float:
+        """Seconds between two lines."""
+        return min(MOST_S, max(LEAST_S, (self._ends_s - self._started_s) / LINES))
+
+    @property
+    def _repeat_s(self) -> float:
+        """Seconds between two lines about the same step."""
+        return max(self._due_s, REPEAT_S)
+
+    def _print_step(self) -> None:
+        """Print the step if a line about it is due."""
+        if not self._printed or self._silent_s >= (self._repeat_s if self._printed == self._step else self._due_s):
+            self._printed = self._step
+            self._print(self._step)
+
     def _print(self, message: str) -> None:
         """Print a line with the time left, unless this is a terminal, which shows both."""
+        self._printed_s = self._now_s()
         if not self.console.is_terminal:
-            self._printed_s = self._now_s()
-            line = f"{message} · about {max(0, round(self._ends_s - self._printed_s))} s left"
-            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            _print(f"{shortened(message, LONGEST)} · about {max(0, round(self._ends_s - self._printed_s))} s left", stderr=True)
 
 
-def show(record: Run, form: str = "terminal", *, everything: bool = False, more: str = "") -> None:
-    """Print a run as JSON, as Markdown or for the terminal: the last two with everything, or in short; `more` prints the rest."""
-    from harness.report import markdown, overview
+def show(record: Run, form: str = "terminal", *, everything: bool = False, more: str = "", verdict: str = "") -> None:
+    """Print a run as JSON, as Markdown, or for the terminal with everything or in short; the command `more` prints the rest.
+
+    The `verdict` on two compared files is the first line for the terminal.
+    """
+    from harness.report import markdown, overview, summaries
 
     if form == "json":
         print_json(record)
     elif form == "markdown":
-        print(markdown.write(overview.full(record) if everything else overview.brief(record)), end="")
+        print_document(markdown.write(overview.full(record, everything=everything), None if everything else markdown.MOST))
+    elif everything:
+        print_lines(*filter(None, [verdict]))
+        print_blocks(overview.brief(record, speeds=True))
     else:
-        print_blocks(overview.brief(record, speeds=True) if everything else overview.summary(record, more))
+        print_blocks(summaries.summary(record, more, width(), verdict))
 
 
 def print_json(result: object) -> None:
     """Print a record of results as JSON, before whatever is printed next on either stream."""
     body = msgspec.json.format(encode_json(result), indent=1)
-    print((body if is_utf8(sys.stdout.encoding) else ascii_json(body)).decode(), flush=True)
+    shown = (body if is_utf8(sys.stdout.encoding) else ascii_json(body)).decode()
+    print(shown.replace("##[", r"#\u0023["), flush=True)  # the same string; the log of GitHub Actions would obey the other
+
+
+def print_document(text: str) -> None:
+    """Print a text of several lines as it is, but for commands to the log of a CI service."""
+    print("\n".join(map(for_log, text.split("\n"))), end="")
 
 
 def print_blocks(blocks: Iterable[Block]) -> None:
     """Print blocks of a report on standard output, laid out for its width."""
     from harness.report import terminal
 
-    console = Console()
-    console.print(terminal.write(blocks, console.width))
+    _print(terminal.write(blocks, width()))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], align: str = "") -> None:
@@ -134,44 +174,90 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], align: st
         right = align[number - 1 : number] == "r"
         table.add_column(column, justify="right" if right else "left", no_wrap=bool(align) or number < len(columns))
     for row in rows:
-        table.add_row(*map(Text, row))
-    Console().print(table)
+        table.add_row(*(Text(printable(field)) for field in row))
+    _print(table)
 
 
 def print_lines(*lines: str) -> None:
     """Print lines of text, which the terminal wraps."""
     for line in lines:
-        Console().print(line, soft_wrap=True, markup=False, highlight=False)
+        _print(printable(line))
+
+
+def width() -> int:
+    """Return the number of columns of standard output."""
+    return Console().width
+
+
+def _print(found: RenderableType, *, stderr: bool = False) -> None:
+    """Print something without blanks at the ends of its lines, none of which is a command to the log of a CI service."""
+    console = Console(stderr=stderr)
+    with console.capture() as captured:
+        console.print(found, markup=False, highlight=False, soft_wrap=isinstance(found, str), crop=False)
+    lines = (for_log(line.rstrip()) for line in captured.get().removesuffix("\n").split("\n"))
+    console.file.write("\n".join(lines) + "\n")
+    console.file.flush()
+
+
+def print_message(message: str) -> None:
+    """Print a message as one line on standard error."""
+    print(message_line(f"harness: {message}"), file=sys.stderr)
 
 
 def warn_of_removed_settings() -> None:
     """Name on standard error the settings of this process that its workers start without."""
     if warning := machine.removal_warning():
-        print(f"harness: {warning}", file=sys.stderr)
+        print_message(warning)
 
 
 class StatusLine:
-    """The current step of a command in one line of standard error; without a terminal, a line per step."""
+    """The current step of a command in one line of standard error; without a terminal, lines at least LEAST_S seconds apart.
 
-    def __init__(self) -> None:
+    The same step is printed again after MOST_S seconds, so that a log shows that the command still runs.
+    """
+
+    def __init__(self, message: str = "", clock: Clock | None = None) -> None:
         self._console = Console(stderr=True)
         self._status = self._console.status("")
+        self._clock = clock or MonotonicClock()
+        self._message, self._printed_s = message, -math.inf
+        self._ended = threading.Event()
 
     def __enter__(self) -> Self:
         """Start to show it."""
         self._status.start()
+        if not self._console.is_terminal:
+            threading.Thread(target=self._repeat, daemon=True).start()
+        if self._message:
+            self(self._message)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         """Remove it from the terminal."""
+        self._ended.set()
         self._status.stop()
 
     def __call__(self, message: str) -> None:
         """Show a step."""
+        self._message = printable(message)
         if self._console.is_terminal:
-            self._status.update(escape(message))
-        else:
-            self._console.print(message, markup=False, highlight=False, soft_wrap=True)
+            self._status.update(escape(self._message))
+        elif self._silent_s >= LEAST_S:
+            self._print()
+
+    @property
+    def _silent_s(self) -> float:
+        return self._clock.now_ns() / 1e9 - self._printed_s
+
+    def _print(self) -> None:
+        self._printed_s = self._clock.now_ns() / 1e9
+        _print(self._message, stderr=True)
+
+    def _repeat(self) -> None:
+        """Print the current step if there was no line for some time, until the end."""
+        while not self._ended.wait(LEAST_S):
+            if self._message and self._silent_s >= MOST_S:
+                self._print()
 
 
 def status(message: str) -> Status:

@@ -65,6 +65,11 @@ def output(parser: Parser, suffix: str = "") -> None:
     json_output(parser, "print the run as JSON instead of tables")
 
 
+def everything(parser: Parser) -> None:
+    """Add `--all`."""
+    parser.add_argument("--all", action="store_true", help="print everything at the end, not the conclusion alone")
+
+
 def timeout(parser: Parser) -> None:
     """Add `--timeout`."""
     value(parser, "--timeout DURATION", options.duration, "longest time of one operation", "60s")

@@ -82,10 +82,8 @@ def load_settings(options: argparse.Namespace, *, processes: int, budget_s: floa
     return RunSettings(engines, options.size, options.seed, rtts_ms, quick=False, processes=processes, budget_s=budget_s)
 
 
-def carry_out(
-    loaded: Sequence[LoadedScenario], options: argparse.Namespace, budget: Budget, *, in_full: bool = False, **more: Any
-) -> int:
-    """Measure, write the report, print the result in short or `in_full`; return the exit code. `more` are fields of the plan."""
+def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, budget: Budget, **more: Any) -> int:
+    """Measure, write the report, print the result in short or with --all; return the exit code. `more` are fields of the plan."""
     from harness.bench.session import RunPlan, RunSession
     from harness.cli._console import Progress, warn_of_removed_settings
     from harness.results import store
@@ -109,7 +107,7 @@ def carry_out(
     with Progress() as progress:
         record = RunSession(plan, progress).run()
     found = injected(record, plan.injected) if plan.injected else ""
-    publish(record, out, options, in_full=in_full, more=found)
+    publish(record, out, options, in_full=options.all, more=found)
     if options.profile and not options.json:
         with using(options.lang):
             _print_profile(record)
@@ -136,7 +134,7 @@ def publish(record: Run, out: Path, options: argparse.Namespace, *, in_full: boo
     The language is that of `--lang`; with `--json` the record is printed. Without the packages of the report, the result is printed
     and a line on standard error says how to get the report later.
     """
-    from harness.cli._console import show, status
+    from harness.cli._console import print_lines, print_message, show, status
     from harness.runtime.signals import deferred
 
     report = ""
@@ -147,17 +145,22 @@ def publish(record: Run, out: Path, options: argparse.Namespace, *, in_full: boo
             with using(options.lang):
                 report = str(html.write(record, out))
     except MissingExtraError as reason:
-        print(f"harness: {reason}, then run: harness report {shlex.quote(str(out))}", file=sys.stderr)
+        print_message(f"{reason}, then run: harness report {shlex.quote(str(out))}")
     with using(options.lang):
         show(record, "json" if options.json else "terminal", everything=in_full, more=everything(out))
     if not options.json:
-        print(*filter(None, (more, report)), sep="\n")
+        print_lines(*filter(None, (more, report)))
 
 
 def everything(out: Path) -> str:
     """Return the command that prints everything about the run in a folder."""
     chosen = "" if (language := current()) == ENGLISH else f" --lang {language}"
     return f"harness report {shlex.quote(str(out))} --format terminal --all{chosen}"
+
+
+def again_with_all() -> str:
+    """Return the command line of this process with --all."""
+    return f"{command()} --all"
 
 
 def injected(record: Run, share: float) -> str:

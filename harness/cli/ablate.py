@@ -23,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     help_ = "name, file or directory of a scenario (default: the only one with switches)"
     parser.add_argument("scenario", nargs="?", metavar="SCENARIO", default="all", help=help_)
     _runs.arguments(parser, BUDGET)
+    _options.everything(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -36,6 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _options.value(parser, "--max-users LIMIT", converters.count(MAX_USERS), "highest number of users to try", "2000")
     _options.timeout(parser)
     _runs.under_load(parser, "-capacity")
+    _options.everything(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -66,5 +67,5 @@ def run(options: argparse.Namespace) -> int:
     with Progress() as progress:
         session = CapacitySession(plan, progress)
         record = session.run()
-    _runs.publish(record, plan.out, options)
+    _runs.publish(record, plan.out, options, in_full=options.all)
     return _runs.exit_code(record, unfinished=session.unfinished)

@@ -31,6 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("before", metavar="BEFORE", type=Path, help="file or run folder to compare with")
     parser.add_argument("after", metavar="AFTER", type=Path, help="file or run folder to judge")
     _options.report_format(parser, "terminal")
+    _options.everything(parser)
     drift_and_out(parser, "none; a new folder in runs with --format html")
 
 
@@ -66,13 +67,11 @@ def run(options: argparse.Namespace) -> int:
     record, result = compared(options.before, options.after, options)
     with using(options.lang):
         if options.format != "html":
-            _console.show(record, options.format, everything=options.format == "markdown")
-        if options.format == "terminal":
-            _console.print_lines(headline(result))
+            _console.show(record, options.format, everything=options.all, more=_runs.again_with_all(), verdict=headline(result))
         if options.format == "html" or options.out:
             page = publish(record, options.out)
             if options.format in {"html", "terminal"}:
-                print(page)
+                _console.print_lines(str(page))
     return result.exit_code
 
 

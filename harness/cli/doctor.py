@@ -23,14 +23,18 @@ def run(options: argparse.Namespace) -> int:
     from harness.cli import _console
     from harness.doctor import measure as doctor
     from harness.doctor.verdict import MEANING, Grade
+    from harness.report.blocks import Paragraph
 
     _console.warn_of_removed_settings()
-    with _console.status("timing the same code in fresh processes"):
+    with _console.StatusLine("timing the same code in fresh processes"):
         found = doctor.examine(doctor.QUICK if options.quick else doctor.USUAL)
     exit_code = INTERRUPTED if found.grade == Grade.POOR else 0
     if options.json:
         _console.print_json(found)
         return exit_code
+    verdict = Paragraph("", f"This machine is {found.grade}: {MEANING[found.grade]}.")
+    reasons = [Paragraph(f"{reason.message}; {reason.remedy}", f"{reason.name}:") for reason in found.reasons]
+    _console.print_blocks([verdict, *reasons])
     noise, machine, changes = found.noise, found.machine, found.detectable
     rows = [
         ("arms interleaved in one process", *(_share(change.in_pairs) for change in changes)),
@@ -54,10 +58,6 @@ def run(options: argparse.Namespace) -> int:
         "snapshot cache": _cache(),
     }
     _console.print_table(("", ""), facts.items())
-    _console.print_lines(
-        *(f"{reason.name}: {reason.message}; {reason.remedy}" for reason in found.reasons),
-        f"this machine is {found.grade}: {MEANING[found.grade]}",
-    )
     return exit_code
 
 

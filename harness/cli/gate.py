@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import options as converters
-from harness.cli import _options, _project, compare
+from harness.cli import _options, _project, _runs, compare
 from harness.errors import NotComparableError, UsageError
 from harness.results.gate import GateResult, GateVerdict
 from harness.results.run import RunKind, RunSettings
@@ -47,6 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _options.value(parser, "--markdown FILE", str, "also write Markdown; - prints it instead of the table")
     parser.add_argument("--github", action="store_true", help="also print annotations for GitHub Actions and write the job summary")
     _options.json_output(parser, "print JSON instead of the table")
+    _options.everything(parser)
     group = parser.add_argument_group(
         "timing against another version (with --against)",
         "Times [SCENARIO ...] (default: all), or -- pytest [ARGUMENT ...] for a project's own pytest-benchmark suite.",
@@ -132,19 +133,22 @@ def _publish(result: GateResult, options: argparse.Namespace) -> int:
     """Print a result, write the other outputs, and return its exit code."""
     from harness.cli import _console
     from harness.report import gate, github, junit, markdown
+    from harness.report.summaries import files
     from harness.results.store import write_bytes
     from harness.text import encode
 
     if options.junit:
         write_bytes(options.junit, junit.render(result))
     if options.markdown and options.markdown != "-":
-        write_bytes(Path(options.markdown), encode(markdown.write(gate.full(result))))
+        write_bytes(Path(options.markdown), encode(markdown.write(gate.full(result), markdown.MOST)))
     if options.json:
         _console.print_json(result)
     elif options.markdown == "-":
-        print(markdown.write(gate.full(result)), end="")
-    else:
+        _console.print_document(markdown.write(gate.full(result), markdown.MOST))
+    elif options.all:
         _console.print_blocks(gate.brief(result))
+    else:
+        _console.print_blocks(files.gated(result, _runs.again_with_all(), _console.width()))
     if options.github:
         _annotate(github.commands(result), github.summary(result), to_stderr=options.json or options.markdown == "-")
     return result.exit_code

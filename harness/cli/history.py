@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from harness import options as converters
-from harness.cli import _options
+from harness.cli import _options, _runs
 from harness.cli.compare import MAX_DRIFT
 from harness.language import using
 
@@ -22,6 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", metavar="RUN", nargs="+", type=Path, help=help_)
     parser.add_argument("--json", action="store_true", help="print the history as JSON; no page is written without --out")
     _options.language(parser)
+    _options.everything(parser)
     drift = "difference between the medians of two runs of the same code on this machine (default: 25%%)"
     _options.value(parser, "--drift PERCENT", converters.percent(MAX_DRIFT, zero=True, example="25%"), drift)
     _options.selection(parser, "scenarios or benchmarks")
@@ -49,8 +50,10 @@ def run(options: argparse.Namespace) -> int:
         _console.print_json(found)
         return 0
     from harness.report.history import brief
+    from harness.report.summaries import histories
 
+    more = _runs.again_with_all()
     with using(options.lang):
-        _console.print_blocks(brief(found))
-    print(page)
+        _console.print_blocks(brief(found) if options.all else histories.summary(found, more, _console.width()))
+    _console.print_lines(str(page))
     return 0

@@ -42,6 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _options.timeout(parser)
     _options.errors(parser)
     _runs.under_load(parser, "-load")
+    _options.everything(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -75,5 +76,5 @@ def run(options: argparse.Namespace) -> int:
     warn_of_removed_settings()
     with Progress() as progress:
         record = LoadSession(plan, progress).run()
-    _runs.publish(record, out, options)
+    _runs.publish(record, out, options, in_full=options.all)
     return _runs.exit_code(record)

@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     from harness.cli import _console
     from harness.network import accuracy
 
-    with _console.status("measuring round trips, some seconds per round-trip time"):
+    with _console.StatusLine("measuring round trips, some seconds per round-trip time"):
         measured = accuracy.measure(options.rtt)
     if options.json:
         _console.print_json({**asdict(measured), "ok": measured.ok})

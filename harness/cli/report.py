@@ -18,8 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_path", metavar="RUN", type=Path, help="run folder or its run.json, or a result file of another tool")
     parser.add_argument("after", metavar="AFTER", nargs="?", type=Path, help="another one to compare with the first")
     _options.report_format(parser, "html")
-    everything = "terminal and Markdown: everything, with the tables of each scenario"
-    parser.add_argument("--all", action="store_true", help=everything)
+    parser.add_argument("--all", action="store_true", help="terminal and Markdown: everything, with the tables of each scenario")
     compare.drift_and_out(parser, "the run's folder; for result files, a new folder in runs")
 
 
@@ -34,15 +33,15 @@ def run(options: argparse.Namespace) -> int:
     else:
         record, _ = compare.compared(options.run_path, options.after, options)
     of_files = record.kind in {RunKind.FILE, RunKind.COMPARISON}
-    if options.all and (of_files or options.format not in {"terminal", "markdown"}):
-        raise UsageError("--all is for a run of this harness in the formats terminal and markdown; leave it out")
+    if options.all and options.format not in {"terminal", "markdown"}:
+        raise UsageError("--all is for the formats terminal and markdown; leave it out")
     with using(options.lang):
         if options.format == "html" and of_files:
-            print(compare.publish(record, options.out))
+            _console.print_lines(str(compare.publish(record, options.out)))
         elif options.format == "html":
             folder = options.run_path if options.run_path.is_dir() else options.run_path.parent
-            print(html.write(record, folder, options.out or folder))
+            _console.print_lines(str(html.write(record, folder, options.out or folder)))
         else:
-            everything = options.format == "markdown" if of_files else options.all
-            _console.show(record, options.format, everything=everything, more=_runs.everything(options.run_path))
+            more = _runs.again_with_all() if of_files else _runs.everything(options.run_path)
+            _console.show(record, options.format, everything=options.all, more=more)
     return 0

@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     help_ = "names, files or directories of scenarios (default: all)"
     parser.add_argument("scenario", nargs="*", metavar="SCENARIO", default=["all"], help=help_)
     _runs.arguments(parser, BUDGET)
-    parser.add_argument("--all", action="store_true", help="print everything at the end, not the conclusion alone")
+    _options.everything(parser)
     plant = "inject a slowdown, such as 3%%, into the baseline and report whether it was detected"
     _options.value(parser, "--plant PERCENT", converters.percent(1.0), plant)
     parser.add_argument(
@@ -42,4 +42,4 @@ def run(options: argparse.Namespace) -> int:
             raise UsageError(f"{reason}; install it, or leave out --instructions") from reason
     loaded = _options.load(options.scenario, options.scenarios, options.timeout)
     plan = {"injected": options.plant or 0.0, "instructions": options.instructions}
-    return _runs.carry_out(loaded, options, BUDGET, in_full=options.all, **plan)
+    return _runs.carry_out(loaded, options, BUDGET, **plan)

@@ -19,8 +19,9 @@ except ModuleNotFoundError as error:
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
+from harness.locust_adapter.console import configure
 from harness.locust_adapter.interrupts import to_this_greenlet
-from harness.locust_adapter.request import add_options, users
+from harness.locust_adapter.request import add_options, are_scenarios, users
 from harness.locust_adapter.roles import Alone, Master, Reporter, Worker
 from harness.locust_adapter.statistics import install
 
@@ -54,6 +55,8 @@ def _ready(environment: Environment, **_: Any) -> None:
     environment.events.quitting.add_listener(guarded(role.stop))
     if isinstance(role, Reporter):
         environment.events.quitting.add_listener(guarded(role.quitting))
+        environment.events.quit.add_listener(guarded(role.print_last))
+        configure(role.options, alone=are_scenarios(environment.user_classes))
     guarded(role.ready)()
     if environment.process_exit_code == INTERNAL_ERROR:
         sys.exit(INTERNAL_ERROR)

@@ -22,6 +22,7 @@ from harness.load.protocol import LoadJob
 from harness.results.load import LoadModel
 from harness.results.run import RunSettings
 from harness.runtime.child import encode_path
+from harness.text import message_line
 
 Converted = TypeVar("Converted")
 
@@ -49,7 +50,7 @@ def users(folder: Path) -> dict[str, type[User]]:
         refuse_namesakes([*_files.values(), *files])
         found = [load(file) for file in files]
     except HarnessError as error:
-        sys.stderr.write(f"harness: {error}\n")
+        sys.stderr.write(message_line(f"harness: {error}") + "\n")
         sys.exit(error.code)
     classes: dict[str, type[User]] = {}
     for scenario in found:
@@ -64,6 +65,11 @@ def users(folder: Path) -> dict[str, type[User]]:
 def _scenarios_of(names: Iterable[str]) -> list[LoadedScenario]:
     """Return the scenarios of Locust classes, without those of other locustfiles."""
     return [load(_files[name]) for name in names if name in _files]
+
+
+def are_scenarios(classes: Iterable[type[User]]) -> bool:
+    """Return whether all Locust classes are scenarios, and none is from another locustfile."""
+    return all(each.__name__ in _files for each in classes)
 
 
 def _idle_task(arm: str) -> Callable[[Any], None]:

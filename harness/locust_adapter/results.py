@@ -21,6 +21,7 @@ from harness.runtime import machine
 from harness.runtime.clock import utc_now
 from harness.runtime.cores import Cores
 from harness.runtime.workspace import git_commit
+from harness.text import for_log, printable
 
 KEY = "verdicts"
 _COLUMNS = {
@@ -67,12 +68,25 @@ def exit_code(run: Run, on_error: int = 1) -> int:
     return INTERRUPTED if run.interrupted or any(load.invalid or load.unsustained for load in loads) else 0
 
 
-def report(folder: Path) -> int:
-    """Print the tables and write the HTML report in unpatched processes; return the highest exit code; a signal is a failure."""
+def write_report(folder: Path) -> int:
+    """Write the HTML report in an unpatched process; return its exit code; a signal is a failure."""
+    return _report(folder, "html", stdout=subprocess.DEVNULL)
+
+
+def print_summary(folder: Path) -> int:
+    """Print the summary of a run, from an unpatched process, and the path of its report; return the exit code."""
+    code = _report(folder, "terminal")
+    if (page := folder / "report.html").is_file():
+        sys.stdout.write(for_log(printable(str(page))) + "\n")
+        sys.stdout.flush()
+    return code
+
+
+def _report(folder: Path, form: str, stdout: int | None = None) -> int:
     sys.stdout.flush()
-    command = [sys.executable, "-m", "harness", "report", str(folder), "--format"]
-    codes = [subprocess.run([*command, form], check=False).returncode for form in ("terminal", "html")]
-    return max(ScenarioFailedError.code if code < 0 else code for code in codes)
+    command = [sys.executable, "-m", "harness", "report", str(folder), "--format", form]
+    code = subprocess.run(command, check=False, stdout=stdout).returncode
+    return ScenarioFailedError.code if code < 0 else code
 
 
 class VerdictPage:

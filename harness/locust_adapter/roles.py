@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -17,10 +18,11 @@ from harness.load.environment import load_environment
 from harness.load.results import CollectedResults, ScenarioEnvironment
 from harness.load.supervisor import STOP_S, Supervisor
 from harness.locust_adapter.request import RunRequest
-from harness.locust_adapter.results import VerdictPage, exit_code, report, write
+from harness.locust_adapter.results import VerdictPage, exit_code, print_summary, write, write_report
 from harness.locust_adapter.statistics import count
 from harness.results.load import LoadModel, Tick
 from harness.runtime import machine
+from harness.text import message_line
 
 POLL_S = 0.2  # the interval at which load workers and Locust workers are polled
 ALONE = "here"  # the client id of a single process
@@ -30,6 +32,11 @@ HERE, PREPARE, READY, DRAIN = "harness_here", "harness_prepare", "harness_ready"
 
 REQUEST = "harness_request"  # the name of the request among the options that the master sends to its workers; None without one
 REPORT_KEY = "harness"  # the key of the harness's data in a worker's report
+
+
+def complain(problem: object) -> None:
+    """Print a problem as one line on standard error."""
+    sys.stderr.write(message_line(f"harness: {problem}") + "\n")
 
 
 @dataclass
@@ -113,7 +120,7 @@ class Role:
 
     def give_up(self, message: str, code: int) -> None:
         """End with one line on standard error; with the web UI the run ends and the page stays."""
-        sys.stderr.write(f"harness: {message}\n")
+        complain(message)
         self.environment.process_exit_code = code
         gevent.spawn(self.runner.stop if self.environment.web_ui is not None else self.runner.quit)
 
@@ -138,8 +145,10 @@ class Reporter(Role):
         self.results = CollectedResults()
         self.request: RunRequest | None = None
         self.page = VerdictPage(environment) if environment.web_ui is not None else None
+        self.unprinted: Path | None = None
+        """The folder of the run whose summary is printed when Locust ends."""
         if warning := machine.removal_warning():
-            sys.stderr.write(f"harness: {warning}\n")
+            complain(warning)
 
     def requested(self, users: int, workers: list[str], run: int = 1) -> RunRequest:
         """Return the request of a run, validated before any process prepares for it."""
@@ -155,13 +164,22 @@ class Reporter(Role):
             folder, run = write(self.results, request, self.options.out)
         except HarnessError as error:
             self.environment.process_exit_code = error.code
-            sys.stderr.write(f"harness: {error}\n")
+            complain(error)
             return
-        code = report(folder) or exit_code(run, self.options.exit_code_on_error)
+        code = write_report(folder) or exit_code(run, self.options.exit_code_on_error)
         if code or not self._others_failed(request):
             self.environment.process_exit_code = code
         if self.page is not None:
             self.page.show(folder, run)
+            print_summary(folder)
+        else:
+            self.unprinted = folder
+
+    def print_last(self) -> None:
+        """Print the summary of a run without a web UI, below the tables that Locust prints as it ends."""
+        folder, self.unprinted = self.unprinted, None
+        if folder is not None:
+            print_summary(folder)
 
     def _others_failed(self, request: RunRequest) -> bool:
         """Return whether users of other locustfiles failed: Locust then decides on the exit code."""
@@ -183,7 +201,7 @@ class Alone(Reporter):
                 self.handle.prepare(self.requested(self.options.num_users or 1, []))
             except HarnessError as error:
                 self.handle.release()
-                sys.stderr.write(f"harness: {error}\n")
+                complain(error)
                 sys.exit(error.code)
 
     def start(self) -> None:
@@ -340,7 +358,7 @@ class Master(Reporter):
                 gevent.sleep(POLL_S)
 
     def _leave(self, message: str, code: int) -> None:
-        sys.stderr.write(f"harness: {message}\n")
+        complain(message)
         self.runner.quit()
         sys.exit(code)
 
@@ -382,7 +400,7 @@ class Worker(Role):
         request = msgspec.convert(data, RunRequest)
         self.next = FromWorker(request.run)
         if self.runner.client_id not in request.workers:
-            sys.stderr.write("harness: this worker joined after the load was distributed; it takes part from the next run on\n")
+            complain("this worker joined after the load was distributed; it takes part from the next run on")
             return
         self.running = True
         try:

@@ -180,23 +180,30 @@ def conclude(run: Run) -> Conclusion:
     )
     literal = _head(row.advice.literal for row in rows)
     optimised = _head(row.advice.optimised for row in rows)
-    made = Conclusion(_where(run), "", "", (), places, literal, optimised)
+    made = Conclusion(where(run), "", "", (), places, literal, optimised)
     made = replace(made, heading=_heading(run, made))
     return replace(made, sentence=_sentence(made, whole), figures=tuple(_figures(run, made)))
 
 
-def table(made: Conclusion, most: int) -> Table:
-    """Return at most `most` rows of a run at one place, for a terminal: a line each, with more columns where it is wide."""
+def table(made: Conclusion, most: int, *, actions: bool = True) -> Table:
+    """Return at most `most` rows of a run at one place, for a terminal: a line each, with more columns where it is wide.
+
+    Without `actions`, as of a preview, there is neither what to do nor how far to trust it.
+    """
     rows = []
     for row in made.places[0].rows[:most]:
         gains = [Cell(row.literal.text), row.optimised] if made.literal else [row.optimised]
         changes = dict(row.percentiles)
-        more = [changes.get("p50", DASH), changes.get("p95", DASH), row.memory, word(row.advice.trust), row.catch]
-        rows.append(cells(row.narrow_name, row.promised, *gains, Cell("", status=row.status), *more))
-    action, trust, catch = texts = (gettext("what to do"), gettext("trust"), gettext("the catch"))
-    wide = ("p50", "p95", gettext("memory"), trust, catch)
+        trust = [word(row.advice.trust)] if actions else []
+        more = [changes.get("p50", DASH), changes.get("p95", DASH), row.memory, *trust, row.catch]
+        action = [Cell("", status=row.status)] if actions else []
+        rows.append(cells(row.narrow_name, row.promised, *gains, *action, *more))
+    action_name, trust_name, catch = texts = (gettext("what to do"), gettext("trust"), gettext("the catch"))
+    wide = ("p50", "p95", gettext("memory"), *([trust_name] if actions else []), catch)
     arms = (made.literal, made.optimised) if made.literal else (made.optimised,)
-    head = (gettext("optimisation"), gettext("promised"), *(shortened(arm, SHORT) for arm in arms), action, *wide)
+    action_head = (action_name,) if actions else ()
+    shown = (shortened(arm, SHORT) for arm in arms)
+    head = (gettext("optimisation"), gettext("promised"), *shown, *action_head, *wide)
     return Table("", head, tuple(rows), wide=wide, texts=texts, kind=TableKind.VERDICTS, is_one_line=True)
 
 
@@ -439,7 +446,7 @@ def _head(cases: Iterable[ArmCase | None]) -> str:
     return shortened(visible(names.pop()), ARM) if len(names) == 1 else gettext("several arms") if names else ""
 
 
-def _where(run: Run) -> str:
+def where(run: Run) -> str:
     """Return where and when a run was measured, and how long that took."""
     settings = run.settings
     rtts = ", ".join(f"{rtt:g}" for rtt in settings.rtts_ms) or "0"
@@ -593,15 +600,23 @@ def _together(part: _Part) -> str:
             texts.append(gettext("All together, {arm}: not measured.", arm=arm))
         else:
             changes = _together_percentiles(part.found.result, advice.optimised.arm)
-            texts.append(
-                gettext(
-                    "All together, {arm}: {figures} (promised {promise}: {verdict}).",
-                    arm=arm,
-                    figures=gettext(", ").join([_verdict_figure(verdict), *changes]),
-                    promise=format_claim(verdict.promised_low, verdict.promised_high, verdict.unit),
-                    verdict=word(verdict.verdict),
+            figures = gettext(", ").join([_verdict_figure(verdict), *changes])
+            promise = format_claim(verdict.promised_low, verdict.promised_high, verdict.unit)
+            if advice.trust == Trust.QUICK:
+                texts.append(
+                    gettext("All together, {arm}: {figures} (promised {promise}).", arm=arm, figures=figures, promise=promise)
                 )
-            )
+            else:
+                judged = word(verdict.verdict)
+                texts.append(
+                    gettext(
+                        "All together, {arm}: {figures} (promised {promise}: {verdict}).",
+                        arm=arm,
+                        figures=figures,
+                        promise=promise,
+                        verdict=judged,
+                    )
+                )
     if advice.literal and (advice.literal.errors or advice.literal.failed_checks):
         broken = gettext("As written, they do not work together.")
         return gettext("{sentence} {next}", sentence=texts[0], next=broken) if texts else broken

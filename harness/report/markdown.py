@@ -1,17 +1,75 @@
 """The Markdown writer: blocks as GitHub-flavoured Markdown, with every text escaped."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from harness.report.blocks import Block, Cell, Notice, Notices, Paragraph, ReportSection, SideBySide, Table
+from harness.results.names import shortened
+from harness.text import printable, without_command
 
 TITLED = {"", "warning", "not comparable", "invalid", "note"}
 """Labels that the title above the notices, or their names, make redundant."""
 
 
-def write(blocks: Iterable[Block]) -> str:
-    """Return blocks as Markdown that ends with a line break."""
-    return "\n".join(line for block in blocks for line in _block(block)).rstrip() + "\n"
+MOST = 65_536
+"""The most characters of a comment on GitHub."""
+NOTE = 1_000
+"""The characters that are kept for the note about what was left out."""
+NAMED = 5
+"""The most parts that this note names."""
+
+
+def write(blocks: Iterable[Block], most: int | None = None) -> str:
+    """Return blocks as Markdown that ends with a line break; of more than `most` characters, parts that do not fit are left out."""
+    blocks = list(blocks)
+    text = _joined(_block(block) for block in blocks)
+    if most is None or len(text) <= most:
+        return text
+    kept, left_out, room = list[str](), list[str](), most - NOTE
+    for name, lines in _parts(blocks):
+        part = "".join(f"{line}\n" for line in lines)
+        if len(part) <= room:
+            kept.append(part)
+            room -= len(part)
+        else:
+            left_out.append(name)
+    return "".join(kept).rstrip() + "\n\n" + _note(left_out, most)
+
+
+def _joined(parts: Iterable[Iterable[str]]) -> str:
+    return "\n".join(line for lines in parts for line in lines).rstrip() + "\n"
+
+
+def _parts(blocks: Iterable[Block]) -> Iterator[tuple[str, list[str]]]:
+    """Yield what is kept or left out as a whole, each with its name: the blocks, of an unfolded section those in it."""
+    for block in blocks:
+        if isinstance(block, ReportSection) and not block.folded:
+            yield block.title, [f"{'#' * block.level} {escape(block.title)}", ""]
+            yield from _parts(block.blocks)
+        else:
+            yield _name(block), list(_block(block))
+
+
+def _name(block: Block) -> str:
+    match block:
+        case ReportSection() | Notices():
+            return block.title
+        case Table():
+            return block.caption or "a table"
+        case Notice():
+            return block.name
+        case Paragraph():
+            return block.lead or "a paragraph"
+    return "tables"
+
+
+def _note(left_out: Sequence[str], most: int) -> str:
+    """Return which parts were left out, and why."""
+    names = [escape(shortened(name)) for name in left_out[:NAMED]]
+    more = [f"{len(left_out) - NAMED} more"] if len(left_out) > NAMED else []
+    listed = [*names, *more]
+    parts = f"{', '.join(listed[:-1])} and {listed[-1]}" if len(listed) > 1 else listed[0]
+    return f"Left out, because a comment has at most {most:,} characters: {parts}.\n"
 
 
 def _block(block: Block) -> Iterator[str]:
@@ -70,10 +128,14 @@ def _code(text: str) -> list[str]:
     """Return `text` as a fenced block, with a fence longer than any in the text."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return [fence, *text.splitlines(), fence]
+    return [fence, *(without_command(printable(line)) for line in text.splitlines()), fence]
 
 
 def escape(text: str) -> str:
-    """Return `text` as one line that Markdown, tables and HTML show as it is."""
-    one_line = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|~#@^])", r"\\\1", one_line)
+    """Return `text` as one line that Markdown, tables and HTML show as it is.
+
+    GitHub looks for mentions and numbers of issues in what it has rendered, without backslashes; a comment interrupts them.
+    """
+    one_line = printable(" ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    escaped = re.sub(r"([\\`*_\[\]|~#^])", r"\\\1", one_line).replace("::", r":\:")
+    return re.sub(r"@(?=[\w-])|(?<=#)(?=\d)", lambda found: f"{found[0]}<!-- -->", escaped)

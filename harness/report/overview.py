@@ -1,77 +1,35 @@
 """A whole run as blocks: a brief version for the terminal, a full one for Markdown. The page is composed in `html.page`."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
+from collections.abc import Sequence
 
-from harness.language import gettext
-from harness.report import ablation, comparison, conclusion, load, promises, review, tables
-from harness.report.blocks import Block, Notice, Notices, Paragraph, ReportSection, Tone, of, status, warning_notices
-from harness.report.numbers import clock_time, ratio_with_interval, whole
+from harness.language import gettext, word
+from harness.report import ablation, comparison, conclusion, load, promises, review, summaries, tables
+from harness.report.blocks import (
+    Block,
+    Cell,
+    Notice,
+    Notices,
+    Paragraph,
+    ReportSection,
+    Table,
+    TableKind,
+    Tone,
+    cells,
+    of,
+    status,
+    warning_notices,
+)
+from harness.report.numbers import DASH, clock_time, ratio_with_interval, whole
 from harness.report.promises import LocatedResult, located
 from harness.results.run import AA_CONTROL, PromiseVerdict, Ratio, Run, RunKind, ScenarioResult, ScenarioStatus
-from harness.verdicts.advice import Trust
 
 NO_PROMISE = "No promise was tested in this run: it shows measurements, not verdicts."
 NOTHING = conclusion.NOTHING
 SOME = 3
 """The number of results that are named of those that share a warning."""
-ROWS = 10
-"""The most optimisations in the summary of a run."""
-FAILURES = 2
-"""The most failures in the summary; each takes the place of two rows."""
-SHORT_NAME, MESSAGE = 24, 110
-"""The most characters of a scenario's name and of its error in the summary."""
-
-
-def summary(run: Run, more: str) -> list[Block]:
-    """Return a run's conclusion in at most 24 lines of 80 columns, with the command that prints `more`; another kind in brief."""
-    if not conclusion.is_there(run):
-        return brief(run)
-    made = conclusion.conclude(run)
-    found: list[Block] = of(
-        Paragraph(made.where, quiet=True), Paragraph("", made.heading), Paragraph(made.sentence) if made.sentence else None
-    )
-    stopped = _stopped(run)
-    names, is_matrix = len(made.by_place()), len(made.places) > 1
-    rows = ROWS - 2 * len(stopped) - is_matrix  # a matrix can have a line below it
-    if names > rows:
-        rows -= 1
-    if made.rows:
-        found.append(conclusion.matrix(made, rows) if is_matrix else conclusion.table(made, rows))
-    if names > rows:
-        found.append(Paragraph(f"… and {names - rows} more."))
-    return [*found, *stopped, *map(Paragraph, _counted(run, made)), _pointer(run, more)]
-
-
-def _stopped(run: Run) -> list[Block]:
-    """Return at most two notices of what failed or was interrupted, each short, the last with the number of the others."""
-    failed = [x for x in located(run) if x.result.status in {ScenarioStatus.FAILED, ScenarioStatus.INTERRUPTED}]
-    made = []
-    for place, x in enumerate(failed[:FAILURES]):
-        others = len(failed) - FAILURES if place == FAILURES - 1 else 0
-        more = f" (and {others} more)" if others > 0 else ""
-        message = conclusion.short(x.result.error or "no error was recorded", MESSAGE)
-        made.append(Notice(x.result.status, f"{conclusion.short(x.result.name, SHORT_NAME)}{more}", message, Tone.BAD))
-    return [*made]
-
-
-def _counted(run: Run, made: conclusion.Conclusion) -> list[str]:
-    """Return how far the rows can be trusted, and the totals, a line each."""
-    lines = [f"This run {run.incomplete}: what had finished is shown."] if run.incomplete else []
-    if made.rows:
-        unsure = Counter(row.advice.trust for row in made.rows if row.advice.trust not in {Trust.SOLID, Trust.EXACT})
-        reasons = ", ".join(f"{count} × {reason}" for reason, count in unsure.most_common(SOME))
-        lines.append(f"Trust: {len(made.rows) - unsure.total()} of {len(made.rows)} solid{f' ({reasons})' if reasons else ''}.")
-        kept, _, _, controls, _ = made.figures
-        lines += [f"{figure.value[:1].upper()}{figure.value[1:]} {figure.label}." for figure in (kept, controls)]
-    return lines
-
-
-def _pointer(run: Run, more: str) -> Paragraph:
-    """Return the number of promises and warnings, and the command that prints them."""
-    warnings = len(run.warnings) + sum(len(result.warnings) for result in run.scenarios)
-    numbers = {"promise": len(promises.rows(run)), "warning": warnings}
-    counted = " and ".join(f"{number} {noun}{'' if number == 1 else 's'}" for noun, number in numbers.items() if number)
-    return Paragraph(f"{counted or 'The details'}: in the report, or printed by", code=more)
+SHORT_NAME = 24
+"""The most characters of an unknown verdict's name."""
 
 
 def brief(run: Run, *, speeds: bool = False) -> list[Block]:
@@ -94,23 +52,91 @@ def brief(run: Run, *, speeds: bool = False) -> list[Block]:
     return [*found, *notices(run), *warnings, *(every_speed if speeds else [])]
 
 
-def full(run: Run) -> list[Block]:
-    """Return a run as a document: notices, verdicts, answers to the review, switches, load, warnings, and each scenario folded."""
+def full(run: Run, *, everything: bool = True) -> list[Block]:
+    """Return a run as a document: its conclusion, what failed, and folded the promises, load and warnings; `everything` as asked.
+
+    That are the tables of each scenario and the answers to the review.
+    """
     if run.kind in comparison.KINDS:
         return comparison.blocks(run)
-    answers = [(table, place) for place in promises.places(run) for table in review.answers(promises.at(run, place))]
-    found: list[Block | None] = [Paragraph(_facts(run)), None if run.scenarios else Paragraph(gettext(NOTHING), tone=Tone.BAD)]
-    found += [*notices(run), Paragraph(promises.tally_sentence(run)) if promises.rows(run) else None, *verdicts(run)]
-    found += [ReportSection(f"{table.caption}: {place}", (table,)) for table, place in answers]
-    found += [*ablations(run), *_load(run), *warning_notices("Warnings", run.warnings)]
-    found += [*map(scenario, located(run)), Paragraph("Reproduce:", code=run.command)]
-    return [ReportSection(f"Advice on trial: {run.name}", tuple(of(*found)), folded=False)]
+    judged = verdicts(run)
+    found: list[Block | None] = [Paragraph(_facts(run)), *_concluded(run), *notices(run)]
+    if judged:
+        tally = Paragraph(promises.tally_sentence(run))
+        found.append(ReportSection(f"All promises: {len(promises.rows(run))}", (tally, *judged)))
+    found += [*ablations(run), *_load(run), *_folded_warnings(run, everything=everything)]
+    if everything:
+        answers = [(table, place) for place in promises.places(run) for table in review.answers(promises.at(run, place))]
+        found += [ReportSection(f"{table.caption}: {place}", (table,)) for table, place in answers]
+        found += map(scenario, located(run))
+    found.append(Paragraph("Reproduce:", code=run.command))
+    return [ReportSection(_heading(run), tuple(of(*found)), folded=False)]
+
+
+def _heading(run: Run) -> str:
+    """Return the conclusion of a run in a sentence."""
+    if run.kind == RunKind.LOAD:
+        return summaries.under_load.heading(run)
+    if not conclusion.is_there(run):
+        return summaries.pairs.heading_of_switches(run)
+    if run.settings.quick and run.scenarios:
+        return summaries.pairs.preview(run)
+    return conclusion.conclude(run).heading
+
+
+def _concluded(run: Run) -> list[Block]:
+    """Return the figures of the whole, and a row per optimisation; at several places a matrix, with the rows of each folded."""
+    if not conclusion.is_there(run):
+        return []
+    made, quick = conclusion.conclude(run), run.settings.quick
+    figures = [f"{figure.value} {figure.label}" for figure in made.figures]
+    found: list[Block | None] = [Paragraph(made.sentence) if made.sentence else None]
+    tables = [(place.label, _conclusion_table(made, place.rows, quick=quick)) for place in made.places if place.rows]
+    if len(made.places) > 1:
+        signs = ", ".join(f"{sign} {word(action)}" for action, (sign, _) in conclusion.STATUSES.items())
+        found += [_conclusion_matrix(made), Paragraph(f"{signs}.", quiet=True)]
+        found += [ReportSection(label, (table,)) for label, table in tables]
+    else:
+        found += [table for _, table in tables]
+    return of(*found, None if quick or not made.rows else Paragraph(f"{'; '.join(figures)}.", quiet=True))
+
+
+def _conclusion_table(made: conclusion.Conclusion, rows: Sequence[conclusion.ConclusionRow], *, quick: bool) -> Table:
+    """Return a row per optimisation at one place; of a preview without what to do and how far to trust it."""
+    arms = [made.literal, made.optimised] if made.literal else [made.optimised]
+    lines = []
+    for row in rows:
+        action = [] if quick else [Cell("", status=row.status)]
+        gains = [row.literal, row.optimised] if made.literal else [row.optimised]
+        changes = dict(row.percentiles)
+        times = (changes.get("p50", DASH), changes.get("p95", DASH), row.memory)
+        lines.append(cells(row.name, *action, row.promised, *gains, *times, row.catch, *([] if quick else [str(row.advice.trust)])))
+    verdict, trust = ([], []) if quick else (["what to do"], ["trust"])
+    head = ("optimisation", *verdict, "promised", *arms, "p50", "p95", "memory", "the catch", *trust)
+    return Table("", head, tuple(lines), texts=("what to do", "the catch", "trust"), kind=TableKind.VERDICTS)
+
+
+def _conclusion_matrix(made: conclusion.Conclusion) -> Table:
+    """Return what to do about each optimisation at each place, with the gain of the arm that this is about."""
+    rows = [
+        cells(name, *(Cell("") if row is None else Cell(f"{row.status.sign} {row.chosen.text}") for row in found))
+        for name, found in made.by_place()
+    ]
+    return Table("", ("optimisation", *(place.label for place in made.places)), tuple(rows))
+
+
+def _folded_warnings(run: Run, *, everything: bool) -> list[Block]:
+    """Return the warnings of a run, and its scenarios' unless each of these has its own section."""
+    found = warning_notices("Warnings", run.warnings)
+    of_scenarios = [] if everything else _scenario_warnings(run, in_full=False)
+    number = sum(len(result.warnings) for result in run.scenarios)
+    return [*found, ReportSection(f"Warnings of scenarios: {number}", tuple(of_scenarios))] if of_scenarios else found
 
 
 def _facts(run: Run) -> str:
     users = f", {run.environment['users']} users" if run.kind == RunKind.LOAD and "users" in run.environment else ""
     measured = ", commit ".join(text for text in (clock_time(run.started_at), commit(run)) if text)
-    return f"{measured}, {', '.join(run.settings.engines)}, {run.settings.size}, seed {run.settings.seed}{users}"
+    return f"{run.name}: {measured}, {', '.join(run.settings.engines)}, {run.settings.size}, seed {run.settings.seed}{users}"
 
 
 def commit(run: Run) -> str:

@@ -1,11 +1,14 @@
 """Text as bytes: substitutes for characters that an encoding lacks, and escapes for bytes that are not valid text."""
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness import text
 
@@ -54,3 +57,45 @@ def test_json_for_a_terminal_without_utf_8_is_ascii() -> None:
 def test_utf_8_has_several_names(encoding: str | None, expected: bool) -> None:
     """An unknown encoding is not UTF-8."""
     assert text.is_utf8(encoding) is expected
+
+
+@given(st.text())
+def test_a_printable_text_has_no_control_characters(name: str) -> None:
+    """All but line breaks are escaped; what was printable stays as it is."""
+    made = text.printable(name)
+    assert all(unicodedata.category(c) not in {"Cc", "Cf", "Zl", "Zp"} or c == "\n" for c in made)
+    if name.isprintable():
+        assert made == name
+
+
+@pytest.mark.parametrize(
+    ("hostile", "shown"),
+    [
+        ("\x1b[31mred\x07", r"\x1b[31mred\x07"),
+        ("a\u202eb\u200b", r"a\u202eb\u200b"),
+        ("a\tb\rc", r"a b\rc"),
+        ("größe 日本語 😀 a\u00a0b", "größe 日本語 😀 a\u00a0b"),
+    ],
+)
+def test_what_a_terminal_obeys_is_escaped(hostile: str, shown: str) -> None:
+    """Colours, bells, the direction of text and carriage returns; letters of any script are shown."""
+    assert text.printable(hostile) == shown
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("::error::x", ": :error::x"),
+        ("  ::add-mask::x", "  : :add-mask::x"),
+        ("a ##[group]b", "a ## [group]b"),
+        ("std::vector", "std::vector"),
+    ],
+)
+def test_a_log_of_github_actions_obeys_no_line(line: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In neither form of its commands; elsewhere lines stay as they are."""
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    assert text.for_log(line) == line
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert text.for_log(line) == shown
+    assert text.message_line(f"a\n{line}\x1b").startswith("a ")
+    assert "\x1b" not in text.message_line(f"a\n{line}\x1b")

@@ -35,4 +35,4 @@ def test_a_poor_machine_gets_reasons_and_remedies(capsys: pytest.CaptureFixture[
     assert "between processes: two processes of the same code" in said
     assert "drift: the same work took 30 % longer in the second half; wait" in said
     assert "not pinned: " in said
-    assert "this machine is poor: " in said
+    assert "This machine is poor: " in said

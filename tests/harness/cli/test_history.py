@@ -29,8 +29,11 @@ def test_the_steps_are_printed_and_the_page_is_written(runs: Path, capsys: pytes
     """Into a new folder in runs, or the one that is named; the last line printed is its path."""
     assert main(["history", str(runs)]) == 0
     *printed, last = capsys.readouterr().out.splitlines()
-    assert "At abcdef3: 2 steps" in printed
-    assert any("statements 3 → 22" in line for line in printed)
+    assert printed[0] == "2 steps at abcdef3, in 4 runs."
+    assert any(line.startswith("abcdef3  ✗ worse") and "statements 3 → 22" in line for line in printed)
+    assert printed[-1].endswith("--all")
+    assert main(["history", str(runs), "--all"]) == 0
+    assert "At abcdef3: 2 steps" in capsys.readouterr().out.splitlines()
     page = Path(last)
     assert (page.parts[0], page.name) == ("runs", "history.html")
     assert "2 steps at abcdef3, in 4 runs" in page.read_text(encoding="utf-8")

@@ -1,9 +1,7 @@
-"""`harness report` and `harness list`: output and errors."""
+"""`harness report`: output and errors."""
 
-import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,13 +62,7 @@ def test_other_formats_are_printed(tmp_path: Path, form: list[str], capsys: pyte
 def test_all_of_another_format_is_refused(tmp_path: Path, form: str, refused: Refused) -> None:
     """It would be ignored."""
     write_run(an_empty_run(), tmp_path)
-    refused(["report", str(tmp_path), "--all", "--format", form], "--all is for a run of this harness in the formats terminal")
-
-
-def test_all_of_a_comparison_is_refused(tmp_path: Path, refused: Refused) -> None:
-    """It has no tables per scenario."""
-    write_run(replace(an_empty_run(), kind=RunKind.COMPARISON), tmp_path)
-    refused(["report", str(tmp_path), "--all", "--format", "markdown"], "--all is for a run of this harness")
+    refused(["report", str(tmp_path), "--all", "--format", form], "--all is for the formats terminal and markdown")
 
 
 @pytest.mark.parametrize("everything", [[], ["--all"]])
@@ -105,38 +97,6 @@ def test_an_unknown_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
         main(["report", str(tmp_path), "--format", "pdf"])
     assert ended.value.code == 2
     assert "unknown format 'pdf'; choose from html, markdown, terminal, json" in capsys.readouterr().err
-
-
-def test_promises_without_a_scenario_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With a review, promises are in its order, including those without a scenario."""
-    (tmp_path / "adding.py").write_text((TOYS / "adding.py").read_text(encoding="utf-8"), encoding="utf-8")
-    promises = 'X9 = "never tried"\nX1 = "tried"'
-    (tmp_path / "review.toml").write_text(f'title = "a review"\n[areas]\n[promises]\n{promises}\n', encoding="utf-8")
-    assert main(["list", "--promises", "--scenarios", str(tmp_path)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split()[:3] == ["X9", "none", "yet"]
-    assert lines[2].startswith("X1")
-
-
-def test_the_list_shows_every_scenario_and_promise(capsys: pytest.CaptureFixture[str]) -> None:
-    """There is a table, a list of promises, and JSON."""
-    assert main(["list", "--scenarios", str(TOYS)]) == 0
-    assert "adding" in capsys.readouterr().out
-    assert main(["list", "--promises", "--scenarios", str(TOYS)]) == 0
-    assert "twice as fast" in capsys.readouterr().out
-    assert main(["list", "--json", "--scenarios", str(TOYS)]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["promises"] == ["X1", "X2", "X3"]
-
-
-def test_brackets_in_a_title_or_promise_are_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The list shows them as they are."""
-    text = (TOYS / "adding.py").read_text(encoding="utf-8")
-    text = text.replace("Add the numbers up", "Add [bold] [/x] up").replace("twice as fast", "twice [bold] [/x]")
-    (tmp_path / "adding.py").write_text(text, encoding="utf-8")
-    assert main(["list", "--scenarios", str(tmp_path)]) == 0
-    assert "Add [bold] [/x] up" in capsys.readouterr().out
-    assert main(["list", "--promises", "--scenarios", str(tmp_path)]) == 0
-    assert "twice [bold] [/x]" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("form", ["html", "terminal", "markdown"])

@@ -195,7 +195,10 @@ def test_a_run_without_operations_fails(locust: Run, tmp_path: Path) -> None:
 def test_ctrl_c_drains_and_reports(number: int, command: Callable[..., list[str]], tmp_path: Path) -> None:
     """A run that Ctrl-C or a closed terminal interrupts exits with 3, and its report is written."""
     child = subprocess.Popen(
-        command("--headless", "-u", "2", "-t", "60s"), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command("--headless", "-u", "2", "-t", "60s", "--print-stats"),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     assert child.stdout is not None
     for line in child.stdout:
@@ -265,7 +268,7 @@ def test_users_of_all_workers_add_up(locust: Run, two: list[str], tmp_path: Path
 
 def test_a_crashed_worker_is_reported(command: Callable[..., list[str]], two: list[str], tmp_path: Path) -> None:
     """The other worker's figures are kept, the crash is in the record, and the exit code is 1."""
-    arguments = command("--headless", "-u", "4", "-r", "4", "-t", "9s", *two, "--rate", "40", "--arm", "optimised")
+    arguments = command("--headless", "-u", "4", "-r", "4", "-t", "9s", *two, "--rate", "40", "--arm", "optimised", "--print-stats")
     soon = {**os.environ, "LIVENESS": "5"}
     child = subprocess.Popen(arguments, cwd=tmp_path, env=soon, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert child.stdout is not None
@@ -315,7 +318,7 @@ def test_separate_workers_use_the_masters_options(
 
 def test_ctrl_c_reaches_all_processes(command: Callable[..., list[str]], two: list[str], tmp_path: Path) -> None:
     """As from a terminal, every process is interrupted: the run is kept and marked, it exits with 3, and no process remains."""
-    arguments = command("--headless", "-u", "4", "-t", "60s", *two)
+    arguments = command("--headless", "-u", "4", "-t", "60s", *two, "--print-stats")
     child = subprocess.Popen(
         arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )

@@ -12,5 +12,5 @@ from harness.report.blocks import Block
 def printed(blocks: Iterable[Block], width: int = 80) -> str:
     """Return what a terminal of `width` columns shows, without colour."""
     sink = io.StringIO()
-    Console(file=sink, width=width, no_color=True).print(terminal.write(blocks, width))
+    Console(file=sink, width=width, no_color=True).print(terminal.write(blocks, width), crop=False)
     return sink.getvalue()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from harness.report import overview
 from harness.report.conclusion import ConclusionRow, conclude, is_there, short
+from harness.report.summaries import summary
 from harness.results.run import (
     AA_CONTROL,
     Ablation,
@@ -119,7 +120,7 @@ def test_without_literal_arms_nothing_is_as_written(make_run: MakeRun) -> None:
     made = conclude(make_run(plain, replace(plain, name="other")))
     assert made.heading == "Both optimisations are worth doing."
     assert (made.literal, made.optimised) == ("", "better")
-    assert "proposed" not in printed(overview.summary(make_run(plain), "x"))
+    assert "proposed" not in printed(summary(make_run(plain), "x"))
 
 
 def test_the_rows_are_sorted_by_what_to_do_and_by_gain(make_run: MakeRun) -> None:
@@ -295,7 +296,7 @@ def test_several_places_have_their_rows_and_one_heading(make_run: MakeRun) -> No
         "At 2 places: of 4 optimisations, 1 is worth doing at all of them, 1 is worth doing at some, 1 is not worth doing at any"
         " and 1 is not decided."
     )
-    text = printed(overview.summary(make_run(*results), "x"))
+    text = printed(summary(make_run(*results), "x"))
     assert "✓ 2.50×" in text
     assert "✗" in text
     assert [row and row.advice.action for row in made.by_place()[-1][1]] == [Action.UNDECIDED, None]
@@ -304,11 +305,11 @@ def test_several_places_have_their_rows_and_one_heading(make_run: MakeRun) -> No
 def test_places_beyond_the_width_of_a_terminal_are_counted(make_run: MakeRun) -> None:
     """A matrix is never wider than the terminal; what it leaves out is said in a line."""
     run = make_run(*(result(DO, f"s{number}", rtt_ms=float(rtt)) for rtt in range(12) for number in range(12)))
-    lines = printed(overview.summary(run, "x")).splitlines()
+    lines = printed(summary(run, "x")).splitlines()
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
     assert "… and 7 more columns in a wider terminal" in [line.strip() for line in lines]
-    assert "… and 4 more." in [line.strip() for line in lines]
+    assert "… and 2 more." in [line.strip() for line in lines]
 
 
 def test_an_unknown_verdict_is_named(make_run: MakeRun) -> None:
@@ -334,35 +335,36 @@ def test_the_summary_fits_a_terminal(make_run: MakeRun) -> None:
     hostile = replace(many[0], arms=[replace(arm, name=name[: 40 + place]) for place, arm in enumerate(many[0].arms)])
     for results in (many, [*many[5:], *failed], [hostile], several(*[DO] * 10), several(*[DO] * 11), []):
         run = make_run(*results, interrupted=True)
-        lines = printed(overview.summary(run, "harness report run --format terminal --all")).splitlines()
+        lines = printed(summary(run, "harness report run --format terminal --all")).splitlines()
         assert len(lines) <= 24, "\n".join(lines)
         assert max(map(len, lines)) <= 80
-    assert "… and 2 more." in printed(overview.summary(make_run(*several(*[DO] * 11)), "x"))
+    assert "… and 2 more." in printed(summary(make_run(*several(*[DO] * 12)), "x"))
 
 
 def test_a_long_title_is_the_scenarios_name_in_a_terminal(make_run: MakeRun) -> None:
     """It is what the user types, and stands on one line."""
-    text = printed(
-        overview.summary(make_run(result(DO, "membership", title="Look a number up in a set instead of in a list")), "x")
-    )
+    text = printed(summary(make_run(result(DO, "membership", title="Look a number up in a set instead of in a list")), "x"))
     assert "Look a number up in a set instead of in a list: worth doing" in text
     assert "\nmembership " in text
 
 
 def test_a_wide_terminal_shows_more_columns(make_run: MakeRun) -> None:
-    """Percentiles first, the catch last."""
+    """Percentiles first, the catch last; a column in which every cell is empty is left out."""
     run = make_run(*several(DO, OPTIMISED))
-    narrow, wide = printed(overview.summary(run, "x"), 80), printed(overview.summary(run, "x"), 200)
+    narrow, wide = printed(summary(run, "x"), 80), printed(summary(run, "x", 200), 200)
     assert "p50" not in narrow
     assert "8.00 → 4.00 ms" in wide
     assert "solid" in wide
-    assert "the catch" in wide
+    assert "the catch" not in wide
+    cost = speed("better", (1.4, 1.3, 1.5), unit="time", promised_low=None, text="slower writes (a cost)", promise="P2")
+    caught = replace(result(OPTIMISED), verdicts=[*result(OPTIMISED).verdicts, cost])
+    assert "the catch" in printed(summary(make_run(caught), "x", 200), 200)
 
 
 def test_failures_are_named_in_the_summary(make_run: MakeRun) -> None:
     """With their error, at most two of them."""
     failed = [replace(r, status=ScenarioStatus.FAILED, error=f"boom {r.name}") for r in several(DO, DO, DO)]
-    text = printed(overview.summary(make_run(*failed), "x"))
+    text = printed(summary(make_run(*failed), "x"))
     assert "failed s0  boom s0" in text
     assert "failed s1 (and 1 more)  boom s1" in text
 

@@ -1,0 +1,115 @@
+"""The summary of result files, of their comparison, and of a gate: the verdict, and the figures that changed most."""
+
+from dataclasses import replace
+
+from harness.report import comparison, conclusion, gate
+from harness.report.blocks import Block, Cell, Paragraph, Table, TableKind, cells, of, status
+from harness.report.numbers import DASH, duration, interval, times
+from harness.report.summaries.frame import MESSAGE, NAME, REMARKS, counted, fitted, left_out, pointer, remark
+from harness.results.gate import GateResult, GateVerdict, RowKind
+from harness.results.names import shortened, visible
+from harness.results.run import PromiseVerdict, Run, RunKind, RunWarning
+
+BENCHMARK, FIGURE = 30, 32
+"""The most characters of a benchmark's name and of the name of a gate's figure."""
+NOT_FIGURES = {RowKind.STATUS, RowKind.CHECKS}
+"""Kinds of a gate's rows that have a reason in place of figures."""
+
+
+def summary(run: Run, more: str, width: int, verdict: str = "") -> list[Block]:
+    """Return the conclusion of a file or of two compared ones, by default the number of each verdict, and the first rows."""
+    benchmarks = comparison.benchmarks(run)
+    table = _compared(run) if run.kind == RunKind.COMPARISON else _single(run)
+
+    regressed = [b.verdict for b in benchmarks if b.verdict is not None and b.verdict.verdict == PromiseVerdict.REGRESSED]
+    remarks = [remark(RunWarning(v.promise, v.sentence, ""), "regressed") for v in regressed]
+    remarks += [remark(found) for found in (*run.warnings, *(w for result in run.scenarios for w in result.warnings))]
+
+    def blocks(most: int) -> list[Block]:
+        return of(
+            Paragraph("", conclusion.short(verdict or heading(run), 2 * MESSAGE)),
+            Paragraph(visible(shortened(run.name, MESSAGE)), quiet=True),
+            replace(table, rows=table.rows[:most]) if most and benchmarks else None,
+            left_out(len(table.rows), most),
+            *remarks[:REMARKS],
+            Paragraph(f"{comparison.counts(run)}.") if verdict and comparison.counts(run) else None,
+            pointer({"more remark": max(0, len(remarks) - REMARKS)}, more, in_report=False),
+        )
+
+    return fitted(blocks, width, len(table.rows))
+
+
+def heading(run: Run) -> str:
+    """Return the number of benchmarks with each verdict, or of one file their range of medians, in a sentence."""
+    benchmarks = comparison.benchmarks(run)
+    if not benchmarks:
+        return "There is no benchmark in it."
+    if run.kind == RunKind.COMPARISON:
+        return f"Of {counted(len(benchmarks), 'benchmark')}: {comparison.counts(run) or 'none is in both files'}."
+    medians = [comparison.median_ns(b.latencies[0]) for b in benchmarks if b.latencies[0]]
+    if not medians:
+        return f"{counted(len(benchmarks), 'benchmark')} without a time."
+    if len(medians) == 1:
+        return f"One benchmark: median {duration(medians[0])}."
+    return f"{len(medians):,} benchmarks: medians from {duration(min(medians))} to {duration(max(medians))}."
+
+
+def _name(name: str) -> str:
+    return shortened(visible(name), BENCHMARK)
+
+
+def _compared(run: Run) -> Table:
+    """Return a row per benchmark of two files, the most pressing verdict first."""
+    rows = []
+    for benchmark in comparison.benchmarks(run):
+        verdict, (old, new) = benchmark.verdict, benchmark.latencies
+        only = "removed" if new is None and benchmark.operations[1] is None else "added"
+        judged = Cell(only) if verdict is None else Cell("", status=status(verdict.verdict))
+        before, after = (DASH if x is None else duration(comparison.median_ns(x)) for x in (old, new))
+        value = None if verdict is None or None in (old, new) else verdict.value
+        faster, bounds = (DASH, DASH) if verdict is None or value is None else (times(value), interval(verdict.low, verdict.high))
+        reason = conclusion.short(verdict.sentence, MESSAGE) if verdict else DASH
+        rows.append(cells(_name(benchmark.name), judged, before, after, faster, bounds or DASH, reason))
+    head = ("benchmark", "verdict", "before", "after", "faster", "95 % CI", "why")
+    return Table("", head, tuple(rows), names=2, wide=head[-2:], texts=head[-1:], kind=TableKind.VERDICTS, is_one_line=True)
+
+
+def _single(run: Run) -> Table:
+    """Return a row per benchmark of one file."""
+    rows = []
+    for benchmark in comparison.benchmarks(run):
+        x = benchmark.latencies[0]
+        figures = [DASH] * 3 if x is None else map(duration, (comparison.median_ns(x), x.mean_ns, x.max_ns))
+        rows.append(cells(_name(benchmark.name), *figures))
+    return Table("", ("benchmark", "median", "mean", "max"), tuple(rows), is_one_line=True)
+
+
+def gated(result: GateResult, more: str, width: int) -> list[Block]:
+    """Return a gate's verdict, the figures behind it, and the reasons and warnings in short."""
+    shown = gate.shown(result)
+    rows = []
+    for row in shown:
+        base, candidate = gate.figure(row.base, row.unit), gate.figure(row.candidate, row.unit)
+        change, verdict = gate.change(row), Cell("", status=status(row.verdict))
+        where, reason = shortened(visible(row.place), NAME), conclusion.short(row.reason, MESSAGE)
+        figure = shortened(visible(f"{row.scenario} · {row.label}"), FIGURE)
+        rows.append(cells(figure, verdict, change.text, base, candidate, where, change.detail or DASH, reason))
+    head = ("figure", "verdict", "change", "before", "after", "where", "interval", "why")
+    table = Table("", head, tuple(rows), names=2, wide=head[-3:], texts=("where", "why"), kind=TableKind.VERDICTS, is_one_line=True)
+    worst = (GateVerdict.REGRESSED, GateVerdict.NOT_COMPARABLE)
+    pressing = [RunWarning(row.place, row.reason, "") for row in shown if row.verdict in worst and row.kind in NOT_FIGURES]
+    remarks = [remark(found, "not comparable") for found in result.incomparable]
+    remarks += [remark(found, "failed") for found in pressing] + [remark(found) for found in result.warnings]
+
+    def blocks(most: int) -> list[Block]:
+        hidden = {"more row": max(0, len(rows) - most), "more remark": max(0, len(remarks) - REMARKS)}
+        return of(
+            Paragraph(conclusion.short(gate.headline(result), 2 * MESSAGE), tone=status(result.verdict).tone),
+            Paragraph(conclusion.short(f"Baseline {result.base}, candidate {result.candidate}.", MESSAGE), quiet=True),
+            replace(table, rows=table.rows[:most]) if rows and most else None,
+            *remarks[:REMARKS],
+            Paragraph(f"{gate.counts(result)}.") if result.rows else None,
+            pointer(hidden, more, in_report=False),
+        )
+
+    return fitted(blocks, width, len(rows))

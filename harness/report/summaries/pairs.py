@@ -1,0 +1,150 @@
+"""The summary of a run of pairs: what to do about each optimisation, or the gain of each switch."""
+
+from collections import Counter
+
+from harness.report import ablation, conclusion, promises
+from harness.report.blocks import Block, Cell, Notice, Paragraph, Table, Tone, cells, of
+from harness.report.numbers import DASH, elapsed, interval, ratio_with_interval, times
+from harness.report.promises import located
+from harness.report.summaries.frame import MESSAGE, NAME, fitted, left_out, pointer
+from harness.results.names import shortened
+from harness.results.run import Ablation, Run, ScenarioStatus, SwitchGain
+from harness.verdicts.advice import Trust
+
+SOME = 3
+"""The number of reasons against trust that are named."""
+FAILURES = 2
+"""The most failures in a summary; each takes the place of two rows."""
+SWITCH = 28
+"""The most characters of a switch's name."""
+
+
+def concluded(run: Run, more: str, width: int) -> list[Block]:
+    """Return a run's conclusion, a row per optimisation, and the command that prints `more`; a preview has no verdicts."""
+    made = conclusion.conclude(run)
+    is_matrix = len(made.places) > 1
+    names, stopped = len(made.by_place()), stopped_scenarios(run)
+
+    def blocks(rows: int) -> list[Block]:
+        table = None
+        if rows and made.rows:
+            table = conclusion.matrix(made, rows) if is_matrix else conclusion.table(made, rows, actions=not run.settings.quick)
+        return of(
+            *_opening(run, made),
+            Paragraph(made.sentence) if made.sentence else None,
+            table,
+            left_out(names, rows),
+            *stopped,
+            *map(Paragraph, _totals(run, made)),
+            pointer({"promise": len(promises.rows(run)), "warning": warnings(run)}, more),
+        )
+
+    return fitted(blocks, width, names)
+
+
+def preview(run: Run) -> str:
+    """Return that a run was a preview, with its size and time, and how to get verdicts."""
+    took = elapsed(run.started_at, run.finished_at)
+    timed = "" if took == DASH else f" ({took})"
+    return f"Preview on {run.settings.size} data{timed}: run without --quick for verdicts."
+
+
+def _opening(run: Run, made: conclusion.Conclusion) -> list[Paragraph]:
+    """Return where the run was measured and its conclusion; first of a preview that it is one."""
+    where = Paragraph(made.where, quiet=True)
+    if run.settings.quick:
+        return [Paragraph("", preview(run)), where] if made.rows else [Paragraph("", preview(run)), where, Paragraph(made.heading)]
+    return [where, Paragraph("", made.heading)]
+
+
+def stopped_scenarios(run: Run) -> list[Block]:
+    """Return at most two notices of what failed or was interrupted, each short, the last with the number of the others."""
+    failed = [x for x in located(run) if x.result.status in {ScenarioStatus.FAILED, ScenarioStatus.INTERRUPTED}]
+    made = []
+    for place, x in enumerate(failed[:FAILURES]):
+        others = len(failed) - FAILURES if place == FAILURES - 1 else 0
+        more = f" (and {others} more)" if others > 0 else ""
+        message = conclusion.short(x.result.error or "no error was recorded", MESSAGE)
+        made.append(Notice(x.result.status, f"{conclusion.short(x.result.name, NAME)}{more}", message, Tone.BAD))
+    return [*made]
+
+
+def unfinished(run: Run) -> list[str]:
+    """Return that a run did not come to its end, if so."""
+    return [f"This run {run.incomplete}: what had finished is shown."] if run.incomplete else []
+
+
+def warnings(run: Run) -> int:
+    """Return the number of warnings of a run and of its scenarios."""
+    return len(run.warnings) + sum(len(result.warnings) for result in run.scenarios)
+
+
+def _totals(run: Run, made: conclusion.Conclusion) -> list[str]:
+    """Return how far the rows can be trusted, and the totals, a line each; of a preview what its figures are worth."""
+    lines = unfinished(run)
+    if not made.rows:
+        return lines
+    kept, _, _, controls, _ = made.figures
+    if not run.settings.quick:
+        unsure = Counter(row.advice.trust for row in made.rows if row.advice.trust not in {Trust.SOLID, Trust.EXACT})
+        reasons = ", ".join(f"{count} × {reason}" for reason, count in unsure.most_common(SOME))
+        lines.append(f"Trust: {len(made.rows) - unsure.total()} of {len(made.rows)} solid{f' ({reasons})' if reasons else ''}.")
+        lines.append(_sentence(kept))
+    return [*lines, _sentence(controls)]
+
+
+def _sentence(figure: conclusion.KeyFigure) -> str:
+    return f"{figure.value[:1].upper()}{figure.value[1:]} {figure.label}."
+
+
+def ablated(run: Run, more: str, width: int) -> list[Block]:
+    """Return the gains of the switches of an ablation: the largest last gain first."""
+    parts = ablation.parts(run)
+    rows = [(heading, found, switch) for heading, found in parts for switch in found.switches]
+
+    def blocks(most: int) -> list[Block]:
+        return of(
+            Paragraph("", preview(run)) if run.settings.quick else None,
+            Paragraph(conclusion.where(run), quiet=True),
+            Paragraph("", heading_of_switches(run)),
+            _switches(rows[:most], several=len(parts) > 1) if most and rows else None,
+            left_out(len(rows), most),
+            *stopped_scenarios(run),
+            *map(Paragraph, unfinished(run)),
+            *(Paragraph(ablation.total(found)) for _, found in parts[:1]),
+            pointer({"warning": warnings(run)}, more),
+        )
+
+    return fitted(blocks, width, len(rows))
+
+
+def heading_of_switches(run: Run) -> str:
+    """Return the switch that gains most beside all others in the first group, and the number of unclear gains."""
+    found = next((found for _, found in ablation.parts(run)), None)
+    if found is None or not found.switches:
+        return "No switch was measured."
+    best = next((switch for switch in found.switches if switch.last.is_clear), found.switches[0])
+    name = shortened(best.switch, SWITCH)
+    unclear = sum(not switch.last.is_clear for switch in found.switches)
+    total = len(found.switches)
+    if unclear == total:
+        only = "The only switch has no clear gain."
+        return only if total == 1 else f"None of {total} switches has a clear gain beside the others."
+    if total == 1:
+        return f"The only switch, {name}, gains {ratio_with_interval(best.last)}."
+    first = f"Of {total} switches, {name} gains most beside the others: {ratio_with_interval(best.last)}"
+    if not unclear:
+        return f"{first}."
+    return f"{first}; {unclear} {'has' if unclear == 1 else 'have'} no clear gain."
+
+
+def _switches(rows: list[tuple[str, Ablation, SwitchGain]], *, several: bool) -> Table:
+    made = list[tuple[Cell, ...]]()
+    for heading, _, x in rows:
+        name = shortened(x.switch, SWITCH)
+        alone, last = ablation.gain_text(x.alone), ablation.gain_text(x.last)
+        bounds = interval(x.last.low, x.last.high) or DASH
+        made.append(cells(name, ablation.rank(x), alone, last, bounds, x.interaction, times(x.difference.ratio), heading))
+    columns = ("switch", "rank", "gain alone", "gain last", "95 % CI", "interaction", "last ÷ alone", "of")
+    head = columns if several else columns[:-1]
+    return Table("", head, tuple(row[: len(head)] for row in made), wide=head[6:], texts=("interaction", "of"), is_one_line=True)
