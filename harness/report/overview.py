@@ -6,6 +6,7 @@ from harness.report import ablation, comparison, conclusion, load, promises, rev
 from harness.report.blocks import Block, Notice, Notices, Paragraph, ReportSection, Tone, of, status, warning_notices
 from harness.report.numbers import clock_time, ratio_with_interval, whole
 from harness.report.promises import LocatedResult, located
+from harness.results.names import short
 from harness.results.run import AA_CONTROL, PromiseVerdict, Ratio, Run, RunKind, ScenarioResult, ScenarioStatus
 from harness.verdicts.advice import Trust
 
@@ -48,8 +49,8 @@ def _stopped(run: Run) -> list[Block]:
     for place, x in enumerate(failed[:FAILURES]):
         others = len(failed) - FAILURES if place == FAILURES - 1 else 0
         more = f" (and {others} more)" if others > 0 else ""
-        message = conclusion.short(x.result.error or "no error was recorded", MESSAGE)
-        made.append(Notice(x.result.status, f"{conclusion.short(x.result.name, SHORT_NAME)}{more}", message, Tone.BAD))
+        message = short(x.result.error or "no error was recorded", MESSAGE)
+        made.append(Notice(x.result.status, f"{short(x.result.name, SHORT_NAME)}{more}", message, Tone.BAD))
     return [*made]
 
 
@@ -126,7 +127,7 @@ def notices(run: Run) -> list[Notice]:
         message = "a quick run has little data, few pairs and few processes, so that any verdict may differ in a full run"
         found.append(Notice("", "Every verdict is preliminary", message, remedy="act on those of a full `harness run`"))
     if unknown := dict.fromkeys(str(v.verdict) for r in run.scenarios for v in r.verdicts if v.verdict not in list(PromiseVerdict)):
-        names = ", ".join(conclusion.short(name, SHORT_NAME) for name in unknown)
+        names = ", ".join(short(name, SHORT_NAME) for name in unknown)
         message = (
             f"written by version {run.harness_version}, which knows more verdicts than this one; nothing is concluded from them"
         )

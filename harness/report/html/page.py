@@ -9,10 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import missing_extra
-from harness.report import ablation, comparison, conclusion, figures, load, numbers, overview, profile, promises, review, tables
+from harness.report import (
+    ablation,
+    cards,
+    comparison,
+    conclusion,
+    figures,
+    load,
+    numbers,
+    overview,
+    profile,
+    promises,
+    review,
+    tables,
+)
 from harness.report.blocks import Block, Paragraph, of, status, warning_notices
 from harness.report.promises import LocatedResult
-from harness.results.run import AA_CONTROL, BASELINE, Run, RunKind, ScenarioStatus, Statement
+from harness.results.run import BASELINE, Run, RunKind, ScenarioStatus
 from harness.results.store import write_bytes
 from harness.text import encode
 
@@ -50,7 +63,7 @@ def render(run: Run, folder: Path | None = None) -> str:
     environment = templates()
     environment.filters["plan_words"] = plan_words
     environment.globals |= {"ablation": ablation, "load": load, "numbers": numbers, "overview": overview, "promises": promises}
-    style = (FOLDER / "style.css").read_text(encoding="utf-8")
+    style = "".join(sheet.read_text(encoding="utf-8") for sheet in sorted(FOLDER.glob("*.css")))
     compared = run.kind in comparison.KINDS
     template = environment.get_template("comparison.html.j2" if compared else "report.html.j2")
     return template.render(run=run, style=style, **(_compared(run) if compared else _measured(run, folder)))
@@ -71,6 +84,7 @@ def _measured(run: Run, folder: Path | None) -> dict[str, object]:
         "profile_read": profile.READ,
         "environment": tables.facts("Environment", "name", run.environment),
         "cards": _cards(run, folder),
+        "loads": _loads(run),
     }
 
 
@@ -126,38 +140,36 @@ def _place_box(run: Run, place: str) -> dict[str, object]:
 
 
 def _cards(run: Run, folder: Path | None) -> list[dict[str, object]]:
-    """Return a card for each scenario result, in the run's order; scenarios that were not run have none."""
-    wanted = [found for found in promises.located(run) if found.result.status != ScenarioStatus.NOT_RUN]
-    make = partial(_card, folder=folder, head=promises.heading(run))
+    """Return what the page shows of each card: its model, the colours of its arms, and the figures of each place."""
+    made = cards.cards(run)
+    wanted = [place.located for card in made for place in card.places]
+    draw = partial(_drawn, folder=folder)
     if len(wanted) < MANY:
-        return [make(found) for found in wanted]
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:  # drawing is Python code: threads would not help
-        return list(processes.map(make, wanted))
+        drawn = [draw(found) for found in wanted]
+    else:
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:  # drawing is Python code: threads would not help
+            drawn = list(processes.map(draw, wanted))
+    by_anchor = {found.anchor: boxes for found, boxes in zip(wanted, drawn, strict=True)}
+    return [{"card": card, "classes": _classes(card), "figures": by_anchor} for card in made]
 
 
-def _card(found: LocatedResult, *, folder: Path | None, head: str) -> dict[str, object]:
-    """Return everything that the page shows of one scenario."""
-    result = found.result
-    judged = list(promises.rows_of(found))
-    met = [*(arm.name for arm in result.arms), *(s.arm for s in result.statements), *(v.arm for v in result.verdicts)]
-    others = _numbered(name for name in met if name not in {BASELINE, AA_CONTROL})
-    paragraphs = [p.strip() for p in re.split(r"\n\s*\n", result.doc) if p.strip()]
-    repeats_title = bool(paragraphs) and paragraphs[0].rstrip(".") == result.title.rstrip(".")
-    plans: dict[str, dict[str, list[Statement]]] = {}
-    for s in tables.in_order(result, result.statements):
-        plans.setdefault(s.group, {}).setdefault(s.arm, []).append(s)
-    return {
-        "located": found,
-        "result": result,
-        "classes": {name: others.get(name, "baseline") for name in met},
-        "paragraphs": paragraphs[1:] if repeats_title else paragraphs,
-        "promises": promises.promise_table(judged, head) if judged else None,
-        "findings": [(status("observed" if f.holds else "not observed"), f) for f in result.findings],
-        "measurements": overview.measurements(result),
-        "plans": plans,
-        "figures": list(figures.of_scenario(result, found.anchor, folder)),
-        "under_load": of(*load.notices(result), load.summary(result)),
-    }
+def _drawn(found: LocatedResult, *, folder: Path | None) -> list[figures.FigureBox]:
+    return list(figures.of_scenario(found.result, found.anchor, folder))
+
+
+def _classes(card: cards.Card) -> dict[str, str]:
+    """Return the CSS class of every arm on a card."""
+    others = _numbered(name for name in card.arm_names if name != BASELINE)
+    return {name: others.get(name, "baseline") for name in [*card.arm_names, BASELINE]}
+
+
+def _loads(run: Run) -> list[dict[str, object]]:
+    """Return the summary of every load test."""
+    return [
+        {"located": found, "result": found.result, "under_load": of(*load.notices(found.result), load.summary(found.result))}
+        for found in promises.located(run)
+        if found.result.load and found.result.status != ScenarioStatus.NOT_RUN
+    ]
 
 
 def _numbered(arms: Iterable[str]) -> dict[str, str]:
