@@ -115,6 +115,8 @@ class Table:
     """Further columns of texts, by their heads."""
     spans: tuple[tuple[str, int], ...] = ()
     """On the page: texts above the heads, each with the number of columns that it is above."""
+    footnote: str = ""
+    """On the page: a remark below it."""
     is_one_line: bool = False
     """Whether a terminal writes each row on one line: columns of `wide` while there is room, the last one cut to what is left."""
 

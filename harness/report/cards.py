@@ -3,11 +3,12 @@
 Texts that are the same at several places are on it once; one that is not the same everywhere has the places that it is true for.
 """
 
+import math
 import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from harness.errors import without_own_names
@@ -33,15 +34,20 @@ from harness.verdicts.advice import DENIED, KEPT, Action, ArmCase
 from harness.verdicts.promise import TIME, format_claim, format_figure, format_interval
 
 TITLE, TEXT, ARM = 120, 400, 40
-"""The most characters of a title, of a text on a card, and of an arm's name in a sentence."""
-WHY = 4
-"""The most groups whose work counts, and whose plans, a card names."""
-COUNTS = 3
-"""The most work counts that it names per group."""
-STEPS = 2
-"""The most steps of a plan that it names per side."""
-ITEMS = 5
-"""The most findings and warnings that are not folded."""
+"""The most characters of a title, of a text, and of a name in a sentence."""
+WORK, COUNTS = 3, 3
+"""The most groups whose work counts a card names, and the most counts per group."""
+PLANS = 2
+"""The most plans per arm that it names; of several places one."""
+FINDINGS, MESSAGES = 3, 2
+"""The most findings, and messages of one kind of warning, that are not folded."""
+LISTED = 3
+"""The most groups that a sentence names."""
+EVIDENCE = 140
+"""The most characters of a finding's evidence."""
+FEW = 3
+"""The most texts about several places that are not folded."""
+OBSERVED = status("observed")
 SAMPLES = re.compile(r"samples/[\w.,+-]+")
 """The files that a card links to: those beside the report."""
 
@@ -71,6 +77,8 @@ class CardFact:
     items: tuple[CardItem, ...]
     more: tuple[CardItem, ...] = ()
     """Those that are folded."""
+    is_inline: bool = False
+    """Whether its texts are short enough to stand on one line."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,8 @@ class CardPlace:
     located: LocatedResult
     label: str
     status: CellStatus | None
+    gains: str
+    """The gains alone, for a line per place."""
     sentence: str
     stopped: str
     """That it failed or was interrupted; empty if it ended by itself."""
@@ -105,6 +115,8 @@ class Card:
     facts: tuple[CardFact, ...]
     arms: tuple[ArmResult, ...]
     statements: tuple[StatementView, ...]
+    cases: tuple[tuple[str, str], ...]
+    """Name → description of the groups of cases whose description is cut in the tables."""
     settings: tuple[tuple[str, str], ...]
 
     @property
@@ -149,6 +161,7 @@ def _card(run: Run, scenario: Sequence[tuple[LocatedResult, ConclusionRow | None
         facts=tuple(fact for fact in _facts(run, results, rows, skipped) if fact.items),
         arms=tuple(result.arms),
         statements=tuple(plans.statements(results)),
+        cases=tuple((short(g, TITLE), cut(text)) for g, text in result.groups.items() if len(text) > tables.DESCRIPTION),
         settings=tuple(_settings(results)),
     )
 
@@ -169,6 +182,7 @@ def _place(found: LocatedResult, row: ConclusionRow | None) -> CardPlace:
         located=found,
         label=place_of(result),
         status=row.status if row else None,
+        gains=gains(row) if row else "",
         sentence=sentence(row) if row else "",
         stopped=stopped.get(result.status, ""),
         error=cut(without_own_names(result.error)) if result.error and result.status in stopped else "",
@@ -210,22 +224,36 @@ def sentence(row: ConclusionRow) -> str:
     advice, result = row.advice, row.located.result
     if result.status in {ScenarioStatus.FAILED, ScenarioStatus.INTERRUPTED} and not result.verdicts:
         return ""
-    cases = [case for case in (advice.literal, advice.optimised) if case is not None]
-    texts = [text for case in cases if (text := _case(result, case, advice.lead))]
+    texts = [text for case in _cases(row) if (text := _case(result, case, advice.lead))]
     lead = "Preliminary, from a quick run: " if row.located.preliminary and texts else ""
     if advice.action == Action.UNDECIDED and advice.reason and not row.located.preliminary:
         texts.append(f"not decided: {short(without_own_names(advice.reason), TEXT)}")
     return f"{lead}{'; '.join(texts)}." if texts else "Nothing was judged."
 
 
+def gains(row: ConclusionRow) -> str:
+    """Return the gain of each arm at one place, without the verdicts."""
+    return "; ".join(f"{visible(shortened(case.arm, ARM))} {_gain(case)}" for case in _cases(row) if _gain(case))
+
+
+def _cases(row: ConclusionRow) -> list[ArmCase]:
+    return [case for case in (row.advice.literal, row.advice.optimised) if case is not None]
+
+
+def _gain(case: ArmCase) -> str:
+    """Return an arm's gain with its interval; empty without one, and for an infinite one, which is a matter of its verdict."""
+    gain = case.gain
+    if gain is None or not math.isfinite(gain.value):
+        return ""
+    return f"{format_figure(gain.value, gain.unit)} {format_interval(gain.value, gain.low, gain.high, gain.unit)}".strip()
+
+
 def _case(result: ScenarioResult, case: ArmCase, lead: Iterable[Verdict]) -> str:
     """Return an arm's gain with its verdicts, and its failed checks; empty if nothing was judged."""
     arm, own = visible(shortened(case.arm, ARM)), [v for v in lead if v.arm == case.arm]
     texts = []
-    if case.gain is not None and case.gain.value != float("inf"):
-        gain = case.gain
-        bounds = format_interval(gain.value, gain.low, gain.high, gain.unit)
-        texts.append(f"{format_figure(gain.value, gain.unit)} {bounds}".strip() + _verdicts(own))
+    if _gain(case):
+        texts.append(_gain(case) + _verdicts(own))
     elif case.errors:
         texts.append(f"cannot run {names(case.errors)}")
     else:
@@ -271,42 +299,58 @@ def _facts(run: Run, results: Results, rows: Sequence[ConclusionRow], skipped: S
     chosen = {row.located.anchor: row.advice.chosen for row in rows}
     arms = [case.arm for case in chosen.values() if case]
     yield CardFact("Promises", tuple(_across(results, _promises)))
-    yield CardFact("Price", tuple(_across(results, _price)))
-    yield _first(CardFact("Why", tuple(_across(results, lambda result: _why(result, arms)))), WHY * 2)
+    yield _folded("Price", results, _price)
+    most_plans = PLANS if len(results) == 1 else 1
+    yield _folded("Why", results, lambda result: _why(result, arms, most_plans))
     yield CardFact("To do", tuple(_to_do(results)))
-    yield _first(CardFact("Found", tuple(_across(results, _findings))), ITEMS)
-    yield _first(CardFact("Warning", tuple(_across(results, _warnings))), ITEMS)
-    yield CardFact("Not run", tuple(_not_run(skipped)))
-    yield CardFact("Data", tuple(_data(run, results)))
+    yield _found(results)
+    warnings = _folded("Warning", results, _warnings)
+    yield replace(warnings, more=(*warnings.more, *_across(results, _further_warnings)))
+    places = [*(place for place, _ in results), *map(place_of, skipped)]
+    yield CardFact("Not run", tuple(_not_run(skipped, places)))
+    yield CardFact("Data", tuple(_data(run, results)), is_inline=True)
 
 
-def _first(fact: CardFact, most: int) -> CardFact:
-    """Return a fact with only its first items unfolded; a single further one is not folded."""
-    return fact if len(fact.items) <= most + 1 else CardFact(fact.head, fact.items[:most], fact.items[most:])
+def _folded(head: str, results: Results, make: Callable[[ScenarioResult], Iterable[CardItem]]) -> CardFact:
+    """Return a fact about several places: what is true at the first of them comes first, the rest is folded."""
+    at_first = {(item.lead, item.text, item.code) for item in make(results[0][1])}
+    found = tuple(_across(results, make))
+    first = tuple(item for item in found if (item.lead, item.text, item.code) in at_first)
+    if not first or len(found) <= max(FEW, len(first) + 1):
+        return CardFact(head, found)
+    return CardFact(head, first, tuple(item for item in found if item not in first))
+
+
+def _found(results: Results) -> CardFact:
+    """Return the findings: the first observed ones unfolded, those that were observed nowhere last."""
+    found = tuple(sorted(_across(results, _findings), key=lambda item: item.status != OBSERVED))
+    seen = sum(item.status == OBSERVED for item in found)
+    most = min(seen or len(found), FINDINGS)
+    return CardFact("Found", found, ()) if len(found) <= most + 1 else CardFact("Found", found[:most], found[most:])
 
 
 def _across(results: Results, make: Callable[[ScenarioResult], Iterable[CardItem]]) -> Iterator[CardItem]:
     """Yield the items of all places, each once, with the places it is true for if they are not all."""
-    found: dict[tuple[str, str, CellStatus | None], tuple[CardItem, list[str]]] = {}
+    found: dict[tuple[object, ...], tuple[CardItem, list[str]]] = {}
     for place, result in results:
         for item in make(result):
-            _, places = found.setdefault((item.lead, item.text, item.status), (item, []))
+            _, places = found.setdefault((item.lead, item.text, item.code, item.status), (item, []))
             places += [place] * (place not in places)
     for item, places in found.values():
-        where = "" if len(places) == len(results) else "; ".join(places)
-        yield CardItem(item.text, where, item.lead, item.detail, item.status, item.link, item.code)
+        yield replace(item, where="" if len(places) == len(results) else plans.where(places, [place for place, _ in results]))
 
 
 def _promises(result: ScenarioResult) -> Iterator[CardItem]:
     """Yield the number of promises by outcome, arm by arm; the table of all promises has the verdicts."""
+    texts = []
     for arm in tables.arms_in_order(result, (v.arm for v in result.verdicts)):
         own = [v for v in result.verdicts if v.arm == arm]
         kept, missed = sum(v.verdict in KEPT for v in own), sum(v.verdict in DENIED for v in own)
-        rest = len(own) - kept - missed
-        texts = [
-            text for number, text in ((kept, f"{kept} kept"), (missed, f"{missed} missed"), (rest, f"{rest} not judged")) if number
-        ]
-        yield CardItem(", ".join(texts), lead=visible(shortened(arm, ARM)), link="promises")
+        counts = {"kept": kept, "missed": missed, "not judged": len(own) - kept - missed}
+        found = ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number)
+        texts.append(f"{_count(len(own), 'promise')} on {visible(shortened(arm, ARM))}: {found}")
+    if texts:
+        yield CardItem("; ".join(texts), link="promises")
 
 
 def _price(result: ScenarioResult) -> Iterator[CardItem]:
@@ -320,28 +364,41 @@ def _price(result: ScenarioResult) -> Iterator[CardItem]:
         sizes = [(arm, x.value * size) for arm, x in by_arm.items() if arm != BASELINE and x.value != base.value]
         if sizes:
             before = base.value * size
-            after = "; ".join(f"{significant(v)} MB {_change(before, v)}, {visible(shortened(arm, ARM))}" for arm, v in sizes)
+            after = ", ".join(f"{visible(shortened(arm, ARM))} {significant(v)} MB {_change(before, v)}" for arm, v in sizes)
             where = f" ({names([group])})" if group else ""
-            yield CardItem(f"{significant(before)} → {after}{where}", lead=f"disk, {metric.rpartition('_')[0].replace('_', ' ')}")
+            yield CardItem(
+                f"{significant(before)} MB on {BASELINE}, {after}{where}",
+                lead=f"disk, {metric.rpartition('_')[0].replace('_', ' ')}",
+            )
+    costs: dict[str, list[str]] = {}
     for v in result.verdicts:
         if v.unit == TIME and v.value is not None and (v.low is None or v.low > 1):
-            bounds = format_interval(v.value, v.low, v.high, v.unit)
-            about = short(re.sub(r" \([^()]*\)", "", v.text), ARM * 2)
-            yield CardItem(f"{format_figure(v.value, v.unit)} {bounds}".strip(), lead=f"{about}, {visible(shortened(v.arm, ARM))}")
+            figure = f"{format_figure(v.value, v.unit)} {format_interval(v.value, v.low, v.high, v.unit)}".strip()
+            part = f", {v.part}" if v.part and v.part not in v.text else ""
+            about = short(re.sub(r" \([^()]*\)", "", v.text) + part, TITLE)
+            costs.setdefault(about, []).append(f"{visible(shortened(v.arm, ARM))} {figure}")
+    for about, figures in costs.items():
+        yield CardItem(", ".join(figures), lead=about)
+    slower = {} if result.is_timed_under_load else _slower(result)
+    if slower:
+        texts = (f"{visible(shortened(arm, ARM))} in {text}" for arm, text in slower.items())
+        yield CardItem("; ".join(texts), lead="slower by the whole interval")
+
+
+def _slower(result: ScenarioResult) -> dict[str, str]:
+    """Return the arms that are slower than the baseline in some groups → those groups."""
+    found = {}
     for arm in tables.arms_in_order(result, (r.arm for r in result.ratios if r.arm != AA_CONTROL)):
-        slower = [r for r in tables.in_order(result, result.ratios) if r.arm == arm and r.high is not None and r.high < 1]
-        if slower and not result.is_timed_under_load:
-            texts = [f"{visible(shortened(r.group, ARM))} {times(r.ratio)}" for r in slower]
-            yield CardItem(_listed(texts), lead=f"slower, {visible(shortened(arm, ARM))}")
+        own = [r for r in tables.in_order(result, result.ratios) if r.arm == arm]
+        groups = [r.group for r in own if r.high is not None and r.high < 1]
+        if groups:
+            every = f"{len(groups)} of {len(own)} groups"
+            found[arm] = names(groups) if len(groups) <= LISTED else every
+    return found
 
 
 def _change(before: float, after: float) -> str:
     return f"({percent(after / before - 1)})" if before else "(none before)"
-
-
-def _listed(texts: Sequence[str], most: int = ITEMS) -> str:
-    more = len(texts) - most
-    return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _memory(result: ScenarioResult) -> Iterator[CardItem]:
@@ -369,20 +426,20 @@ def _megabytes(m: Memory) -> str:
     return f"{significant(m.added_bytes / 1e6)} MB"
 
 
-def _why(result: ScenarioResult, chosen: Sequence[str]) -> Iterator[CardItem]:
+def _why(result: ScenarioResult, chosen: Sequence[str], most_plans: int) -> Iterator[CardItem]:
     """Yield the work counts that differ most per group, then the steps of the plans that differ."""
     yield from _work_that_differs(result)
     arms = [arm for arm in tables.arms_in_order(result, (s.arm for s in result.statements)) if arm != BASELINE]
     wanted = [arm for arm in arms if arm in chosen] or arms[-1:]
     for arm in wanted:
-        for (left, new), groups in list(plans.changes(result, arm).items())[:WHY]:
+        for (left, new), groups in list(plans.changes(result, arm).items())[:most_plans]:
             yield CardItem("", lead=f"plan of {names(groups)}, {visible(shortened(arm, ARM))}", code=_steps(left, new))
 
 
 def _steps(left: Sequence[str], new: Sequence[str]) -> str:
-    """Return the first steps that a plan lost and got, a line each."""
-    marked = [*((plans.LEFT, text) for text in left[:STEPS]), *((plans.NEW, text) for text in new[:STEPS])]
-    return "\n".join(f"{mark} {short(text, TITLE)}" for mark, text in marked)
+    """Return the first step that a plan lost, and the first that it got."""
+    marked = [*((plans.LEFT, text) for text in left[:1]), *((plans.NEW, text) for text in new[:1])]
+    return "  ".join(f"{mark} {short(text, TITLE)}" for mark, text in marked)
 
 
 def _work_that_differs(result: ScenarioResult) -> Iterator[CardItem]:
@@ -396,9 +453,9 @@ def _work_that_differs(result: ScenarioResult) -> Iterator[CardItem]:
         more = len(counts) - COUNTS
         shown = [f"{tables.metric_name(metric, result.groups)} {text}" for metric, text in counts[:COUNTS]]
         found.setdefault("; ".join(shown) + (f"; {more} more" if more > 0 else ""), []).append(group)
-    for text, groups in list(found.items())[:WHY]:
+    for text, groups in list(found.items())[:WORK]:
         yield CardItem(text, lead=names(groups))
-    more = len(found) - WHY
+    more = len(found) - WORK
     equal = tables.equal_counts(result)
     further = f"{_count(more, 'further group')} below. " if more > 0 else ""
     if found and (further or equal):
@@ -438,28 +495,40 @@ def _arms(result: ScenarioResult) -> Iterator[CardItem]:
 def _findings(result: ScenarioResult) -> Iterator[CardItem]:
     """Yield the findings, those that were observed first."""
     for f in sorted(result.findings, key=lambda f: not f.holds):
-        outcome = status("observed" if f.holds else "not observed")
-        evidence = short(without_own_names(f.evidence), TEXT)
+        outcome = OBSERVED if f.holds else status("not observed")
+        evidence = short(without_own_names(f.evidence), EVIDENCE)
         yield CardItem(short(f.message, TEXT), lead=visible(shortened(f.arm, ARM)), detail=evidence, status=outcome)
 
 
 def _warnings(result: ScenarioResult) -> Iterator[CardItem]:
-    """Yield the warnings, one text for all messages of a kind."""
+    """Yield the warnings, one text for the first messages of a kind."""
+    for (name, remedy), messages in _messages(result).items():
+        more = len(messages) - MESSAGES
+        text = "; ".join(messages[:MESSAGES]) + (f"; {more} more of this kind" if more > 0 else "")
+        yield CardItem(text, lead=name, detail=f"Remedy: {remedy}." if remedy else "")
+
+
+def _further_warnings(result: ScenarioResult) -> Iterator[CardItem]:
+    """Yield the messages that `_warnings` only counts."""
+    for (name, _), messages in _messages(result).items():
+        for message in messages[MESSAGES:]:
+            yield CardItem(message, lead=name)
+
+
+def _messages(result: ScenarioResult) -> dict[tuple[str, str], list[str]]:
+    """Return the name and the remedy of each kind of warning → its messages."""
     found: dict[tuple[str, str], list[str]] = {}
     for w in result.warnings:
-        found.setdefault((w.name, w.remedy), []).append(short(without_own_names(w.message), TEXT))
-    for (name, remedy), messages in found.items():
-        more = len(messages) - ITEMS
-        text = "; ".join(messages[:ITEMS]) + (f"; and {more} more" if more > 0 else "")
-        yield CardItem(text, lead=short(name, ARM), detail=f"Remedy: {short(remedy, TEXT)}." if remedy else "")
+        found.setdefault((short(w.name, ARM), short(w.remedy, TEXT)), []).append(short(without_own_names(w.message), TEXT))
+    return found
 
 
-def _not_run(skipped: Iterable[ScenarioResult]) -> Iterator[CardItem]:
+def _not_run(skipped: Iterable[ScenarioResult], every: Sequence[str]) -> Iterator[CardItem]:
     found: dict[str, list[str]] = {}
     for result in skipped:
         found.setdefault(short(result.error or "no reason was recorded", TEXT), []).append(place_of(result))
     for text, places in found.items():
-        yield CardItem(text, lead="; ".join(places))
+        yield CardItem(text, lead=plans.where(places, every))
 
 
 def _data(run: Run, results: Results) -> Iterator[CardItem]:
@@ -532,4 +601,4 @@ def _settings(results: Results) -> Iterator[tuple[str, str]]:
             text = whole(value) if isinstance(value, int) else short(value, TEXT)
             found.setdefault((short(name, ARM), text), []).append(place)
     for (name, text), places in found.items():
-        yield (name if len(places) == len(results) else f"{name} ({'; '.join(places)})"), text
+        yield (name if len(places) == len(results) else f"{name} ({plans.where(places, [p for p, _ in results])})"), text

@@ -43,7 +43,7 @@ class StatementView:
 
     sql: str
     uses: tuple[str, ...]
-    """The arms that send it, with the number per operation: `prompt, templates: baseline 51×, optimised 1×`."""
+    """The arms that send it, with the number per operation: `list, detail: baseline 51×, optimised 1×`."""
     plans: tuple[PlanView, ...]
 
 
@@ -112,8 +112,8 @@ def _uses(counts: dict[tuple[str, str], dict[str, int]], every_arm: set[str], wh
             text = f"{numbers.pop()}× on all arms"
         else:
             text = ", ".join(f"{visible(shortened(arm, NAME))} {number}×" for arm, number in pairs)
-        where = f" ({', '.join(use.places)})" if len(use.places) < len(whole.places) else ""
-        yield f"{names(use.groups)}: {text}{where}"
+        at = f" ({where(use.places, whole.places)})" if len(use.places) < len(whole.places) else ""
+        yield f"{names(use.groups)}: {text}{at}"
 
 
 def _label(use: _Use, whole: _Use) -> str:
@@ -122,7 +122,7 @@ def _label(use: _Use, whole: _Use) -> str:
     if len(use.groups) < len(whole.groups):
         parts.append(names(use.groups))
     if len(use.places) < len(whole.places):
-        parts.append("; ".join(use.places))
+        parts.append(where(use.places, whole.places))
     return " · ".join(parts)
 
 
@@ -171,6 +171,20 @@ def bare(line: str) -> str:
 def step(line: str) -> str:
     """Return a line of a plan without its position in the tree."""
     return line.strip().removeprefix("->").strip()
+
+
+def where(places: Sequence[str], every: Iterable[str]) -> str:
+    """Return places in a sentence: the engine alone where they are all of its places.
+
+    Example:
+        >>> where(["postgres, RTT 0 ms", "postgres, RTT 5 ms"], ["postgres, RTT 0 ms", "postgres, RTT 5 ms", "sqlite, RTT 0 ms"])
+        'postgres'
+    """
+    of_engine: dict[str, set[str]] = {}
+    for place in every:
+        of_engine.setdefault(place.partition(", ")[0], set()).add(place)
+    whole = [engine for engine, known in of_engine.items() if known <= set(places)]
+    return "; ".join(dict.fromkeys(place.partition(", ")[0] if place.partition(", ")[0] in whole else place for place in places))
 
 
 def names(found: Iterable[str], most: int = 4) -> str:

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from harness.report.blocks import Cell, CellStatus, Table, Tone, cells
 from harness.report.numbers import DASH, Unit, exponent, interval, percent, significant, times, unit_of, whole
-from harness.results.names import short
+from harness.results.names import short, shortened, visible
 from harness.results.run import AA_CONTROL, BASELINE, Latency, Memory, PercentileRatio, Ratio, ScenarioResult, WorkCount
 from harness.stats.intervals import MEDIAN, QUANTILES, samples_needed
 
@@ -22,8 +22,11 @@ DIRECTIONS = {Tone.GOOD: "faster", Tone.BAD: "slower", Tone.FLAT: "not significa
 """The direction that an interval of a ratio shows."""
 CONTROL_SIGN = "!"
 """Stands before an A/A control whose interval excludes 1."""
-GROUP_NAME, DESCRIPTION = 48, 120
-"""The most characters of a group's name and of its description in a table."""
+CONTROL_READ = (
+    "!: the interval of the A/A control excludes 1, which 1 in 20 does by chance: read differences of this size as noise."
+)
+NAME, DESCRIPTION = 60, 80
+"""The most characters of a name and of a group's description in a table."""
 WHOLE = "whole scenario"
 """Stands for the group of counts that are of no single group."""
 ALIKE = 0.01
@@ -68,6 +71,11 @@ def arms_in_order(result: ScenarioResult, names: Iterable[str]) -> list[str]:
 def groups_of(result: ScenarioResult, items: Iterable[_Measured]) -> list[str]:
     """Return the groups of cases that `items` have, in the scenario's order."""
     return listed(result.groups, (item.group for item in items))
+
+
+def named(text: str) -> str:
+    """Return a name for a table: on one line, its middle left out if it is long."""
+    return shortened(visible(text), NAME)
 
 
 def in_order(result: ScenarioResult, items: Sequence[M]) -> list[M]:
@@ -122,11 +130,12 @@ def speed(result: ScenarioResult) -> Table | None:
     kept = [column for column in columns if any(cell.text != DASH for cell in column[2])]
     if not kept:
         return None
-    named = [Cell(short(g, GROUP_NAME), detail=short(result.groups.get(g, ""), DESCRIPTION)) for g in groups]
-    rows = zip(named, (Cell(units[g].name) for g in groups), *(column for _, _, column in kept), strict=True)
+    labels = [Cell(named(g), detail=short(result.groups.get(g, ""), DESCRIPTION)) for g in groups]
+    rows = zip(labels, (Cell(units[g].name) for g in groups), *(column for _, _, column in kept), strict=True)
     spans = [("", 2), *((text, len(list(same))) for text, same in groupby(text for text, _, _ in kept))]
-    head = ("cases", "unit", *(name for _, name, _ in kept))
-    return Table(SPEED_CAPTION, head, tuple(rows), names=2, spans=tuple(spans))
+    head = ("cases", "unit", *(named(name) for _, name, _ in kept))
+    off = any(cell.text.startswith(CONTROL_SIGN) for _, name, column in kept for cell in column if name == AA_CONTROL)
+    return Table(SPEED_CAPTION, head, tuple(rows), names=2, spans=tuple(spans), footnote=CONTROL_READ if off else "")
 
 
 def _middle(latency: Latency | None) -> float:
@@ -184,12 +193,12 @@ def ratios(result: ScenarioResult, *, with_control: bool = False) -> Table | Non
     for r in in_order(result, result.ratios):
         if r.arm == AA_CONTROL and not with_control:
             continue
-        title = f"{r.group}: {result.groups[r.group]}" if with_control and r.group in result.groups else r.group
+        title = f"{named(r.group)}: {result.groups[r.group]}" if with_control and r.group in result.groups else named(r.group)
         both = [latencies.get((arm, r.group)) for arm in (BASELINE, r.arm)]
         spread = f"{times(min(r.processes))} … {times(max(r.processes))} ({len(r.processes)})" if r.processes else DASH
         ratio = with_interval(times(r.ratio), r.low, r.high)
         arrows = (_before_after(both, label) for label in (*labels, MAX))
-        rows.append(cells(title, r.arm, ratio, *arrows, spread, whole(r.pairs)))
+        rows.append(cells(title, named(r.arm), ratio, *arrows, spread, whole(r.pairs)))
     wide = (MAX, "min … max (processes)", "pairs")
     head = ("cases", "arm", "times faster, 95 % CI", *(f"p{label}" for label in labels), *wide)
     return Table("Times faster than the baseline", head, tuple(rows), names=2, grouped=True, wide=wide) if rows else None
@@ -224,7 +233,7 @@ def percentiles(result: ScenarioResult) -> Table | None:
         for x in found:
             shown = (_percentile(x, label, unit) for label in labels)
             ends = unit.write(x.max_ns), unit.write(x.mean_ns), whole(x.samples)
-            rows.append(cells(f"{group}, {unit.name}", x.arm, *shown, *ends))
+            rows.append(cells(f"{named(group)}, {unit.name}", named(x.arm), *shown, *ends))
     head = ("cases, unit", "arm", *(f"p{label}" for label in labels), MAX, "mean", "n")
     wide = (*(f"p{label}" for label in labels if label not in SHOWN), "mean")
     caption = "Latency" + (", 95 % CI" if any(x.intervals_ns for x in arms) else "")
@@ -247,7 +256,14 @@ def percentile_ratios(result: ScenarioResult) -> Table | None:
     rows = []
     for (group, arm), of_arm in groupby(found, key=lambda r: (r.group, r.arm)):
         by = {r.percentile: r for r in of_arm}
-        rows.append(cells(group, arm, *(_percentile_ratio(by.get(q)) for q in labels), whole(min(r.samples for r in by.values()))))
+        rows.append(
+            cells(
+                named(group),
+                named(arm),
+                *(_percentile_ratio(by.get(q)) for q in labels),
+                whole(min(r.samples for r in by.values())),
+            )
+        )
     head = ("cases", "arm", *(f"p{label}, times faster" for label in labels), "n")
     return Table("Percentiles: baseline ÷ arm, 95 % CI", head, tuple(rows), names=2, grouped=True) if labels else None
 
@@ -272,8 +288,12 @@ def work_counts(result: ScenarioResult, *, differing: bool = False) -> Table | N
         if not differing or differ(by_arm):
             base = by_arm.get(BASELINE)
             label = metric_name(metric, result.groups) if differing else metric.replace("_", " ")
-            rows.append(cells(group or WHOLE, label, *(_count(by_arm.get(arm), base) for arm in arms)))
-    return Table("Work counts per operation", ("cases", "count", *arms), tuple(rows), names=2, grouped=True) if rows else None
+            rows.append(cells(named(group) or WHOLE, named(label), *(_count(by_arm.get(arm), base) for arm in arms)))
+    return (
+        Table("Work counts per operation", ("cases", "count", *map(named, arms)), tuple(rows), names=2, grouped=True)
+        if rows
+        else None
+    )
 
 
 def counts_by_metric(result: ScenarioResult) -> dict[tuple[str, str], dict[str, WorkCount]]:
@@ -353,8 +373,8 @@ def _memory_row(run: Memory, base: Memory | None) -> dict[str, Cell]:
     left_out = "; ".join(f"{name}: {reason}" for name, reason in run.left_out.items())
     outcome = Cell(stopped(run) if run.error else "not measured", reason) if reason else Cell(DASH, "completed")
     return {
-        "cases": Cell(run.group),
-        "arm": Cell(run.arm),
+        "cases": Cell(named(run.group)),
+        "arm": Cell(named(run.arm)),
         "share of the rows": Cell(f"{run.scale:g}") if run.scale != 1.0 else Cell(DASH, "all rows"),
         "limit MB": Cell(significant(run.limit_bytes / 1e6)) if run.limit_bytes else Cell(DASH, "no limit"),
         "idle MB": idle,
@@ -412,7 +432,11 @@ def growth(result: ScenarioResult, *, differing: bool = False) -> Table | None:
             continue
         slope = Cell(exponent(g.exponent), "0 is constant, 1 is linear, 2 is quadratic")
         scales = ", ".join(f"{scale:g}" for scale in g.scales)
-        rows.append(cells(g.group, g.metric.replace("_", " "), g.arm, f"{times(10**g.exponent)} the cost", slope, scales))
+        rows.append(
+            cells(
+                named(g.group), named(g.metric.replace("_", " ")), named(g.arm), f"{times(10**g.exponent)} the cost", slope, scales
+            )
+        )
     head = ("cases", "figure", "arm", "10× the rows", "exponent", "fitted at shares of the rows")
     return Table("Growth of the cost with the rows", head, tuple(rows), names=3, grouped=True) if rows else None
 
@@ -420,7 +444,7 @@ def growth(result: ScenarioResult, *, differing: bool = False) -> Table | None:
 def controls(result: ScenarioResult) -> list[Table]:
     """Return a table of the controls that were timed between pairs, and one of the injected slowdowns; none if there are none."""
     drifts = tuple(
-        cells(d.name, f"{d.median_ns / 1e6:.3f}", f"{d.ratio:.3f}", f"±{d.explained * 100:.1f} %", whole(d.samples))
+        cells(named(d.name), f"{d.median_ns / 1e6:.3f}", f"{d.ratio:.3f}", f"±{d.explained * 100:.1f} %", whole(d.samples))
         for d in result.controls.drifts
     )
     injected = []
@@ -428,7 +452,7 @@ def controls(result: ScenarioResult) -> list[Table]:
         unknown = p.low is None or p.high is None
         bounds = Cell(DASH, FEW_PROCESSES) if unknown else Cell(f"{percent(p.low)} … {percent(p.high)}")
         detected = "yes" if p.found else "no"
-        injected.append(cells(p.group, percent(p.share), percent(p.slower), bounds, detected, whole(p.pairs)))
+        injected.append(cells(named(p.group), percent(p.share), percent(p.slower), bounds, detected, whole(p.pairs)))
     head = ("control", "median, ms", "second half ÷ first", "explained by noise", "readings")
     heads = ("cases", "injected", "measured", "95 % CI", "detected", "pairs")
     made = [

@@ -62,7 +62,7 @@ def render(run: Run, folder: Path | None = None) -> str:
     """Return the page of a run. Figures that need raw samples are drawn from `folder`, or left out with the reason."""
     environment = templates()
     environment.filters["plan_words"] = plan_words
-    environment.globals |= {"ablation": ablation, "load": load, "numbers": numbers, "overview": overview, "promises": promises}
+    environment.globals |= {"ablation": ablation, "load": load, "overview": overview, "promises": promises, "tables": tables}
     style = "".join(sheet.read_text(encoding="utf-8") for sheet in sorted(FOLDER.glob("*.css")))
     compared = run.kind in comparison.KINDS
     template = environment.get_template("comparison.html.j2" if compared else "report.html.j2")
@@ -158,9 +158,9 @@ def _drawn(found: LocatedResult, *, folder: Path | None) -> list[figures.FigureB
 
 
 def _classes(card: cards.Card) -> dict[str, str]:
-    """Return the CSS class of every arm on a card."""
+    """Return the CSS class of every arm on a card, by its name as tables have it."""
     others = _numbered(name for name in card.arm_names if name != BASELINE)
-    return {name: others.get(name, "baseline") for name in [*card.arm_names, BASELINE]}
+    return {tables.named(name): others.get(name, "baseline") for name in [*card.arm_names, BASELINE]}
 
 
 def _loads(run: Run) -> list[dict[str, object]]:
