@@ -226,9 +226,10 @@ def sentence(row: ConclusionRow) -> str:
         return ""
     texts = [text for case in _cases(row) if (text := _case(result, case, advice.lead))]
     lead = "Preliminary, from a quick run: " if row.located.preliminary and texts else ""
+    sentences = [f"{lead}{'; '.join(texts)}."] if texts else []
     if advice.action == Action.UNDECIDED and advice.reason and not row.located.preliminary:
-        texts.append(f"not decided: {short(without_own_names(advice.reason), TEXT)}")
-    return f"{lead}{'; '.join(texts)}." if texts else "Nothing was judged."
+        sentences.append(f"Not decided: {short(without_own_names(advice.reason), TEXT)}.")
+    return " ".join(sentences) or "Nothing was judged."
 
 
 def gains(row: ConclusionRow) -> str:
@@ -451,7 +452,7 @@ def _work_that_differs(result: ScenarioResult) -> Iterator[CardItem]:
             by_group.setdefault(group, []).append((metric, _arrow({arm: x.value for arm, x in by_arm.items()})))
     for group, counts in by_group.items():
         more = len(counts) - COUNTS
-        shown = [f"{tables.metric_name(metric, result.groups)} {text}" for metric, text in counts[:COUNTS]]
+        shown = [f"{tables.named(tables.metric_name(metric, result.groups))} {text}" for metric, text in counts[:COUNTS]]
         found.setdefault("; ".join(shown) + (f"; {more} more" if more > 0 else ""), []).append(group)
     for text, groups in list(found.items())[:WORK]:
         yield CardItem(text, lead=names(groups))
