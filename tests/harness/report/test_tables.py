@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.report import tables
-from harness.report.blocks import Table
+from harness.report.blocks import REASON, REASONS, Cell, Table
 from harness.results.run import (
     AA_CONTROL,
     PURE_CPU,
@@ -327,3 +327,12 @@ def test_two_long_names_stay_distinct() -> None:
     assert len(set(names)) == 2
     assert all(len(name) == tables.NAME for name in names)
     assert tables.named("a\nb") == "a\\nb"
+
+
+def test_the_reasons_for_dashes_are_few_and_short() -> None:
+    """Each once, without the figures behind its colon; a dash without a reason adds none."""
+    notes = ["too few samples: 72 are needed", "too few samples: 368 are needed", "", *(f"{n}{'x' * 100}" for n in range(9))]
+    table = Table("", ("a",), (*((Cell("–", note),) for note in notes), (Cell("1", "not a dash"),)))
+    assert table.reasons[0] == "too few samples"
+    assert len(table.reasons) == REASONS
+    assert all(len(reason) <= REASON + 1 for reason in table.reasons)
