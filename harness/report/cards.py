@@ -199,7 +199,7 @@ def _work(result: ScenarioResult) -> list[Block]:
         tables.work_counts(result, differing=True),
         Paragraph(equal, quiet=True) if equal else None,
         tables.growth(result, differing=True),
-        tables.memory(result),
+        tables.memory(result, differing=True),
         *tables.controls(result),
     )
 

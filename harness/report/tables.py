@@ -35,6 +35,9 @@ FLAT_GROWTH = 0.05
 """Exponents up to this are constant cost."""
 FEW_PROCESSES = "a confidence interval needs at least two processes"
 MEMORY_CAPTION = "Memory of one operation: each arm in its own process, with its children and servers"
+ADDED, MEMORY_REST = "change from baseline", "{} further groups: no clear difference."
+CHANGE = re.compile(r" (?:more|less)$")
+"""The end of a change of memory that the ranges of the repetitions show."""
 MEMORY_TEXTS = ("added by servers, MB", "not measured", "outcome")
 MEMORY_DETAILS = ("share of the rows", "limit MB", "rows", *MEMORY_TEXTS)
 """Columns that most scenarios have no figure for."""
@@ -340,8 +343,11 @@ def _count(found: WorkCount | None, base: WorkCount | None) -> Cell:
     return Cell(whole(after) + change) if found.repeats_exactly else Cell(f"≈ {whole(after)}{change}", "differed between repeats")
 
 
-def memory(result: ScenarioResult) -> Table | None:
-    """Return each arm's memory for one operation, in MB; None if none was measured. Columns without a figure are left out."""
+def memory(result: ScenarioResult, *, differing: bool = False) -> Table | None:
+    """Return each arm's memory for one operation, in MB; None if none was measured. Columns without a figure are left out.
+
+    With `differing` groups without a clear difference between arms, limit or error are left out, and counted below the table.
+    """
     found = in_order(result, result.memory)
     if not any(m.has_figures for m in found):
         found = [m for m in found if m.error is not None]
@@ -351,12 +357,19 @@ def memory(result: ScenarioResult) -> Table | None:
     found.sort(key=lambda m: (groups.index(m.group), m.limit_bytes or 0, m.scale))
     baselines = {(m.group, m.scale, m.limit_bytes): m for m in found if m.arm == BASELINE and m.has_figures}
     rows = [_memory_row(m, baselines.get((m.group, m.scale, m.limit_bytes))) for m in found]
+    footnote = ""
+    if differing:
+        clear = {m.group for m, row in zip(found, rows, strict=True) if m.limit_bytes or m.error or CHANGE.search(row[ADDED].text)}
+        if not clear:
+            return None
+        rows = [row for m, row in zip(found, rows, strict=True) if m.group in clear]
+        rest = len(groups) - len(clear)
+        footnote = "" if not rest else "1 further group: no clear difference." if rest == 1 else MEMORY_REST.format(rest)
     shown = [head for head in rows[0] if head not in MEMORY_DETAILS or any(row[head].text != DASH for row in rows)]
     made = tuple(tuple(row[head] for head in shown) for row in rows)
     wide = ("idle MB", "n", "rows")
-    return Table(
-        MEMORY_CAPTION, tuple(shown), made, names=2, grouped=True, wide=wide, texts=("change from baseline", *MEMORY_TEXTS)
-    )
+    texts = (ADDED, *MEMORY_TEXTS)
+    return Table(MEMORY_CAPTION, tuple(shown), made, names=2, grouped=True, wide=wide, texts=texts, footnote=footnote)
 
 
 def _memory_row(run: Memory, base: Memory | None) -> dict[str, Cell]:
@@ -380,7 +393,7 @@ def _memory_row(run: Memory, base: Memory | None) -> dict[str, Cell]:
         "idle MB": idle,
         "peak MB": peak,
         "added MB [range]": added,
-        "change from baseline": _added(run, base),
+        ADDED: _added(run, base),
         "added by servers, MB": Cell(servers) if servers else Cell(DASH, "no server"),
         "not measured": Cell(left_out) if left_out else Cell(DASH, "everything was"),
         "rows": Cell(DASH, "not counted") if run.rows is None else Cell(whole(run.rows)),

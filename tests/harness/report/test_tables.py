@@ -320,6 +320,20 @@ def test_a_run_that_died_at_a_limit_has_no_zeros(make_result: Callable[..., Scen
     assert "0" not in column(table, "peak MB") + column(table, "added MB [range]")
 
 
+def test_memory_without_a_clear_difference_is_counted(make_result: Callable[..., ScenarioResult]) -> None:
+    """Groups in which the arms add the same are left out; without any other group there is no table."""
+    result = make_result()
+    same = [replace(m, group=f"g{number}") for m in result.memory[:1] for number in range(3)]
+    table = tables.memory(replace(result, memory=[*result.memory, *same]), differing=True)
+    assert table is not None
+    assert {row[0].text for row in table.rows} == {result.memory[0].group}
+    assert table.footnote == "3 further groups: no clear difference."
+    table = tables.memory(replace(result, memory=[*result.memory, *same[:1]]), differing=True)
+    assert table is not None
+    assert table.footnote == "1 further group: no clear difference."
+    assert tables.memory(replace(result, memory=same), differing=True) is None
+
+
 def test_two_long_names_stay_distinct() -> None:
     """Their middle is left out, not their end."""
     long = "x" * 10_000
