@@ -162,7 +162,7 @@ def _card(run: Run, scenario: Sequence[tuple[LocatedResult, ConclusionRow | None
         arms=tuple(result.arms),
         statements=tuple(plans.statements(results)),
         cases=tuple((short(g, TITLE), cut(text)) for g, text in result.groups.items() if len(text) > tables.DESCRIPTION),
-        settings=tuple(_settings(results)),
+        settings=tuple(_settings(run, results)),
     )
 
 
@@ -594,11 +594,23 @@ def _option(line: str, name: str) -> str:
     return next((value for option, value in pairwise(words) if option == name), "")
 
 
-def _settings(results: Results) -> Iterator[tuple[str, str]]:
-    """Yield the facts about the data and the settings of the engines, each once."""
+def engine_settings(run: Run) -> dict[str, dict[str, str]]:
+    """Return each engine's settings that all of its scenarios share; empty for a run of a single scenario, whose card has them."""
+    found: dict[str, dict[str, str]] = {}
+    tried = [result for result in run.scenarios if result.status != ScenarioStatus.NOT_RUN and result.engine_settings]
+    for result in tried if len({result.name for result in tried}) > 1 else ():
+        shared = found.setdefault(result.engine, dict(result.engine_settings))
+        found[result.engine] = {name: value for name, value in shared.items() if result.engine_settings.get(name) == value}
+    return {engine: settings for engine, settings in found.items() if settings}
+
+
+def _settings(run: Run, results: Results) -> Iterator[tuple[str, str]]:
+    """Yield the facts about the data and those settings of the engines that not all scenarios share, each once."""
+    shared = engine_settings(run)
     found: dict[tuple[str, str], list[str]] = {}
     for place, result in results:
-        for name, value in (*result.dataset.items(), *result.engine_settings.items()):
+        own = {name: text for name, text in result.engine_settings.items() if name not in shared.get(result.engine, {})}
+        for name, value in (*result.dataset.items(), *own.items()):
             text = whole(value) if isinstance(value, int) else short(value, TEXT)
             found.setdefault((short(name, ARM), text), []).append(place)
     for (name, text), places in found.items():

@@ -83,6 +83,9 @@ def _measured(run: Run, folder: Path | None) -> dict[str, object]:
         "profile": profile.table(run),
         "profile_read": profile.READ,
         "environment": tables.facts("Environment", "name", run.environment),
+        "engine_settings": [
+            tables.facts(f"Settings of {engine}", "name", settings) for engine, settings in cards.engine_settings(run).items()
+        ],
         "cards": _cards(run, folder),
         "loads": _loads(run),
     }

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.report import cards as report_cards
-from harness.report.cards import Card, CardItem, cards, command, spread
+from harness.report.cards import Card, CardItem, cards, command, engine_settings, spread
 from harness.results.run import (
     AA_CONTROL,
     ArmResult,
@@ -331,6 +331,18 @@ def test_hostile_texts_have_no_control_characters(make_run: MakeRun, make_result
     found += [card.title, card.sentence, *(text for pair in card.settings for text in pair)]
     assert not [text for text in found if not text.isprintable()]
     assert all(c.isprintable() or c == "\n" for view in card.statements for c in view.sql)
+
+
+def test_settings_that_all_scenarios_share_are_on_no_card(make_run: MakeRun, make_result: MakeResult) -> None:
+    """They are of the engine; a card has those that differ, and that of a single scenario has all."""
+    results = [make_result(name=name, engine_settings={"journal": "wal", "execution": name}) for name in ("one", "two")]
+    run = make_run(*results)
+    assert engine_settings(run) == {"sqlite": {"journal": "wal"}}
+    assert [dict(card.settings).get("execution") for card in cards(run)] == ["one", "two"]
+    assert not any("journal" in dict(card.settings) for card in cards(run))
+    alone = make_run(results[0])
+    assert engine_settings(alone) == {}
+    assert dict(cards(alone)[0].settings)["journal"] == "wal"
 
 
 @given(st.lists(st.sampled_from(list(PromiseVerdict)), max_size=12))
