@@ -45,6 +45,9 @@ LISTED = 3
 """The most groups that a sentence names."""
 EVIDENCE = 140
 """The most characters of a finding's evidence."""
+PERCENTILES = "Percentiles with intervals, ratios of percentiles"
+DETAILED = 3
+"""The number of places up to which all have the intervals of percentiles; of more, the first of each engine, to limit the page."""
 FEW = 3
 """The most texts about several places that are not folded."""
 OBSERVED = status("observed")
@@ -157,7 +160,7 @@ def _card(run: Run, scenario: Sequence[tuple[LocatedResult, ConclusionRow | None
         status=rows[0].status if rows and is_alone else None,
         sentence="" if not rows else sentence(rows[0]) if is_alone else _over_places(rows),
         paragraphs=tuple(cut(p) for p in (made[1:] if repeats_title else made)),
-        places=tuple(_place(found, row) for found, row in tried),
+        places=tuple(_without_repetitions([_place(found, row) for found, row in tried])),
         facts=tuple(fact for fact in _facts(run, results, rows, skipped) if fact.items),
         arms=tuple(result.arms),
         statements=tuple(plans.statements(results)),
@@ -174,7 +177,7 @@ def _place(found: LocatedResult, row: ConclusionRow | None) -> CardPlace:
     timed = not result.is_timed_under_load
     stopped = {ScenarioStatus.FAILED: "This scenario failed", ScenarioStatus.INTERRUPTED: "This scenario was interrupted"}
     details = {
-        "Percentiles with intervals, ratios of percentiles": of(tables.percentiles(result), spread(result)) if timed else [],
+        PERCENTILES: of(tables.percentiles(result), spread(result)) if timed else [],
         "Under load": under_load if timed else [],
         "Work counts, growth, memory": _work(result),
     }
@@ -190,6 +193,28 @@ def _place(found: LocatedResult, row: ConclusionRow | None) -> CardPlace:
         blocks=tuple(under_load) if is_loaded and not timed else (),
         details=tuple((title, tuple(blocks)) for title, blocks in details.items() if blocks),
     )
+
+
+def _without_repetitions(places: Sequence[CardPlace]) -> Iterator[CardPlace]:
+    """Yield the places without folded tables that an earlier one has, and of many places those of an engine's first alone."""
+    seen: dict[Block, str] = {}
+    engines: set[str] = set()
+    for place in places:
+        engine = place.located.result.engine
+        is_left_out = len(places) > DETAILED and engine in engines
+        engines.add(engine)
+        details = []
+        for title, blocks in place.details:
+            if is_left_out and title == PERCENTILES:
+                continue
+            known = {block: seen.setdefault(block, place.label) for block in blocks if isinstance(block, Table)}
+            same = {label for label in known.values() if label != place.label}
+            kept = tuple(block for block in blocks if known.get(block, place.label) == place.label)
+            if same:
+                lead = "Further tables are" if any(isinstance(block, Table) for block in kept) else "The tables are"
+                kept = (*kept, Paragraph(f"{lead} the same as at {'; '.join(sorted(same))}.", quiet=True))
+            details.append((title, kept))
+        yield replace(place, details=tuple(details))
 
 
 def _work(result: ScenarioResult) -> list[Block]:

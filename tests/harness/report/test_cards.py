@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.report import cards as report_cards
-from harness.report.cards import Card, CardItem, cards, command, engine_settings, spread
+from harness.report.blocks import Paragraph
+from harness.report.cards import PERCENTILES, Card, CardItem, cards, command, engine_settings, spread
 from harness.results.run import (
     AA_CONTROL,
     ArmResult,
@@ -331,6 +332,25 @@ def test_hostile_texts_have_no_control_characters(make_run: MakeRun, make_result
     found += [card.title, card.sentence, *(text for pair in card.settings for text in pair)]
     assert not [text for text in found if not text.isprintable()]
     assert all(c.isprintable() or c == "\n" for view in card.statements for c in view.sql)
+
+
+def test_a_table_of_another_place_is_not_repeated(make_run: MakeRun, make_result: MakeResult) -> None:
+    """A place whose work counts are those of an earlier one names it; of many places each engine's first has all percentiles."""
+    places = [make_result(rtt_ms=rtt) for rtt in (0.0, 1.0, 2.0)] + [make_result(engine="postgres", memory=[], growth=[])]
+    (card,) = cards(make_run(*places))
+    first, second, _, other = (dict(place.details) for place in card.places)
+    work = "Work counts, growth, memory"
+    assert [type(block).__name__ for block in first[work]] == ["Table", "Table", "Table"]
+    (sentence,) = second[work]
+    assert isinstance(sentence, Paragraph)
+    assert sentence.text == "The tables are the same as at sqlite, RTT 0 ms."
+    assert PERCENTILES in first
+    assert PERCENTILES in other
+    assert PERCENTILES not in second
+    changed = [make_result(), make_result(engine="postgres", work_counts=[])]
+    (card,) = cards(make_run(*changed))
+    *_, note = dict(card.places[1].details)[work]
+    assert isinstance(note, Paragraph)
 
 
 def test_settings_that_all_scenarios_share_are_on_no_card(make_run: MakeRun, make_result: MakeResult) -> None:
