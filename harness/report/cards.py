@@ -43,7 +43,7 @@ FINDINGS, MESSAGES = 3, 2
 """The most findings, and messages of one kind of warning, that are not folded."""
 LISTED = 3
 """The most groups that a sentence names."""
-EVIDENCE = 140
+EVIDENCE = 300
 """The most characters of a finding's evidence."""
 PERCENTILES = "Percentiles with intervals, ratios of percentiles"
 DETAILED = 3
@@ -207,7 +207,7 @@ def _without_repetitions(places: Sequence[CardPlace]) -> Iterator[CardPlace]:
         for title, blocks in place.details:
             if is_left_out and title == PERCENTILES:
                 continue
-            known = {block: seen.setdefault(block, place.label) for block in blocks if isinstance(block, Table)}
+            known: dict[Block, str] = {block: seen.setdefault(block, place.label) for block in blocks if isinstance(block, Table)}
             same = {label for label in known.values() if label != place.label}
             kept = tuple(block for block in blocks if known.get(block, place.label) == place.label)
             if same:

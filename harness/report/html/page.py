@@ -49,7 +49,8 @@ def write(run: Run, folder: Path, out: Path | None = None) -> Path:
     Raises:
         UsageError: the folder cannot be written, or a package of the `report` extra is missing.
     """
-    return write_bytes((out or folder) / REPORT_FILE, encode(render(run, folder)))
+    is_beside = out is None or out.absolute() == folder.absolute()
+    return write_bytes((out or folder) / REPORT_FILE, encode(render(run, folder, is_beside=is_beside)))
 
 
 def templates() -> Environment:
@@ -58,15 +59,18 @@ def templates() -> Environment:
     return Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, **options)
 
 
-def render(run: Run, folder: Path | None = None) -> str:
-    """Return the page of a run. Figures that need raw samples are drawn from `folder`, or left out with the reason."""
+def render(run: Run, folder: Path | None = None, *, is_beside: bool = True) -> str:
+    """Return the page of a run. Figures that need raw samples are drawn from `folder`, or left out with the reason.
+
+    The page links to the samples if it `is_beside` them.
+    """
     environment = templates()
     environment.filters["plan_words"] = plan_words
     environment.globals |= {"ablation": ablation, "load": load, "overview": overview, "promises": promises, "tables": tables}
     style = "".join(sheet.read_text(encoding="utf-8") for sheet in sorted(FOLDER.glob("*.css")))
     compared = run.kind in comparison.KINDS
     template = environment.get_template("comparison.html.j2" if compared else "report.html.j2")
-    return template.render(run=run, style=style, **(_compared(run) if compared else _measured(run, folder)))
+    return template.render(run=run, style=style, is_beside=is_beside, **(_compared(run) if compared else _measured(run, folder)))
 
 
 def _measured(run: Run, folder: Path | None) -> dict[str, object]:

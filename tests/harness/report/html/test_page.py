@@ -113,6 +113,13 @@ def test_the_same_run_gives_the_same_bytes(run: Run, page: str, sample_folder: P
     assert write(run, sample_folder).read_bytes() == page.encode()
 
 
+def test_a_page_elsewhere_names_the_samples(run: Run, sample_folder: Path, tmp_path: Path) -> None:
+    """Beside them it links to them; a link from another folder would lead nowhere."""
+    page = write(run, sample_folder, tmp_path).read_text()
+    assert "<code>samples/indexes.csv</code>" in page
+    assert 'href="samples' not in page
+
+
 def test_hostile_texts_are_text(make_run: Callable[..., Run], hostile_result: ScenarioResult) -> None:
     """Markup in names, SQL, errors and settings is text; the page has one script."""
     page = render(make_run(hostile_result, name="<img src=x>", command="a < b && c", environment={"<i>": "<u>"}))
