@@ -1,5 +1,6 @@
 """Errors that the user can act on, each kind with its exit code."""
 
+import re
 from typing import ClassVar
 
 from harness.text import ERRORS
@@ -51,6 +52,23 @@ def describe(error: BaseException) -> str:
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
 
+
+def reason(error: BaseException) -> str:
+    """Return why something cannot run, for a report: the message of one of our own errors, the description of any other."""
+    return (str(error).strip().splitlines() or [""])[0] if isinstance(error, HarnessError) else describe(error)
+
+
+def without_own_names(text: str) -> str:
+    """Return a message without the names of our own errors, which older runs have in front of their reasons.
+
+    Example:
+        >>> without_own_names("mix: NotMeasurableError: one connection is shared")
+        'mix: one connection is shared'
+    """
+    return _OWN_NAMES.sub("", text)
+
+
+_OWN_NAMES = re.compile(r"\b(?:HarnessError|UsageError|ScenarioFailedError|NotMeasurableError|NotComparableError): ")
 
 EXTRAS = {
     "sql": ("sqlalchemy", "aiosqlite"),

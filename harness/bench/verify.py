@@ -10,7 +10,7 @@ from harness.answers import find_lazy
 from harness.bench.operations import first_of_each_group
 from harness.bench.work_counts import OperationCounter
 from harness.equality import Difference, difference, snapshot
-from harness.errors import HarnessError, ScenarioFailedError, describe
+from harness.errors import HarnessError, ScenarioFailedError, reason
 from harness.results.run import BASELINE
 from harness.runnable import RunnableScenario
 from harness.runtime.channel import begin
@@ -77,7 +77,7 @@ async def verify(
                 is_verdict = isinstance(error, ScenarioFailedError) and error.__cause__ is None
                 if is_verdict or arm == BASELINE or not scenario.arms[arm].as_written:
                     raise
-                verified.cannot_run[arm, case.group] = describe(error.__cause__ or error)
+                verified.cannot_run[arm, case.group] = reason(error.__cause__ or error)
                 continue
             verified.took_s[arm][case.group].append(operation.took_s)
             runs[arm, case.group] += operation.runs

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.language import gettext, word
+from harness.report.numbers import DASH
 from harness.results.run import RunWarning
+
+REASON, REASONS = 80, 4
+"""The most characters of a reason for dashes below a table, and the most reasons."""
 
 
 class Tone(StrEnum):
@@ -113,12 +117,22 @@ class Table:
     kind: TableKind = TableKind.FIGURES
     texts: tuple[str, ...] = ()
     """Further columns of texts, by their heads."""
+    spans: tuple[tuple[str, int], ...] = ()
+    """On the page: texts above the heads, each with the number of columns that it is above."""
+    footnote: str = ""
+    """On the page: a remark below it."""
     is_one_line: bool = False
     """Whether a terminal writes each row on one line: columns of `wide` while there is room, the last one cut to what is left."""
 
     def is_text(self, place: int) -> bool:
         """Whether a column is a text, aligned left."""
         return place < self.names or self.head[place] in self.texts
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The different reasons for its dashes, without their figures: a footnote on the page."""
+        notes = dict.fromkeys(cell.note.partition(":")[0] for row in self.rows for cell in row if cell.text == DASH and cell.note)
+        return tuple(note if len(note) <= REASON else f"{note[:REASON]}…" for note in list(notes)[:REASONS])
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ What to do and how far to trust it is decided in `harness.verdicts.advice`; here
 
 import math
 import re
-import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from harness.report.numbers import DASH, clock_time, elapsed, unit_of
 from harness.report.promises import LocatedResult, located, place_of
 from harness.report.tables import MEMORY_RESOLUTION_BYTES
 from harness.results.load import ALL
-from harness.results.names import shortened, visible
+from harness.results.names import short, shortened, visible
 from harness.results.run import (
     AA_CONTROL,
     BASELINE,
@@ -183,6 +182,11 @@ def conclude(run: Run) -> Conclusion:
     made = Conclusion(where(run), "", "", (), places, literal, optimised)
     made = replace(made, heading=_heading(run, made))
     return replace(made, sentence=_sentence(made, whole), figures=tuple(_figures(run, made)))
+
+
+def of_results(run: Run) -> list[ConclusionRow]:
+    """Return the row of every result, also of everything together, in the run's order."""
+    return [_row(part, unique=True) for part in _parts(run)]
 
 
 def table(made: Conclusion, most: int, *, actions: bool = True) -> Table:
@@ -376,13 +380,6 @@ def _broken(case: ArmCase) -> list[str]:
         for group, error in case.errors.items()
     ]
     return failed + stopped[:1]
-
-
-def short(text: str, limit: int) -> str:
-    """Return a text on one line, cut behind a word if it is long."""
-    line = visible(" ".join(text.split()))
-    cut = textwrap.shorten(line, limit, placeholder="…")
-    return shortened(line, limit) if cut == "…" else cut
 
 
 def _about(verdict: Verdict) -> str:

@@ -22,6 +22,7 @@ from harness.report.blocks import (
 )
 from harness.report.numbers import DASH, clock_time, ratio_with_interval, whole
 from harness.report.promises import LocatedResult, located
+from harness.results.names import short
 from harness.results.run import AA_CONTROL, PromiseVerdict, Ratio, Run, RunKind, ScenarioResult, ScenarioStatus
 
 NO_PROMISE = "No promise was tested in this run: it shows measurements, not verdicts."
@@ -153,7 +154,7 @@ def notices(run: Run) -> list[Notice]:
         message = "a quick run has little data, few pairs and few processes, so that any verdict may differ in a full run"
         found.append(Notice("", "Every verdict is preliminary", message, remedy="act on those of a full `harness run`"))
     if unknown := dict.fromkeys(str(v.verdict) for r in run.scenarios for v in r.verdicts if v.verdict not in list(PromiseVerdict)):
-        names = ", ".join(conclusion.short(name, SHORT_NAME) for name in unknown)
+        names = ", ".join(short(name, SHORT_NAME) for name in unknown)
         message = (
             f"written by version {run.harness_version}, which knows more verdicts than this one; nothing is concluded from them"
         )

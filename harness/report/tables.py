@@ -1,20 +1,43 @@
 """Measurements as tables: ratios, percentiles, work counts, memory, growth, controls. Arms and groups in the scenario's order."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Protocol, TypeVar
 
-from harness.report.blocks import Cell, Table, cells
+from harness.report.blocks import Cell, CellStatus, Table, Tone, cells
 from harness.report.numbers import DASH, Unit, exponent, interval, percent, significant, times, unit_of, whole
-from harness.results.run import AA_CONTROL, BASELINE, Latency, Memory, PercentileRatio, ScenarioResult, WorkCount
+from harness.results.names import short, shortened, visible
+from harness.results.run import AA_CONTROL, BASELINE, Latency, Memory, PercentileRatio, Ratio, ScenarioResult, WorkCount
 from harness.stats.intervals import MEDIAN, QUANTILES, samples_needed
 
-MAX = "max"
-"""The label of the maximum, next to those of percentiles."""
+MAX, MEAN = "max", "mean"
+"""The labels of the maximum and of the mean, next to those of percentiles."""
 SHOWN = ("50", "95", "99")
 """The percentiles that every table has, where samples support them; the others need a wide one."""
+SPEED_CAPTION = "Times of one operation, and how many times faster than the baseline (95 % CI)"
+FASTER = "times faster"
+DIRECTIONS = {Tone.GOOD: "faster", Tone.BAD: "slower", Tone.FLAT: "not significant"}
+"""The direction that an interval of a ratio shows."""
+CONTROL_SIGN = "!"
+"""Stands before an A/A control whose interval excludes 1."""
+CONTROL_READ = (
+    "!: the interval of the A/A control excludes 1, which 1 in 20 does by chance: read differences of this size as noise."
+)
+NAME, DESCRIPTION = 60, 80
+"""The most characters of a name and of a group's description in a table."""
+WHOLE = "whole scenario"
+"""Stands for the group of counts that are of no single group."""
+ALIKE = 0.01
+"""Work counts that differ by at most this share count as equal."""
+FLAT_GROWTH = 0.05
+"""Exponents up to this are constant cost."""
 FEW_PROCESSES = "a confidence interval needs at least two processes"
 MEMORY_CAPTION = "Memory of one operation: each arm in its own process, with its children and servers"
+ADDED, MEMORY_REST = "change from baseline", "{} further groups: no clear difference."
+CHANGE = re.compile(r" (?:more|less)$")
+"""The end of a change of memory that the ranges of the repetitions show."""
 MEMORY_TEXTS = ("added by servers, MB", "not measured", "outcome")
 MEMORY_DETAILS = ("share of the rows", "limit MB", "rows", *MEMORY_TEXTS)
 """Columns that most scenarios have no figure for."""
@@ -53,6 +76,11 @@ def groups_of(result: ScenarioResult, items: Iterable[_Measured]) -> list[str]:
     return listed(result.groups, (item.group for item in items))
 
 
+def named(text: str) -> str:
+    """Return a name for a table: on one line, its middle left out if it is long."""
+    return shortened(visible(text), NAME)
+
+
 def in_order(result: ScenarioResult, items: Sequence[M]) -> list[M]:
     """Return `items` by group and arm, in the scenario's order."""
     groups, arms = groups_of(result, items), arms_in_order(result, (item.arm for item in items))
@@ -83,6 +111,80 @@ def too_few(samples: int, label: str, effective: float | None = None) -> str:
     return f"too few samples: {needed:,} are needed, there are {samples:,}{alike}"
 
 
+def speed(result: ScenarioResult) -> Table | None:
+    """Return a row per group of cases: percentiles before → after, times faster, A/A control, pairs; None if nothing was timed.
+
+    A column that would be empty is left out. Without any percentile it has the means.
+    """
+    timed = [x for x in result.latencies if x.arm != AA_CONTROL]
+    latencies = {(x.arm, x.group): x for x in timed}
+    found = {(x.arm, x.group): x for x in result.ratios}
+    groups = groups_of(result, [*timed, *result.ratios])
+    arms = arms_in_order(result, (x.arm for x in [*timed, *result.ratios] if x.arm != AA_CONTROL))
+    units = {group: unit_of([max((_middle(latencies.get((arm, group))) for arm in arms), default=0.0)]) for group in groups}
+    columns: list[tuple[str, str, list[Cell]]] = []
+    for label in supported(timed, SHOWN) or [MEAN]:
+        span = label if label == MEAN else f"p{label}"
+        columns += [(span, arm, [_speed(latencies.get((arm, g)), label, units[g]) for g in groups]) for arm in arms]
+    for arm in arms:
+        columns.append((FASTER, arm, [_faster(result, arm, g, found.get((arm, g))) for g in groups]))
+    columns.append(("", AA_CONTROL, [_control(found.get((AA_CONTROL, g))) for g in groups]))
+    columns.append(("", "pairs (processes)", [_pairs(result, g) for g in groups]))
+    kept = [column for column in columns if any(cell.text != DASH for cell in column[2])]
+    if not kept:
+        return None
+    labels = [Cell(named(g), detail=short(result.groups.get(g, ""), DESCRIPTION)) for g in groups]
+    rows = zip(labels, (Cell(units[g].name) for g in groups), *(column for _, _, column in kept), strict=True)
+    spans = [("", 2), *((text, len(list(same))) for text, same in groupby(text for text, _, _ in kept))]
+    head = ("cases", "unit", *(named(name) for _, name, _ in kept))
+    off = any(cell.text.startswith(CONTROL_SIGN) for _, name, column in kept for cell in column if name == AA_CONTROL)
+    return Table(SPEED_CAPTION, head, tuple(rows), names=2, spans=tuple(spans), footnote=CONTROL_READ if off else "")
+
+
+def _middle(latency: Latency | None) -> float:
+    """Return the median, or without one the mean: the figure that decides on a group's unit."""
+    if latency is None:
+        return 0.0
+    median = latency.percentiles_ns.get(MEDIAN)
+    return latency.mean_ns if median is None else median
+
+
+def _speed(latency: Latency | None, label: str, unit: Unit) -> Cell:
+    if latency is None:
+        return Cell(DASH, "not timed")
+    if label == MEAN:
+        return Cell(unit.write(latency.mean_ns))
+    return replace(_percentile(latency, label, unit), detail="")
+
+
+def _faster(result: ScenarioResult, arm: str, group: str, ratio: Ratio | None) -> Cell:
+    """Return how many times faster an arm is, with its interval; its tone has the direction that the interval shows."""
+    if ratio is None:
+        broken = any(group in x.errors for x in result.arms if x.name == arm)
+        return Cell("cannot run") if broken else Cell(DASH, "not timed")
+    tone = Tone.FLAT
+    if ratio.low is not None and ratio.high is not None:
+        tone = Tone.GOOD if ratio.low > 1 else Tone.BAD if ratio.high < 1 else Tone.FLAT
+    return Cell(times(ratio.ratio), detail=interval(ratio.low, ratio.high), status=CellStatus(DIRECTIONS[tone], tone=tone))
+
+
+def _control(ratio: Ratio | None) -> Cell:
+    """Return the A/A control's ratio with its interval; the sign of one that excludes 1 is in the footnote."""
+    if ratio is None:
+        return Cell(DASH, "no A/A control")
+    off = ratio.low is not None and ratio.high is not None and not ratio.low <= 1 <= ratio.high
+    return Cell(f"{CONTROL_SIGN} {times(ratio.ratio)}" if off else times(ratio.ratio), detail=interval(ratio.low, ratio.high))
+
+
+def _pairs(result: ScenarioResult, group: str) -> Cell:
+    """Return the fewest pairs of an arm in a group, and the number of processes that they are from."""
+    found = [r for r in result.ratios if r.group == group and r.arm != AA_CONTROL]
+    if not found:
+        return Cell(DASH, "no pairs")
+    fewest = min(found, key=lambda r: r.pairs)
+    return Cell(f"{whole(fewest.pairs)} ({len(fewest.processes)})")
+
+
 def ratios(result: ScenarioResult, *, with_control: bool = False) -> Table | None:
     """Return how many times faster each arm is than the baseline; None without ratios.
 
@@ -94,12 +196,12 @@ def ratios(result: ScenarioResult, *, with_control: bool = False) -> Table | Non
     for r in in_order(result, result.ratios):
         if r.arm == AA_CONTROL and not with_control:
             continue
-        title = f"{r.group}: {result.groups[r.group]}" if with_control and r.group in result.groups else r.group
+        title = f"{named(r.group)}: {result.groups[r.group]}" if with_control and r.group in result.groups else named(r.group)
         both = [latencies.get((arm, r.group)) for arm in (BASELINE, r.arm)]
         spread = f"{times(min(r.processes))} … {times(max(r.processes))} ({len(r.processes)})" if r.processes else DASH
         ratio = with_interval(times(r.ratio), r.low, r.high)
         arrows = (_before_after(both, label) for label in (*labels, MAX))
-        rows.append(cells(title, r.arm, ratio, *arrows, spread, whole(r.pairs)))
+        rows.append(cells(title, named(r.arm), ratio, *arrows, spread, whole(r.pairs)))
     wide = (MAX, "min … max (processes)", "pairs")
     head = ("cases", "arm", "times faster, 95 % CI", *(f"p{label}" for label in labels), *wide)
     return Table("Times faster than the baseline", head, tuple(rows), names=2, grouped=True, wide=wide) if rows else None
@@ -134,7 +236,7 @@ def percentiles(result: ScenarioResult) -> Table | None:
         for x in found:
             shown = (_percentile(x, label, unit) for label in labels)
             ends = unit.write(x.max_ns), unit.write(x.mean_ns), whole(x.samples)
-            rows.append(cells(f"{group}, {unit.name}", x.arm, *shown, *ends))
+            rows.append(cells(f"{named(group)}, {unit.name}", named(x.arm), *shown, *ends))
     head = ("cases, unit", "arm", *(f"p{label}" for label in labels), MAX, "mean", "n")
     wide = (*(f"p{label}" for label in labels if label not in SHOWN), "mean")
     caption = "Latency" + (", 95 % CI" if any(x.intervals_ns for x in arms) else "")
@@ -157,7 +259,14 @@ def percentile_ratios(result: ScenarioResult) -> Table | None:
     rows = []
     for (group, arm), of_arm in groupby(found, key=lambda r: (r.group, r.arm)):
         by = {r.percentile: r for r in of_arm}
-        rows.append(cells(group, arm, *(_percentile_ratio(by.get(q)) for q in labels), whole(min(r.samples for r in by.values()))))
+        rows.append(
+            cells(
+                named(group),
+                named(arm),
+                *(_percentile_ratio(by.get(q)) for q in labels),
+                whole(min(r.samples for r in by.values())),
+            )
+        )
     head = ("cases", "arm", *(f"p{label}, times faster" for label in labels), "n")
     return Table("Percentiles: baseline ÷ arm, 95 % CI", head, tuple(rows), names=2, grouped=True) if labels else None
 
@@ -170,16 +279,56 @@ def _percentile_ratio(ratio: PercentileRatio | None) -> Cell:
     return with_interval(times(ratio.ratio), ratio.low, ratio.high)
 
 
-def work_counts(result: ScenarioResult) -> Table | None:
-    """Return the work counts per operation, arms side by side with the ratio to the baseline; None without any."""
-    shown = [x for x in in_order(result, result.work_counts) if x.scale == 1.0 and x.arm != AA_CONTROL]
-    counted = {(x.group, x.metric.replace("_", " "), x.arm): x for x in shown}
-    arms = arms_in_order(result, (x.arm for x in shown))
-    rows = [
-        cells(group, metric, *(_count(counted.get((group, metric, arm)), counted.get((group, metric, BASELINE))) for arm in arms))
-        for group, metric in dict.fromkeys((group, metric) for group, metric, _ in counted)
-    ]
-    return Table("Work counts per operation", ("cases", "count", *arms), tuple(rows), names=2, grouped=True) if rows else None
+def work_counts(result: ScenarioResult, *, differing: bool = False) -> Table | None:
+    """Return the work counts per operation, arms side by side with the ratio to the baseline; None without any.
+
+    With `differing` those that are the same on all arms are left out: `equal_counts` has their number.
+    """
+    counted = counts_by_metric(result)
+    arms = arms_in_order(result, (arm for by_arm in counted.values() for arm in by_arm))
+    rows = []
+    for (group, metric), by_arm in counted.items():
+        if not differing or differ(by_arm):
+            base = by_arm.get(BASELINE)
+            label = metric_name(metric, result.groups) if differing else metric.replace("_", " ")
+            rows.append(cells(named(group) or WHOLE, named(label), *(_count(by_arm.get(arm), base) for arm in arms)))
+    return (
+        Table("Work counts per operation", ("cases", "count", *map(named, arms)), tuple(rows), names=2, grouped=True)
+        if rows
+        else None
+    )
+
+
+def counts_by_metric(result: ScenarioResult) -> dict[tuple[str, str], dict[str, WorkCount]]:
+    """Return group and metric → arm → work count over all rows, in the scenario's order."""
+    found: dict[tuple[str, str], dict[str, WorkCount]] = {}
+    for x in in_order(result, result.work_counts):
+        if x.scale == 1.0 and x.arm != AA_CONTROL:
+            found.setdefault((x.group, x.metric), {})[x.arm] = x
+    return found
+
+
+def differ(by_arm: Mapping[str, WorkCount]) -> bool:
+    """Return whether a count of some arm is more than `ALIKE` from the first one's."""
+    first, *others = (x.value for x in by_arm.values())
+    return any(abs(value - first) > ALIKE * max(abs(first), abs(value)) for value in others)
+
+
+def equal_counts(result: ScenarioResult) -> str:
+    """Return the number of work counts that are the same on all arms, in a sentence; empty without any."""
+    same = [by_arm for by_arm in counts_by_metric(result).values() if not differ(by_arm)]
+    if not same:
+        return ""
+    exact = all(len({x.value for x in by_arm.values()}) == 1 for by_arm in same)
+    how = "equal" if exact else f"equal within {ALIKE * 100:g} %"
+    return f"1 count is {how} on all arms." if len(same) == 1 else f"{len(same):,} counts are {how} on all arms."
+
+
+def metric_name(metric: str, groups: Iterable[str]) -> str:
+    """Return a metric in words; one that ends with the number of a group has the group's name in its place."""
+    base, _, number = metric.rpartition("_")
+    same = [group for group in groups if base and number.isdecimal() and group.endswith(f"_{number}")]
+    return f"{base.replace('_', ' ')}, {same[0]}" if len(same) == 1 else metric.replace("_", " ")
 
 
 def _count(found: WorkCount | None, base: WorkCount | None) -> Cell:
@@ -194,8 +343,11 @@ def _count(found: WorkCount | None, base: WorkCount | None) -> Cell:
     return Cell(whole(after) + change) if found.repeats_exactly else Cell(f"≈ {whole(after)}{change}", "differed between repeats")
 
 
-def memory(result: ScenarioResult) -> Table | None:
-    """Return each arm's memory for one operation, in MB; None if none was measured. Columns without a figure are left out."""
+def memory(result: ScenarioResult, *, differing: bool = False) -> Table | None:
+    """Return each arm's memory for one operation, in MB; None if none was measured. Columns without a figure are left out.
+
+    With `differing` groups without a clear difference between arms, limit or error are left out, and counted below the table.
+    """
     found = in_order(result, result.memory)
     if not any(m.has_figures for m in found):
         found = [m for m in found if m.error is not None]
@@ -205,12 +357,19 @@ def memory(result: ScenarioResult) -> Table | None:
     found.sort(key=lambda m: (groups.index(m.group), m.limit_bytes or 0, m.scale))
     baselines = {(m.group, m.scale, m.limit_bytes): m for m in found if m.arm == BASELINE and m.has_figures}
     rows = [_memory_row(m, baselines.get((m.group, m.scale, m.limit_bytes))) for m in found]
+    footnote = ""
+    if differing:
+        clear = {m.group for m, row in zip(found, rows, strict=True) if m.limit_bytes or m.error or CHANGE.search(row[ADDED].text)}
+        if not clear:
+            return None
+        rows = [row for m, row in zip(found, rows, strict=True) if m.group in clear]
+        rest = len(groups) - len(clear)
+        footnote = "" if not rest else "1 further group: no clear difference." if rest == 1 else MEMORY_REST.format(rest)
     shown = [head for head in rows[0] if head not in MEMORY_DETAILS or any(row[head].text != DASH for row in rows)]
     made = tuple(tuple(row[head] for head in shown) for row in rows)
     wide = ("idle MB", "n", "rows")
-    return Table(
-        MEMORY_CAPTION, tuple(shown), made, names=2, grouped=True, wide=wide, texts=("change from baseline", *MEMORY_TEXTS)
-    )
+    texts = (ADDED, *MEMORY_TEXTS)
+    return Table(MEMORY_CAPTION, tuple(shown), made, names=2, grouped=True, wide=wide, texts=texts, footnote=footnote)
 
 
 def _memory_row(run: Memory, base: Memory | None) -> dict[str, Cell]:
@@ -225,23 +384,36 @@ def _memory_row(run: Memory, base: Memory | None) -> dict[str, Cell]:
         added = with_interval(added.text, low, high, "measured once")
     servers = ", ".join(f"{name} {size / 1e6:.2f}" for name, size in run.servers.items())
     left_out = "; ".join(f"{name}: {reason}" for name, reason in run.left_out.items())
-    failure = reason if len(reason) <= SHORT_ERROR else "failed"  # it is in a warning
-    outcome = Cell(failure if run.error else "not measured", reason) if reason else Cell(DASH, "completed")
+    outcome = Cell(stopped(run) if run.error else "not measured", reason) if reason else Cell(DASH, "completed")
     return {
-        "cases": Cell(run.group),
-        "arm": Cell(run.arm),
+        "cases": Cell(named(run.group)),
+        "arm": Cell(named(run.arm)),
         "share of the rows": Cell(f"{run.scale:g}") if run.scale != 1.0 else Cell(DASH, "all rows"),
         "limit MB": Cell(significant(run.limit_bytes / 1e6)) if run.limit_bytes else Cell(DASH, "no limit"),
         "idle MB": idle,
         "peak MB": peak,
         "added MB [range]": added,
-        "change from baseline": _added(run, base),
+        ADDED: _added(run, base),
         "added by servers, MB": Cell(servers) if servers else Cell(DASH, "no server"),
         "not measured": Cell(left_out) if left_out else Cell(DASH, "everything was"),
         "rows": Cell(DASH, "not counted") if run.rows is None else Cell(whole(run.rows)),
         "n": Cell(whole(run.repetitions)) if run.has_figures else missing,
         "outcome": outcome,
     }
+
+
+def stopped(run: Memory) -> str:
+    """Return how an operation that did not complete ended: killed at a limit, or its error if that is short."""
+    error = run.error or ""
+    if run.limit_bytes and re.match(r"out of memory|MemoryError", error):
+        return f"killed at {run.limit_bytes / 1e6:,.4g} MB"
+    return error if len(error) <= SHORT_ERROR else "failed"  # it is in a warning
+
+
+def memory_change(run: Memory, base: Memory) -> str:
+    """Return the change of the memory that an operation adds, in words; `measured once` where it cannot be compared."""
+    found = _added(run, base)
+    return found.text if found.text != DASH else "measured once"
 
 
 def _added(run: Memory, base: Memory | None) -> Cell:
@@ -262,13 +434,22 @@ def _added(run: Memory, base: Memory | None) -> Cell:
     return Cell(f"{significant(abs(change) / base.added_bytes * 100)} % {more}")
 
 
-def growth(result: ScenarioResult) -> Table | None:
-    """Return how each figure grows with the rows; None if it was not measured at several sizes."""
+def growth(result: ScenarioResult, *, differing: bool = False) -> Table | None:
+    """Return how each figure grows with the rows; None if it was not measured at several sizes.
+
+    With `differing` constant costs are left out.
+    """
     rows = []
     for g in in_order(result, result.growth):
+        if differing and abs(g.exponent) <= FLAT_GROWTH:
+            continue
         slope = Cell(exponent(g.exponent), "0 is constant, 1 is linear, 2 is quadratic")
         scales = ", ".join(f"{scale:g}" for scale in g.scales)
-        rows.append(cells(g.group, g.metric.replace("_", " "), g.arm, f"{times(10**g.exponent)} the cost", slope, scales))
+        rows.append(
+            cells(
+                named(g.group), named(g.metric.replace("_", " ")), named(g.arm), f"{times(10**g.exponent)} the cost", slope, scales
+            )
+        )
     head = ("cases", "figure", "arm", "10× the rows", "exponent", "fitted at shares of the rows")
     return Table("Growth of the cost with the rows", head, tuple(rows), names=3, grouped=True) if rows else None
 
@@ -276,7 +457,7 @@ def growth(result: ScenarioResult) -> Table | None:
 def controls(result: ScenarioResult) -> list[Table]:
     """Return a table of the controls that were timed between pairs, and one of the injected slowdowns; none if there are none."""
     drifts = tuple(
-        cells(d.name, f"{d.median_ns / 1e6:.3f}", f"{d.ratio:.3f}", f"±{d.explained * 100:.1f} %", whole(d.samples))
+        cells(named(d.name), f"{d.median_ns / 1e6:.3f}", f"{d.ratio:.3f}", f"±{d.explained * 100:.1f} %", whole(d.samples))
         for d in result.controls.drifts
     )
     injected = []
@@ -284,7 +465,7 @@ def controls(result: ScenarioResult) -> list[Table]:
         unknown = p.low is None or p.high is None
         bounds = Cell(DASH, FEW_PROCESSES) if unknown else Cell(f"{percent(p.low)} … {percent(p.high)}")
         detected = "yes" if p.found else "no"
-        injected.append(cells(p.group, percent(p.share), percent(p.slower), bounds, detected, whole(p.pairs)))
+        injected.append(cells(named(p.group), percent(p.share), percent(p.slower), bounds, detected, whole(p.pairs)))
     head = ("control", "median, ms", "second half ÷ first", "explained by noise", "readings")
     heads = ("cases", "injected", "measured", "95 % CI", "detected", "pairs")
     made = [

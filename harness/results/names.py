@@ -1,6 +1,7 @@
 """Names of benchmarks: kept whole, so that distinct ones stay distinct, made visible, and shortened for display only."""
 
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 
@@ -27,6 +28,13 @@ def shortened(text: str, limit: int = SHOWN) -> str:
         return text
     tail = limit // 2
     return f"{text[: limit - tail - 1]}…{text[-tail:]}"
+
+
+def short(text: str, limit: int) -> str:
+    """Return a text on one line, cut behind a word if it is long."""
+    line = visible(" ".join(text.split()))
+    cut = textwrap.shorten(line, limit, placeholder="…")
+    return shortened(line, limit) if cut == "…" else cut
 
 
 def quoted(name: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from harness.errors import EXTRAS, extra_of, missing_extra
+from harness.errors import EXTRAS, HarnessError, NotMeasurableError, extra_of, missing_extra, reason, without_own_names
 from harness.version import DISTRIBUTION
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
@@ -52,3 +52,17 @@ def test_all_has_every_extra() -> None:
     (requirement,) = PROJECT["optional-dependencies"]["all"]
     assert requirement == f"{DISTRIBUTION}[{','.join(sorted(EXTRAS))}]"
     assert set(PROJECT["optional-dependencies"]) == {*EXTRAS, "all"}
+
+
+def test_a_reason_has_no_name_of_our_own() -> None:
+    """The message of one of our errors is the reason by itself; of any other, the type is a part of it."""
+    assert reason(NotMeasurableError("one connection is shared\nmore")) == "one connection is shared"
+    assert reason(ValueError("no")) == "ValueError: no"
+    assert reason(HarnessError("")) == ""
+
+
+def test_stored_reasons_lose_our_own_names() -> None:
+    """Those of other packages, and words that only contain one, are kept."""
+    assert without_own_names("a, b: NotMeasurableError: refused") == "a, b: refused"
+    assert without_own_names("OSError: refused") == "OSError: refused"
+    assert without_own_names("MyUsageError: refused") == "MyUsageError: refused"

@@ -7,10 +7,22 @@ from typing import Any
 
 from harness import language
 from harness.errors import missing_extra
-from harness.report import ablation, comparison, conclusion, figures, load, numbers, overview, profile, promises, review, tables
+from harness.report import (
+    ablation,
+    cards,
+    comparison,
+    conclusion,
+    figures,
+    load,
+    numbers,
+    overview,
+    profile,
+    promises,
+    review,
+    tables,
+)
 from harness.report.blocks import Block, Paragraph, of, status, warning_notices
-from harness.report.promises import LocatedResult
-from harness.results.run import AA_CONTROL, BASELINE, Run, RunKind, ScenarioStatus, Statement
+from harness.results.run import BASELINE, Run, RunKind, ScenarioStatus
 from harness.results.store import write_bytes
 from harness.text import encode
 
@@ -31,7 +43,8 @@ def write(run: Run, folder: Path, out: Path | None = None) -> Path:
     Raises:
         UsageError: the folder cannot be written, or a package of the `report` extra is missing.
     """
-    return write_bytes((out or folder) / REPORT_FILE, encode(render(run, folder)))
+    is_beside = out is None or out.absolute() == folder.absolute()
+    return write_bytes((out or folder) / REPORT_FILE, encode(render(run, folder, is_beside=is_beside)))
 
 
 def templates() -> Environment:
@@ -46,15 +59,18 @@ def templates() -> Environment:
     return made
 
 
-def render(run: Run, folder: Path | None = None) -> str:
-    """Return the page of a run. Figures that need raw samples are drawn from `folder`, or left out with the reason."""
+def render(run: Run, folder: Path | None = None, *, is_beside: bool = True) -> str:
+    """Return the page of a run. Figures that need raw samples are drawn from `folder`, or left out with the reason.
+
+    The page links to the samples if it `is_beside` them.
+    """
     environment = templates()
     environment.filters["plan_words"] = plan_words
-    environment.globals |= {"ablation": ablation, "load": load, "numbers": numbers, "overview": overview, "promises": promises}
-    style = "".join(file.read_text(encoding="utf-8") for file in sorted(FOLDER.glob("*.css")))
+    environment.globals |= {"ablation": ablation, "load": load, "overview": overview, "promises": promises, "tables": tables}
+    style = "".join(sheet.read_text(encoding="utf-8") for sheet in sorted(FOLDER.glob("*.css")))
     compared = run.kind in comparison.KINDS
     template = environment.get_template("comparison.html.j2" if compared else "report.html.j2")
-    return template.render(run=run, style=style, **(_compared(run) if compared else _measured(run, folder)))
+    return template.render(run=run, style=style, is_beside=is_beside, **(_compared(run) if compared else _measured(run, folder)))
 
 
 def _measured(run: Run, folder: Path | None) -> dict[str, object]:
@@ -71,7 +87,11 @@ def _measured(run: Run, folder: Path | None) -> dict[str, object]:
         "profile": profile.table(run),
         "profile_read": profile.READ,
         "environment": tables.facts("Environment", "name", run.environment),
+        "engine_settings": [
+            tables.facts(f"Settings of {engine}", "name", settings) for engine, settings in cards.engine_settings(run).items()
+        ],
         "cards": _cards(run, folder),
+        "loads": _loads(run),
     }
 
 
@@ -126,35 +146,30 @@ def _place_box(run: Run, place: str) -> dict[str, object]:
 
 
 def _cards(run: Run, folder: Path | None) -> list[dict[str, object]]:
-    """Return a card for each scenario result, in the run's order; scenarios that were not run have none."""
-    wanted = [found for found in promises.located(run) if found.result.status != ScenarioStatus.NOT_RUN]
+    """Return what the page shows of each card: its model, the colours of its arms, and the figures of each place."""
+    made = cards.cards(run)
     in_brief = len(promises.places(run)) > figures.MANY_PLACES
-    return [_card(found, folder, promises.heading(run), in_brief=in_brief) for found in wanted]
-
-
-def _card(found: LocatedResult, folder: Path | None, head: str, *, in_brief: bool) -> dict[str, object]:
-    """Return everything that the page shows of one scenario."""
-    result = found.result
-    judged = list(promises.rows_of(found))
-    met = [*(arm.name for arm in result.arms), *(s.arm for s in result.statements), *(v.arm for v in result.verdicts)]
-    others = _numbered(name for name in met if name not in {BASELINE, AA_CONTROL})
-    paragraphs = [p.strip() for p in re.split(r"\n\s*\n", result.doc) if p.strip()]
-    repeats_title = bool(paragraphs) and paragraphs[0].rstrip(".") == result.title.rstrip(".")
-    plans: dict[str, dict[str, list[Statement]]] = {}
-    for s in tables.in_order(result, result.statements):
-        plans.setdefault(s.group, {}).setdefault(s.arm, []).append(s)
-    return {
-        "located": found,
-        "result": result,
-        "classes": {name: others.get(name, "baseline") for name in met},
-        "paragraphs": paragraphs[1:] if repeats_title else paragraphs,
-        "promises": promises.promise_table(judged, head) if judged else None,
-        "findings": [(status("observed" if f.holds else "not observed"), f) for f in result.findings],
-        "measurements": overview.measurements(result),
-        "plans": plans,
-        "figures": list(figures.of_scenario(result, folder, in_brief=in_brief)),
-        "under_load": of(*load.notices(result), load.summary(result)),
+    drawn = {
+        place.located.anchor: list(figures.of_scenario(place.located.result, folder, in_brief=in_brief))
+        for card in made
+        for place in card.places
     }
+    return [{"card": card, "classes": _classes(card), "figures": drawn} for card in made]
+
+
+def _classes(card: cards.Card) -> dict[str, str]:
+    """Return the CSS class of every arm on a card, by its name as tables have it."""
+    others = _numbered(name for name in card.arm_names if name != BASELINE)
+    return {tables.named(name): others.get(name, "baseline") for name in [*card.arm_names, BASELINE]}
+
+
+def _loads(run: Run) -> list[dict[str, object]]:
+    """Return the summary of every load test."""
+    return [
+        {"located": found, "result": found.result, "under_load": of(*load.notices(found.result), load.summary(found.result))}
+        for found in promises.located(run)
+        if found.result.load and found.result.status != ScenarioStatus.NOT_RUN
+    ]
 
 
 def _numbered(arms: Iterable[str]) -> dict[str, str]:

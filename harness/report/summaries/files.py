@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from harness.report import comparison, conclusion, gate
+from harness.report import comparison, gate
 from harness.report.blocks import Block, Cell, Paragraph, Table, TableKind, cells, of, status
 from harness.report.numbers import DASH, duration, interval, times
 from harness.report.summaries.frame import MESSAGE, NAME, REMARKS, counted, fitted, left_out, pointer, remark
 from harness.results.gate import GateResult, GateVerdict, RowKind
-from harness.results.names import shortened, visible
+from harness.results.names import short, shortened, visible
 from harness.results.run import PromiseVerdict, Run, RunKind, RunWarning
 
 BENCHMARK, FIGURE = 30, 32
@@ -27,7 +27,7 @@ def summary(run: Run, more: str, width: int, verdict: str = "") -> list[Block]:
 
     def blocks(most: int) -> list[Block]:
         return of(
-            Paragraph("", conclusion.short(verdict or heading(run), 2 * MESSAGE)),
+            Paragraph("", short(verdict or heading(run), 2 * MESSAGE)),
             Paragraph(visible(shortened(run.name, MESSAGE)), quiet=True),
             replace(table, rows=table.rows[:most]) if most and benchmarks else None,
             left_out(len(table.rows), most),
@@ -68,7 +68,7 @@ def _compared(run: Run) -> Table:
         before, after = (DASH if x is None else duration(comparison.median_ns(x)) for x in (old, new))
         value = None if verdict is None or None in (old, new) else verdict.value
         faster, bounds = (DASH, DASH) if verdict is None or value is None else (times(value), interval(verdict.low, verdict.high))
-        reason = conclusion.short(verdict.sentence, MESSAGE) if verdict else DASH
+        reason = short(verdict.sentence, MESSAGE) if verdict else DASH
         rows.append(cells(_name(benchmark.name), judged, before, after, faster, bounds or DASH, reason))
     head = ("benchmark", "verdict", "before", "after", "faster", "95 % CI", "why")
     return Table("", head, tuple(rows), names=2, wide=head[-2:], texts=head[-1:], kind=TableKind.VERDICTS, is_one_line=True)
@@ -91,7 +91,7 @@ def gated(result: GateResult, more: str, width: int) -> list[Block]:
     for row in shown:
         base, candidate = gate.figure(row.base, row.unit), gate.figure(row.candidate, row.unit)
         change, verdict = gate.change(row), Cell("", status=status(row.verdict))
-        where, reason = shortened(visible(row.place), NAME), conclusion.short(row.reason, MESSAGE)
+        where, reason = shortened(visible(row.place), NAME), short(row.reason, MESSAGE)
         figure = shortened(visible(f"{row.scenario} · {row.label}"), FIGURE)
         rows.append(cells(figure, verdict, change.text, base, candidate, where, change.detail or DASH, reason))
     head = ("figure", "verdict", "change", "before", "after", "where", "interval", "why")
@@ -104,8 +104,8 @@ def gated(result: GateResult, more: str, width: int) -> list[Block]:
     def blocks(most: int) -> list[Block]:
         hidden = {"more row": max(0, len(rows) - most), "more remark": max(0, len(remarks) - REMARKS)}
         return of(
-            Paragraph(conclusion.short(gate.headline(result), 2 * MESSAGE), tone=status(result.verdict).tone),
-            Paragraph(conclusion.short(f"Baseline {result.base}, candidate {result.candidate}.", MESSAGE), quiet=True),
+            Paragraph(short(gate.headline(result), 2 * MESSAGE), tone=status(result.verdict).tone),
+            Paragraph(short(f"Baseline {result.base}, candidate {result.candidate}.", MESSAGE), quiet=True),
             replace(table, rows=table.rows[:most]) if rows and most else None,
             *remarks[:REMARKS],
             Paragraph(f"{gate.counts(result)}.") if result.rows else None,

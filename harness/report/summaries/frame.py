@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
-from harness.report import conclusion, terminal
+from harness.report import terminal
 from harness.report.blocks import Block, Notice, Paragraph
+from harness.results.names import short
 from harness.results.run import RunWarning
 
 LINES = 24
@@ -42,7 +43,7 @@ def remark(found: RunWarning, label: str = "warning") -> Notice:
     """Return a warning in a few lines."""
     text = f"{found.message}; {found.remedy}" if found.remedy else found.message
     label = "" if label == found.name else label
-    return Notice(label, conclusion.short(found.name, NAME), conclusion.short(text, 2 * MESSAGE))
+    return Notice(label, short(found.name, NAME), short(text, 2 * MESSAGE))
 
 
 def pointer(numbers: Mapping[str, int], command: str, *, in_report: bool = True) -> Paragraph:

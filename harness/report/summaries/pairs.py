@@ -7,7 +7,7 @@ from harness.report.blocks import Block, Cell, Notice, Paragraph, Table, Tone, c
 from harness.report.numbers import DASH, elapsed, interval, ratio_with_interval, times
 from harness.report.promises import located
 from harness.report.summaries.frame import MESSAGE, NAME, fitted, left_out, pointer
-from harness.results.names import shortened
+from harness.results.names import short, shortened
 from harness.results.run import Ablation, Run, ScenarioStatus, SwitchGain
 from harness.verdicts.advice import Trust
 
@@ -64,8 +64,8 @@ def stopped_scenarios(run: Run) -> list[Block]:
     for place, x in enumerate(failed[:FAILURES]):
         others = len(failed) - FAILURES if place == FAILURES - 1 else 0
         more = f" (and {others} more)" if others > 0 else ""
-        message = conclusion.short(x.result.error or "no error was recorded", MESSAGE)
-        made.append(Notice(x.result.status, f"{conclusion.short(x.result.name, NAME)}{more}", message, Tone.BAD))
+        message = short(x.result.error or "no error was recorded", MESSAGE)
+        made.append(Notice(x.result.status, f"{short(x.result.name, NAME)}{more}", message, Tone.BAD))
     return [*made]
 
 

@@ -11,7 +11,7 @@ from harness.report.promises import located
 from harness.report.summaries.frame import LINES, MESSAGE, NAME, fitted, left_out, pointer
 from harness.report.summaries.pairs import stopped_scenarios, unfinished, warnings
 from harness.results.load import Capacity, LoadedArm, LoadResult
-from harness.results.names import shortened, visible
+from harness.results.names import short, shortened, visible
 from harness.results.run import BASELINE, Run, ScenarioResult, ScenarioStatus
 from harness.stats.intervals import MEDIAN
 
@@ -36,7 +36,7 @@ def summary(run: Run, more: str, width: int) -> list[Block]:
         return of(
             Paragraph(conclusion.where(run), quiet=True),
             Paragraph("", heading(run)),
-            Paragraph(conclusion.short(planned[0], MESSAGE), "Load:", quiet=True) if len(set(planned)) == 1 else None,
+            Paragraph(short(planned[0], MESSAGE), "Load:", quiet=True) if len(set(planned)) == 1 else None,
             *stopped_scenarios(run),
             replace(table, rows=table.rows[:most]) if table.rows and most else None,
             left_out(len(table.rows), most),
@@ -59,8 +59,8 @@ def heading(run: Run) -> str:
 
 def _short(notice: Notice) -> Notice:
     """Return a notice that takes a few lines, without what the heading states."""
-    name = "" if notice.name == load.INVALID else conclusion.short(notice.name, 2 * NAME)
-    message = conclusion.short(notice.message, MESSAGE)
+    name = "" if notice.name == load.INVALID else short(notice.name, 2 * NAME)
+    message = short(notice.message, MESSAGE)
     return Notice(notice.label, name, message, notice.tone)
 
 
@@ -83,7 +83,7 @@ def load_heading(result: ScenarioResult) -> str:
     """Return in one or two sentences which arms sustain the load, and how many times as fast their median is."""
     found, arms = _load(result), load.arms_of(result)
     if not found.arms:
-        return f"{conclusion.short(result.name, NAME)}: no operation was measured under load."
+        return f"{short(result.name, NAME)}: no operation was measured under load."
     if found.invalid:
         return f"{load.INVALID}."
     return " ".join([*_who(found, arms), *_speeds(result, arms)])
@@ -222,6 +222,6 @@ def _capacities(results: Sequence[ScenarioResult]) -> Table:
         for x in capacity.in_order(result):
             levels = (capacity.level(x.sustained, x.kind), capacity.level(x.failed_at, x.kind))
             ratio = capacity.against(found, x).full
-            rows.append(cells(_name(x.arm), str(x.kind), *levels, ratio, whole(len(x.steps)), conclusion.short(x.reason, MESSAGE)))
+            rows.append(cells(_name(x.arm), str(x.kind), *levels, ratio, whole(len(x.steps)), short(x.reason, MESSAGE)))
     head = ("arm", "capacity", "sustains", "fails at", "÷ the baseline's", "steps", "the search ended")
     return Table("", head, tuple(rows), names=2, wide=head[-2:], texts=head[-1:], is_one_line=True)

@@ -5,11 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from harness.report import overview
-from harness.report.conclusion import ConclusionRow, conclude, is_there, short
+from harness.report.conclusion import ConclusionRow, conclude, is_there
 from harness.report.summaries import summary
 from harness.results.run import (
     AA_CONTROL,
@@ -367,11 +365,3 @@ def test_failures_are_named_in_the_summary(make_run: MakeRun) -> None:
     text = printed(summary(make_run(*failed), "x"))
     assert "failed s0  boom s0" in text
     assert "failed s1 (and 1 more)  boom s1" in text
-
-
-@given(st.text(max_size=200), st.integers(4, 60))
-def test_a_short_text_fits_and_is_printable(text: str, limit: int) -> None:
-    """On one line, without control characters."""
-    made = short(text, limit)
-    assert len(made) <= limit
-    assert made.isprintable()

@@ -295,7 +295,7 @@ def test_a_run_of_pairs_shows_its_load_beside_them(
     run = make_run(make_result(load=under_load))
     page = html.render(run, tmp_path)
     for words in (
-        "Speed",
+        "times faster",
         "Under load",
         "<strong>Blocks.</strong>",
         "<strong>Pairs.</strong>",

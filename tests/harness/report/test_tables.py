@@ -4,20 +4,25 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.report import tables
-from harness.report.blocks import Table
+from harness.report.blocks import REASON, REASONS, Cell, Table
 from harness.results.run import (
     AA_CONTROL,
     PURE_CPU,
+    ArmResult,
     Controls,
     Drift,
+    Growth,
     InjectedSlowdown,
     Latency,
     Memory,
     PercentileRatio,
     Ratio,
     ScenarioResult,
+    ScenarioStatus,
     WorkCount,
 )
 
@@ -68,7 +73,7 @@ def test_memory_is_compared_at_the_same_limit(make_result: Callable[..., Scenari
     table = tables.memory(make_result())
     assert column(table, "change from baseline") == ["–", "–", "93.3 % less", "–"]
     assert column(table, "added MB [range]") == ["60.0 [59.0, 61.0]", "–", "4.00 [3.90, 4.10]", "–"]
-    assert column(table, "outcome") == ["–", "not measured", "–", "MemoryError"]
+    assert column(table, "outcome") == ["–", "not measured", "–", "killed at 80 MB"]
     assert column(table, "n") == ["3", "–", "3", "–"]
 
 
@@ -223,3 +228,125 @@ def test_percentiles_without_any_ratio_have_no_column(make_result: Callable[...,
 def test_a_result_without_pairs_has_no_percentile_ratios(make_result: Callable[..., ScenarioResult]) -> None:
     """A scenario that failed has no table of them."""
     assert tables.percentile_ratios(replace(make_result(), percentile_ratios=[])) is None
+
+
+def test_speed_is_one_table(make_result: Callable[..., ScenarioResult]) -> None:
+    """A row per group: percentiles of all arms, times faster, the A/A control and the pairs; empty columns are left out."""
+    table = tables.speed(make_result())
+    assert table is not None
+    assert table.spans == (("", 2), ("p50", 3), ("p95", 3), ("times faster", 2), ("", 2))
+    arms = ["baseline", "proposed", "optimised"]
+    assert list(table.head) == ["cases", "unit", *arms, *arms, *arms[1:], AA_CONTROL, "pairs (processes)"]
+    (row,) = table.rows
+    assert [cell.text for cell in row][:5] == ["user's prompts", "ms", "4.11", "2.06", "0.510"]
+    assert row[0].detail == "a user's live prompts"
+    proposed, optimised, control, pairs = row[8:]
+    assert proposed.full == "1.99× [1.99, 1.99]"
+    assert proposed.status is not None
+    assert (proposed.status.name, proposed.status.tone) == ("faster", "good")
+    assert optimised.text == "8.03×"
+    assert control.full == "! 1.01× [1.01, 1.01]"
+    assert table.footnote == tables.CONTROL_READ
+    assert pairs.text == "90 (3)"
+
+
+def test_speed_has_a_direction_where_the_interval_shows_one(make_result: Callable[..., ScenarioResult]) -> None:
+    """An interval below 1 is slower, one that includes 1 is not significant, and without one nothing is said."""
+    for low, high, expected in ((0.5, 0.9, "slower"), (0.9, 1.2, "not significant"), (None, None, "not significant")):
+        ratio = Ratio("optimised", "g", 0.8, low, high, [0.8], 5)
+        table = tables.speed(make_result(latencies=latencies(), ratios=[ratio]))
+        assert table is not None
+        cell = table.rows[0][7]
+        assert cell.status is not None
+        assert cell.status.name == expected
+
+
+def test_speed_without_percentiles_has_means(make_result: Callable[..., ScenarioResult]) -> None:
+    """One sample supports no percentile; an arm that cannot run a group has that in place of a ratio."""
+    one = [Latency(arm, "g", 1, 2e6, 10**6, 10**6, dict.fromkeys(("50", "95", "99"))) for arm in ("baseline", "optimised")]
+    broken = [ArmResult("baseline", ""), ArmResult("proposed", "", {"g": "refused"}), ArmResult("optimised", "")]
+    ratio = Ratio("optimised", "g", 1.0, None, None, [1.0], 1)
+    other = Ratio("proposed", "h", 1.0, None, None, [], 1)
+    table = tables.speed(make_result(latencies=one, ratios=[ratio, other], arms=broken, groups={}))
+    assert table is not None
+    assert table.spans[:2] == (("", 2), ("mean", 2))
+    assert [cell.text for cell in table.rows[0]] == ["g", "ms", "2.00", "2.00", "cannot run", "1.00×", "1 (1)"]
+    assert table.reasons == ("not timed",)
+    assert tables.speed(make_result(latencies=[], ratios=[])) is None
+
+
+def test_work_counts_that_differ(make_result: Callable[..., ScenarioResult]) -> None:
+    """Those that are the same on all arms, or nearly, are a sentence; a metric that ends with a group's number has its name."""
+    counts = [
+        WorkCount(arm, group, metric, value)
+        for group, metric, values in (
+            ("requests_5", "statements", (51.0, 2.0)),
+            ("requests_5", "rows", (50.0, 50.0)),
+            ("requests_5", "bytes", (1000.0, 1005.0)),
+            ("", "statements_per_request_5", (1.084, 0.352)),
+        )
+        for arm, value in zip(("baseline", "optimised"), values, strict=True)
+    ]
+    result = make_result(work_counts=counts, groups={"requests_5": "5 % writes"})
+    table = tables.work_counts(result, differing=True)
+    assert table is not None
+    assert [(row[0].text, row[1].text) for row in table.rows] == [
+        ("requests_5", "statements"),
+        ("whole scenario", "statements per request, requests_5"),
+    ]
+    assert tables.equal_counts(result) == "2 counts are equal within 1 % on all arms."
+    assert tables.equal_counts(make_result(work_counts=counts[2:4])) == "1 count is equal on all arms."
+    assert tables.equal_counts(make_result(work_counts=[])) == ""
+    assert tables.work_counts(make_result(work_counts=counts[2:4]), differing=True) is None
+
+
+@given(st.floats(-2, 2))
+def test_growth_that_is_shown_is_not_flat(exponent: float) -> None:
+    """Only exponents beyond 0.05, in either direction, are."""
+    result = ScenarioResult(
+        "a", "", "", "", "sqlite", 0, ScenarioStatus.OK, growth=[Growth("x", "g", "m", [0.1, 1], [1, 1], exponent)]
+    )
+    assert (tables.growth(result, differing=True) is not None) == (abs(exponent) > 0.05)
+    assert tables.growth(result) is not None
+
+
+def test_a_run_that_died_at_a_limit_has_no_zeros(make_result: Callable[..., ScenarioResult]) -> None:
+    """It was killed at so many MB; another error is named if it is short."""
+    limited = Memory("baseline", "g", 0, 0, 0.0, [], limit_bytes=64_000_000, error="out of memory")
+    other = replace(limited, error="exit code 3")
+    long = replace(limited, error="x" * 31)
+    table = tables.memory(make_result(memory=[limited, other, long]))
+    assert column(table, "outcome") == ["killed at 64 MB", "exit code 3", "failed"]
+    assert "0" not in column(table, "peak MB") + column(table, "added MB [range]")
+
+
+def test_memory_without_a_clear_difference_is_counted(make_result: Callable[..., ScenarioResult]) -> None:
+    """Groups in which the arms add the same are left out; without any other group there is no table."""
+    result = make_result()
+    same = [replace(m, group=f"g{number}") for m in result.memory[:1] for number in range(3)]
+    table = tables.memory(replace(result, memory=[*result.memory, *same]), differing=True)
+    assert table is not None
+    assert {row[0].text for row in table.rows} == {result.memory[0].group}
+    assert table.footnote == "3 further groups: no clear difference."
+    table = tables.memory(replace(result, memory=[*result.memory, *same[:1]]), differing=True)
+    assert table is not None
+    assert table.footnote == "1 further group: no clear difference."
+    assert tables.memory(replace(result, memory=same), differing=True) is None
+
+
+def test_two_long_names_stay_distinct() -> None:
+    """Their middle is left out, not their end."""
+    long = "x" * 10_000
+    names = [tables.named(f"{long}{end}") for end in "ab"]
+    assert len(set(names)) == 2
+    assert all(len(name) == tables.NAME for name in names)
+    assert tables.named("a\nb") == "a\\nb"
+
+
+def test_the_reasons_for_dashes_are_few_and_short() -> None:
+    """Each once, without the figures behind its colon; a dash without a reason adds none."""
+    notes = ["too few samples: 72 are needed", "too few samples: 368 are needed", "", *(f"{n}{'x' * 100}" for n in range(9))]
+    table = Table("", ("a",), (*((Cell("–", note),) for note in notes), (Cell("1", "not a dash"),)))
+    assert table.reasons[0] == "too few samples"
+    assert len(table.reasons) == REASONS
+    assert all(len(reason) <= REASON + 1 for reason in table.reasons)

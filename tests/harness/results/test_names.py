@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.results.names import distinct, quoted, shortened, visible
+from harness.results.names import distinct, quoted, short, shortened, visible
 
 
 @given(st.text(st.characters(exclude_characters="\\␣"), max_size=8), st.text(st.characters(exclude_characters="\\␣"), max_size=8))
@@ -50,3 +50,11 @@ def test_names_become_distinct_in_their_order(entries: list[tuple[str, str]]) ->
     for (name, _), shown in zip(entries, found, strict=True):
         assert shown.startswith(name)
         assert (name in equal) == (names.count(name) > 1)
+
+
+@given(st.text(max_size=200), st.integers(4, 60))
+def test_a_short_text_fits_and_is_printable(text: str, limit: int) -> None:
+    """On one line, without control characters."""
+    made = short(text, limit)
+    assert len(made) <= limit
+    assert made.isprintable()

@@ -16,6 +16,7 @@ from harness.report.conclusion import conclude
 from harness.report.html import render, write
 from harness.report.html.page import plan_words
 from harness.report.overview import NO_PROMISE
+from harness.report.tables import CONTROL_READ
 from harness.results.run import AA_CONTROL, PromiseVerdict, Run, RunWarning, ScenarioResult, Verdict
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" $x$ 日本語"
@@ -114,6 +115,13 @@ def test_the_same_run_gives_the_same_bytes(run: Run, page: str, sample_folder: P
     assert write(run, sample_folder).read_bytes() == page.encode()
 
 
+def test_a_page_elsewhere_names_the_samples(run: Run, sample_folder: Path, tmp_path: Path) -> None:
+    """Beside them it links to them; a link from another folder would lead nowhere."""
+    page = write(run, sample_folder, tmp_path).read_text()
+    assert "<code>samples/indexes.csv</code>" in page
+    assert 'href="samples' not in page
+
+
 def test_hostile_texts_are_text(make_run: Callable[..., Run], hostile_result: ScenarioResult) -> None:
     """Markup in names, SQL, errors and settings is text; the page has one script."""
     page = render(make_run(hostile_result, name="<img src=x>", command="a < b && c", environment={"<i>": "<u>"}))
@@ -162,26 +170,26 @@ def test_a_run_without_promises_renders(make_run: Callable[..., Run], make_resul
     assert "Every promise, kept or not" not in page
 
 
-def test_a_missing_percentile_has_the_number_of_samples_it_needs(
+def test_the_reasons_for_dashes_are_below_the_table(
     make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]
 ) -> None:
-    """A dash for a percentile that an arm does not support has the reason, where another arm supports it."""
+    """A percentile that one arm supports and another does not is a plain dash, with the reason once per table."""
     base, *others = make_result().latencies
     supported = replace(base, percentiles_ns=base.percentiles_ns | {"99": 4.4e6})
-    assert "368 are needed, there are 90" in render(make_run(make_result(latencies=[supported, *others])))
+    page = render(make_run(make_result(latencies=[supported, *others])))
+    assert "<td>–</td>" in page
+    assert '<p class="how footnote">–: too few samples. </p>' in page
+    assert "<abbr" not in page
 
 
-def test_an_aa_control_passes_or_its_interval_excludes_1(
-    make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]
-) -> None:
-    """An interval around 1 is a passed control; one that excludes 1 is read as noise, but only a whole run shows a failed one."""
+def test_an_aa_control_that_excludes_1_is_marked(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
+    """An interval around 1 is shown as it is; one that excludes 1 has a sign, which is explained below the table."""
     result = make_result()
-    for low, reading in ((0.9, "A/A control passed, "), (1.1, "the interval excludes 1: read differences of this size as noise.")):
+    for low, is_marked in ((0.9, False), (1.1, True)):
         ratios = [replace(r, low=low, high=1.2) if r.arm == AA_CONTROL else r for r in result.ratios]
         page = render(make_run(replace(result, ratios=ratios)))
-        assert reading in page
-        assert ("A/A control passed, " in page) == (low < 1)
-        assert "A/A control failed, " not in page
+        assert bool(re.search(r">! [\d.]+×", page)) == is_marked
+        assert (CONTROL_READ in page) == is_marked
 
 
 def test_any_arm_has_its_column(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
@@ -193,13 +201,65 @@ def test_any_arm_has_its_column(make_run: Callable[..., Run], make_result: Calla
 
 
 def test_an_arm_has_one_colour_on_a_card(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
-    """With a verdict on the second of two arms only, the list of arms and the table of promises mark it in the same way."""
+    """The table of a card marks each arm in the same way wherever it names it, also if one has no verdict."""
     result = make_result()
     page = render(make_run(replace(result, verdicts=[v for v in result.verdicts if v.arm == "optimised"])))
     top, card = page.split('<section class="card" id="card-indexes-sqlite"')
-    assert re.findall(r'class="arm ([\w-]+)">optimised<', card) == ["arm-2"] * 3
-    assert re.findall(r'class="arm ([\w-]+)">proposed<', card) == ["arm-1"] * 2
+    assert set(re.findall(r'class="arm ([\w-]+)">(?:<span class="visually-hidden">)?optimised<', card)) == {"arm-2"}
+    assert set(re.findall(r'class="arm ([\w-]+)">(?:<span class="visually-hidden">)?proposed<', card)) == {"arm-1"}
     assert re.findall(r'class="arm ([\w-]+)">optimised<', top) == ["arm-1"]
+
+
+def test_every_place_has_its_target_in_one_card(page: str) -> None:
+    """A scenario at two RTTs has one card, with a part to unfold per RTT that links lead to."""
+    outline = Outline(page)
+    assert {"card-indexes-sqlite", "card-indexes-sqlite-rtt-5"} <= set(outline.ids)
+    assert page.count('<section class="card" id="card-indexes') == 1
+    assert page.count('<details class="at-place"') == 2
+    assert page.count('<details class="at-place" open>') == 1
+    assert '<summary id="card-indexes-sqlite-rtt-5">sqlite, RTT 5 ms' in page
+
+
+def test_a_statement_is_printed_once(page: str) -> None:
+    """Arms and places that send the same statement share it; of their plans the differing lines are marked."""
+    card = page[page.index('<section class="card" id="card-indexes') :]
+    assert card.count("SELECT id FROM prompts WHERE user_id = ? AND title &lt; &#39;&lt;b&gt;&#39;") == 1
+    assert re.search(r"<strong>− <mark>SCAN</mark> prompts</strong>", card)  # noqa: RUF001 - the mark of the page
+    assert "<strong>+ SEARCH prompts USING INDEX ix (user_id=?)</strong>" in card
+
+
+def test_verdicts_are_in_no_card(page: str) -> None:
+    """A card has the number of its promises and a link to the table that has their verdicts."""
+    card = page[page.index('<section class="card" id="card-indexes') :]
+    assert 'class="verdicts"' not in card
+    assert '<a href="#promises">see them</a>' in card
+    assert 'id="promises"' in page
+
+
+def test_a_name_of_ten_thousand_characters_is_cut_on_a_card(
+    make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]
+) -> None:
+    """Names, descriptions, errors, findings and warnings are; of statements and plans the first four thousand are kept."""
+    long = "y" * 10_000
+    result = make_result()
+    every = replace(
+        result,
+        title=long,
+        arms=[replace(arm, description=long, errors={long: long}) for arm in result.arms],
+        groups={long: long},
+        latencies=[replace(x, group=long, arm=long if x.arm == "optimised" else x.arm) for x in result.latencies],
+        ratios=[replace(x, group=long, arm=long if x.arm == "optimised" else x.arm) for x in result.ratios],
+        findings=[replace(f, message=long, evidence=long) for f in result.findings],
+        warnings=[RunWarning(long, long, long)],
+        statements=[replace(s, group=long, sql=long, plan=[long]) for s in result.statements],
+        verdicts=[],
+    )
+    page = render(make_run(every))
+    card = re.sub("<svg.*?</svg>", "", page[page.index('<section class="card" id="card-indexes') :], flags=re.DOTALL)
+    card = card[: card.index("Scenario, data and engine settings")]
+    assert max(map(len, re.findall("y+", card[: card.index("Statements and plans")]))) <= 400
+    assert max(map(len, re.findall("y+", card))) == 4_000
+    assert "6,000 more characters" in card
 
 
 def test_an_unwritable_folder_is_refused(make_run: Callable[..., Run], tmp_path: Path) -> None:

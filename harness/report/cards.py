@@ -1,0 +1,642 @@
+"""A scenario as a card: one table per place, then what it costs, why, how to do it, what was found, and where the data is.
+
+Texts that are the same at several places are on it once; one that is not the same everywhere has the places that it is true for.
+"""
+
+import math
+import re
+import shlex
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from harness.errors import without_own_names
+from harness.report import conclusion, load, plans, tables
+from harness.report.blocks import Block, Cell, CellStatus, Paragraph, Table, Tone, of, status
+from harness.report.conclusion import ConclusionRow
+from harness.report.numbers import DASH, percent, significant, times, whole
+from harness.report.plans import StatementView, cut, names
+from harness.report.promises import LocatedResult, located, place_of
+from harness.results.names import short, shortened, visible
+from harness.results.run import (
+    AA_CONTROL,
+    BASELINE,
+    ArmResult,
+    Memory,
+    Run,
+    RunKind,
+    ScenarioResult,
+    ScenarioStatus,
+    Verdict,
+)
+from harness.verdicts.advice import DENIED, KEPT, Action, ArmCase
+from harness.verdicts.promise import TIME, format_claim, format_figure, format_interval
+
+TITLE, TEXT, ARM = 120, 400, 40
+"""The most characters of a title, of a text, and of a name in a sentence."""
+WORK, COUNTS = 3, 3
+"""The most groups whose work counts a card names, and the most counts per group."""
+PLANS = 2
+"""The most plans per arm that it names; of several places one."""
+FINDINGS, MESSAGES = 3, 2
+"""The most findings, and messages of one kind of warning, that are not folded."""
+LISTED = 3
+"""The most groups that a sentence names."""
+EVIDENCE = 300
+"""The most characters of a finding's evidence."""
+PERCENTILES = "Percentiles with intervals, ratios of percentiles"
+DETAILED = 3
+"""The number of places up to which all have the intervals of percentiles; of more, the first of each engine, to limit the page."""
+FEW = 3
+"""The most texts about several places that are not folded."""
+OBSERVED = status("observed")
+SAMPLES = re.compile(r"samples/[\w.,+-]+")
+"""The files that a card links to: those beside the report."""
+
+
+@dataclass(frozen=True)
+class CardItem:
+    """A text on a card."""
+
+    text: str
+    where: str = ""
+    """The places that it is true for, if they are not all."""
+    lead: str = ""
+    """Its subject, such as an arm or a kind of warning."""
+    detail: str = ""
+    """Evidence, or a remedy."""
+    status: CellStatus | None = None
+    link: str = ""
+    code: str = ""
+    """A file or a command."""
+
+
+@dataclass(frozen=True)
+class CardFact:
+    """The texts about one subject of a card."""
+
+    head: str
+    items: tuple[CardItem, ...]
+    more: tuple[CardItem, ...] = ()
+    """Those that are folded."""
+    is_inline: bool = False
+    """Whether its texts are short enough to stand on one line."""
+
+
+@dataclass(frozen=True)
+class CardPlace:
+    """A scenario's figures on one engine at one RTT."""
+
+    located: LocatedResult
+    label: str
+    status: CellStatus | None
+    gains: str
+    """The gains alone, for a line per place."""
+    sentence: str
+    stopped: str
+    """That it failed or was interrupted; empty if it ended by itself."""
+    error: str
+    table: Table | None
+    blocks: tuple[Block, ...]
+    """What replaces the table in a load test."""
+    details: tuple[tuple[str, tuple[Block, ...]], ...]
+    """Title → blocks, each folded."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One scenario at every place where it was run."""
+
+    anchor: str
+    name: str
+    title: str
+    status: CellStatus | None
+    sentence: str
+    paragraphs: tuple[str, ...]
+    places: tuple[CardPlace, ...]
+    facts: tuple[CardFact, ...]
+    arms: tuple[ArmResult, ...]
+    statements: tuple[StatementView, ...]
+    cases: tuple[tuple[str, str], ...]
+    """Name → description of the groups of cases whose description is cut in the tables."""
+    settings: tuple[tuple[str, str], ...]
+
+    @property
+    def arm_names(self) -> list[str]:
+        """Every arm that is on the card, in the scenario's order."""
+        met = [arm.name for arm in self.arms]
+        met += [x.arm for place in self.places for x in (*place.located.result.latencies, *place.located.result.statements)]
+        return [name for name in dict.fromkeys(met) if name != AA_CONTROL]
+
+
+def cards(run: Run) -> list[Card]:
+    """Return a card per scenario, in the run's order; one that was run nowhere has none."""
+    rows = [None] * len(run.scenarios) if not conclusion.is_there(run) else [*conclusion.of_results(run)]
+    by_name: dict[str, list[tuple[LocatedResult, ConclusionRow | None]]] = {}
+    for found, row in zip(located(run), rows, strict=True):
+        by_name.setdefault(found.result.name, []).append((found, row))
+    return [
+        _card(run, scenario)
+        for scenario in by_name.values()
+        if any(found.result.status != ScenarioStatus.NOT_RUN for found, _ in scenario)
+    ]
+
+
+def _card(run: Run, scenario: Sequence[tuple[LocatedResult, ConclusionRow | None]]) -> Card:
+    tried = [(found, row) for found, row in scenario if found.result.status != ScenarioStatus.NOT_RUN]
+    skipped = [found.result for found, _ in scenario if found.result.status == ScenarioStatus.NOT_RUN]
+    first = tried[0][0]
+    result = first.result
+    results = [(place_of(found.result), found.result) for found, _ in tried]
+    rows = [row for _, row in tried if row is not None]
+    is_alone = len(tried) == 1
+    made = [p.strip() for p in re.split(r"\n\s*\n", result.doc) if p.strip()]
+    repeats_title = bool(made) and made[0].rstrip(".") == result.title.rstrip(".")
+    return Card(
+        anchor=first.anchor,
+        name=short(result.name, ARM),
+        title=short(result.title or result.name, TITLE),
+        status=rows[0].status if rows and is_alone else None,
+        sentence="" if not rows else sentence(rows[0]) if is_alone else _over_places(rows),
+        paragraphs=tuple(cut(p) for p in (made[1:] if repeats_title else made)),
+        places=tuple(_without_repetitions([_place(found, row) for found, row in tried])),
+        facts=tuple(fact for fact in _facts(run, results, rows, skipped) if fact.items),
+        arms=tuple(result.arms),
+        statements=tuple(plans.statements(results)),
+        cases=tuple((short(g, TITLE), cut(text)) for g, text in result.groups.items() if len(text) > tables.DESCRIPTION),
+        settings=tuple(_settings(run, results)),
+    )
+
+
+def _place(found: LocatedResult, row: ConclusionRow | None) -> CardPlace:
+    result = found.result
+    is_loaded, under_load = result.load is not None, list[Block]()
+    if result.load:
+        under_load = [Paragraph(f"{load.planned(result)}.", quiet=True), *load.notices(result), *load.detail(result)]
+    timed = not result.is_timed_under_load
+    stopped = {ScenarioStatus.FAILED: "This scenario failed", ScenarioStatus.INTERRUPTED: "This scenario was interrupted"}
+    details = {
+        PERCENTILES: of(tables.percentiles(result), spread(result)) if timed else [],
+        "Under load": under_load if timed else [],
+        "Work counts, growth, memory": _work(result),
+    }
+    return CardPlace(
+        located=found,
+        label=place_of(result),
+        status=row.status if row else None,
+        gains=gains(row) if row else "",
+        sentence=sentence(row) if row else "",
+        stopped=stopped.get(result.status, ""),
+        error=cut(without_own_names(result.error)) if result.error and result.status in stopped else "",
+        table=tables.speed(result) if timed else None,
+        blocks=tuple(under_load) if is_loaded and not timed else (),
+        details=tuple((title, tuple(blocks)) for title, blocks in details.items() if blocks),
+    )
+
+
+def _without_repetitions(places: Sequence[CardPlace]) -> Iterator[CardPlace]:
+    """Yield the places without folded tables that an earlier one has, and of many places those of an engine's first alone."""
+    seen: dict[Block, str] = {}
+    engines: set[str] = set()
+    for place in places:
+        engine = place.located.result.engine
+        is_left_out = len(places) > DETAILED and engine in engines
+        engines.add(engine)
+        details = []
+        for title, blocks in place.details:
+            if is_left_out and title == PERCENTILES:
+                continue
+            known: dict[Block, str] = {block: seen.setdefault(block, place.label) for block in blocks if isinstance(block, Table)}
+            same = {label for label in known.values() if label != place.label}
+            kept = tuple(block for block in blocks if known.get(block, place.label) == place.label)
+            if same:
+                lead = "Further tables are" if any(isinstance(block, Table) for block in kept) else "The tables are"
+                kept = (*kept, Paragraph(f"{lead} the same as at {'; '.join(sorted(same))}.", quiet=True))
+            details.append((title, kept))
+        yield replace(place, details=tuple(details))
+
+
+def _work(result: ScenarioResult) -> list[Block]:
+    """Return the work counts and costs that differ, memory and controls."""
+    equal = tables.equal_counts(result)
+    return of(
+        tables.work_counts(result, differing=True),
+        Paragraph(equal, quiet=True) if equal else None,
+        tables.growth(result, differing=True),
+        tables.memory(result, differing=True),
+        *tables.controls(result),
+    )
+
+
+def spread(result: ScenarioResult) -> Table | None:
+    """Return the ratios of percentiles, with the lowest and the highest ratio of a process; None without any."""
+    by_process = {(r.group, r.arm): r.processes for r in result.ratios}
+    table = tables.percentile_ratios(result)
+    if table is None:
+        return None
+    known = list(dict.fromkeys((r.group, r.arm) for r in tables.in_order(result, result.percentile_ratios)))
+    ends = []
+    for key in known:
+        found = by_process.get(key)
+        ends.append(Cell(f"{times(min(found))} … {times(max(found))}") if found else Cell(DASH, "not paired"))
+    rows = tuple((*row, end) for row, end in zip(table.rows, ends, strict=True))
+    return Table(table.caption, (*table.head, "lowest … highest process"), rows, names=table.names, grouped=table.grouped)
+
+
+def sentence(row: ConclusionRow) -> str:
+    """Return the result at one place in a sentence: gains with their verdicts, checks, or why nothing is decided."""
+    advice, result = row.advice, row.located.result
+    if result.status in {ScenarioStatus.FAILED, ScenarioStatus.INTERRUPTED} and not result.verdicts:
+        return ""
+    texts = [text for case in _cases(row) if (text := _case(result, case, advice.lead))]
+    lead = "Preliminary, from a quick run: " if row.located.preliminary and texts else ""
+    sentences = [f"{lead}{'; '.join(texts)}."] if texts else []
+    if advice.action == Action.UNDECIDED and advice.reason and not row.located.preliminary:
+        sentences.append(f"Not decided: {short(without_own_names(advice.reason), TEXT)}.")
+    return " ".join(sentences) or "Nothing was judged."
+
+
+def gains(row: ConclusionRow) -> str:
+    """Return the gain of each arm at one place, without the verdicts."""
+    return "; ".join(f"{visible(shortened(case.arm, ARM))} {_gain(case)}" for case in _cases(row) if _gain(case))
+
+
+def _cases(row: ConclusionRow) -> list[ArmCase]:
+    return [case for case in (row.advice.literal, row.advice.optimised) if case is not None]
+
+
+def _gain(case: ArmCase) -> str:
+    """Return an arm's gain with its interval; empty without one, and for an infinite one, which is a matter of its verdict."""
+    gain = case.gain
+    if gain is None or not math.isfinite(gain.value):
+        return ""
+    return f"{format_figure(gain.value, gain.unit)} {format_interval(gain.value, gain.low, gain.high, gain.unit)}".strip()
+
+
+def _case(result: ScenarioResult, case: ArmCase, lead: Iterable[Verdict]) -> str:
+    """Return an arm's gain with its verdicts, and its failed checks; empty if nothing was judged."""
+    arm, own = visible(shortened(case.arm, ARM)), [v for v in lead if v.arm == case.arm]
+    texts = []
+    if _gain(case):
+        texts.append(_gain(case) + _verdicts(own))
+    elif case.errors:
+        texts.append(f"cannot run {names(case.errors)}")
+    else:
+        promised = [v for v in result.verdicts if v.arm == case.arm and v.promised_low is not None]
+        if promised:
+            texts.append(f"{sum(v.verdict in KEPT for v in promised)} of {_count(len(promised), 'promise')} kept")
+    if case.failed_checks:
+        texts.append(f"{_count(len(case.failed_checks), 'check')} failed")
+    return f"{arm} {', '.join(texts)}" if texts else ""
+
+
+def _verdicts(own: Sequence[Verdict]) -> str:
+    """Return what was promised and the verdict on it, or the number of each verdict."""
+    if not own:
+        return ""
+    if len(own) == 1:
+        (only,) = own
+        claim = format_claim(only.promised_low, only.promised_high, only.unit) if only.promised_low is not None else ""
+        return f" (promised {claim}: {short(only.verdict, ARM)})" if claim else ""
+    counts = Counter(short(v.verdict, ARM) for v in own)
+    return f" over {len(own)} promises ({', '.join(f'{number} {verdict}' for verdict, number in counts.items())})"
+
+
+def _over_places(rows: Sequence[ConclusionRow]) -> str:
+    """Return what to do in a sentence: the number of places with each action."""
+    counts = Counter(row.advice.action for row in rows)
+    if len(counts) == 1:
+        return f"{next(iter(counts)).capitalize()} at all {len(rows)} places."
+    texts = [f"{action} at {counts[action]}" for action in Action if counts[action]]
+    joined = f"{', '.join(texts)} of {len(rows)} places."
+    return joined[:1].upper() + joined[1:]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+Results = Sequence[tuple[str, ScenarioResult]]
+
+
+def _facts(run: Run, results: Results, rows: Sequence[ConclusionRow], skipped: Sequence[ScenarioResult]) -> Iterator[CardFact]:
+    """Yield what is known about a scenario, one subject after another."""
+    chosen = {row.located.anchor: row.advice.chosen for row in rows}
+    arms = [case.arm for case in chosen.values() if case]
+    yield CardFact("Promises", tuple(_across(results, _promises)))
+    yield _folded("Price", results, _price)
+    most_plans = PLANS if len(results) == 1 else 1
+    yield _folded("Why", results, lambda result: _why(result, arms, most_plans))
+    yield CardFact("To do", tuple(_to_do(results)))
+    yield _found(results)
+    warnings = _folded("Warning", results, _warnings)
+    yield replace(warnings, more=(*warnings.more, *_across(results, _further_warnings)))
+    places = [*(place for place, _ in results), *map(place_of, skipped)]
+    yield CardFact("Not run", tuple(_not_run(skipped, places)))
+    yield CardFact("Data", tuple(_data(run, results)), is_inline=True)
+
+
+def _folded(head: str, results: Results, make: Callable[[ScenarioResult], Iterable[CardItem]]) -> CardFact:
+    """Return a fact about several places: what is true at the first of them comes first, the rest is folded."""
+    at_first = {(item.lead, item.text, item.code) for item in make(results[0][1])}
+    found = tuple(_across(results, make))
+    first = tuple(item for item in found if (item.lead, item.text, item.code) in at_first)
+    if not first or len(found) <= max(FEW, len(first) + 1):
+        return CardFact(head, found)
+    return CardFact(head, first, tuple(item for item in found if item not in first))
+
+
+def _found(results: Results) -> CardFact:
+    """Return the findings: the first observed ones unfolded, those that were observed nowhere last."""
+    found = tuple(sorted(_across(results, _findings), key=lambda item: item.status != OBSERVED))
+    seen = sum(item.status == OBSERVED for item in found)
+    most = min(seen or len(found), FINDINGS)
+    return CardFact("Found", found, ()) if len(found) <= most + 1 else CardFact("Found", found[:most], found[most:])
+
+
+def _across(results: Results, make: Callable[[ScenarioResult], Iterable[CardItem]]) -> Iterator[CardItem]:
+    """Yield the items of all places, each once, with the places it is true for if they are not all."""
+    found: dict[tuple[object, ...], tuple[CardItem, list[str]]] = {}
+    for place, result in results:
+        for item in make(result):
+            _, places = found.setdefault((item.lead, item.text, item.code, item.status), (item, []))
+            places += [place] * (place not in places)
+    for item, places in found.values():
+        yield replace(item, where="" if len(places) == len(results) else plans.where(places, [place for place, _ in results]))
+
+
+def _promises(result: ScenarioResult) -> Iterator[CardItem]:
+    """Yield the number of promises by outcome, arm by arm; the table of all promises has the verdicts."""
+    texts = []
+    for arm in tables.arms_in_order(result, (v.arm for v in result.verdicts)):
+        own = [v for v in result.verdicts if v.arm == arm]
+        kept, missed = sum(v.verdict in KEPT for v in own), sum(v.verdict in DENIED for v in own)
+        counts = {"kept": kept, "missed": missed, "not judged": len(own) - kept - missed}
+        found = ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number)
+        texts.append(f"{_count(len(own), 'promise')} on {visible(shortened(arm, ARM))}: {found}")
+    if texts:
+        yield CardItem("; ".join(texts), link="promises")
+
+
+def _price(result: ScenarioResult) -> Iterator[CardItem]:
+    """Yield what an optimisation costs: memory, disk, and operations that became slower."""
+    yield from _memory(result)
+    for (group, metric), by_arm in tables.counts_by_metric(result).items():
+        base = by_arm.get(BASELINE)
+        if base is None or not re.search(r"(?:^|_)(?:index|disk|file|database|table)_(?:bytes|kb|mb)$", metric):
+            continue
+        size = {"bytes": 1e-6, "kb": 1e-3}.get(metric.rpartition("_")[2], 1.0)
+        sizes = [(arm, x.value * size) for arm, x in by_arm.items() if arm != BASELINE and x.value != base.value]
+        if sizes:
+            before = base.value * size
+            after = ", ".join(f"{visible(shortened(arm, ARM))} {significant(v)} MB {_change(before, v)}" for arm, v in sizes)
+            where = f" ({names([group])})" if group else ""
+            yield CardItem(
+                f"{significant(before)} MB on {BASELINE}, {after}{where}",
+                lead=f"disk, {metric.rpartition('_')[0].replace('_', ' ')}",
+            )
+    costs: dict[str, list[str]] = {}
+    for v in result.verdicts:
+        if v.unit == TIME and v.value is not None and (v.low is None or v.low > 1):
+            figure = f"{format_figure(v.value, v.unit)} {format_interval(v.value, v.low, v.high, v.unit)}".strip()
+            part = f", {v.part}" if v.part and v.part not in v.text else ""
+            about = short(re.sub(r" \([^()]*\)", "", v.text) + part, TITLE)
+            costs.setdefault(about, []).append(f"{visible(shortened(v.arm, ARM))} {figure}")
+    for about, figures in costs.items():
+        yield CardItem(", ".join(figures), lead=about)
+    slower = {} if result.is_timed_under_load else _slower(result)
+    if slower:
+        texts = (f"{visible(shortened(arm, ARM))} in {text}" for arm, text in slower.items())
+        yield CardItem("; ".join(texts), lead="slower by the whole interval")
+
+
+def _slower(result: ScenarioResult) -> dict[str, str]:
+    """Return the arms that are slower than the baseline in some groups → those groups."""
+    found = {}
+    for arm in tables.arms_in_order(result, (r.arm for r in result.ratios if r.arm != AA_CONTROL)):
+        own = [r for r in tables.in_order(result, result.ratios) if r.arm == arm]
+        groups = [r.group for r in own if r.high is not None and r.high < 1]
+        if groups:
+            every = f"{len(groups)} of {len(own)} groups"
+            found[arm] = names(groups) if len(groups) <= LISTED else every
+    return found
+
+
+def _change(before: float, after: float) -> str:
+    return f"({percent(after / before - 1)})" if before else "(none before)"
+
+
+def _memory(result: ScenarioResult) -> Iterator[CardItem]:
+    """Yield the memory of the arms in the group that takes most, and how operations ended at a limit."""
+    whole_data = [m for m in result.memory if m.scale == 1 and m.limit_bytes is None]
+    measured = [m for m in whole_data if m.has_figures]
+    base = max((m for m in measured if m.arm == BASELINE), key=lambda m: m.added_bytes, default=None)
+    if base is not None:
+        others = [m for m in tables.in_order(result, measured) if m.group == base.group and m.arm != BASELINE]
+        texts = [f"{visible(shortened(m.arm, ARM))} {_megabytes(m)} ({tables.memory_change(m, base)})" for m in others]
+        if texts:
+            text = f"an operation adds {_megabytes(base)} on {BASELINE}, {', '.join(texts)}"
+            yield CardItem(text, lead=f"memory, {visible(shortened(base.group, ARM))}")
+    limited = [m for m in tables.in_order(result, result.memory) if m.limit_bytes and m.not_measured is None]
+    for group, limit in dict.fromkeys((m.group, m.limit_bytes or 0) for m in limited):
+        ends: dict[str, list[str]] = {}
+        for m in limited:
+            if (m.group, m.limit_bytes) == (group, limit):
+                ends.setdefault(tables.stopped(m) if m.error else f"completed within {limit / 1e6:,.4g} MB", []).append(m.arm)
+        text = "; ".join(f"{names(arms)} {end}" for end, arms in ends.items())
+        yield CardItem(text, lead=f"limited memory, {visible(shortened(group, ARM))}")
+
+
+def _megabytes(m: Memory) -> str:
+    return f"{significant(m.added_bytes / 1e6)} MB"
+
+
+def _why(result: ScenarioResult, chosen: Sequence[str], most_plans: int) -> Iterator[CardItem]:
+    """Yield the work counts that differ most per group, then the steps of the plans that differ."""
+    yield from _work_that_differs(result)
+    arms = [arm for arm in tables.arms_in_order(result, (s.arm for s in result.statements)) if arm != BASELINE]
+    wanted = [arm for arm in arms if arm in chosen] or arms[-1:]
+    for arm in wanted:
+        for (left, new), groups in list(plans.changes(result, arm).items())[:most_plans]:
+            yield CardItem("", lead=f"plan of {names(groups)}, {visible(shortened(arm, ARM))}", code=_steps(left, new))
+
+
+def _steps(left: Sequence[str], new: Sequence[str]) -> str:
+    """Return the first step that a plan lost, and the first that it got."""
+    marked = [*((plans.LEFT, text) for text in left[:1]), *((plans.NEW, text) for text in new[:1])]
+    return "  ".join(f"{mark} {short(text, TITLE)}" for mark, text in marked)
+
+
+def _work_that_differs(result: ScenarioResult) -> Iterator[CardItem]:
+    """Yield the work counts that differ, one text for all groups that have the same, with the number of the equal ones."""
+    found: dict[str, list[str]] = {}
+    by_group: dict[str, list[tuple[str, str]]] = {}
+    for (group, metric), by_arm in tables.counts_by_metric(result).items():
+        if group and BASELINE in by_arm and tables.differ(by_arm) and all(x.repeats_exactly for x in by_arm.values()):
+            by_group.setdefault(group, []).append((metric, _arrow({arm: x.value for arm, x in by_arm.items()})))
+    for group, counts in by_group.items():
+        more = len(counts) - COUNTS
+        shown = [f"{tables.named(tables.metric_name(metric, result.groups))} {text}" for metric, text in counts[:COUNTS]]
+        found.setdefault("; ".join(shown) + (f"; {more} more" if more > 0 else ""), []).append(group)
+    for text, groups in list(found.items())[:WORK]:
+        yield CardItem(text, lead=names(groups))
+    more = len(found) - WORK
+    equal = tables.equal_counts(result)
+    further = f"{_count(more, 'further group')} below. " if more > 0 else ""
+    if found and (further or equal):
+        yield CardItem(f"{further}{equal}".strip(), lead="others")
+
+
+def _arrow(values: dict[str, float]) -> str:
+    """Return a count before → after: one figure if all other arms have the same, else each with its arm."""
+    before = values.pop(BASELINE)
+    after = dict.fromkeys(values.values())
+    if len(after) == 1:
+        return f"{whole(before)} → {whole(next(iter(after)))}"
+    return f"{whole(before)} → {', '.join(f'{whole(value)} ({visible(shortened(arm, ARM))})' for arm, value in values.items())}"
+
+
+def _to_do(results: Results) -> Iterator[CardItem]:
+    """Yield the arms with what they do, where they cannot run, and the file with their code."""
+    file = results[0][1].file
+    yield from _across(results, _arms)
+    if file:
+        yield CardItem("", lead="code of all arms", code=short(file, TEXT))
+
+
+def _arms(result: ScenarioResult) -> Iterator[CardItem]:
+    for arm in result.arms:
+        kind = "as written: " if arm.as_written else ""
+        yield CardItem(f"{kind}{short(arm.description, TEXT)}", lead=visible(shortened(arm.name, ARM)))
+    for arm in result.arms:
+        errors: dict[str, list[str]] = {}
+        for group, error in arm.errors.items():
+            errors.setdefault(without_own_names(error), []).append(group)
+        for error, groups in errors.items():
+            lead = f"{visible(shortened(arm.name, ARM))} cannot run {names(groups)}"
+            yield CardItem(short(error, TEXT), lead=lead, status=CellStatus("cannot run", "✗", Tone.BAD))
+
+
+def _findings(result: ScenarioResult) -> Iterator[CardItem]:
+    """Yield the findings, those that were observed first."""
+    for f in sorted(result.findings, key=lambda f: not f.holds):
+        outcome = OBSERVED if f.holds else status("not observed")
+        evidence = short(without_own_names(f.evidence), EVIDENCE)
+        yield CardItem(short(f.message, TEXT), lead=visible(shortened(f.arm, ARM)), detail=evidence, status=outcome)
+
+
+def _warnings(result: ScenarioResult) -> Iterator[CardItem]:
+    """Yield the warnings, one text for the first messages of a kind."""
+    for (name, remedy), messages in _messages(result).items():
+        more = len(messages) - MESSAGES
+        text = "; ".join(messages[:MESSAGES]) + (f"; {more} more of this kind" if more > 0 else "")
+        yield CardItem(text, lead=name, detail=f"Remedy: {remedy}." if remedy else "")
+
+
+def _further_warnings(result: ScenarioResult) -> Iterator[CardItem]:
+    """Yield the messages that `_warnings` only counts."""
+    for (name, _), messages in _messages(result).items():
+        for message in messages[MESSAGES:]:
+            yield CardItem(message, lead=name)
+
+
+def _messages(result: ScenarioResult) -> dict[tuple[str, str], list[str]]:
+    """Return the name and the remedy of each kind of warning → its messages."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for w in result.warnings:
+        found.setdefault((short(w.name, ARM), short(w.remedy, TEXT)), []).append(short(without_own_names(w.message), TEXT))
+    return found
+
+
+def _not_run(skipped: Iterable[ScenarioResult], every: Sequence[str]) -> Iterator[CardItem]:
+    found: dict[str, list[str]] = {}
+    for result in skipped:
+        found.setdefault(short(result.error or "no reason was recorded", TEXT), []).append(place_of(result))
+    for text, places in found.items():
+        yield CardItem(text, lead=plans.where(places, every))
+
+
+def _data(run: Run, results: Results) -> Iterator[CardItem]:
+    """Yield how much was measured, of which data, and the command that repeats just this scenario."""
+    yield from _across(results, lambda result: _measured(run, result))
+    yield from _across(results, _samples)
+    if run.kind == RunKind.PAIRS:
+        yield CardItem("", lead="repeat", code=command(run, [result for _, result in results]))
+
+
+def _measured(run: Run, result: ScenarioResult) -> Iterator[CardItem]:
+    texts = []
+    if result.pairs:
+        unit = "block" if run.kind == RunKind.LOAD else "pair"
+        texts.append(f"{_count(result.pairs, unit)} in {result.processes} {'process' if result.processes == 1 else 'processes'}")
+    if result.verified_cases and result.status != ScenarioStatus.FAILED:
+        texts.append(f"{whole(result.verified_cases)} answers compared, all equal")
+    texts.append(f"{run.settings.size or 'unknown'} data, seed {run.settings.seed}")
+    if digest := str(result.dataset.get("digest", "")):
+        texts.append(f"digest {short(digest[:12], ARM)}")
+    yield CardItem(" · ".join(texts))
+
+
+def _samples(result: ScenarioResult) -> Iterator[CardItem]:
+    if result.samples_file:
+        is_safe = SAMPLES.fullmatch(result.samples_file) is not None
+        file = short(result.samples_file, TEXT)
+        yield CardItem("", lead=f"samples, {file}" if not is_safe else "samples", link=file if is_safe else "", code=file)
+
+
+def command(run: Run, results: Sequence[ScenarioResult]) -> str:
+    """Return the command that repeats one scenario with the options of the run."""
+    settings, parts = run.settings, ["harness", "run", shorter(results[0].name)]
+    engines = list(dict.fromkeys(result.engine for result in results))
+    rtts = [f"{rtt:g}" for rtt in dict.fromkeys(result.rtt_ms for result in results)]
+    if engines != ["sqlite"]:
+        parts += ["--engine", ",".join(engines)]
+    if rtts != ["0"]:
+        parts += ["--rtt", ",".join(rtts)]
+    if settings.quick:
+        parts.append("--quick")
+    elif settings.size not in {"", "small"}:
+        parts += ["--size", settings.size]
+    if settings.seed:
+        parts += ["--seed", str(settings.seed)]
+    if folder := _option(run.command, "--scenarios"):
+        parts += ["--scenarios", folder]
+    return visible(shlex.join(parts))
+
+
+def shorter(name: str) -> str:
+    """Return a scenario's name for a command; one that is longer than a file name may be is cut."""
+    return name if len(name) <= TEXT else shortened(name, TEXT)
+
+
+def _option(line: str, name: str) -> str:
+    """Return the value of an option of a command; empty without it."""
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        return ""
+    return next((value for option, value in pairwise(words) if option == name), "")
+
+
+def engine_settings(run: Run) -> dict[str, dict[str, str]]:
+    """Return each engine's settings that all of its scenarios share; empty for a run of a single scenario, whose card has them."""
+    found: dict[str, dict[str, str]] = {}
+    tried = [result for result in run.scenarios if result.status != ScenarioStatus.NOT_RUN and result.engine_settings]
+    for result in tried if len({result.name for result in tried}) > 1 else ():
+        shared = found.setdefault(result.engine, dict(result.engine_settings))
+        found[result.engine] = {name: value for name, value in shared.items() if result.engine_settings.get(name) == value}
+    return {engine: settings for engine, settings in found.items() if settings}
+
+
+def _settings(run: Run, results: Results) -> Iterator[tuple[str, str]]:
+    """Yield the facts about the data and those settings of the engines that not all scenarios share, each once."""
+    shared = engine_settings(run)
+    found: dict[tuple[str, str], list[str]] = {}
+    for place, result in results:
+        own = {name: text for name, text in result.engine_settings.items() if name not in shared.get(result.engine, {})}
+        for name, value in (*result.dataset.items(), *own.items()):
+            text = whole(value) if isinstance(value, int) else short(value, TEXT)
+            found.setdefault((short(name, ARM), text), []).append(place)
+    for (name, text), places in found.items():
+        yield (name if len(places) == len(results) else f"{name} ({plans.where(places, [p for p, _ in results])})"), text
