@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 from harness.report.blocks import Cell, Table, cells
 from harness.report.numbers import DASH, Unit, exponent, interval, percent, significant, times, unit_of, whole
+from harness.results.names import abbreviated, visible
 from harness.results.run import AA_CONTROL, BASELINE, Latency, Memory, PercentileRatio, ScenarioResult, WorkCount
 from harness.stats.intervals import MEDIAN, QUANTILES, samples_needed
 
@@ -18,6 +19,8 @@ MEMORY_CAPTION = "Memory of one operation: each arm in its own process, with its
 MEMORY_TEXTS = ("added by servers, MB", "not measured", "outcome")
 MEMORY_DETAILS = ("share of the rows", "limit MB", "rows", *MEMORY_TEXTS)
 """Columns that most scenarios have no figure for."""
+MOST_NAME = 40
+"""The most characters of a name that are shown."""
 SHORT_ERROR = 30
 """The length up to which an error is written into a table; a longer one is its tooltip."""
 MEMORY_RESOLUTION_BYTES = 250_000
@@ -57,6 +60,13 @@ def in_order(result: ScenarioResult, items: Sequence[M]) -> list[M]:
     """Return `items` by group and arm, in the scenario's order."""
     groups, arms = groups_of(result, items), arms_in_order(result, (item.arm for item in items))
     return sorted(items, key=lambda item: (groups.index(item.group), arms.index(item.arm)))
+
+
+def named(names: Iterable[str]) -> dict[str, Cell]:
+    """Return name → its cell: a long one is cut where it does not differ from the others, the whole one is a note."""
+    whole_names = {name: visible(name) for name in names}
+    short = abbreviated(whole_names.values(), MOST_NAME)
+    return {name: Cell(short[text], text if short[text] != text else "") for name, text in whole_names.items()}
 
 
 def facts(caption: str, head: str, values: dict[str, str]) -> Table:

@@ -9,8 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import missing_extra
-from harness.report import ablation, comparison, conclusion, figures, load, numbers, overview, profile, promises, review, tables
-from harness.report.blocks import Block, Paragraph, of, status, warning_notices
+from harness.report import (
+    ablation,
+    comparison,
+    conclusion,
+    figures,
+    headings,
+    load,
+    numbers,
+    overview,
+    profile,
+    promises,
+    review,
+    tables,
+)
+from harness.report.blocks import Block, Paragraph, status, warning_notices
+from harness.report.html import compared, loaded
 from harness.report.promises import LocatedResult
 from harness.results.run import AA_CONTROL, BASELINE, Run, RunKind, ScenarioStatus, Statement
 from harness.results.store import write_bytes
@@ -55,17 +69,22 @@ def style() -> str:
 def render(run: Run, folder: Path | None = None) -> str:
     """Return the page of a run. Figures that need raw samples are drawn from `folder`, or left out with the reason."""
     environment = templates()
-    environment.filters["plan_words"] = plan_words
+    environment.filters |= {"plan_words": plan_words, "heads": loaded.heads}
     environment.globals |= {"ablation": ablation, "load": load, "numbers": numbers, "overview": overview, "promises": promises}
-    compared = run.kind in comparison.KINDS
-    template = environment.get_template("comparison.html.j2" if compared else "report.html.j2")
-    return template.render(run=run, style=style(), **(_compared(run) if compared else _measured(run, folder)))
+    if run.kind in comparison.KINDS:
+        template, content = "comparison.html.j2", compared.content(run)
+    elif run.kind == RunKind.LOAD:
+        template, content = "load.html.j2", loaded.content(run, folder)
+    else:
+        template, content = "report.html.j2", _measured(run, folder)
+    return environment.get_template(template).render(run=run, style=style(), **content)
 
 
 def _measured(run: Run, folder: Path | None) -> dict[str, object]:
     judged = promises.rows(run)
     return {
         "concluded": conclusion.conclude(run) if conclusion.is_there(run) else None,
+        "heading": headings.of_ablation(run) if ablation.parts(run) else run.name,
         "commit": overview.commit(run),
         "facts": list(_facts(run)),
         "notices_found": overview.notices(run),
@@ -88,31 +107,8 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     yield "engines", ", ".join(settings.engines) or numbers.DASH
     yield "size", f"{settings.size or numbers.DASH}, seed {settings.seed}"
     yield "RTT", f"{', '.join(f'{rtt:g}' for rtt in settings.rtts_ms) or '0'} ms"
-    if run.kind == RunKind.LOAD and ("users" in run.environment or not load.parts(run)):
-        yield "users", run.environment.get("users", "not recorded")
     if settings.quick:
         yield "mode", "quick: every verdict is preliminary"
-
-
-def _compared(run: Run) -> dict[str, object]:
-    compared = run.kind == RunKind.COMPARISON
-    facts = [
-        ("measured by", ", ".join(run.settings.engines)),
-        ("after was measured" if compared else "measured", numbers.clock_time(run.started_at) if run.started_at else ""),
-        ("commit, after" if compared else "commit", overview.commit(run)),
-        ("drift allowed for", run.environment.get("drift", "not recorded") if compared else ""),
-    ]
-    return {
-        "facts": [(name, value) for name, value in facts if value],
-        "tally": [(status(verdict), number) for verdict, number in comparison.tally(run).items()],
-        "drawing": next(figures.of_run(run, "compared"), None) if compared else None,
-        "found": comparison.table(run),
-        "extremes": [table for table in (comparison.extremes(run), comparison.metrics(run)) if table],
-        "tails": comparison.tails(run),
-        "warnings": comparison.warnings(run),
-        "read": comparison.READ if compared else (),
-        "files": comparison.files(run),
-    }
 
 
 def _place_box(run: Run, place: str) -> dict[str, object]:
@@ -162,7 +158,7 @@ def _card(found: LocatedResult, *, folder: Path | None, head: str) -> dict[str, 
         "measurements": overview.measurements(result),
         "plans": plans,
         "figures": list(figures.of_scenario(result, found.anchor, folder)),
-        "under_load": of(*load.notices(result), load.summary(result)),
+        "under_load": loaded.section(result) if result.load else None,
     }
 
 

@@ -1,0 +1,71 @@
+"""The page of a load test or a capacity search, and the section of a run's load tests on its page."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness.report import capacity, figures, headings, load, load_blocks, numbers, overview, tables
+from harness.report.blocks import of, warning_notices
+from harness.report.promises import LocatedResult, located
+from harness.results.run import BASELINE, Run, ScenarioResult, ScenarioStatus
+
+ARM_CLASSES = 6
+"""The number of colours for arms in the style sheet."""
+
+
+def content(run: Run, folder: Path | None) -> dict[str, object]:
+    """Return what the template shows of a run under load; figures that need histograms are drawn from `folder`."""
+    wanted = [found for found in located(run) if found.result.status != ScenarioStatus.NOT_RUN]
+    where = [", ".join(run.settings.engines), f"{run.settings.size or numbers.DASH} data, seed {run.settings.seed}"]
+    where += [numbers.clock_time(run.started_at), f"commit {overview.commit(run) or 'unknown'}"]
+    return {
+        "heading": headings.of_load_run(run),
+        "where": [text for text in where if text],
+        "notices_found": overview.notices(run),
+        "loads": [_loaded(found, folder) for found in wanted],
+        "warnings": warning_notices("Warnings", [*run.warnings, *(w for x in wanted for w in x.result.warnings)]),
+        "environment": tables.facts("Environment", "name", run.environment),
+        "duration": numbers.elapsed(run.started_at, run.finished_at),
+    }
+
+
+def section(result: ScenarioResult) -> dict[str, object]:
+    """Return the conclusion of one scenario under load with its first tables."""
+    return {
+        "heading": headings.of_load(result),
+        "planned": load.planned(result),
+        "notices": load.notices(result),
+        "tables": of(load.summary(result), load.by_group(result) if len(load.groups(result)) > 1 else None),
+        "classes": classes(result),
+    }
+
+
+def _loaded(found: LocatedResult, folder: Path | None) -> dict[str, object]:
+    result = found.result
+    under = result.load or capacity.NO_LOAD
+    first = load.summary(result) if under.arms else None
+    groups = load.by_group(result) if len(load.groups(result)) > 1 else None
+    return {
+        "located": found,
+        "result": result,
+        "classes": classes(result),
+        "planned": load.planned(result) if result.load else "",
+        "notices": load.notices(result),
+        "tables": [*capacity.tables(result), *of(first, groups, load.errors(result))],
+        "figures": list(figures.of_scenario(result, found.anchor, folder)),
+        "details": of(load.ratios(result), *load.arms(result), load_blocks.table(result), capacity.steps(result)),
+        "ends": capacity.reasons(result),
+    }
+
+
+def classes(result: ScenarioResult) -> dict[str, str]:
+    """Return arm, as it is shown → its class in the style sheet."""
+    arms = load.arms_of(result)
+    others = [arm for arm in dict.fromkeys([*(arm.name for arm in result.arms), *arms]) if arm != BASELINE]
+    found = {name: f"arm-{place % ARM_CLASSES + 1}" for place, name in enumerate(others)} | {BASELINE: "baseline"}
+    return {cell.text: found[name] for name, cell in tables.named(arms).items()}
+
+
+def heads(names: Iterable[str]) -> str:
+    """Return a table's column names as variables of its style, by which narrow pages label cells."""
+    quoted = (name.replace("\\", "").replace('"', "'") for name in names)
+    return ";".join(f'--h{place}:"{name}"' for place, name in enumerate(quoted, 1))
