@@ -21,6 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import blended_transform_factory
 
+from harness.report.compact import compact
 from harness.report.numbers import Unit
 from harness.results.run import AA_CONTROL, BASELINE, ScenarioResult
 
@@ -190,7 +191,7 @@ def inline(drawing: Figure, identity: str, label: str) -> str:
     text = re.sub(r"<[^>]+>", lambda tag: _for_the_page(tag[0], identity, referenced), text)
     _, box, inner = re.split(r'<svg[^>]*(viewBox="[^"]*")[^>]*>', re.sub(r"\n\s*", "\n", text), maxsplit=1)
     style = f"--natural: {drawing.get_figwidth() * INCH:.0f}px"
-    return f'<svg class="figure" {box} style="{style}" role="img" aria-label="{escape(label)}">{inner.strip()}'
+    return compact(f'<svg class="figure" {box} style="{style}" role="img" aria-label="{escape(label)}">{inner.strip()}')
 
 
 def _for_the_page(tag: str, identity: str, referenced: set[str]) -> str:

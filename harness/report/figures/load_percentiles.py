@@ -19,7 +19,7 @@ HOW_TO_READ = (
     "start, with 95 % confidence intervals as bars. Thin line: service time; the difference is waiting. Lines are faint where "
     "there are too few operations for an interval. Arms that cannot sustain the rate have no line."
 )
-POINTS = 120
+POINTS = 28
 FIRST = 1.25
 """The start of a curve (p20): faster operations would only flatten the rest."""
 

@@ -10,7 +10,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, PathPatch
+from matplotlib.path import Path
+from matplotlib.transforms import Affine2D
 
 from harness.report.figures import Samples
 from harness.report.load import arms_of
@@ -128,7 +130,7 @@ def _strips(ticks: Sequence[Tick], spans_s: Sequence[tuple[float, float]]) -> li
     strips = []
     if any(t.p50_ns for t in ticks):
         unit = unit_of(t.p50_ns for t in ticks)
-        times = [_line("p50", (t.p50_ns for t in ticks), unit.ns, linewidth=1.9, marker=".")]
+        times = [_line("p50", (t.p50_ns for t in ticks), unit.ns, linewidth=1.9)]
         if any(t.p99_ns for t in ticks):
             times.append(_line("p99", (t.p99_ns for t in ticks), unit.ns, linewidth=0.9))
         strips.append(Strip(f"response time, {unit.name} (log)", times, is_log=True))
@@ -160,16 +162,35 @@ def _line(name: str, values: Iterable[float | None], unit: float = 1.0, **style:
     return StripLine(name, [math.nan if value is None else value / unit for value in values], usual | style)
 
 
+def _over(start_s: float, end_s: float) -> Affine2D:
+    """Return the transform of the unit square to the seconds from which to which a block lasts."""
+    return Affine2D().scale(end_s - start_s, 1.0).translate(start_s, 0.0)
+
+
+def _broken(
+    stretches: Sequence[Stretch], spans_s: Sequence[tuple[float, float]], values: Sequence[float]
+) -> tuple[list[float], list[float]]:
+    """Return the points of one line over several stretches, broken between them."""
+    xs, ys = list[float](), list[float]()
+    for s in stretches:
+        xs += [*(end_s for _, end_s in spans_s[s.line_from : s.end]), math.nan]
+        ys += [*values[s.line_from : s.end], math.nan]
+    return xs, ys
+
+
 def _draw_strip(
     axes: Axes, strip: Strip, spans_s: Sequence[tuple[float, float]], stretches: Sequence[Stretch], styles: Styles
 ) -> None:
-    for line in strip.lines:
-        for s in stretches:
-            xs, ys = [end_s for _, end_s in spans_s[s.line_from : s.end]], line.values[s.line_from : s.end]
-            axes.plot(xs, ys, **{"color": styles[s.arm]["color"], "alpha": 1.0 if s.is_measured else 0.4} | line.style)
-    for s in stretches:
-        shade = {"color": styles[s.arm]["color"], "alpha": SHADE if s.is_measured else PALE}
-        axes.axvspan(spans_s[s.first][0], spans_s[s.end - 1][1], linewidth=0, **shade)
+    kinds = list(dict.fromkeys((s.arm, s.is_measured) for s in stretches))
+    for arm, is_measured in kinds:
+        own = [s for s in stretches if (s.arm, s.is_measured) == (arm, is_measured)]
+        colour = styles[arm]["color"]
+        for line in strip.lines:
+            xs, ys = _broken(own, spans_s, line.values)
+            axes.plot(xs, ys, **{"color": colour, "alpha": 1.0 if is_measured else 0.4} | line.style)
+        shade = {"facecolor": colour, "alpha": SHADE if is_measured else PALE, "linewidth": 0}
+        boxes = [Path.unit_rectangle().transformed(_over(spans_s[s.first][0], spans_s[s.end - 1][1])) for s in own]
+        axes.add_patch(PathPatch(Path.make_compound_path(*boxes), transform=axes.get_xaxis_transform(), **shade))
     axes.set_title(shorten(strip.title, 600), fontsize=10.5, pad=4)
     axes.grid(visible=False, axis="x")
     axes.tick_params(length=0)
