@@ -79,7 +79,7 @@ def in_order(result: ScenarioResult) -> list[Capacity]:
 
 def tables(result: ScenarioResult) -> list[Table]:
     """Return a table per kind with a row per arm: sustained level, the next one that failed and why, ratio to the baseline's."""
-    head = ("arm", "sustains", "÷ the baseline's", "fails at", "knee", "steps", "reason")
+    head = ("arm", "sustains", "÷ the baseline's", "fails at", "knee", "steps", "why it fails there")
     arm_names = named(x.arm for x in in_order(result))
     made = []
     for kind, of_kind in groupby(in_order(result), key=lambda x: x.kind):
@@ -91,7 +91,7 @@ def tables(result: ScenarioResult) -> list[Table]:
             at_knee = Cell(DASH, "no step has a response time") if bend is None else level(bend.level, x.kind)
             ratio = against(result.load or NO_LOAD, x)
             rows.append(cells(arm_names[x.arm], levels[0], ratio, levels[1], at_knee, whole(len(x.steps)), reason(x)))
-        made.append(Table(f"Highest {kind} within {objectives}", head, tuple(rows), texts=("reason",)))
+        made.append(Table(f"Highest {kind} within {objectives}", head, tuple(rows), texts=head[-1:]))
     return made
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from harness.report import capacity
-from harness.report.blocks import Block, Cell, CellStatus, Notice, Paragraph, ReportSection, Table, Tone, cells, of
+from harness.report.blocks import Block, Cell, CellStatus, Notice, Paragraph, ReportSection, Table, Tone, cells, of, status
 from harness.report.capacity import IS_BASELINE, NO_LOAD
 from harness.report.numbers import DASH, Unit, significant, times, unit_of, whole
 from harness.report.promises import located
@@ -29,6 +29,7 @@ SUSTAINED, SATURATED, FAILED = (
     CellStatus("saturated", "▼", Tone.SHORT),
     CellStatus("failed", "✗", Tone.BAD),
 )
+NOT_JUDGED = status("not judged")
 """The outcomes of an arm under load."""
 FAILING = "failed operations are not fast answers"
 INVALID = "This load test is invalid: no conclusion can be drawn"
@@ -107,7 +108,7 @@ def totals(result: ScenarioResult) -> list[LoadedArm]:
     return [row for row in rows if row is not None]
 
 
-def summary(result: ScenarioResult) -> Table | None:
+def summary(result: ScenarioResult, *, with_capacities: bool = True) -> Table | None:
     """Return a row per arm over all operations: outcome, failures, throughput, times, those against the baseline's, capacity."""
     load = result.load or NO_LOAD
     head, rows, caption = ["arm"], {arm: [cell] for arm, cell in _arm_names(result).items()}, "Capacity of each arm"
@@ -118,7 +119,7 @@ def summary(result: ScenarioResult) -> Table | None:
         caption = _caption(load, group)
         for arm, row in rows.items():
             row.extend(_overall(load, arm, group, unit))
-    for kind in capacity.kinds(result):
+    for kind in capacity.kinds(result) if with_capacities else ():
         head += [f"{kind}, sustained", "÷ the baseline's"]
         for arm, row in rows.items():
             found = capacity.found(load, arm, kind)
@@ -126,9 +127,10 @@ def summary(result: ScenarioResult) -> Table | None:
     return _filled(caption, head, list(rows.values()), names=2 if load.arms else 1) if rows else None
 
 
-def by_group(result: ScenarioResult) -> Table | None:
+def by_group(result: ScenarioResult, *, with_total: bool = True) -> Table | None:
     """Return the figures of `summary` for every group of operations, without capacities; None without any."""
-    load, shown, arm_names = result.load or NO_LOAD, groups(result), _arm_names(result)
+    load, arm_names = result.load or NO_LOAD, _arm_names(result)
+    shown = groups(result) if with_total else groups(result)[1:]
     unit, group_names = _unit(load, shown), named(shown)
     rows = [
         [group_names[group], name, *_overall(load, arm, group, unit)]
@@ -236,7 +238,9 @@ def _figures(load: LoadResult, found: list[LoadedArm], group: str, unit: Unit) -
 
 
 def _outcome(load: LoadResult, row: LoadedArm) -> Cell:
-    """Return whether an arm sustained the load; the reason is a notice."""
+    """Return whether an arm sustained the load, unless nothing can be concluded; the reason is a notice."""
+    if load.invalid:
+        return Cell("", status=NOT_JUDGED)
     if failing(load, row.arm, row.group):
         return Cell("", status=FAILED)
     return Cell("", status=SATURATED if overloaded(load, row.arm, row.group) else SUSTAINED)

@@ -17,7 +17,7 @@ TITLE = "Response time by percentile, under load"
 HOW_TO_READ = (
     "lower is faster; each step to the right is one more nine (p90, p99, p99.9). Thick line: response time, from the intended "
     "start, with 95 % confidence intervals as bars. Thin line: service time; the difference is waiting. Lines are faint where "
-    "there are too few operations for an interval. Arms that cannot sustain the rate have no line."
+    "there are too few operations for an interval. Saturated arms have no line."
 )
 POINTS = 28
 FIRST = 1.25
@@ -51,7 +51,7 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
         nines_axis(axes, NINES, is_small=len(shown) > 1)
     sustained = {row.arm for rows in shown.values() for row in rows}
     missing = {arm: styles.pop(arm) | {"alpha": 0.35} for arm in arms if arm not in sustained}
-    legend(drawing, {arm if arm in styles else f"{arm}: rate not sustained": (styles | missing)[arm] for arm in arms})
+    legend(drawing, {arm if arm in styles else f"{arm}: saturated": (styles | missing)[arm] for arm in arms})
     return drawing
 
 

@@ -34,25 +34,24 @@ def section(result: ScenarioResult) -> dict[str, object]:
         "heading": headings.of_load(result),
         "planned": load.planned(result),
         "notices": load.notices(result),
-        "tables": of(load.summary(result), load.by_group(result) if len(load.groups(result)) > 1 else None),
+        "tables": of(load.summary(result), load.by_group(result, with_total=False)),
         "classes": classes(result),
     }
 
 
 def _loaded(found: LocatedResult, folder: Path | None) -> dict[str, object]:
     result = found.result
-    under = result.load or capacity.NO_LOAD
-    first = load.summary(result) if under.arms else None
-    groups = load.by_group(result) if len(load.groups(result)) > 1 else None
+    first = load.summary(result, with_capacities=False) if load.totals(result) else None
     return {
         "located": found,
         "result": result,
         "classes": classes(result),
         "planned": load.planned(result) if result.load else "",
         "notices": load.notices(result),
-        "tables": [*capacity.tables(result), *of(first, groups, load.errors(result))],
+        "tables": [*capacity.tables(result), *of(first, load.by_group(result, with_total=False), load.errors(result))],
         "figures": list(figures.of_scenario(result, found.anchor, folder)),
-        "details": of(load.ratios(result), *load.arms(result), load_blocks.table(result), capacity.steps(result)),
+        "details": of(load.ratios(result), load_blocks.table(result), capacity.steps(result)),
+        "percentiles": load.arms(result),
         "ends": capacity.reasons(result),
     }
 
