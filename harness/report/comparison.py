@@ -32,7 +32,7 @@ from harness.results.run import (
     RunKind,
     Verdict,
 )
-from harness.stats.intervals import QUANTILES, samples_needed
+from harness.stats.intervals import MEDIAN, QUANTILES, samples_needed
 
 KINDS = {RunKind.FILE, RunKind.COMPARISON}
 """The kinds of runs that are shown here."""
@@ -131,13 +131,13 @@ def counts(run: Run) -> str:
     return ", ".join(f"{status(verdict).sign} {number} {verdict}" for verdict, number in tally(run).items())
 
 
-def warnings(run: Run) -> list[Block]:
+def warnings(run: Run, *, with_regressed: bool = True) -> list[Block]:
     """Return what regressed and why, and the warnings of the run and of its files, in boxes; nothing for neither."""
     of_files = (warning for result in run.scenarios for warning in result.warnings)
     regressed = [b.verdict for b in benchmarks(run) if b.verdict is not None and b.verdict.verdict == PromiseVerdict.REGRESSED]
     names = named(run)
     items = [Notice("", names[v.promise].text, v.sentence, status(v.verdict).tone) for v in regressed]
-    found = [Notices("Regressed", tuple(items))] if items else []
+    found = [Notices("Regressed", tuple(items))] if items and with_regressed else []
     return [*found, *warning_notices("Warnings", [*run.warnings, *of_files])]
 
 
@@ -258,23 +258,16 @@ def _medians(benchmark: FileBenchmark) -> Cell:
 
 def front(run: Run) -> Table:
     """Return a row per benchmark of two files: verdict, failures, throughput and times before → after, ratio of the medians."""
-    names, (has_failures, has_rates) = named(run), _counted(run)
+    found, names, (has_failures, has_rates) = benchmarks(run), named(run), _counted(run)
+    highest = [_highest(benchmark.latencies) for benchmark in found]
+    has_tails = any(not cell.text.startswith((f"p{MEDIAN} ", DASH)) for cell in highest)
     rows = []
-    for benchmark in benchmarks(run):
-        counts = [_failed(benchmark, 2)] * has_failures + [_per_s(benchmark, 2)] * has_rates
-        rows.append(
-            cells(
-                names[benchmark.name],
-                _judged(benchmark),
-                *counts,
-                _highest(benchmark.latencies),
-                _medians(benchmark),
-                _ratio(benchmark),
-            )
-        )
-    optional = ["failed"] * has_failures + ["per second"] * has_rates
-    head = ("benchmark", "verdict", *optional, "highest percentile", "p50", "times faster, 95 % CI")
-    return Table("", head, tuple(rows), names=2, texts=(head[-3], head[-2]))
+    for benchmark, tail in zip(found, highest, strict=True):
+        counts = [_failed(benchmark, 2)] * has_failures + [_per_s(benchmark, 2)] * has_rates + [tail] * has_tails
+        rows.append(cells(names[benchmark.name], _judged(benchmark), *counts, _medians(benchmark), _ratio(benchmark)))
+    optional = ["failed"] * has_failures + ["per second"] * has_rates + ["highest percentile"] * has_tails
+    head = ("benchmark", "verdict", *optional, "p50", "times faster, 95 % CI")
+    return Table("", head, tuple(rows), names=2)
 
 
 def _judged(benchmark: FileBenchmark) -> Cell:
@@ -314,12 +307,12 @@ def _per_s(benchmark: FileBenchmark, sides: int) -> Cell:
 
 
 def _highest(latencies: Sequence[Latency | None]) -> Cell:
-    """Return the highest percentile that all files have: `p95 35.0 ms → 2.40 s`."""
+    """Return the highest percentile that all files with times have: `p95 35.0 ms → 2.40 s`, `p95 35.0 ms → –`."""
     known = [x for x in latencies if x is not None]
     for label in reversed(QUANTILES):
-        values = [x.percentiles_ns.get(label) for x in known]
-        if known and all(value is not None for value in values):
-            return Cell(f"p{label} {' → '.join(duration(value or 0.0) for value in values)}")
+        if known and all(x.percentiles_ns.get(label) is not None for x in known):
+            values = [None if x is None else x.percentiles_ns[label] for x in latencies]
+            return Cell(f"p{label} {' → '.join(DASH if value is None else duration(value) for value in values)}")
     return Cell(DASH, NO_TIMES if not known else f"{UNKNOWN}, or too few samples")
 
 

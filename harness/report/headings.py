@@ -4,10 +4,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from harness.report import ablation, capacity, gate, load
+from harness.report import ablation, capacity, comparison, load
 from harness.report.capacity import NO_LOAD
 from harness.report.numbers import duration, interval, significant, times, whole
-from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
 from harness.results.load import Capacity, CapacityKind, LoadedArm, LoadModel, LoadRatio, LoadResult
 from harness.results.names import shortened, visible
 from harness.results.run import BASELINE, Ablation, Gain, OperationCounts, PromiseVerdict, Run, RunKind, ScenarioResult, Verdict
@@ -103,16 +102,6 @@ MEDIANS = "{benchmarks} benchmarks, with medians from {shortest} to {longest}"
 NO_TIMES = "No benchmark of this file has times"
 AT_THROUGHPUT = "{rate} operations per second"
 
-GATE = {
-    GateVerdict.REGRESSED: "Gate failed: {reason}.",
-    GateVerdict.NOT_COMPARABLE: "Gate not comparable: {reason}.",
-    GateVerdict.INCONCLUSIVE: "Gate inconclusive: {reason}.",
-    GateVerdict.IMPROVED: "Gate passed: {reason}.",
-    GateVerdict.EQUIVALENT: "Gate passed: {reason}.",
-}
-SLOWER_BY = "{name} is {change} % slower{bounds}"
-AT_FIGURE = "{name} is {change} % slower at {figure}{bounds}"
-ONE_MORE, SOME_MORE = "{first}; 1 more regressed", "{first}; {number} more regressed"
 AND, AND_LAST = ", ", " and "
 
 
@@ -291,6 +280,8 @@ def _gain(gain: Gain) -> str:
 def of_comparison(run: Run) -> str:
     """Return the number of benchmarks with each outcome, the most pressing first."""
     verdicts = {v.promise: v for result in run.scenarios for v in result.verdicts}
+    if any(not comparison.is_total(name) for name in verdicts):  # a total is one of the others once more
+        verdicts = {name: verdict for name, verdict in verdicts.items() if not comparison.is_total(name)}
     sides: dict[str, set[bool]] = {}
     for result in run.scenarios:
         for record in (*result.latencies, *result.operations):
@@ -319,8 +310,6 @@ def _outcome(verdict: Verdict) -> str:
 
 def of_file(run: Run) -> str:
     """Return the failures and the highest percentile of a total or of the only benchmark; else the range of the medians."""
-    from harness.report import comparison  # noqa: PLC0415 - it takes the headings of comparisons from here
-
     found = comparison.benchmarks(run)
     if not found:
         return NO_FILE
@@ -357,26 +346,6 @@ def _failed(counts: Sequence[OperationCounts]) -> str:
 def of_files(run: Run) -> str:
     """Return the heading of one result file, or of two compared."""
     return of_comparison(run) if run.kind == RunKind.COMPARISON else of_file(run)
-
-
-def of_gate(result: GateResult) -> str:
-    """Return the verdict of a gate with the worst figure, or else with its reason."""
-    regressed = [row for row in gate.shown(result) if row.verdict == GateVerdict.REGRESSED]
-    reason = shortened(visible(result.sentence), 4 * NAME)
-    if result.verdict == GateVerdict.REGRESSED and regressed:
-        first, more = _regressed(regressed[0]), len(regressed) - 1
-        reason = first if not more else (ONE_MORE if more == 1 else SOME_MORE).format(first=first, number=whole(more))
-    return GATE[result.verdict].format(reason=reason)
-
-
-def _regressed(row: GateRow) -> str:
-    """Return a regressed figure in words: `list is 12 % slower [9, 15]`, or its values with the reason."""
-    name = shortened(visible(", ".join(part for part in (row.scenario, row.arm, row.group) if part)), 2 * NAME)
-    if row.kind == RowKind.TIME and row.change is not None and row.change > 1:
-        bounds = "" if row.low is None or row.high is None else f" [{(row.low - 1) * 100:.3g}, {(row.high - 1) * 100:.3g}]"
-        text = SLOWER_BY if row.metric in {"time", "median"} else AT_FIGURE
-        return text.format(name=name, change=f"{(row.change - 1) * 100:,.3g}", figure=visible(row.metric), bounds=bounds)
-    return shortened(visible(gate.message(row, f"{name}: {row.metric.replace('_', ' ')}")), 4 * NAME)
 
 
 def _name(name: str) -> str:

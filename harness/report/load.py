@@ -8,7 +8,7 @@ from harness.report.blocks import Block, Cell, CellStatus, Notice, Paragraph, Re
 from harness.report.capacity import IS_BASELINE, NO_LOAD
 from harness.report.numbers import DASH, Unit, significant, times, unit_of, whole
 from harness.report.promises import located
-from harness.report.tables import MOST_NAME, arms_in_order, groups_of, named, percentile, with_interval
+from harness.report.tables import MOST_NAME, MOST_NOTE, arms_in_order, groups_of, named, percentile, with_interval
 from harness.results.load import ALL, LatencySummary, LoadedArm, LoadResult
 from harness.results.names import shortened, visible
 from harness.results.run import BASELINE, Run, ScenarioResult
@@ -34,8 +34,8 @@ NOT_JUDGED = status("not judged")
 FAILING = "failed operations are not fast answers"
 INVALID = "This load test is invalid: no conclusion can be drawn"
 INVALID_CAPTION = "invalid, no conclusion"
-MOST_MESSAGES, MOST_MESSAGE, MOST_NOTE = 20, 160, 2_000
-"""The most messages of failed operations, and the most characters of one in its cell and in its note."""
+MOST_MESSAGES, MOST_MESSAGE = 20, 160
+"""The most messages of failed operations, and the most characters of one."""
 TIMED = [label for label in QUANTILES if label in {"50", "99"}]
 """The percentiles shown of service time."""
 

@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 from harness.report.blocks import Cell, Table, cells
 from harness.report.numbers import DASH, Unit, exponent, interval, percent, significant, times, unit_of, whole
-from harness.results.names import abbreviated, visible
+from harness.results.names import abbreviated, shortened, visible
 from harness.results.run import AA_CONTROL, BASELINE, Latency, Memory, PercentileRatio, ScenarioResult, WorkCount
 from harness.stats.intervals import MEDIAN, QUANTILES, samples_needed
 
@@ -21,6 +21,8 @@ MEMORY_DETAILS = ("share of the rows", "limit MB", "rows", *MEMORY_TEXTS)
 """Columns that most scenarios have no figure for."""
 MOST_NAME = 40
 """The most characters of a name that are shown."""
+MOST_NOTE = 2_000
+"""The most characters of a name or a message in the note of its cell."""
 SHORT_ERROR = 30
 """The length up to which an error is written into a table; a longer one is its tooltip."""
 MEMORY_RESOLUTION_BYTES = 250_000
@@ -66,7 +68,9 @@ def named(names: Iterable[str]) -> dict[str, Cell]:
     """Return name → its cell: a long one is cut where it does not differ from the others, the whole one is a note."""
     whole_names = {name: visible(name) for name in names}
     short = abbreviated(whole_names.values(), MOST_NAME)
-    return {name: Cell(short[text], text if short[text] != text else "") for name, text in whole_names.items()}
+    return {
+        name: Cell(short[text], shortened(text, MOST_NOTE) if short[text] != text else "") for name, text in whole_names.items()
+    }
 
 
 def facts(caption: str, head: str, values: dict[str, str]) -> Table:

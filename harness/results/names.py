@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from os.path import commonprefix
 
 SHOWN = 100
 """The number of characters of a name in a message."""
@@ -64,8 +63,8 @@ def abbreviated(names: Iterable[str], limit: int = SHOWN) -> dict[str, str]:
 
 def _between(names: Sequence[str], limit: int) -> dict[str, str]:
     """Return names of which the ends are alike with what lies between: `head…difference…tail`."""
-    head = len(commonprefix(names))
-    tail = len(commonprefix([name[head:][::-1] for name in names]))
+    head = _alike(names)
+    tail = _alike([name[head:][::-1] for name in names])
     middles = {name: name[head : len(name) - tail] for name in names}
     inner = abbreviated(middles.values(), limit - 2 * (limit // 4) - 2)
     found = {}
@@ -76,6 +75,12 @@ def _between(names: Sequence[str], limit: int) -> dict[str, str]:
         after = name[len(name) - tail :] if tail <= room else f"…{name[len(name) - room + 1 :]}" if room > 1 else "…"
         found[name] = f"{before}{inner[middle]}{after}"
     return found
+
+
+def _alike(names: Sequence[str]) -> int:
+    """Return the number of characters with which all names begin."""
+    first, last = min(names), max(names)
+    return next((place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
 
 
 def quoted(name: str) -> str:

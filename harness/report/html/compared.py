@@ -44,13 +44,12 @@ def content(run: Run) -> dict[str, object]:
         "heading": headings.of_files(run),
         "both": both,
         "sides": comparison.sides(run),
-        "table": table,
+        "benchmarks": table,
         "front": [rows[place] for place in places],
         "rest": [rows[place] for place in rest],
-        "one": 50.0,
         "drift": _drift(run, _reach(found)) if both else None,
         "counts": comparison.counts_of(found[place] for place in rest) if both else "",
-        "warnings": comparison.warnings(run),
+        "warnings": comparison.warnings(run, with_regressed=False),
         "details": [each for each in (comparison.tails(run), comparison.metrics(run)) if each],
         "read": comparison.READ if both else (),
         "files": comparison.files(run),
@@ -83,9 +82,9 @@ def _at(value: float, reach: float) -> float:
 
 
 def _drift(run: Run, reach: float) -> tuple[float, float] | None:
-    """Return the band of the drift on the axis: its left end and its width; None if it is not known."""
+    """Return the ends of the band of the drift on the axis; None if it is not known."""
     drift = comparison.drift_of(run)
     if drift is None:
         return None
     right = _at(1 + drift, reach)
-    return round(100 - right, 1), round(2 * right - 100, 1)
+    return round(100 - right, 1), right
