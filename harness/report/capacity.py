@@ -91,7 +91,7 @@ def tables(result: ScenarioResult) -> list[Table]:
             at_knee = Cell(DASH, "no step has a response time") if bend is None else level(bend.level, x.kind)
             ratio = against(result.load or NO_LOAD, x)
             rows.append(cells(arm_names[x.arm], levels[0], ratio, levels[1], at_knee, whole(len(x.steps)), reason(x)))
-        made.append(Table(f"Highest {kind} within {objectives}", head, tuple(rows), texts=head[-1:]))
+        made.append(Table(f"Highest {kind} within {objectives}", head, tuple(rows), wide=("knee",), texts=head[-1:]))
     return made
 
 

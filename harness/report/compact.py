@@ -8,7 +8,7 @@ DIGITS = 1
 """The digits after the point of a coordinate, in units of the view box."""
 INVISIBLE = 'style="fill: none"'
 """The style of what Matplotlib draws and cannot be seen."""
-ID = re.compile(r'(id="|href="#|url\(#)([^")]+)')
+ID = re.compile(r'(\bid="|href="#|url\(#)([^")]+)')
 
 
 def compact(svg: str) -> str:
@@ -23,7 +23,8 @@ def compact(svg: str) -> str:
         return f'class="{name}"'
 
     opening, *rest = _visible(svg)
-    tags = [re.sub(r'style="([^"]*)"', styled, _short(tag)) for tag in rest]
+    own = {found[2] for tag in rest if tag.startswith("<") for found in ID.finditer(tag) if found[1] == 'id="'}
+    tags = [re.sub(r'style="([^"]*)"', styled, _short(tag, own)) if tag.startswith("<") else tag for tag in rest]
     sheet = "".join(f".{name}{{{style}}}" for style, name in styles.items()).replace(": ", ":").replace("; ", ";")
     return "".join([opening, f"<style>{sheet}</style>" if sheet else "", *tags])
 
@@ -43,11 +44,9 @@ def _visible(svg: str) -> Iterator[str]:
         yield part
 
 
-def _short(tag: str) -> str:
-    """Return a tag with short ids, coordinates and paths; a text as it is."""
-    if not tag.startswith("<"):
-        return tag
-    tag = ID.sub(lambda found: found[1] + _digest("i", found[2]), tag)
+def _short(tag: str, own: set[str]) -> str:
+    """Return a tag with short coordinates, paths and ids; links to what is not the figure's `own` are kept."""
+    tag = ID.sub(lambda found: found[1] + (_digest("i", found[2]) if found[2] in own else found[2]), tag)
     tag = re.sub(r' (d|x|y|x1|y1|x2|y2|width|height|transform)="([^"]*)"', lambda found: f' {found[1]}="{_rounded(found[2])}"', tag)
     return re.sub(r' d="([^"]*)"', lambda found: f' d="{_path(found[1])}"', tag)
 

@@ -101,6 +101,8 @@ def _regressed(row: GateRow) -> str:
         bounds = "" if row.low is None or row.high is None else f" [{(row.low - 1) * 100:.3g}, {(row.high - 1) * 100:.3g}]"
         text = SLOWER_BY if row.metric in {"time", "median"} else AT_FIGURE
         return text.format(name=name, change=f"{(row.change - 1) * 100:,.3g}", figure=visible(row.metric), bounds=bounds)
+    if row.kind in {RowKind.STATUS, RowKind.CHECKS}:
+        return shortened(visible(f"{name}: {row.reason}"), MOST_HEADING)
     return shortened(visible(message(row, f"{name}: {row.metric.replace('_', ' ')}")), MOST_HEADING)
 
 
@@ -159,7 +161,8 @@ def unjudged(result: GateResult) -> list[GateRow]:
 
 def full(result: GateResult) -> list[Block]:
     """Return the result for a pull request: a conclusion, what changed or is undecided, and folded the times not judged."""
-    sides = f"Baseline {result.base}, candidate {result.candidate}. {counts(result)}".rstrip()
+    base, candidate = (shortened(visible(name), MOST_REASON) for name in (result.base, result.candidate))
+    sides = f"Baseline {base}, candidate {candidate}. {counts(result)}".rstrip()
     rows = unjudged(result)
     title = f"{len(rows):,} time{'' if len(rows) == 1 else 's'} that could not be judged"
     folded = ReportSection(title, tuple(_table(rows, "reason", MOST_UNJUDGED)))

@@ -19,8 +19,8 @@ READ = (
     "counts from the actual start; queue time is the difference. Operations that were unfinished at the drain timeout are "
     "right-censored: they count with the time they had waited. Dropped operations never started, because the limit of in-flight "
     "operations was reached. Failed operations have no response time, and an arm that fails is not compared. An arm that cannot "
-    "sustain the load is saturated and has no times here: they would only show the length of the run. The highest percentile is "
-    "the one that the number of operations supports. Brackets are 95 % confidence intervals, "
+    "sustain the load is saturated and has no times here: they would only show the length of the run. The tail is the highest "
+    "percentile that the number of operations supports. Brackets are 95 % confidence intervals, "
     "bootstrapped over processes and the cycles of blocks inside them."
 )
 OVERLOADED = "is saturated: it cannot sustain this load"
@@ -34,6 +34,8 @@ NOT_JUDGED = status("not judged")
 FAILING = "failed operations are not fast answers"
 INVALID = "This load test is invalid: no conclusion can be drawn"
 INVALID_CAPTION = "invalid, no conclusion"
+WIDE = ("dropped", "unfinished", f"p{MEDIAN}, times faster")
+"""Columns for which a narrow terminal has no room."""
 MOST_MESSAGES, MOST_MESSAGE = 20, 160
 """The most messages of failed operations, and the most characters of one."""
 TIMED = [label for label in QUANTILES if label in {"50", "99"}]
@@ -150,7 +152,8 @@ def _filled(caption: str, head: list[str], rows: list[list[Cell]], *, names: int
     """Return a table without the columns of figures that are dashes in every row."""
     kept = [place for place in range(len(head)) if place < names or any(row[place].text != DASH for row in rows)]
     shown = tuple(tuple(row[place] for place in kept) for row in rows)
-    return Table(caption, tuple(head[place] for place in kept), shown, names=names, wide=("unfinished",), grouped=grouped)
+    wide = tuple(name for name in head if name in WIDE or name.startswith("max"))
+    return Table(caption, tuple(head[place] for place in kept), shown, names=names, wide=wide, grouped=grouped)
 
 
 def _has_plan(load: LoadResult) -> bool:
@@ -164,8 +167,8 @@ def _has_unfinished(load: LoadResult) -> bool:
 
 def _heads(load: LoadResult, unit: Unit) -> list[str]:
     counts = ["this load", "failed", *["dropped"] * _has_plan(load), *["unfinished"] * _has_unfinished(load), "per second"]
-    response = [f"{name}, {unit.name}" for name in ("highest percentile", f"p{MEDIAN}", "max")]
-    return [*counts, *response, "times faster, highest percentile", f"times faster, p{MEDIAN}"]
+    response = [f"{name}, {unit.name}" for name in ("tail", f"p{MEDIAN}", "max")]
+    return [*counts, *response, "tail, times faster", f"p{MEDIAN}, times faster"]
 
 
 def _overall(load: LoadResult, arm: str, group: str, unit: Unit) -> list[Cell]:

@@ -2,7 +2,7 @@
 
 from harness.report import markdown
 from harness.report.blocks import STATUSES
-from harness.report.gate import MOST, brief, change, figure, full, shown
+from harness.report.gate import MOST, MOST_CHANGED, MOST_UNJUDGED, brief, change, figure, full, shown
 from harness.results.gate import EXIT_CODES, GateResult, GateVerdict
 from tests.harness.report.gates import hostile, result, row
 from tests.harness.report.printing import printed
@@ -40,11 +40,11 @@ def test_the_largest_changes_are_first() -> None:
 def test_markdown_has_a_row_per_change_and_folded_times() -> None:
     """The title is the verdict."""
     text = markdown.write(full(result()))
-    assert text.startswith("## ✗ Gate: regressed\n\nsomething happened.\n")
+    assert text.startswith("## ✗ Gate failed: caching: because it is regressed; 2 more regressed.\n\nsomething happened.\n")
     assert (
         "| indexes · sqlite | optimised · prompts · vm steps | 10 | 31 | +210 % | ✗ **regressed** because it is regressed |" in text
     )
-    assert "<summary>1 times that could not be judged</summary>" in text
+    assert "<summary>1 time that could not be judged</summary>" in text
     assert "- **settings**: size differs. Remedy: use the same." in text
 
 
@@ -68,8 +68,8 @@ def test_a_long_list_is_cut_off() -> None:
     many = result(rows=[row("regressed")] * (MOST + 7) + [row("not judged", "time")] * (MOST + 3))
     assert "and 7 more" in printed(brief(many), 100)
     text = markdown.write(full(many))
-    assert "and 7 more" in text
-    assert "and 3 more" in text
+    assert f"and {MOST + 7 - MOST_CHANGED} more: {MOST + 7 - MOST_CHANGED} regressed" in text
+    assert f"and {MOST + 3 - MOST_UNJUDGED} more: {MOST + 3 - MOST_UNJUDGED} not judged" in text
 
 
 def test_figures_are_written_in_their_unit() -> None:
