@@ -9,7 +9,18 @@ from harness.report.capacity import NO_LOAD
 from harness.report.numbers import duration, interval, significant, times, whole
 from harness.results.load import Capacity, CapacityKind, LoadedArm, LoadModel, LoadRatio, LoadResult
 from harness.results.names import shortened, visible
-from harness.results.run import BASELINE, Ablation, Gain, OperationCounts, PromiseVerdict, Run, RunKind, ScenarioResult, Verdict
+from harness.results.run import (
+    BASELINE,
+    Ablation,
+    Gain,
+    OperationCounts,
+    PromiseVerdict,
+    Run,
+    RunKind,
+    ScenarioResult,
+    ScenarioStatus,
+    Verdict,
+)
 from harness.stats.intervals import QUANTILES
 from harness.verdicts.capacity import ratio as capacity_ratio
 
@@ -18,6 +29,8 @@ NAME = 48
 """The most characters of a name in a heading."""
 
 NOTHING_LOADED = "No scenario finished: nothing was put under load."
+FAILED, NO_ERROR = "The load test failed: {error}.", "no error was recorded"
+INTERRUPTED = "The load test was interrupted before anything was measured."
 INVALID = "No conclusion: the load generator was the limit, not an arm."
 AT_RATE = "Under {rate} operations per second"
 WITH_USERS = "With {users}"
@@ -107,10 +120,15 @@ AND, AND_LAST = ", ", " and "
 
 def of_load_run(run: Run) -> str:
     """Return the heading of a load test or a capacity search."""
-    results = [result for result in run.scenarios if result.load is not None]
-    if not results:
-        return NOTHING_LOADED
-    return of_load(results[0])
+    for result in run.scenarios:
+        if result.load is not None and (result.load.arms or result.load.capacities):
+            return of_load(result)
+    for result in run.scenarios:
+        if result.status == ScenarioStatus.FAILED:
+            return FAILED.format(error=shortened(visible(next(iter((result.error or NO_ERROR).splitlines()), "")), 4 * NAME))
+        if result.status == ScenarioStatus.INTERRUPTED:
+            return INTERRUPTED
+    return NOTHING_LOADED
 
 
 def of_load(result: ScenarioResult) -> str:
