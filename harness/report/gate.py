@@ -18,6 +18,9 @@ MOST = 100
 """The most rows that a terminal and a page show in one table."""
 MOST_CHANGED, MOST_UNJUDGED, MOST_REMARKS = 14, 6, 4
 """The most rows, folded rows and remarks of Markdown: a comment on a pull request is one screen, whatever the number of figures."""
+UNJUDGED = ("{number} time that could not be judged", "{number} times that could not be judged")
+QUIET = ("{number} figure equal or equivalent", "{number} figures equal or equivalent")
+"""The titles of folded rows, singular and plural."""
 MOST_REASON, MOST_MESSAGE, MOST_HEADING = 200, 400, 200
 """The most characters of a row's reason, of a remark, and of the reason in the heading."""
 GATE = {
@@ -124,6 +127,11 @@ def _table(rows: Sequence[GateRow], last: str, most: int = MOST) -> list[Block]:
     return of(table(rows, last, most), Paragraph(more(rows[most:]), quiet=True) if len(rows) > most else None)
 
 
+def counted(number: int, forms: tuple[str, str]) -> str:
+    """Return a number in the singular or the plural of a sentence."""
+    return forms[number != 1].format(number=f"{number:,}")
+
+
 def more(rows: Sequence[GateRow]) -> str:
     """Return the number of rows that are not shown, by verdict: `and 986 more: 400 regressed, 586 improved`."""
     counted = Counter(row.verdict for row in rows)
@@ -164,8 +172,7 @@ def full(result: GateResult) -> list[Block]:
     base, candidate = (shortened(visible(name), MOST_REASON) for name in (result.base, result.candidate))
     sides = f"Baseline {base}, candidate {candidate}. {counts(result)}".rstrip()
     rows = unjudged(result)
-    title = f"{len(rows):,} time{'' if len(rows) == 1 else 's'} that could not be judged"
-    folded = ReportSection(title, tuple(_table(rows, "reason", MOST_UNJUDGED)))
+    folded = ReportSection(counted(len(rows), UNJUDGED), tuple(_table(rows, "reason", MOST_UNJUDGED)))
     found = of(
         Paragraph(f"{shortened(visible(result.sentence), MOST_MESSAGE)}."),
         Paragraph(sides),

@@ -36,8 +36,8 @@ INVALID = "This load test is invalid: no conclusion can be drawn"
 INVALID_CAPTION = "invalid, no conclusion"
 WIDE = ("dropped", "unfinished", f"p{MEDIAN}, times faster")
 """Columns for which a narrow terminal has no room."""
-MOST_MESSAGES, MOST_MESSAGE = 20, 160
-"""The most messages of failed operations, and the most characters of one."""
+MOST_MESSAGES, MOST_MESSAGE, MOST_REASON = 20, 160, 400
+"""The most messages of failed operations, and the most characters of one and of a reason in a notice."""
 TIMED = [label for label in QUANTILES if label in {"50", "99"}]
 """The percentiles shown of service time."""
 
@@ -93,12 +93,13 @@ def notices(result: ScenarioResult) -> list[Notice]:
     """
     load = result.load or NO_LOAD
     found = [Notice("invalid", INVALID, load.invalid, Tone.BAD)] if load.invalid else []
-    for arm in arms_of(result):
+    names = _arm_names(result)
+    for arm in names:
         if (reason := failing(load, arm)) and f"{arm}: {reason}" not in (result.error or ""):
-            found.append(Notice("note", f"{arm} fails as written", reason))
+            found.append(Notice("note", f"{names[arm].text} fails as written", shortened(reason, MOST_REASON)))
         in_groups = (f"{group}: {reason}" for group in groups(result) if (reason := overloaded(load, arm, group)))
         if reason := overloaded(load, arm) or "; ".join(in_groups):
-            found.append(Notice("note", f"{arm} {OVERLOADED}", reason))
+            found.append(Notice("note", f"{names[arm].text} {OVERLOADED}", shortened(reason, MOST_REASON)))
     crashed = (message for message in load.lost_workers if message not in (result.error or ""))
     return [*found, *(Notice("note", "crashed worker", message) for message in crashed)]
 

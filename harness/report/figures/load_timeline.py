@@ -72,7 +72,7 @@ class Strip:
 def draw(result: ScenarioResult, _: Samples | None) -> Figure | None:
     """Draw a strip per kind of figure, processes one after another; None without ticks."""
     ticks = sorted(result.load.ticks if result.load else [], key=lambda t: (t.process, t.at_s))
-    arms = arms_of(result) or list(dict.fromkeys(tick.arm for tick in ticks))
+    arms = list(dict.fromkeys([*arms_of(result), *(tick.arm for tick in ticks)]))
     if not ticks or is_crowded(arms):
         return None
     styles, stretches, spans_s = styles_of(result, arms), _stretches(ticks), _spans_s(ticks)

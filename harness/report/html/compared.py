@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from harness.report import comparison, headings
 from harness.report.blocks import Cell
+from harness.results.names import shortened, visible
 from harness.results.run import Run, RunKind
 
 MOST = 60
@@ -42,6 +43,7 @@ def content(run: Run) -> dict[str, object]:
     rows: list[Row] = list(zip(table.rows, bars, strict=True))
     return {
         "heading": headings.of_files(run),
+        "name": shortened(visible(run.name)),
         "both": both,
         "sides": comparison.sides(run),
         "benchmarks": table,

@@ -1,5 +1,6 @@
 """The page of a gate: the verdict with its reason, what changed or is undecided, and folded the rest with its counts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from harness.report import gate
@@ -7,6 +8,7 @@ from harness.report.blocks import status
 from harness.report.html.loaded import heads
 from harness.report.html.page import style, templates
 from harness.results.gate import GateResult, GateVerdict
+from harness.results.names import shortened, visible
 from harness.results.store import write_bytes
 from harness.text import encode
 
@@ -24,7 +26,12 @@ def render(result: GateResult) -> str:
     environment.filters |= {"heads": heads}
     return environment.get_template("gate.html.j2").render(
         style=style(),
-        result=result,
+        result=replace(
+            result,
+            base=shortened(visible(result.base)),
+            candidate=shortened(visible(result.candidate)),
+            sentence=shortened(visible(result.sentence), gate.MOST_MESSAGE),
+        ),
         verdict=status(result.verdict),
         heading=gate.heading(result),
         counts=gate.counts(result),
@@ -32,8 +39,12 @@ def render(result: GateResult) -> str:
         more=gate.more(changed[gate.MOST :]) if len(changed) > gate.MOST else "",
         remarks=gate.remarks(result),
         folded=[
-            (f"{len(rows):,} {name}", gate.table(rows, "reason"), gate.more(rows[gate.MOST :]) if len(rows) > gate.MOST else "")
-            for name, rows in (("times that could not be judged", unjudged), ("figures equal or equivalent", quiet))
+            (
+                gate.counted(len(rows), name),
+                gate.table(rows, "reason"),
+                gate.more(rows[gate.MOST :]) if len(rows) > gate.MOST else "",
+            )
+            for name, rows in ((gate.UNJUDGED, unjudged), (gate.QUIET, quiet))
             if rows
         ],
     )

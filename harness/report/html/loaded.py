@@ -6,6 +6,7 @@ from pathlib import Path
 from harness.report import capacity, figures, headings, load, load_blocks, numbers, overview, tables
 from harness.report.blocks import of, warning_notices
 from harness.report.promises import LocatedResult, located
+from harness.results.names import shortened, visible
 from harness.results.run import BASELINE, Run, ScenarioResult, ScenarioStatus
 
 ARM_CLASSES = 6
@@ -43,6 +44,7 @@ def _loaded(found: LocatedResult, folder: Path | None) -> dict[str, object]:
     result = found.result
     first = load.summary(result, with_capacities=False) if load.totals(result) else None
     return {
+        "title": shortened(visible(found.named(result.title))),
         "located": found,
         "result": result,
         "classes": classes(result),

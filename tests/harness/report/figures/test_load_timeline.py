@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from harness.report.figures.load_timeline import PALE, SHADE, draw
@@ -39,7 +40,7 @@ def test_blocks_are_shaded_and_warm_up_is_paler(load_result: ScenarioResult) -> 
     assert drawing is not None
     corners = {SHADE: 0, PALE: 0}
     for patch in drawing.axes[0].patches:
-        corners[patch.get_alpha() or 0.0] += len(patch.get_path().vertices)
+        corners[patch.get_alpha() or 0.0] += np.asarray(patch.get_path().vertices).shape[0]
     assert corners == {SHADE: 5 * 12, PALE: 5 * 2 * 12}
     assert len(drawing.axes[0].patches) == 2 * 3
 
