@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from harness.report.blocks import Block, Cell, Notice, Notices, Paragraph, ReportSection, SideBySide, Table
+from harness.report.blocks import Block, Cell, Notice, Notices, Paragraph, ReportSection, Table
 
 TITLED = {"", "warning", "not comparable", "invalid", "note"}
 """Labels that the title above the notices, or their names, make redundant."""
@@ -18,9 +18,6 @@ def _block(block: Block) -> Iterator[str]:
     match block:
         case Table():
             yield from _table(block)
-        case SideBySide():
-            for table in block.tables:
-                yield from _table(table)
         case Paragraph():
             lead = f"**{escape(block.lead)}** " if block.lead else ""
             yield from (f"{lead}{escape(block.text)}".rstrip(), "")

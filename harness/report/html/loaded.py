@@ -9,6 +9,7 @@ from harness.report.promises import LocatedResult, located
 from harness.results.names import shortened, visible
 from harness.results.run import BASELINE, Run, ScenarioResult, ScenarioStatus
 
+TEST, SEARCH = "Load test", "Capacity search"
 ARM_CLASSES = 6
 """The number of colours for arms in the style sheet."""
 
@@ -19,6 +20,7 @@ def content(run: Run, folder: Path | None) -> dict[str, object]:
     where = [", ".join(run.settings.engines), f"{run.settings.size or numbers.DASH} data, seed {run.settings.seed}"]
     where += [numbers.clock_time(run.started_at), f"commit {overview.commit(run) or 'unknown'}"]
     return {
+        "kind": SEARCH if any(x.result.load and not x.result.load.arms and x.result.load.capacities for x in wanted) else TEST,
         "heading": headings.of_load_run(run),
         "where": [text for text in where if text],
         "notices_found": overview.notices(run),
