@@ -106,7 +106,7 @@ def test_machine_readable_output_is_not_mixed_with_annotations(form: str, capsys
         found = json.loads(said.out)
         assert (found["verdict"], found["base"], found["candidate"]) == ("regressed", "base.json", "candidate")
     else:
-        assert said.out.startswith("## ✗ Gate: regressed")
+        assert said.out.startswith("## ✗ Gate failed: ")
 
 
 def test_tolerances_are_read_from_the_project(refused: Refused, capsys: pytest.CaptureFixture[str]) -> None:
