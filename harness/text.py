@@ -34,6 +34,7 @@ SUBSTITUTES = dict(zip(*_ONE, strict=True)) | _SEVERAL
 _UNDECODED = re.compile("[\udc80-\udcff]")
 """Bytes of a path as `os.fsdecode` returns those that are not valid text."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _NOT_ASCII = re.compile("[^\x00-\x7f]")
 
 
@@ -50,6 +51,11 @@ def _in_ascii(character: str) -> str:
 
 
 codecs.register_error(ERRORS, _substitute)
+
+
+def printable(text: str) -> str:
+    """Return a text with each character that HTML forbids, or that reverses what follows, as U+FFFD; white space is kept."""
+    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def encode(text: str) -> bytes:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from zlib import crc32
 
+from harness.text import printable
+
 DIGITS = 1
 """The digits after the point of a coordinate, in units of the view box."""
 INVISIBLE = 'style="fill: none"'
@@ -22,7 +24,7 @@ def compact(svg: str) -> str:
         name = styles.setdefault(found[1], _digest("s", found[1]))
         return f'class="{name}"'
 
-    opening, *rest = _visible(svg)
+    opening, *rest = _visible(printable(svg))
     own = {found[2] for tag in rest if tag.startswith("<") for found in ID.finditer(tag) if found[1] == 'id="'}
     tags = [re.sub(r'style="([^"]*)"', styled, _short(tag, own)) if tag.startswith("<") else tag for tag in rest]
     sheet = "".join(f".{name}{{{style}}}" for style, name in styles.items()).replace(": ", ":").replace("; ", ";")

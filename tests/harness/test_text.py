@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness import text
 
@@ -54,3 +56,13 @@ def test_json_for_a_terminal_without_utf_8_is_ascii() -> None:
 def test_utf_8_has_several_names(encoding: str | None, expected: bool) -> None:
     """An unknown encoding is not UTF-8."""
     assert text.is_utf8(encoding) is expected
+
+
+@given(st.text())
+def test_printable_texts_keep_their_length_and_white_space(value: str) -> None:
+    """Each character that a page must not have is one replacement character, and nothing else changes."""
+    found = text.printable(value)
+    assert len(found) == len(value)
+    assert all(b in {a, "\ufffd"} for a, b in zip(value, found, strict=True))
+    assert not {"\x00", "\x1b", "\x9b", "\u202e", "\u2066"} & set(found)
+    assert text.printable("a\tb\nc é 日本語 \u200f") == "a\tb\nc é 日本語 \u200f"

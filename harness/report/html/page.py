@@ -28,7 +28,7 @@ from harness.report.html import compared, loaded
 from harness.report.promises import LocatedResult
 from harness.results.run import AA_CONTROL, BASELINE, Run, RunKind, ScenarioStatus, Statement
 from harness.results.store import write_bytes
-from harness.text import encode
+from harness.text import encode, printable
 
 try:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -40,8 +40,6 @@ FOLDER = Path(__file__).parent
 ARM_CLASSES = 6
 """The number of colours for arms in the style sheet."""
 
-UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Control characters but white space, and those that change the direction of what follows them."""
 MANY = 12
 """From this number of cards on, drawing them on all cores saves more than starting processes costs."""
 
@@ -55,14 +53,14 @@ def write(run: Run, folder: Path, out: Path | None = None) -> Path:
     return write_bytes((out or folder) / REPORT_FILE, encode(render(run, folder)))
 
 
-def printable(value: object) -> object:
-    """Return what a template inserts: of a text each character that HTML forbids, or that reverses what follows, as U+FFFD."""
-    return UNPRINTABLE.sub("\ufffd", value) if type(value) is str else value  # a page's own markup is of a subclass
+def _inserted(value: object) -> object:
+    """Return what a template inserts: texts without characters that a page must not have, markup as it is."""
+    return printable(value) if type(value) is str else value  # markup is of a subclass
 
 
 def templates() -> Environment:
     """Return the environment of the templates in this folder, which escapes what they insert."""
-    options: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True, "finalize": printable}
+    options: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True, "finalize": _inserted}
     return Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, **options)
 
 

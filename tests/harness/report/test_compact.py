@@ -71,3 +71,8 @@ def test_a_figure_is_half_as_long() -> None:
         text = inline(drawing, "one", "label")
     assert len(text) < 5_000
     ET.fromstring(text)
+
+
+def test_control_characters_are_replaced() -> None:
+    """A name with an escape or a direction mark cannot change the text after it."""
+    assert "<text>a\ufffdb\ufffdc</text>" in compact("<svg><text>a\x1bb\u202ec</text></svg>")

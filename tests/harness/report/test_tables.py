@@ -223,3 +223,15 @@ def test_percentiles_without_any_ratio_have_no_column(make_result: Callable[...,
 def test_a_result_without_pairs_has_no_percentile_ratios(make_result: Callable[..., ScenarioResult]) -> None:
     """A scenario that failed has no table of them."""
     assert tables.percentile_ratios(replace(make_result(), percentile_ratios=[])) is None
+
+
+def test_names_are_cut_with_the_whole_as_a_note() -> None:
+    """Distinct names stay distinct; control characters are escaped; a very long one is cut in the note as well."""
+    names = [f"{'a' * 60}{place}{'b' * 60}" for place in range(3)] + ["short", "\x1b" + "y" * 10_000]
+    found = tables.named(names)
+    assert list(found) == names
+    assert len({cell.text for cell in found.values()}) == len(names)
+    assert all(len(cell.text) <= tables.MOST_NAME and cell.text.isprintable() for cell in found.values())
+    assert (found["short"].text, found["short"].note) == ("short", "")
+    assert found[names[0]].note == names[0]
+    assert len(found[names[-1]].note) == tables.MOST_NOTE
