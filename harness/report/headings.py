@@ -109,6 +109,8 @@ TIMES = re.compile(r"^(time|median|mean|max|p[\d.]+)$")
 NO_FILE = "This file has no benchmark."
 ALL_FAILED = "All {operations} operations failed."
 THE_ONE_FAILED = "The only operation failed."
+EVERY_FAILED = "All operations of every benchmark failed."
+MOST_FAILED = "of {name}, {failed} of {operations} operations failed"
 WITHIN = "{name} answers {share} % of the operations within {time}"
 MEDIAN_ONE = "{name}: median {time}"
 MEDIANS = "{benchmarks} benchmarks, with medians from {shortest} to {longest}"
@@ -160,7 +162,7 @@ def _response(result: ScenarioResult, under: str, excluded: set[str]) -> str:
     known = [x for x in ratios if x.low is not None and x.high is not None] or ratios
     label = next((q for q in reversed(QUANTILES) if any(x.percentile == q for x in known)), None)
     if label is None:
-        return _single(under, [row for arm, row in rows.items() if arm not in excluded], excluded)
+        return _single(under, list(rows.values()), excluded)
     best = max((x for x in known if x.percentile == label), key=lambda x: x.ratio)
     before, after = (duration(_time_ns(rows[arm], label) or 0.0) for arm in (BASELINE, best.arm))
     text = TOO_BRIEF
@@ -175,8 +177,9 @@ def _is_slower(ratio: LoadRatio) -> bool:
     return ratio.high is not None and ratio.high < 1
 
 
-def _single(under: str, sustained: Sequence[LoadedArm], excluded: set[str]) -> str:
-    """Return what arms that are not compared with the baseline answer."""
+def _single(under: str, every: Sequence[LoadedArm], excluded: set[str]) -> str:
+    """Return what an arm that is not compared with the baseline answers, under its own load."""
+    sustained = [row for row in every if row.arm not in excluded]
     if not sustained:
         return NOT_COMPARED.format(load=under)
     row = next((row for row in sustained if row.arm != BASELINE), sustained[0]) if excluded else sustained[0]
@@ -186,6 +189,8 @@ def _single(under: str, sustained: Sequence[LoadedArm], excluded: set[str]) -> s
         return NO_PERCENTILE.format(load=under)
     if len(sustained) > 1 and not excluded:
         return NOT_COMPARED.format(load=under)
+    if row.offered_per_s is not None and under.startswith(AT_RATE.partition("{")[0]) and len({x.offered_per_s for x in every}) > 1:
+        under = AT_RATE.format(rate=significant(row.offered_per_s))  # an arm that cannot run an operation has less load
     return ALONE.format(load=under, arm=_name(row.arm), share=label, after=duration(time_ns))
 
 
@@ -335,8 +340,9 @@ def of_file(run: Run) -> str:
     first, operations = found[0], found[0].operations[0]
     is_whole = len(found) == 1 or comparison.is_total(first.name)
     counted = [operations] if is_whole and operations else [] if is_whole else counts
-    if counted and all(x.errors == x.operations for x in counted) and (number := sum(x.operations for x in counted)):
-        return THE_ONE_FAILED if number == 1 else ALL_FAILED.format(operations=whole(number))
+    if any(x.operations for x in counted) and all(x.errors == x.operations for x in counted):
+        number = counted[0].operations
+        return EVERY_FAILED if not is_whole else THE_ONE_FAILED if number == 1 else ALL_FAILED.format(operations=whole(number))
     timed = [x.latencies[0] for x in found if x.latencies[0] is not None]
     latency = first.latencies[0]
     if not timed:
@@ -351,14 +357,22 @@ def of_file(run: Run) -> str:
         medians = [comparison.median_ns(x) for x in timed]
         main = MEDIANS.format(benchmarks=whole(len(found)), shortest=duration(min(medians)), longest=duration(max(medians)))
     rate = AT_THROUGHPUT.format(rate=significant(operations.per_s)) if is_whole and operations and operations.per_s else ""
-    return _sentence(main, rate, _failed(counted) if counted else "")
+    return _sentence(main, rate, (_failed(counted[0]) if is_whole else _most_failed(counted)) if counted else "")
 
 
-def _failed(counts: Sequence[OperationCounts]) -> str:
-    failed, operations = sum(x.errors for x in counts), whole(sum(x.operations for x in counts))
-    if not failed:
+def _failed(counts: OperationCounts) -> str:
+    if not counts.errors:
         return NONE_FAILED
-    return (ONE_FAILED if failed == 1 else SOME_FAILED).format(failed=whole(failed), operations=operations)
+    text = ONE_FAILED if counts.errors == 1 else SOME_FAILED
+    return text.format(failed=whole(counts.errors), operations=whole(counts.operations))
+
+
+def _most_failed(counts: Sequence[OperationCounts]) -> str:
+    """Return the most failures of one benchmark: benchmarks may count the same operations, so that there is no sum."""
+    worst = max(counts, key=lambda x: x.errors / max(1, x.operations))
+    if not worst.errors:
+        return NONE_FAILED
+    return MOST_FAILED.format(name=_name(worst.group), failed=whole(worst.errors), operations=whole(worst.operations))
 
 
 def of_files(run: Run) -> str:

@@ -120,6 +120,12 @@ def test_saturated_and_failing_arms_are_named_and_not_compared(make_result: Make
     )
 
 
+def test_an_arm_with_less_load_is_described_under_its_own(make_result: Make) -> None:
+    """An arm that cannot run one of the operations had fewer of them, and is not compared."""
+    arms = [replace(BOTH[0], overloaded="too slow"), replace(BOTH[1], offered_per_s=40.0)]
+    assert sentence(make_result, arms, []).startswith("Under 40.0 operations per second, optimised answers 99.9 %")
+
+
 def test_a_slower_arm_beside_a_faster_one_is_named(make_result: Make) -> None:
     """The best arm is compared, and no other one is passed over."""
     arms = [*BOTH, *rows(("other", 20.0))]
@@ -306,6 +312,16 @@ def test_one_file_is_described() -> None:
     assert file_heading((), (replace(counts, errors=400),)) == "All 400 operations failed."
     assert file_heading((), (replace(counts, operations=1, errors=1),)) == "The only operation failed."
     assert file_heading(()) == headings.NO_FILE
+
+
+def test_failures_of_benchmarks_are_not_summed() -> None:
+    """They may count the same operations, as those of k6 do: the worst one is named."""
+    timings = (raw_timing("x", [1e6] * 9), raw_timing("y", [3e6] * 9))
+    counts = [OperationCounts("", name, 600, errors, None) for name, errors in (("x", 0), ("y", 8))]
+    assert file_heading(timings, tuple(counts)).endswith("; of y, 8 of 600 operations failed.")
+    assert file_heading(timings, (counts[0], replace(counts[0], group="y"))).endswith("; no operation failed.")
+    every = tuple(replace(x, errors=600) for x in counts)
+    assert file_heading((), every) == "All operations of every benchmark failed."
 
 
 @given(st.text(max_size=200))
