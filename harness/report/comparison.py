@@ -220,16 +220,16 @@ def _one_file(run: Run) -> Table:
         latency = benchmark.latencies[0]
         shown = [_failed(benchmark, 1)] * has_failures + [_per_s(benchmark, 1)] * has_rates
         if latency is None:
-            rows.append(cells(names[benchmark.name], *[Cell(DASH, NO_TIMES)] * 3, *shown, *[Cell(DASH, NO_TIMES)] * 6))
+            rows.append(cells(names[benchmark.name], *shown, *[Cell(DASH, NO_TIMES)] * 9))
             continue
         tail = [_percentile(label, latency.percentiles_ns.get(label)) for label in TAIL]
         samples = whole(latency.samples) if latency.samples else Cell(DASH, UNKNOWN)
         highest = _highest((latency,))
-        figures = (duration(median_ns(latency)), highest, duration(latency.max_ns))
-        rows.append(cells(names[benchmark.name], *figures, *shown, *tail, duration(latency.mean_ns), samples))
+        figures = (highest, duration(median_ns(latency)), duration(latency.max_ns))
+        rows.append(cells(names[benchmark.name], *shown, *figures, *tail, duration(latency.mean_ns), samples))
     optional = ["failed"] * has_failures + ["per s"] * has_rates
     wide = (*(f"p{label}" for label in TAIL), "mean", "samples")
-    return Table("Times", ("benchmark", "median", "highest percentile", "max", *optional, *wide), tuple(rows), wide=wide)
+    return Table("Times", ("benchmark", *optional, "highest percentile", "median", "max", *wide), tuple(rows), wide=wide)
 
 
 def extremes(run: Run) -> Table | None:
