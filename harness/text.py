@@ -36,6 +36,7 @@ SUBSTITUTES = dict(zip(*_ONE, strict=True)) | _SEVERAL
 _UNDECODED = re.compile("[\udc80-\udcff]")
 """Bytes of a path as `os.fsdecode` returns those that are not valid text."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _NOT_ASCII = re.compile("[^\x00-\x7f]")
 _OBEYED = {"Cc", "Cf", "Zl", "Zp"}
 """Unicode's categories of characters that a terminal obeys: they move the cursor, colour, reorder or hide text."""
@@ -84,6 +85,11 @@ def without_command(line: str) -> str:
 def message_line(text: str) -> str:
     """Return a message as one printable line for a terminal or a log."""
     return for_log(printable(" ".join(text.split("\n"))))
+
+
+def for_page(text: str) -> str:
+    """Return a text with each character that HTML forbids, or that reverses what follows, as U+FFFD; white space is kept."""
+    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def encode(text: str) -> bytes:

@@ -45,6 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-missing", action="store_true", help=allowed)
     _options.value(parser, "--junit FILE", Path, "also write JUnit XML, for a test reporter")
     _options.value(parser, "--markdown FILE", str, "also write Markdown; - prints it instead of the table")
+    _options.value(parser, "--html FILE", Path, "also write a page")
     parser.add_argument("--github", action="store_true", help="also print annotations for GitHub Actions and write the job summary")
     _options.json_output(parser, "print JSON instead of the table")
     _options.everything(parser)
@@ -141,6 +142,10 @@ def _publish(result: GateResult, options: argparse.Namespace) -> int:
         write_bytes(options.junit, junit.render(result))
     if options.markdown and options.markdown != "-":
         write_bytes(Path(options.markdown), encode(markdown.write(gate.full(result), markdown.MOST)))
+    if options.html:
+        from harness.report.html import gated  # needs the packages of the report
+
+        gated.write(result, options.html)
     if options.json:
         _console.print_json(result)
     elif options.markdown == "-":

@@ -136,13 +136,6 @@ class Table:
 
 
 @dataclass(frozen=True)
-class SideBySide:
-    """Small tables that stand next to each other where the page is wide enough."""
-
-    tables: tuple[Table, ...]
-
-
-@dataclass(frozen=True)
 class Paragraph:
     """A paragraph of text."""
 
@@ -191,7 +184,7 @@ class ReportSection:
     level: int = 2
 
 
-Block = Table | SideBySide | Paragraph | Notice | Notices | ReportSection
+Block = Table | Paragraph | Notice | Notices | ReportSection
 
 
 def warning_notices(title: str, warnings: Iterable[RunWarning], label: str = "warning", tone: Tone = Tone.SHORT) -> list[Block]:

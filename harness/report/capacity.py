@@ -6,14 +6,17 @@ from itertools import groupby
 from harness.errors import UsageError
 from harness.report.blocks import Cell, Paragraph, Table, cells
 from harness.report.numbers import DASH, significant, times, unit_of, whole
-from harness.report.tables import arms_in_order, with_interval
+from harness.report.tables import arms_in_order, named, with_interval
 from harness.results.load import Capacity, CapacityKind, CapacityStep, LoadResult
+from harness.results.names import shortened, visible
 from harness.results.run import BASELINE, ScenarioResult
 from harness.verdicts import slo
 from harness.verdicts.capacity import knee, ratio
 
 SUSTAINED, FAILED, UNDECIDED = "sustained", "failed", "undecided"
 IS_BASELINE = "the baseline itself"
+MOST_REASON = 160
+"""The most characters of a reason that are shown."""
 NO_LOAD = LoadResult([], "", 0.0, 0.0)
 """The load of a scenario that was not under load."""
 
@@ -75,19 +78,28 @@ def in_order(result: ScenarioResult) -> list[Capacity]:
 
 
 def tables(result: ScenarioResult) -> list[Table]:
-    """Return a table per kind with a row per arm: sustained level, failing level, ratio to the baseline's, knee."""
-    head = ("arm", "sustains", "fails at", "÷ the baseline's", "knee", "steps")
+    """Return a table per kind with a row per arm: sustained level, the next one that failed and why, ratio to the baseline's."""
+    head = ("arm", "sustains", "÷ the baseline's", "fails at", "knee", "steps", "why it fails there")
+    arm_names = named(x.arm for x in in_order(result))
     made = []
     for kind, of_kind in groupby(in_order(result), key=lambda x: x.kind):
         capacities = list(of_kind)
         objectives = ", or ".join(dict.fromkeys(x.objective for x in capacities))
         rows = []
         for x in capacities:
-            levels, bend = (level_cell(x, value) for value in (x.sustained, x.failed_at)), knee(x.steps)
+            levels, bend = [level_cell(x, value) for value in (x.sustained, x.failed_at)], knee(x.steps)
             at_knee = Cell(DASH, "no step has a response time") if bend is None else level(bend.level, x.kind)
-            rows.append(cells(x.arm, *levels, against(result.load or NO_LOAD, x), at_knee, whole(len(x.steps))))
-        made.append(Table(f"Highest {kind} at which {objectives}", head, tuple(rows)))
+            ratio = against(result.load or NO_LOAD, x)
+            rows.append(cells(arm_names[x.arm], levels[0], ratio, levels[1], at_knee, whole(len(x.steps)), reason(x)))
+        made.append(Table(f"Highest {kind} within {objectives}", head, tuple(rows), wide=("knee",), texts=head[-1:]))
     return made
+
+
+def reason(capacity: Capacity) -> str:
+    """Return why the next level failed; without such a step, why the search ended."""
+    failed = [s for s in capacity.steps if s.sustained is False and s.level == capacity.failed_at]
+    text = (failed[-1].failing or failed[-1].reason) if failed else capacity.reason
+    return shortened(visible(text), MOST_REASON)
 
 
 def reasons(result: ScenarioResult) -> list[Paragraph]:
@@ -103,9 +115,10 @@ def steps(result: ScenarioResult) -> Table | None:
     limited = limit(tried[0][0].objective)
     times_ns = [time_ns(step, limited) for _, step in tried]
     unit = unit_of(times_ns)
+    arm_names = named(x.arm for x, _ in tried)
     rows = []
     for (x, step), ns in zip(tried, times_ns, strict=True):
-        where = (x.kind, x.arm, Cell(outcome(step), step.invalid or step.reason), level(step.level, x.kind))
+        where = (x.kind, arm_names[x.arm], Cell(outcome(step), step.invalid or step.reason), level(step.level, x.kind))
         rows.append(cells(*where, significant(step.achieved_per_s), unit.write(ns), whole(step.operations), whole(step.errors)))
     head = ("capacity", "arm", "outcome", "level", "throughput per second", f"{limited.name}, {unit.name}", "operations", "errors")
     return Table("Every step of the search", head, tuple(rows), names=3)

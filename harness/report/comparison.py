@@ -1,7 +1,8 @@
 """Result files of other tools, alone or two of them compared: runs of the kinds "file" and "comparison"."""
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.report import tables
@@ -18,8 +19,8 @@ from harness.report.blocks import (
     status,
     warning_notices,
 )
-from harness.report.numbers import DASH, duration, interval, significant, times, whole
-from harness.results.names import shortened
+from harness.report.numbers import DASH, clock_time, duration, interval, significant, times, whole
+from harness.results.names import shortened, visible
 from harness.results.run import (
     BASELINE,
     UNPAIRED_VERDICTS,
@@ -31,20 +32,23 @@ from harness.results.run import (
     RunKind,
     Verdict,
 )
-from harness.stats.intervals import QUANTILES, samples_needed
+from harness.stats.intervals import MEDIAN, QUANTILES, samples_needed
 
 KINDS = {RunKind.FILE, RunKind.COMPARISON}
 """The kinds of runs that are shown here."""
 
 TAIL = ("90", "95", "99", "99.9")
+MACHINE = (("cpu", "cpu_model_name"), ("os", "platform", "system"), ("arch", "machine"))
+"""The facts about a file that name its machine: processor, operating system, architecture; the first of each that it has."""
+PYTHON = ("python", "python_version")
 UNKNOWN = "not in the file"
-MOST_NAME = 40
-"""The most characters of a name that are shown."""
+TOTALS = {"Aggregated", "Total"}
+"""Names of a benchmark that sums up all others."""
 NO_TIMES = "no operation succeeded, or none was tried"
 
 READ = (
     "Times faster is the median before ÷ the median after: above 1 is faster.",
-    "The 95 % confidence interval comes from each file's values: the precision of each median. Aggregates have none.",
+    "The 95 % confidence interval comes from each file's samples: the precision of each median. Aggregates have none.",
     "The median, p90, p95, p99 and the mean are tested together, each against its own drift: one that is slower is a regression.",
     "More failed operations are a regression, whatever the times are: failed operations often end at once.",
     "Inconclusive: the difference may be drift. Two runs that were not interleaved are never shown to be equal.",
@@ -62,7 +66,7 @@ class FileBenchmark:
 
 
 def benchmarks(run: Run) -> list[FileBenchmark]:
-    """Return the benchmarks: of one file in its order, of two the most pressing verdict first, then the largest change."""
+    """Return the benchmarks, totals first: of one file in its order, of two the most pressing first, then the largest change."""
     found = []
     for result in run.scenarios:
         latencies = {(x.group, x.arm == BASELINE): x for x in result.latencies}
@@ -72,34 +76,68 @@ def benchmarks(run: Run) -> list[FileBenchmark]:
         for name in dict.fromkeys([*(counted if set(timed) <= set(counted) else timed), *timed, *counted]):
             pairs = [(of_side.get((name, True)), of_side.get((name, False))) for of_side in (latencies, operations)]
             found.append(FileBenchmark(name, pairs[0], pairs[1], verdicts.get(name)))  # type: ignore[arg-type]
-    return sorted(found, key=_urgency) if run.kind == RunKind.COMPARISON else found
+    return sorted(found, key=_urgency if run.kind == RunKind.COMPARISON else lambda x: not is_total(x.name))
 
 
-def _urgency(benchmark: FileBenchmark) -> tuple[int, float]:
-    verdict = benchmark.verdict
+def is_total(name: str) -> bool:
+    """Return whether a benchmark sums up all others of its file."""
+    return name in TOTALS
+
+
+def _urgency(benchmark: FileBenchmark) -> tuple[bool, int, float]:
+    verdict, is_rest = benchmark.verdict, not is_total(benchmark.name)
     if verdict is None:
-        return len(UNPAIRED_VERDICTS), 0.0
-    return UNPAIRED_VERDICTS.index(verdict.verdict), -max(verdict.value, 1 / verdict.value) if verdict.value else 0.0
+        return is_rest, len(UNPAIRED_VERDICTS) + 1, 0.0
+    known = verdict.verdict in UNPAIRED_VERDICTS
+    place = UNPAIRED_VERDICTS.index(verdict.verdict) if known else len(UNPAIRED_VERDICTS)
+    return is_rest, place, -abs_change(verdict.value) if verdict.value else 0.0
+
+
+def abs_change(ratio: float) -> float:
+    """Return the size of a change, the same for twice as fast and twice as slow; 1 for a ratio that is not above 0."""
+    return max(ratio, 1 / ratio) if ratio > 0 and math.isfinite(ratio) else 1.0
+
+
+def named(run: Run) -> dict[str, Cell]:
+    """Return name → cell of every benchmark and other figure: cut where it does not differ, the whole one as a note."""
+    records = ((*r.latencies, *r.operations, *r.metrics) for r in run.scenarios)
+    return tables.named(
+        [*(x.group for of_result in records for x in of_result), *(v.promise for r in run.scenarios for v in r.verdicts)]
+    )
 
 
 def tally(run: Run) -> dict[PromiseVerdict, int]:
-    """Return the number of benchmarks with each verdict, the most pressing first; unusual ones only where there are some."""
+    """Return the number of benchmarks with each verdict, the most pressing first; those that this version does not know last."""
     counts = Counter(verdict.verdict for result in run.scenarios for verdict in result.verdicts)
-    unusual = {PromiseVerdict.NOT_COMPARABLE, PromiseVerdict.EQUAL}
-    return {verdict: counts[verdict] for verdict in UNPAIRED_VERDICTS if counts[verdict] or verdict not in unusual}
+    return {verdict: counts[verdict] for verdict in dict.fromkeys([*UNPAIRED_VERDICTS, *counts]) if counts[verdict]}
+
+
+def counts_of(found: Iterable[FileBenchmark]) -> str:
+    """Return the number of benchmarks with each verdict as text: `3 inconclusive, 1 added`."""
+    counted = Counter(cell.status.name if cell.status else cell.text for cell in map(_judged, found))
+    return ", ".join(f"{number:,} {name}" for name, number in counted.items())
+
+
+def drift_of(run: Run) -> float | None:
+    """Return the drift that a comparison allowed for, as a share; None if it cannot be read."""
+    try:
+        return float(run.environment["drift"].removesuffix("%")) / 100
+    except (KeyError, ValueError):
+        return None
 
 
 def counts(run: Run) -> str:
     """Return the tally as text, without zeros: `▲ 2 improved, ? 1 inconclusive`; empty for a single file."""
-    return ", ".join(f"{status(verdict).sign} {number} {verdict}" for verdict, number in tally(run).items() if number)
+    return ", ".join(f"{status(verdict).sign} {number} {verdict}" for verdict, number in tally(run).items())
 
 
-def warnings(run: Run) -> list[Block]:
+def warnings(run: Run, *, with_regressed: bool = True) -> list[Block]:
     """Return what regressed and why, and the warnings of the run and of its files, in boxes; nothing for neither."""
     of_files = (warning for result in run.scenarios for warning in result.warnings)
     regressed = [b.verdict for b in benchmarks(run) if b.verdict is not None and b.verdict.verdict == PromiseVerdict.REGRESSED]
-    items = [Notice("", shortened(v.promise, MOST_NAME), v.sentence, status(v.verdict).tone) for v in regressed]
-    found = [Notices("Regressed", tuple(items))] if items else []
+    names = named(run)
+    items = [Notice("", names[v.promise].text, v.sentence, status(v.verdict).tone) for v in regressed]
+    found = [Notices("Regressed", tuple(items))] if items and with_regressed else []
     return [*found, *warning_notices("Warnings", [*run.warnings, *of_files])]
 
 
@@ -126,25 +164,42 @@ def files(run: Run) -> Table:
     return tables.facts(f"Facts about the file{'s' if run.kind == RunKind.COMPARISON else ''}", "fact", run.environment)
 
 
+def sides(run: Run) -> Table:
+    """Return a row per file: its commit, time, machine and Python; columns that no file states are left out."""
+    compared = run.kind == RunKind.COMPARISON
+    rows = []
+    for when in ("before", "after") if compared else ("",):
+        facts = {key.removeprefix(f"{when}: "): value for key, value in run.environment.items() if not when or key.startswith(when)}
+        if not compared:
+            facts = {"measured": run.started_at, "commit": run.commit or "", **facts}
+        row = {"": when, "file": facts.get("file", "") or run.name, "measured": clock_time(facts.get("measured", ""))}
+        row["commit"] = facts.get("commit", "")
+        row["machine"] = ", ".join(filter(None, (next((facts[key] for key in keys if facts.get(key)), "") for keys in MACHINE)))
+        row["Python"] = next((facts[key] for key in PYTHON if facts.get(key)), "")
+        rows.append(row)
+    files = tables.named(row["file"] for row in rows)
+    head = [name for name in rows[0] if any(row[name] for row in rows)]
+    made = [[files[row[name]] if name == "file" else Cell(shortened(visible(row[name])) or DASH) for name in head] for row in rows]
+    return Table("", tuple(head), tuple(map(tuple, made)), names=len(head))
+
+
 def table(run: Run) -> Table:
     """Return a row per benchmark: before, after, ratio, interval and verdict, or the figures of one file."""
     return _two_files(run) if run.kind == RunKind.COMPARISON else _one_file(run)
 
 
 def _two_files(run: Run) -> Table:
-    rows = []
+    rows, names = [], named(run)
     for benchmark in benchmarks(run):
         verdict, (old, new) = benchmark.verdict, benchmark.latencies
-        only = "removed" if new is None and benchmark.operations[1] is None else "added"
-        judged = Cell(only) if verdict is None else Cell("", verdict.sentence, status=status(verdict.verdict))
         medians = [
             Cell(DASH, NO_TIMES if verdict else "not in this file") if x is None else duration(median_ns(x)) for x in (old, new)
         ]
         samples = [whole(x.samples) if x and x.samples else DASH for x in (old, new)]
-        values = Cell(" → ".join(dict.fromkeys(samples)), UNKNOWN if DASH in samples else "")
-        rows.append(cells(_name(benchmark), judged, *medians, _ratio(benchmark), values))
-    head = ("benchmark", "verdict", "before", "after", "times faster, 95 % CI", "values")
-    return Table("Medians, before and after", head, tuple(rows), names=2, wide=("values",))
+        number = Cell(" → ".join(dict.fromkeys(samples)), UNKNOWN if DASH in samples else "")
+        rows.append(cells(names[benchmark.name], _judged(benchmark), *medians, _ratio(benchmark), number))
+    head = ("benchmark", "verdict", "before", "after", "times faster, 95 % CI", "samples")
+    return Table("Medians, before and after", head, tuple(rows), names=2, wide=("samples",))
 
 
 def _ratio(benchmark: FileBenchmark) -> Cell:
@@ -160,37 +215,73 @@ def _ratio(benchmark: FileBenchmark) -> Cell:
 
 
 def _one_file(run: Run) -> Table:
-    rows, (has_failures, has_rates) = [], _counted(run)
+    rows, names, (has_failures, has_rates) = [], named(run), _counted(run)
     for benchmark in benchmarks(run):
         latency = benchmark.latencies[0]
         shown = [_failed(benchmark, 1)] * has_failures + [_per_s(benchmark, 1)] * has_rates
         if latency is None:
-            rows.append(cells(_name(benchmark), *[Cell(DASH, NO_TIMES)] * 3, *shown, *[Cell(DASH, NO_TIMES)] * 6))
+            rows.append(cells(names[benchmark.name], *shown, *[Cell(DASH, NO_TIMES)] * 9))
             continue
         tail = [_percentile(label, latency.percentiles_ns.get(label)) for label in TAIL]
-        values = whole(latency.samples) if latency.samples else Cell(DASH, UNKNOWN)
+        samples = whole(latency.samples) if latency.samples else Cell(DASH, UNKNOWN)
         highest = _highest((latency,))
-        figures = (duration(median_ns(latency)), highest, duration(latency.max_ns))
-        rows.append(cells(_name(benchmark), *figures, *shown, *tail, duration(latency.mean_ns), values))
+        figures = (highest, duration(median_ns(latency)), duration(latency.max_ns))
+        rows.append(cells(names[benchmark.name], *shown, *figures, *tail, duration(latency.mean_ns), samples))
     optional = ["failed"] * has_failures + ["per s"] * has_rates
-    wide = (*(f"p{label}" for label in TAIL), "mean", "values")
-    return Table("Times", ("benchmark", "median", "highest percentile", "max", *optional, *wide), tuple(rows), wide=wide)
+    wide = (*(f"p{label}" for label in TAIL), "mean", "samples")
+    return Table("Times", ("benchmark", *optional, "highest percentile", "median", "max", *wide), tuple(rows), wide=wide)
 
 
 def extremes(run: Run) -> Table | None:
     """Return the failures, throughput, highest percentile and maximum of two files, before → after; None for one file."""
     if run.kind != RunKind.COMPARISON:
         return None
-    rows, (has_failures, has_rates) = [], _counted(run)
+    rows, names, (has_failures, has_rates) = [], named(run), _counted(run)
     for benchmark in benchmarks(run):
         found = [_failed(benchmark, 2)] * has_failures + [_per_s(benchmark, 2)] * has_rates
         known = [x for x in benchmark.latencies if x is not None]
         largest = [DASH if x is None else duration(x.max_ns) for x in benchmark.latencies]
         rows.append(
-            cells(_name(benchmark), *found, _highest(benchmark.latencies), " → ".join(largest) if known else Cell(DASH, NO_TIMES))
+            cells(
+                names[benchmark.name], *found, _highest(benchmark.latencies), " → ".join(largest) if known else Cell(DASH, NO_TIMES)
+            )
         )
     head = ("benchmark", *["failed"] * has_failures, *["per s"] * has_rates, "highest percentile", "max")
     return Table("Failures, throughput and the slowest, before → after", head, tuple(rows), texts=head[1:])
+
+
+def _medians(benchmark: FileBenchmark) -> Cell:
+    """Return the median of one file, or of two: before → after."""
+    texts = [DASH if x is None else duration(median_ns(x)) for x in benchmark.latencies]
+    return Cell(DASH, NO_TIMES) if set(texts) == {DASH} else Cell(" → ".join(texts))
+
+
+def front(run: Run) -> Table:
+    """Return a row per benchmark of two files: verdict, failures, throughput and times before → after, ratio of the medians."""
+    found, names, (has_failures, has_rates) = benchmarks(run), named(run), _counted(run)
+    highest = [_highest(benchmark.latencies) for benchmark in found]
+    has_tails = any(not cell.text.startswith((f"p{MEDIAN} ", DASH)) for cell in highest)
+    rows = []
+    for benchmark, tail in zip(found, highest, strict=True):
+        counts = [_failed(benchmark, 2)] * has_failures + [_per_s(benchmark, 2)] * has_rates + [tail] * has_tails
+        rows.append(cells(names[benchmark.name], _judged(benchmark), *counts, _medians(benchmark), _ratio(benchmark)))
+    optional = ["failed"] * has_failures + ["per second"] * has_rates + ["highest percentile"] * has_tails
+    head = ("benchmark", "verdict", *optional, "p50", "times faster, 95 % CI")
+    return Table("", head, tuple(rows), names=2)
+
+
+def _judged(benchmark: FileBenchmark) -> Cell:
+    """Return the verdict on a benchmark with its sentence; or that only one file has it."""
+    if benchmark.verdict is None:
+        is_removed = benchmark.latencies[1] is None and benchmark.operations[1] is None
+        return Cell("removed" if is_removed else "added")
+    return Cell("", benchmark.verdict.sentence, status=status(benchmark.verdict.verdict))
+
+
+def is_decided(benchmark: FileBenchmark) -> bool:
+    """Return whether a benchmark of two files changed, or its verdict needs attention."""
+    quiet = {PromiseVerdict.INCONCLUSIVE, PromiseVerdict.EQUAL}
+    return benchmark.verdict is not None and benchmark.verdict.verdict not in quiet
 
 
 def _counted(run: Run) -> tuple[bool, bool]:
@@ -216,13 +307,13 @@ def _per_s(benchmark: FileBenchmark, sides: int) -> Cell:
 
 
 def _highest(latencies: Sequence[Latency | None]) -> Cell:
-    """Return the highest percentile that all files have: `p95 35.0 ms → 2.40 s`."""
+    """Return the highest percentile that all files with times have: `p95 35.0 ms → 2.40 s`, `p95 35.0 ms → –`."""
     known = [x for x in latencies if x is not None]
     for label in reversed(QUANTILES):
-        values = [x.percentiles_ns.get(label) for x in known]
-        if known and all(value is not None for value in values):
-            return Cell(f"p{label} {' → '.join(duration(value or 0.0) for value in values)}")
-    return Cell(DASH, NO_TIMES if not known else f"{UNKNOWN}, or too few values")
+        if known and all(x.percentiles_ns.get(label) is not None for x in known):
+            values = [None if x is None else x.percentiles_ns[label] for x in latencies]
+            return Cell(f"p{label} {' → '.join(DASH if value is None else duration(value) for value in values)}")
+    return Cell(DASH, NO_TIMES if not known else f"{UNKNOWN}, or too few samples")
 
 
 def metrics(run: Run) -> Table | None:
@@ -230,13 +321,13 @@ def metrics(run: Run) -> Table | None:
     found: dict[str, list[FileMetric]] = {}
     for metric in (x for result in run.scenarios for x in result.metrics):
         found.setdefault(metric.group, []).append(metric)
-    rows = []
+    rows, names = [], named(run)
     for name, sides in found.items():
         figures = [_arrow(sides, figure) for figure in ("median", "mean", "max")]
         tail = [f"{q} {significant(v)}" for m in sides for q, v in [_highest_of(m)] if v is not None]
         rows.append(
             cells(
-                shortened(name, MOST_NAME),
+                names[name],
                 sides[0].unit or Cell(DASH, "a plain number"),
                 *figures,
                 " → ".join(tail) or Cell(DASH, UNKNOWN),
@@ -259,22 +350,18 @@ def _highest_of(metric: FileMetric) -> tuple[str, float | None]:
 
 
 def tails(run: Run) -> Table | None:
-    """Return the percentiles above the median, before → after; None for one file, or if no file has any."""
-    rows = []
+    """Return the percentiles, before → after; None for one file, or if no file has any above the median."""
+    rows, names = [], named(run)
     for benchmark in benchmarks(run) if run.kind == RunKind.COMPARISON else ():
         old, new = benchmark.latencies
         if old is not None and new is not None:
             arrows = [_percentile(label, old.percentiles_ns.get(label), new.percentiles_ns.get(label)) for label in TAIL]
             if any(cell.text != DASH for cell in arrows):
-                rows.append(cells(_name(benchmark), *arrows, f"{duration(old.mean_ns)} → {duration(new.mean_ns)}"))
-    head = ("benchmark", *(f"p{label}" for label in TAIL), "mean")
+                rows.append(
+                    cells(names[benchmark.name], _medians(benchmark), *arrows, f"{duration(old.mean_ns)} → {duration(new.mean_ns)}")
+                )
+    head = ("benchmark", "p50", *(f"p{label}" for label in TAIL), "mean")
     return Table("Percentiles, before → after", head, tuple(rows)) if rows else None
-
-
-def _name(benchmark: FileBenchmark) -> Cell:
-    """Return a name, shortened in the middle if it is long; the whole one is a note."""
-    text = shortened(benchmark.name, MOST_NAME)
-    return Cell(text, benchmark.name if text != benchmark.name else "")
 
 
 def _percentile(label: str, *values_ns: float | None) -> Cell:
@@ -282,7 +369,7 @@ def _percentile(label: str, *values_ns: float | None) -> Cell:
     if any(value is not None for value in values_ns):
         return Cell(" → ".join(DASH if value is None else duration(value) for value in values_ns))
     needed = samples_needed(QUANTILES[label])
-    return Cell(DASH, f"not in the file{'s' if len(values_ns) > 1 else ''}, or too few values: {needed:,} are needed")
+    return Cell(DASH, f"not in the file{'s' if len(values_ns) > 1 else ''}, or too few samples: {needed:,} are needed")
 
 
 def median_ns(latency: Latency) -> float:

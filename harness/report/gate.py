@@ -1,18 +1,38 @@
 """A gate's result as blocks: changes, reasons why figures are not comparable, warnings, and the verdict."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from harness.report.blocks import STATUSES, Block, Cell, Paragraph, ReportSection, Table, Tone, cells, of, status, warning_notices
 from harness.report.numbers import DASH, duration, percent, percent_interval, significant, whole
+from harness.report.tables import MOST_NAME, named
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
-from harness.results.names import shortened
+from harness.results.names import shortened, visible
+from harness.results.run import RunWarning
 
 FOLDED = {GateVerdict.EQUAL, GateVerdict.NOT_JUDGED, GateVerdict.NOT_COMPARABLE}
 """Rows that are only counted: nothing changed, or one reason for all of them is given elsewhere."""
 
 MOST = 100
-"""The most rows that are shown: comments on pull requests and job summaries have a maximum length."""
+"""The most rows that a terminal and a page show in one table."""
+MOST_CHANGED, MOST_UNJUDGED, MOST_REMARKS = 14, 6, 4
+"""The most rows, folded rows and remarks of Markdown: a comment on a pull request is one screen, whatever the number of figures."""
+UNJUDGED = ("{number} time that could not be judged", "{number} times that could not be judged")
+QUIET = ("{number} figure equal or equivalent", "{number} figures equal or equivalent")
+"""The titles of folded rows, singular and plural."""
+MOST_REASON, MOST_MESSAGE, MOST_HEADING = 200, 400, 200
+"""The most characters of a row's reason, of a remark, and of the reason in the heading."""
+GATE = {
+    GateVerdict.REGRESSED: "Gate failed: {reason}.",
+    GateVerdict.NOT_COMPARABLE: "Gate not comparable: {reason}.",
+    GateVerdict.INCONCLUSIVE: "Gate inconclusive: {reason}.",
+    GateVerdict.IMPROVED: "Gate passed: {reason}.",
+    GateVerdict.EQUIVALENT: "Gate passed: {reason}.",
+}
+SLOWER_BY = "{name} is {change} % slower{bounds}"
+AT_FIGURE = "{name} is {change} % slower at {figure}{bounds}"
+ONE_MORE, SOME_MORE = "{first}; 1 more regressed", "{first}; {number} more regressed"
 
 
 def shown(result: GateResult) -> list[GateRow]:
@@ -67,22 +87,70 @@ def headline(result: GateResult) -> str:
     return f"{status(result.verdict).label}: {result.sentence}"
 
 
-def _table(rows: Sequence[GateRow], last: str) -> list[Block]:
-    """Return figures in a table, at most `MOST`, with verdict or reason in the `last` column; nothing without figures."""
+def heading(result: GateResult) -> str:
+    """Return the verdict of a gate with the worst figure, or else with its reason."""
+    regressed = [row for row in shown(result) if row.verdict == GateVerdict.REGRESSED]
+    reason = shortened(visible(result.sentence), MOST_HEADING)
+    if result.verdict == GateVerdict.REGRESSED and regressed:
+        first, more = _regressed(regressed[0]), len(regressed) - 1
+        reason = first if not more else (ONE_MORE if more == 1 else SOME_MORE).format(first=first, number=whole(more))
+    return GATE[result.verdict].format(reason=reason)
+
+
+def _regressed(row: GateRow) -> str:
+    """Return a regressed figure in words: `list is 12 % slower [9, 15]`, or its values with the reason."""
+    name = shortened(visible(", ".join(part for part in (row.scenario, row.arm, row.group) if part)), MOST_NAME)
+    if row.kind == RowKind.TIME and row.change is not None and row.change > 1:
+        bounds = "" if row.low is None or row.high is None else f" [{(row.low - 1) * 100:.3g}, {(row.high - 1) * 100:.3g}]"
+        text = SLOWER_BY if row.metric in {"time", "median"} else AT_FIGURE
+        return text.format(name=name, change=f"{(row.change - 1) * 100:,.3g}", figure=visible(row.metric), bounds=bounds)
+    if row.kind in {RowKind.STATUS, RowKind.CHECKS}:
+        return shortened(visible(f"{name}: {row.reason}"), MOST_HEADING)
+    return shortened(visible(message(row, f"{name}: {row.metric.replace('_', ' ')}")), MOST_HEADING)
+
+
+def table(rows: Sequence[GateRow], last: str, most: int = MOST) -> Table | None:
+    """Return at most `most` figures in a table, with verdict or reason in the `last` column; None without figures."""
+    places, labels = named(row.place for row in rows[:most]), named(row.label for row in rows[:most])
     lines = []
-    for row in rows[:MOST]:
+    for row in rows[:most]:
         base, candidate = figure(row.base, row.unit), figure(row.candidate, row.unit)
-        reason = Cell(row.reason, status=status(row.verdict) if last == "verdict" else None)
-        lines.append(cells(shortened(row.place), row.label, base, candidate, change(row), reason))
+        reason = shortened(visible(row.reason), MOST_REASON)
+        cell = Cell(reason, status=status(row.verdict) if last == "verdict" else None)
+        lines.append(cells(places[row.place], labels[row.label], base, candidate, change(row), cell))
     head = ("where", "figure", "before", "after", "change", last)
-    table = Table("", head, tuple(lines), names=2, grouped=True, texts=(last,)) if rows else None
-    return of(table, Paragraph(f"and {len(rows) - MOST:,} more", quiet=True) if len(rows) > MOST else None)
+    return Table("", head, tuple(lines), names=2, grouped=True, texts=(last,)) if rows else None
 
 
-def remarks(result: GateResult) -> list[Block]:
-    """Return the reasons why sides are not comparable, and the warnings, each with its remedy."""
-    incomparable = warning_notices("Not comparable", result.incomparable, label="not comparable", tone=Tone.OPEN)
-    return [*incomparable, *warning_notices("Warnings", result.warnings)]
+def _table(rows: Sequence[GateRow], last: str, most: int = MOST) -> list[Block]:
+    """Return figures in a table, at most `most`, and the number of the others with each verdict; nothing without figures."""
+    return of(table(rows, last, most), Paragraph(more(rows[most:]), quiet=True) if len(rows) > most else None)
+
+
+def counted(number: int, forms: tuple[str, str]) -> str:
+    """Return a number in the singular or the plural of a sentence."""
+    return forms[number != 1].format(number=f"{number:,}")
+
+
+def more(rows: Sequence[GateRow]) -> str:
+    """Return the number of rows that are not shown, by verdict: `and 986 more: 400 regressed, 586 improved`."""
+    counted = Counter(row.verdict for row in rows)
+    kinds = ", ".join(f"{counted[verdict]:,} {verdict}" for verdict in GateVerdict if counted[verdict])
+    return f"and {len(rows):,} more: {kinds}"
+
+
+def remarks(result: GateResult, most: int = MOST) -> list[Block]:
+    """Return the reasons why sides are not comparable, and the warnings, each with its remedy; at most `most` of each."""
+    incomparable = warning_notices("Not comparable", _short(result.incomparable, most), label="not comparable", tone=Tone.OPEN)
+    return [*incomparable, *warning_notices("Warnings", _short(result.warnings, most))]
+
+
+def _short(found: Sequence[RunWarning], most: int) -> list[RunWarning]:
+    """Return the first warnings with short texts, the last one with the number of the others."""
+    made = [RunWarning(*(shortened(visible(text), MOST_MESSAGE) for text in (x.name, x.message, x.remedy))) for x in found[:most]]
+    if len(found) > most:
+        made[-1] = RunWarning("more", f"{len(found) - most + 1:,} more of them", "see the result in JSON: --json")
+    return made
 
 
 def brief(result: GateResult) -> list[Block]:
@@ -93,13 +161,23 @@ def brief(result: GateResult) -> list[Block]:
     )
 
 
+def unjudged(result: GateResult) -> list[GateRow]:
+    """Return the times that could not be judged, the largest change first."""
+    rows = [row for row in result.rows if row.verdict == GateVerdict.NOT_JUDGED and row.kind == RowKind.TIME]
+    return sorted(rows, key=lambda row: -_size(row) if row.change else 0.0)
+
+
 def full(result: GateResult) -> list[Block]:
-    """Return the result for a pull request: the verdict is the title, and times that could not be judged are folded."""
-    sides = f"Baseline {result.base}, candidate {result.candidate}. {counts(result)}".rstrip()
-    unjudged = [row for row in result.rows if row.verdict == GateVerdict.NOT_JUDGED and row.kind == RowKind.TIME]
-    unjudged.sort(key=lambda row: -_size(row) if row.change else 0.0)
-    folded = ReportSection(f"{len(unjudged):,} times that could not be judged", tuple(_table(unjudged, "reason")))
-    changes = [*_table(shown(result), "verdict"), *remarks(result)]
-    found = of(Paragraph(f"{result.sentence}."), Paragraph(sides), *changes, folded if unjudged else None)
-    verdict = status(result.verdict)
-    return [ReportSection(f"{verdict.sign} Gate: {verdict.name}", tuple(found), folded=False)]
+    """Return the result for a pull request: a conclusion, what changed or is undecided, and folded the times not judged."""
+    base, candidate = (shortened(visible(name), MOST_REASON) for name in (result.base, result.candidate))
+    sides = f"Baseline {base}, candidate {candidate}. {counts(result)}".rstrip()
+    rows = unjudged(result)
+    folded = ReportSection(counted(len(rows), UNJUDGED), tuple(_table(rows, "reason", MOST_UNJUDGED)))
+    found = of(
+        Paragraph(f"{shortened(visible(result.sentence), MOST_MESSAGE)}."),
+        Paragraph(sides),
+        *_table(shown(result), "verdict", MOST_CHANGED),
+        *remarks(result, MOST_REMARKS),
+        folded if rows else None,
+    )
+    return [ReportSection(f"{status(result.verdict).sign} {heading(result)}", tuple(found), folded=False)]

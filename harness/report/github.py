@@ -4,7 +4,6 @@ from harness.report import markdown
 from harness.report.gate import full, headline, message, shown
 from harness.results.gate import GateResult, GateVerdict
 from harness.results.names import shortened
-from harness.text import encode
 
 MOST = 10
 """The most annotations per level and step; GitHub drops the rest silently."""
@@ -15,8 +14,8 @@ LEVELS = {
     GateVerdict.INCONCLUSIVE: "warning",
     GateVerdict.IMPROVED: "notice",
 }
-MOST_SUMMARY_BYTES = 1_000_000
-"""The limit of a step's summary is 1 MiB; a longer one is not shown at all."""
+MOST_TEXT = 2_000
+"""The most characters of an annotation."""
 
 
 def commands(result: GateResult) -> list[str]:
@@ -31,19 +30,17 @@ def commands(result: GateResult) -> list[str]:
         of_level = [line for line in lines if line[0] == name]
         if len(of_level) > MOST:
             of_level[MOST - 1 :] = [(name, "harness gate", f"and {len(of_level) - MOST + 1} more; see the job's summary")]
-        titled = [(_escaped(title).replace(":", "%3A").replace(",", "%2C"), text) for _, title, text in of_level]
+        titled = [
+            (_escaped(shortened(title)).replace(":", "%3A").replace(",", "%2C"), shortened(text, MOST_TEXT))
+            for _, title, text in of_level
+        ]
         found += [f"::{name} title={title}::{_escaped(text)}" for title, text in titled]
     return found
 
 
 def summary(result: GateResult) -> str:
     """Return Markdown for `$GITHUB_STEP_SUMMARY`; it ends with an empty line, so that more can be appended."""
-    text = markdown.write(full(result))
-    body = encode(text)
-    if len(body) > MOST_SUMMARY_BYTES:
-        kept = body[:MOST_SUMMARY_BYTES].decode(errors="ignore").rpartition("\n")[0]
-        text = f"{kept}\n\n…cut off: longer than the limit of a summary\n"
-    return text + "\n"
+    return markdown.write(full(result)) + "\n"
 
 
 def _escaped(text: str) -> str:

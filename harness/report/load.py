@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from harness.report import capacity
-from harness.report.blocks import Block, Cell, Notice, Paragraph, ReportSection, SideBySide, Table, Tone, cells, of
+from harness.report.blocks import Block, Cell, CellStatus, Notice, Paragraph, ReportSection, Table, Tone, cells, of, status
 from harness.report.capacity import IS_BASELINE, NO_LOAD
 from harness.report.numbers import DASH, Unit, significant, times, unit_of, whole
 from harness.report.promises import located
-from harness.report.tables import arms_in_order, groups_of, percentile, with_interval
+from harness.report.tables import MOST_NAME, MOST_NOTE, arms_in_order, groups_of, named, percentile, with_interval
 from harness.results.load import ALL, LatencySummary, LoadedArm, LoadResult
+from harness.results.names import shortened, visible
 from harness.results.run import BASELINE, Run, ScenarioResult
 from harness.stats.intervals import MEDIAN, QUANTILES
 
@@ -18,13 +19,25 @@ READ = (
     "counts from the actual start; queue time is the difference. Operations that were unfinished at the drain timeout are "
     "right-censored: they count with the time they had waited. Dropped operations never started, because the limit of in-flight "
     "operations was reached. Failed operations have no response time, and an arm that fails is not compared. An arm that cannot "
-    "sustain the rate has no times here: they would only show the length of the run. Brackets are 95 % confidence intervals, "
+    "sustain the load is saturated and has no times here: they would only show the length of the run. The tail is the highest "
+    "percentile that the number of operations supports. Brackets are 95 % confidence intervals, "
     "bootstrapped over processes and the cycles of blocks inside them."
 )
-OVERLOADED = "cannot sustain this rate"
+OVERLOADED = "is saturated: it cannot sustain this load"
+SUSTAINED, SATURATED, FAILED = (
+    CellStatus("sustained", "✓", Tone.GOOD),
+    CellStatus("saturated", "▼", Tone.SHORT),
+    CellStatus("failed", "✗", Tone.BAD),
+)
+NOT_JUDGED = status("not judged")
+"""The outcomes of an arm under load."""
 FAILING = "failed operations are not fast answers"
 INVALID = "This load test is invalid: no conclusion can be drawn"
 INVALID_CAPTION = "invalid, no conclusion"
+WIDE = ("dropped", "unfinished", f"p{MEDIAN}, times faster")
+"""Columns for which a narrow terminal has no room."""
+MOST_MESSAGES, MOST_MESSAGE, MOST_REASON = 20, 160, 400
+"""The most messages of failed operations, and the most characters of one and of a reason in a notice."""
 TIMED = [label for label in QUANTILES if label in {"50", "99"}]
 """The percentiles shown of service time."""
 
@@ -80,74 +93,118 @@ def notices(result: ScenarioResult) -> list[Notice]:
     """
     load = result.load or NO_LOAD
     found = [Notice("invalid", INVALID, load.invalid, Tone.BAD)] if load.invalid else []
-    for arm in arms_of(result):
+    names = _arm_names(result)
+    for arm in names:
         if (reason := failing(load, arm)) and f"{arm}: {reason}" not in (result.error or ""):
-            found.append(Notice("note", f"{arm} fails as written", reason))
+            found.append(Notice("note", f"{names[arm].text} fails as written", shortened(reason, MOST_REASON)))
         in_groups = (f"{group}: {reason}" for group in groups(result) if (reason := overloaded(load, arm, group)))
         if reason := overloaded(load, arm) or "; ".join(in_groups):
-            found.append(Notice("note", f"{arm} {OVERLOADED}", reason))
+            found.append(Notice("note", f"{names[arm].text} {OVERLOADED}", shortened(reason, MOST_REASON)))
     crashed = (message for message in load.lost_workers if message not in (result.error or ""))
     return [*found, *(Notice("note", "crashed worker", message) for message in crashed)]
 
 
-def summary(result: ScenarioResult) -> Table | None:
-    """Return a row per arm over all operations: throughput, errors, times, median and tail against the baseline's, capacity."""
+def totals(result: ScenarioResult) -> list[LoadedArm]:
+    """Return each arm's figures over all operations, in the scenario's order."""
     load = result.load or NO_LOAD
-    head, rows, caption = ["arm"], {arm: [Cell(arm)] for arm in arms_of(result)}, "Capacity of each arm"
+    rows = (row_of(load, arm, group) for group in groups(result)[:1] for arm in arms_of(result))
+    return [row for row in rows if row is not None]
+
+
+def summary(result: ScenarioResult, *, with_capacities: bool = True) -> Table | None:
+    """Return a row per arm over all operations: outcome, failures, throughput, times, those against the baseline's, capacity."""
+    load = result.load or NO_LOAD
+    head, rows, caption = ["arm"], {arm: [cell] for arm, cell in _arm_names(result).items()}, "Capacity of each arm"
     if load.arms:
         group = groups(result)[0]
         unit = _unit(load, [group])
-        head += _heads(unit)
-        caption = f"{_caption(load, group)}, throughput and response time"
+        head += _heads(load, unit)
+        caption = _caption(load, group)
         for arm, row in rows.items():
             row.extend(_overall(load, arm, group, unit))
-    for kind in capacity.kinds(result):
+    for kind in capacity.kinds(result) if with_capacities else ():
         head += [f"{kind}, sustained", "÷ the baseline's"]
         for arm, row in rows.items():
             found = capacity.found(load, arm, kind)
             row.extend([capacity.level_cell(found, found.sustained if found else None), capacity.against(load, found)])
-    return Table(caption, tuple(head), tuple(map(tuple, rows.values())), names=2 if load.arms else 1) if rows else None
+    return _filled(caption, head, list(rows.values()), names=2 if load.arms else 1) if rows else None
 
 
-def by_group(result: ScenarioResult) -> Table | None:
+def by_group(result: ScenarioResult, *, with_total: bool = True) -> Table | None:
     """Return the figures of `summary` for every group of operations, without capacities; None without any."""
-    load, shown, names = result.load or NO_LOAD, groups(result), arms_of(result)
-    unit = _unit(load, shown)
-    rows = [cells(group, arm, *_overall(load, arm, group, unit)) for group in shown for arm in names if row_of(load, arm, group)]
-    head = ("operations", "arm", *_heads(unit))
-    caption = _caption(load, "Throughput and response time")
-    return Table(caption, head, tuple(rows), names=3, wide=("errors",), grouped=True) if rows else None
+    load, arm_names = result.load or NO_LOAD, _arm_names(result)
+    shown = groups(result) if with_total else groups(result)[1:]
+    unit, group_names = _unit(load, shown), named(shown)
+    rows = [
+        [group_names[group], name, *_overall(load, arm, group, unit)]
+        for group in shown
+        for arm, name in arm_names.items()
+        if row_of(load, arm, group)
+    ]
+    head = ["operations", "arm", *_heads(load, unit)]
+    return _filled(_caption(load, "By operation"), head, rows, names=3, grouped=True) if rows else None
 
 
-def _heads(unit: Unit) -> list[str]:
-    response = [f"{name}, {unit.name}" for name in (f"p{MEDIAN}", "tail", "max")]
-    return ["this rate", "per second", "errors", *response, f"baseline ÷ arm, p{MEDIAN}", "baseline ÷ arm, tail"]
+def _arm_names(result: ScenarioResult) -> dict[str, Cell]:
+    return named(arms_of(result))
+
+
+def _filled(caption: str, head: list[str], rows: list[list[Cell]], *, names: int, grouped: bool = False) -> Table:
+    """Return a table without the columns of figures that are dashes in every row."""
+    kept = [place for place in range(len(head)) if place < names or any(row[place].text != DASH for row in rows)]
+    shown = tuple(tuple(row[place] for place in kept) for row in rows)
+    wide = tuple(name for name in head if name in WIDE or name.startswith("max"))
+    return Table(caption, tuple(head[place] for place in kept), shown, names=names, wide=wide, grouped=grouped)
+
+
+def _has_plan(load: LoadResult) -> bool:
+    """Return whether operations were offered on a schedule, so that they can be dropped."""
+    return any(row.offered_per_s is not None for row in load.arms)
+
+
+def _has_unfinished(load: LoadResult) -> bool:
+    return any(row.unfinished for row in load.arms)
+
+
+def _heads(load: LoadResult, unit: Unit) -> list[str]:
+    counts = ["this load", "failed", *["dropped"] * _has_plan(load), *["unfinished"] * _has_unfinished(load), "per second"]
+    response = [f"{name}, {unit.name}" for name in ("tail", f"p{MEDIAN}", "max")]
+    return [*counts, *response, "tail, times faster", f"p{MEDIAN}, times faster"]
 
 
 def _overall(load: LoadResult, arm: str, group: str, unit: Unit) -> list[Cell]:
     row = row_of(load, arm, group)
     if row is None:
-        return [Cell(DASH, "not under load")] * len(_heads(unit))
+        return [Cell(DASH, "not under load")] * len(_heads(load, unit))
     offered = "" if row.offered_per_s is None else f"of {significant(row.offered_per_s)}"
     rate = Cell(significant(row.achieved_per_s), "" if offered else "the closed model offers no rate", offered)
-    response = [_time(load, row, "response", MEDIAN, unit, bounds=False), _tail(load, row, unit)]
-    response.append(_time(load, row, "response", "max", unit))
-    ratio = ratio_cell(load, arm, group, MEDIAN), _tail_ratio(load, arm, group)
-    return [_sustains(load, row), rate, Cell(whole(row.errors)), *response, *ratio]
+    counts = [_outcome(load, row), _failed(row), *[Cell(whole(row.dropped))] * _has_plan(load)]
+    counts += [Cell(whole(row.unfinished))] * _has_unfinished(load)
+    median = _time(load, row, "response", MEDIAN, unit, bounds=False)
+    response = [_tail(load, row, unit), median, _time(load, row, "response", "max", unit)]
+    return [*counts, rate, *response, _tail_ratio(load, arm, group), ratio_cell(load, arm, group, MEDIAN)]
+
+
+def _failed(row: LoadedArm) -> Cell:
+    """Return the failed operations with their share; a dash if none was tried."""
+    tried = row.operations + row.errors
+    if not tried:
+        return Cell(DASH, "no operation ended")
+    return Cell(whole(row.errors), detail=f"({row.errors / tried * 100:.3g} %)" if row.errors else "")
 
 
 def _tail(load: LoadResult, row: LoadedArm, unit: Unit) -> Cell:
     """Return the highest percentile that the operations support, with its label."""
     label = highest(row.response.percentiles_ns)
-    cell = _time(load, row, "response", label, unit, bounds=False)
-    return cell if cell.text == DASH else Cell(cell.text, cell.note, f"(p{label})")
+    cell = _time(load, row, "response", label, unit)
+    return cell if cell.text == DASH else Cell(f"p{label} {cell.text}", cell.note, cell.detail)
 
 
 def _tail_ratio(load: LoadResult, arm: str, group: str) -> Cell:
     """Return the ratio at the highest percentile that the operations of both sides support, with its label."""
     label = highest({x.percentile: x.ratio for x in load.ratios if (x.arm, x.group) == (arm, group)})
     cell = ratio_cell(load, arm, group, label)
-    return cell if cell.text == DASH else replace(cell, detail=f"{cell.detail} (p{label})".strip())
+    return cell if cell.text == DASH else replace(cell, text=f"p{label} {cell.text}")
 
 
 def highest(percentiles: Mapping[str, float | None]) -> str:
@@ -162,7 +219,7 @@ def arms(result: ScenarioResult) -> list[Table]:
     for group in groups(result):
         found = [row for arm in arms_of(result) if (row := row_of(load, arm, group)) is not None]
         unit = _unit(load, [group])
-        head = ("", *(row.arm for row in found))
+        head = ("", *(_arm_names(result)[row.arm].text for row in found))
         tables.append(Table(f"{_caption(load, group)}, times in {unit.name}", head, tuple(_figures(load, found, group, unit))))
     return tables
 
@@ -171,7 +228,7 @@ def _figures(load: LoadResult, found: list[LoadedArm], group: str, unit: Unit) -
     """Yield a row per figure of a group."""
     is_open = any(row.offered_per_s is not None for row in found)
     if is_open or any(overloaded(load, row.arm, group) for row in found):
-        yield cells("this rate", *(_sustains(load, row) for row in found))
+        yield cells("this load", *(_outcome(load, row) for row in found))
     if is_open:
         yield cells("offered per second", *(DASH if x.offered_per_s is None else significant(x.offered_per_s) for x in found))
     yield cells("throughput per second", *(significant(row.achieved_per_s) for row in found))
@@ -184,11 +241,13 @@ def _figures(load: LoadResult, found: list[LoadedArm], group: str, unit: Unit) -
         yield cells(name, *(_time(load, row, kind, label, unit) for row in found))
 
 
-def _sustains(load: LoadResult, row: LoadedArm) -> Cell:
-    if reason := failing(load, row.arm, row.group):
-        return Cell("failed", reason)
-    reason = overloaded(load, row.arm, row.group)
-    return Cell("not sustained", reason) if reason else Cell("sustained")
+def _outcome(load: LoadResult, row: LoadedArm) -> Cell:
+    """Return whether an arm sustained the load, unless nothing can be concluded; the reason is a notice."""
+    if load.invalid:
+        return Cell("", status=NOT_JUDGED)
+    if failing(load, row.arm, row.group):
+        return Cell("", status=FAILED)
+    return Cell("", status=SATURATED if overloaded(load, row.arm, row.group) else SUSTAINED)
 
 
 def _time(load: LoadResult, row: LoadedArm, kind: str, label: str, unit: Unit, *, bounds: bool = True) -> Cell:
@@ -210,7 +269,7 @@ def _unit(load: LoadResult, of_groups: list[str]) -> Unit:
 
 
 def _caption(load: LoadResult, group: str) -> str:
-    caption = group.capitalize() if group == ALL else group
+    caption = "All operations" if group == ALL else shortened(visible(group), MOST_NAME)
     return f"{caption}: {INVALID_CAPTION}" if load.invalid else caption
 
 
@@ -220,10 +279,17 @@ def ratios(result: ScenarioResult) -> Table | None:
     names = [arm for arm in arms_of(result) if arm != BASELINE]
     known = {(x.group, x.percentile) for x in load.ratios}
     wanted = [(group, label) for group in groups(result) for label in QUANTILES if (group, label) in known]
-    rows = [cells(group, f"p{label}", *(ratio_cell(load, arm, group, label) for arm in names)) for group, label in wanted]
+    group_names, arm_names = named(groups(result)), _arm_names(result)
+    rows = [
+        cells(group_names[group], f"p{label}", *(ratio_cell(load, arm, group, label) for arm in names)) for group, label in wanted
+    ]
     rows = [row for row in rows if any(cell.text != DASH for cell in row[2:])]
-    head = ("operations", "percentile", *names)
-    return Table("Response time, baseline ÷ arm: above 1 is faster", head, tuple(rows), names=2, grouped=True) if rows else None
+    head = ("operations", "percentile", *(arm_names[arm].text for arm in names))
+    return (
+        Table("Times faster than the baseline: its response time ÷ the arm's", head, tuple(rows), names=2, grouped=True)
+        if rows
+        else None
+    )
 
 
 def ratio_cell(load: LoadResult, arm: str, group: str, label: str) -> Cell:
@@ -248,8 +314,22 @@ def errors(result: ScenarioResult) -> Table | None:
     failed = [x for x in load.arms if x.group != ALL and x.error_messages] or load.arms
     found = [(count, x.arm, x.group, message) for x in failed for message, count in x.error_messages.items()]
     found.sort(key=lambda row: -row[0])
-    rows = tuple(cells(arm, group, message, whole(count)) for count, arm, group, message in found)
-    return Table("Failed operations", ("arm", "operations", "message", "count"), rows, names=3) if rows else None
+    arm_names, group_names = _arm_names(result), named(x.group for x in failed)
+    rows = [
+        cells(arm_names[arm], group_names[group], _message(message), whole(count))
+        for count, arm, group, message in found[:MOST_MESSAGES]
+    ]
+    caption = "Failed operations"
+    if len(found) > MOST_MESSAGES:
+        caption = f"Failed operations: the {MOST_MESSAGES} most frequent of {len(found)} messages"
+    return Table(caption, ("arm", "operations", "message", "count"), tuple(rows), names=3) if rows else None
+
+
+def _message(text: str) -> Cell:
+    """Return an error's message on one line, a long one cut in its middle with the whole one as a note."""
+    whole_text = visible(text)
+    short = shortened(whole_text, MOST_MESSAGE)
+    return Cell(short, shortened(whole_text, MOST_NOTE) if short != whole_text else "")
 
 
 def brief(heading: str, result: ScenarioResult, *, by_groups: bool) -> list[Block]:
@@ -265,4 +345,4 @@ def detail(result: ScenarioResult) -> list[Block]:
     shown = tuple(table for table in (ratios(result), *arms(result), *capacity.tables(result)) if table)
     every = capacity.steps(result)
     steps = ReportSection(f"{every.caption}: {len(every.rows)} steps", (every,)) if every else None
-    return of(SideBySide(shown), *capacity.reasons(result), errors(result), steps)
+    return of(*shown, *capacity.reasons(result), errors(result), steps)

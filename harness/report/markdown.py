@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness.report.blocks import Block, Cell, Notice, Notices, Paragraph, ReportSection, SideBySide, Table
+from harness.report.blocks import Block, Cell, Notice, Notices, Paragraph, ReportSection, Table
 from harness.results.names import shortened
 from harness.text import printable, without_command
 
@@ -76,9 +76,6 @@ def _block(block: Block) -> Iterator[str]:
     match block:
         case Table():
             yield from _table(block)
-        case SideBySide():
-            for table in block.tables:
-                yield from _table(table)
         case Paragraph():
             lead = f"**{escape(block.lead)}** " if block.lead else ""
             yield from (f"{lead}{escape(block.text)}".rstrip(), "")

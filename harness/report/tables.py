@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from harness.report.blocks import Cell, CellStatus, Table, Tone, cells
 from harness.report.numbers import DASH, Unit, exponent, interval, percent, significant, times, unit_of, whole
-from harness.results.names import short, shortened, visible
+from harness.results.names import abbreviated, short, shortened, visible
 from harness.results.run import AA_CONTROL, BASELINE, Latency, Memory, PercentileRatio, Ratio, ScenarioResult, WorkCount
 from harness.stats.intervals import MEDIAN, QUANTILES, samples_needed
 
@@ -41,6 +41,10 @@ CHANGE = re.compile(r" (?:more|less)$")
 MEMORY_TEXTS = ("added by servers, MB", "not measured", "outcome")
 MEMORY_DETAILS = ("share of the rows", "limit MB", "rows", *MEMORY_TEXTS)
 """Columns that most scenarios have no figure for."""
+MOST_NAME = 40
+"""The most characters of a name that are shown."""
+MOST_NOTE = 2_000
+"""The most characters of a name or a message in the note of its cell."""
 SHORT_ERROR = 30
 """The length up to which an error is written into a table; a longer one is its tooltip."""
 MEMORY_RESOLUTION_BYTES = 250_000
@@ -85,6 +89,15 @@ def in_order(result: ScenarioResult, items: Sequence[M]) -> list[M]:
     """Return `items` by group and arm, in the scenario's order."""
     groups, arms = groups_of(result, items), arms_in_order(result, (item.arm for item in items))
     return sorted(items, key=lambda item: (groups.index(item.group), arms.index(item.arm)))
+
+
+def named(names: Iterable[str]) -> dict[str, Cell]:
+    """Return name → its cell: a long one is cut where it does not differ from the others, the whole one is a note."""
+    whole_names = {name: visible(name) for name in names}
+    short = abbreviated(whole_names.values(), MOST_NAME)
+    return {
+        name: Cell(short[text], shortened(text, MOST_NOTE) if short[text] != text else "") for name, text in whole_names.items()
+    }
 
 
 def facts(caption: str, head: str, values: dict[str, str]) -> Table:

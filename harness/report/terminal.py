@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from harness.report.blocks import Block, Cell, Notice, Notices, Paragraph, ReportSection, SideBySide, Table, TableKind, Tone
+from harness.report.blocks import Block, Cell, Notice, Notices, Paragraph, ReportSection, Table, TableKind, Tone
 from harness.report.numbers import DASH
 from harness.results.names import shortened
 from harness.text import printable
@@ -45,9 +45,6 @@ def _block(block: Block, width: int) -> Iterator[RenderableType]:
             yield from _one_line_table(block, width)
         case Table():
             yield from _table(block, width)
-        case SideBySide():
-            for table in block.tables:
-                yield from _table(table, width)
         case Paragraph():
             style = STYLE[block.tone] if block.tone else "dim" if block.quiet else ""
             yield _joined((block.lead, "bold"), (" " if block.lead and block.text else "", ""), (block.text, style))

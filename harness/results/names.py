@@ -3,10 +3,12 @@
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 SHOWN = 100
 """The number of characters of a name in a message."""
+CUT = 12
+"""The least limit at which a name is cut in more than one place."""
 
 
 def visible(text: str) -> str:
@@ -35,6 +37,58 @@ def short(text: str, limit: int) -> str:
     line = visible(" ".join(text.split()))
     cut = textwrap.shorten(line, limit, placeholder="…")
     return shortened(line, limit) if cut == "…" else cut
+
+
+def abbreviated(names: Iterable[str], limit: int = SHOWN) -> dict[str, str]:
+    """Return name → the name in at most `limit` characters, cut where names do not differ: distinct ones stay distinct.
+
+    Names whose ends are alike keep what lies between them. Only where that does not fit either are they numbered, and then longer
+    than `limit`.
+
+    Example:
+        >>> list(abbreviated(["test_list[a long id, first, of many]", "test_list[a long id, second, of many]"], 20).values())
+        ['test_l…first…f many]', 'test_l…second… many]']
+    """
+    whole = list(dict.fromkeys(names))
+    found = {name: shortened(name, limit) for name in whole}
+    alike: dict[str, list[str]] = {}
+    for name, shown in found.items():
+        alike.setdefault(shown, []).append(name)
+    for group in alike.values():
+        if len(group) > 1 and limit >= CUT:
+            found |= _between(group, limit)
+    taken = {name for name in whole if found[name] == name}
+    for name in whole:
+        if found[name] != name:
+            number, free = 1, found[name]
+            while free in taken:
+                number += 1
+                free = f"{found[name]} ({number})"
+            found[name] = free
+            taken.add(free)
+    return found
+
+
+def _between(names: Sequence[str], limit: int) -> dict[str, str]:
+    """Return names of which the ends are alike with what lies between: `head…difference…tail`."""
+    head = _alike(names)
+    tail = _alike([name[head:][::-1] for name in names])
+    middles = {name: name[head : len(name) - tail] for name in names}
+    inner = abbreviated(middles.values(), limit - 2 * (limit // 4) - 2)
+    found = {}
+    for name, middle in middles.items():
+        spare = max(4, limit - len(inner[middle]))
+        before = name[:head] if head <= spare // 2 else f"{name[: spare // 2 - 1]}…"
+        room = max(1, spare - len(before))
+        after = name[len(name) - tail :] if tail <= room else f"…{name[len(name) - room + 1 :]}" if room > 1 else "…"
+        found[name] = f"{before}{inner[middle]}{after}"
+    return found
+
+
+def _alike(names: Sequence[str]) -> int:
+    """Return the number of characters with which all names begin."""
+    first, last = min(names), max(names)
+    return next((place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
 
 
 def quoted(name: str) -> str:

@@ -99,3 +99,13 @@ def test_a_log_of_github_actions_obeys_no_line(line: str, shown: str, monkeypatc
     assert text.for_log(line) == shown
     assert text.message_line(f"a\n{line}\x1b").startswith("a ")
     assert "\x1b" not in text.message_line(f"a\n{line}\x1b")
+
+
+@given(st.text())
+def test_texts_for_a_page_keep_their_length_and_white_space(value: str) -> None:
+    """Each character that a page must not have is one replacement character, and nothing else changes."""
+    found = text.for_page(value)
+    assert len(found) == len(value)
+    assert all(b in {a, "\ufffd"} for a, b in zip(value, found, strict=True))
+    assert not {"\x00", "\x1b", "\x9b", "\u202e", "\u2066"} & set(found)
+    assert text.for_page("a\tb\nc é 日本語 \u200f") == "a\tb\nc é 日本語 \u200f"

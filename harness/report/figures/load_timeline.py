@@ -91,7 +91,7 @@ class BlockCourse:
 def draw(result: ScenarioResult, _: Samples | None) -> Chart | None:
     """Draw a panel per kind of figure, processes one after another; None without ticks."""
     ticks = sorted(result.load.ticks if result.load else [], key=lambda t: (t.process, t.at_s))
-    arms = arms_of(result) or list(dict.fromkeys(tick.arm for tick in ticks))
+    arms = list(dict.fromkeys([*arms_of(result), *(tick.arm for tick in ticks)]))
     if not ticks or is_crowded(arms):
         return None
     spans_s = _spans_s(ticks)

@@ -1,6 +1,7 @@
 """A run as one self-contained HTML page, light and dark, on screen and on paper."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from harness.report import (
     comparison,
     conclusion,
     figures,
+    headings,
     load,
     numbers,
     overview,
@@ -21,10 +23,12 @@ from harness.report import (
     review,
     tables,
 )
-from harness.report.blocks import Block, Paragraph, of, status, warning_notices
+from harness.report.blocks import Block, Paragraph, warning_notices
+from harness.report.html import compared, data_files, loaded, promise_table
+from harness.results.names import shortened, visible
 from harness.results.run import BASELINE, Run, RunKind, ScenarioStatus
 from harness.results.store import write_bytes
-from harness.text import encode
+from harness.text import encode, for_page
 
 try:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -36,6 +40,12 @@ FOLDER = Path(__file__).parent
 ARM_CLASSES = 6
 """The number of colours for arms in the style sheet."""
 
+COMMON_STYLE, HISTORY_STYLE = "style.css", "history.css"
+SHOWN_LINKS, LINK = 12, 24
+"""The most scenarios that have links of their own in the navigation, and the most characters of a link."""
+UNFOLDED = {"", ScenarioStatus.FAILED, ScenarioStatus.INTERRUPTED}
+"""The labels of notices that unfold the notes."""
+
 
 def write(run: Run, folder: Path, out: Path | None = None) -> Path:
     """Write `report.html` into `out`, by default the run's folder, drawing from the raw samples in `folder`; return its path.
@@ -43,13 +53,17 @@ def write(run: Run, folder: Path, out: Path | None = None) -> Path:
     Raises:
         UsageError: the folder cannot be written, or a package of the `report` extra is missing.
     """
-    is_beside = out is None or out.absolute() == folder.absolute()
-    return write_bytes((out or folder) / REPORT_FILE, encode(render(run, folder, is_beside=is_beside)))
+    return write_bytes((out or folder) / REPORT_FILE, encode(render(run, folder, out)))
+
+
+def _inserted(value: object) -> object:
+    """Return what a template inserts: texts without characters that a page must not have, markup as it is."""
+    return for_page(value) if type(value) is str else value  # markup is of a subclass
 
 
 def templates() -> Environment:
     """Return the environment of the templates in this folder, which escapes what they insert."""
-    options: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
+    options: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True, "finalize": _inserted}
     made = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, extensions=["jinja2.ext.i18n"], **options
     )
@@ -59,39 +73,82 @@ def templates() -> Environment:
     return made
 
 
-def render(run: Run, folder: Path | None = None, *, is_beside: bool = True) -> str:
-    """Return the page of a run. Figures that need raw samples are drawn from `folder`, or left out with the reason.
+def style(*names: str) -> str:
+    """Return style sheets of this folder as one, small: `names` after the common one, by default all but that of a history."""
+    found = {sheet.name: sheet for sheet in sorted(FOLDER.glob("*.css"))}
+    wanted = names or [name for name in found if name not in {COMMON_STYLE, HISTORY_STYLE}]
+    text = "".join(found[name].read_text(encoding="utf-8") for name in (COMMON_STYLE, *wanted))
+    pieces = re.split(r"""("[^"]*"|'[^']*')""", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL))
+    pieces[::2] = (
+        re.sub(r"\s*([{};,>]|(?<=:)\s)\s*", lambda found: found[1].strip(), re.sub(r"\s+", " ", piece)) for piece in pieces[::2]
+    )
+    return "".join(pieces).replace(";}", "}").strip()
 
-    The page links to the samples if it `is_beside` them.
+
+def script() -> str:
+    """Return the page's script, without comments and indentation."""
+    text = re.sub(r"(?m)(^|  )// .*$", "", (FOLDER / "page.js").read_text(encoding="utf-8"))
+    return re.sub(r"\s*\n\s*", "\n", text).strip()
+
+
+def render(run: Run, folder: Path | None = None, out: Path | None = None) -> str:
+    """Return the page of a run.
+
+    Figures that need raw samples are drawn from `folder`, or left out with the reason; the page links to the files of the run as it
+    would from the folder `out`, by default the same.
     """
     environment = templates()
-    environment.filters["plan_words"] = plan_words
-    environment.globals |= {"ablation": ablation, "load": load, "overview": overview, "promises": promises, "tables": tables}
-    style = "".join(sheet.read_text(encoding="utf-8") for sheet in sorted(FOLDER.glob("*.css")))
-    compared = run.kind in comparison.KINDS
-    template = environment.get_template("comparison.html.j2" if compared else "report.html.j2")
-    return template.render(run=run, style=style, is_beside=is_beside, **(_compared(run) if compared else _measured(run, folder)))
+    environment.filters |= {"plan_words": plan_words, "heads": loaded.heads}
+    modules = {"ablation": ablation, "load": load, "numbers": numbers, "overview": overview, "promises": promises, "tables": tables}
+    environment.globals |= modules
+    if run.kind in comparison.KINDS:
+        template, content = "comparison.html.j2", compared.content(run)
+    elif run.kind == RunKind.LOAD:
+        template, content = "load.html.j2", loaded.content(run, folder)
+    else:
+        template, content = "report.html.j2", _measured(run, folder, out or folder)
+    page = environment.get_template(template).render(run=run, style=style(), script=script(), **content)
+    return re.sub(r"\n{2,}(?=<)", "\n", page)
 
 
-def _measured(run: Run, folder: Path | None) -> dict[str, object]:
-    judged = promises.rows(run)
+def _measured(run: Run, folder: Path | None, out: Path | None) -> dict[str, object]:
+    judged = bool(promises.rows(run))
+    concluded = conclusion.conclude(run) if conclusion.is_there(run) else None
+    found = [n for n in overview.notices(run) if n.name != f"This run {run.incomplete}"]
+    if concluded:  # it has these as the catch of a row
+        found = [notice for notice in found if notice.label != "cannot run as written"]
+    shown = cards.cards(run)
     return {
-        "concluded": conclusion.conclude(run) if conclusion.is_there(run) else None,
+        "links": [(shortened(visible(card.name.replace("_", " ")), LINK), card.anchor) for card in shown],
+        "SHOWN_LINKS": SHOWN_LINKS,
+        "concluded": concluded,
+        "heading": headings.of_ablation(run) if ablation.parts(run) else run.name,
         "commit": overview.commit(run),
         "facts": list(_facts(run)),
-        "notices_found": overview.notices(run),
-        "judged": bool(judged),
-        "places": [_place_box(run, place) for place in promises.places(run)],
-        "matrix": promises.matrix_table(run),
+        "notices_found": found,
+        "noted": list(Counter(notice.label or "general" for notice in found).items()),
+        "unfolded": any(notice.label in UNFOLDED for notice in found) or not judged,
+        "promised": promise_table.promise_table(run, ARM_CLASSES) if judged else None,
+        "places": [] if judged else [_place_box(run, place) for place in promises.places(run)],
+        "answers": []
+        if not judged
+        else [(place, made) for place in promises.places(run) if (made := review.answers(promises.at(run, place)))],
         "warnings": warning_notices("Warnings", run.warnings),
         "profile": profile.table(run),
         "profile_read": profile.READ,
+        "data": data_files.links(run, folder, out),
+        "is_beside": folder == out,
+        "repeat": data_files.repeat(run),
         "environment": tables.facts("Environment", "name", run.environment),
         "engine_settings": [
             tables.facts(f"Settings of {engine}", "name", settings) for engine, settings in cards.engine_settings(run).items()
         ],
-        "cards": _cards(run, folder),
-        "loads": _loads(run),
+        "cards": _drawn(run, shown, folder),
+        "loads": [
+            {"located": found, "result": found.result, "under_load": loaded.section(found.result)}
+            for found in promises.located(run)
+            if found.result.load and found.result.status != ScenarioStatus.NOT_RUN
+        ],
     }
 
 
@@ -103,73 +160,37 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     yield "engines", ", ".join(settings.engines) or numbers.DASH
     yield "size", f"{settings.size or numbers.DASH}, seed {settings.seed}"
     yield "RTT", f"{', '.join(f'{rtt:g}' for rtt in settings.rtts_ms) or '0'} ms"
-    if run.kind == RunKind.LOAD and ("users" in run.environment or not load.parts(run)):
-        yield "users", run.environment.get("users", "not recorded")
     if settings.quick:
         yield "mode", "quick: every verdict is preliminary"
 
 
-def _compared(run: Run) -> dict[str, object]:
-    compared = run.kind == RunKind.COMPARISON
-    facts = [
-        ("measured by", ", ".join(run.settings.engines)),
-        ("after was measured" if compared else "measured", numbers.clock_time(run.started_at) if run.started_at else ""),
-        ("commit, after" if compared else "commit", overview.commit(run)),
-        ("drift allowed for", run.environment.get("drift", "not recorded") if compared else ""),
-    ]
-    return {
-        "facts": [(name, value) for name, value in facts if value],
-        "tally": [(status(verdict), number) for verdict, number in comparison.tally(run).items()],
-        "found": comparison.table(run),
-        "extremes": [table for table in (comparison.extremes(run), comparison.metrics(run)) if table],
-        "tails": comparison.tails(run),
-        "warnings": comparison.warnings(run),
-        "read": comparison.READ if compared else (),
-        "files": comparison.files(run),
-    }
-
-
 def _place_box(run: Run, place: str) -> dict[str, object]:
-    """Return one engine at one RTT: its figures, promises, answers to the review, and gains of switches."""
+    """Return one engine at one RTT of a run without promises: its figures, gains of switches, and answers to the review."""
     there = promises.at(run, place)
-    judged, ablated = promises.rows(there), ablation.parts(there)
+    ablated = ablation.parts(there)
     found: list[Block | figures.FigureBox] = []
-    if judged or ablated:
+    if ablated:
         found += figures.of_run(there)
-    if judged:
-        found.append(promises.promise_table(judged, promises.heading(run), linked=True))
-    for heading, switches in () if judged else ablated:
+    for heading, switches in ablated:
         found += [ablation.table(heading, switches), Paragraph(ablation.total(switches), quiet=True)]
-    # The classes colour arms as the figure of the promises does.
-    classes = _numbered(promises.arms_of(judged))
-    return {"label": place, "blocks": [*found, *review.answers(there)], "ablated": bool(ablated), "classes": classes}
+    return {"label": place, "blocks": [*found, *review.answers(there)], "ablated": bool(ablated), "classes": {}}
 
 
-def _cards(run: Run, folder: Path | None) -> list[dict[str, object]]:
+def _drawn(run: Run, shown: Sequence[cards.Card], folder: Path | None) -> list[dict[str, object]]:
     """Return what the page shows of each card: its model, the colours of its arms, and the figures of each place."""
-    made = cards.cards(run)
     in_brief = len(promises.places(run)) > figures.MANY_PLACES
     drawn = {
         place.located.anchor: list(figures.of_scenario(place.located.result, folder, in_brief=in_brief))
-        for card in made
+        for card in shown
         for place in card.places
     }
-    return [{"card": card, "classes": _classes(card), "figures": drawn} for card in made]
+    return [{"card": card, "classes": _classes(card), "figures": drawn} for card in shown]
 
 
 def _classes(card: cards.Card) -> dict[str, str]:
     """Return the CSS class of every arm on a card, by its name as tables have it."""
     others = _numbered(name for name in card.arm_names if name != BASELINE)
     return {tables.named(name): others.get(name, "baseline") for name in [*card.arm_names, BASELINE]}
-
-
-def _loads(run: Run) -> list[dict[str, object]]:
-    """Return the summary of every load test."""
-    return [
-        {"located": found, "result": found.result, "under_load": of(*load.notices(found.result), load.summary(found.result))}
-        for found in promises.located(run)
-        if found.result.load and found.result.status != ScenarioStatus.NOT_RUN
-    ]
 
 
 def _numbered(arms: Iterable[str]) -> dict[str, str]:

@@ -72,14 +72,20 @@ def test_a_gate_writes_no_file_by_default(tmp_path: Path) -> None:
 
 
 def test_a_result_has_every_output(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """JUnit, Markdown, GitHub annotations and summary are written in addition to the table."""
+    """JUnit, Markdown, a page, GitHub annotations and summary are written in addition to the table."""
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
     Path("summary.md").write_text("before\n")
-    assert gate(run(), run(result(statements=4)), "--junit", "out/gate.xml", "--markdown", "gate.md", "--github") == 1
+    assert (
+        gate(
+            run(), run(result(statements=4)), "--junit", "out/gate.xml", "--markdown", "gate.md", "--html", "gate.html", "--github"
+        )
+        == 1
+    )
     said = capsys.readouterr().out
     assert "✗ regressed" in said
     assert "\n::error title=harness gate::✗ regressed" in said
     assert ET.parse("out/gate.xml").getroot().get("failures") == "3"
+    assert "<h1>Gate failed: " in Path("gate.html").read_text()
     assert Path("summary.md").read_text() == f"before\n{Path('gate.md').read_text()}\n"
 
 
@@ -100,7 +106,7 @@ def test_machine_readable_output_is_not_mixed_with_annotations(form: str, capsys
         found = json.loads(said.out)
         assert (found["verdict"], found["base"], found["candidate"]) == ("regressed", "base.json", "candidate")
     else:
-        assert said.out.startswith("## ✗ Gate: regressed")
+        assert said.out.startswith("## ✗ Gate failed: ")
 
 
 def test_tolerances_are_read_from_the_project(refused: Refused, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,7 +36,7 @@ def step(at: float, achieved: float, ms: float | None, **changes: object) -> Cap
 def test_sustained_levels_are_compared_with_the_baseline(load_result: ScenarioResult) -> None:
     """Each kind has a table with a row per arm, with units, and the ratio within the outer quotients of both brackets."""
     rates, users = capacity.tables(load_result)
-    assert rates.caption == "Highest operations per second at which p95 < 150 ms, errors < 0.1 %"
+    assert rates.caption == "Highest operations per second within p95 < 150 ms, errors < 0.1 %"
     assert [row[0].text for row in users.rows] == ["baseline", "proposed", "optimised"]
     assert rates.rows[0][1].text.endswith("/s")
     assert users.rows[0][1].text.endswith(" users")
@@ -57,10 +57,24 @@ def test_a_missing_level_is_a_dash_with_its_reason(load_result: ScenarioResult) 
     ended = [replace(c, failed_at=None, reason="at least: the generator was the limit") for c in under.capacities]
     none = [replace(c, sustained=None, reason="the lowest level failed") for c in under.capacities]
     rows = capacity.tables(replace(load_result, load=replace(under, capacities=ended)))[0].rows
-    assert (rows[0][2].text, rows[0][2].note) == ("–", "at least: the generator was the limit")
-    assert not rows[2][3].detail
+    assert (rows[0][3].text, rows[0][6].text) == ("–", "at least: the generator was the limit")
+    assert not rows[2][2].detail
     rows = capacity.tables(replace(load_result, load=replace(under, capacities=none)))[0].rows
-    assert {row[3].text for row in rows} == {"–"}
+    assert {row[1].text for row in rows} == {row[2].text for row in rows} == {"–"}
+
+
+def test_the_next_level_has_the_reason_why_it_fails(load_result: ScenarioResult) -> None:
+    """It is that of the step at the failing level, its failures before its times; a hostile one is a short line."""
+    under = load_result.load
+    assert under is not None
+    first = under.capacities[0]
+    failed = next(s for s in first.steps if s.level == first.failed_at)
+    assert capacity.tables(load_result)[0].rows[0][6].text == failed.reason
+    steps = [replace(s, failing="9 of 9 operations failed") for s in first.steps]
+    assert capacity.reason(replace(first, steps=steps)) == "9 of 9 operations failed"
+    hostile = capacity.reason(replace(first, steps=[], reason="\x1b[31m\n" + "x" * 10_000))
+    assert len(hostile) == capacity.MOST_REASON
+    assert hostile.isprintable()
 
 
 def test_every_step_is_listed(load_result: ScenarioResult) -> None:

@@ -65,8 +65,9 @@ def test_percentiles_beyond_the_median_are_shown_where_a_file_has_them() -> None
     run = side_by_side(Reading("a", "t", "f", (raw_timing("x", many),)), Reading("b", "t", "f", (raw_timing("x", many),))).run
     found = tails(run)
     assert found is not None
-    assert "→" in found.rows[0][3].text
-    assert found.rows[0][4].text == DASH
+    assert found.head == ("benchmark", "p50", "p90", "p95", "p99", "p99.9", "mean")
+    assert "→" in found.rows[0][4].text
+    assert found.rows[0][5].text == DASH
 
 
 @pytest.mark.parametrize("samples", [None, 50])
@@ -74,7 +75,7 @@ def test_one_file_is_a_row_a_benchmark(samples: int | None) -> None:
     """Its median, its tail, its mean and how many values there were."""
     timing = replace(raw_timing("x", [1e6] * 50), samples=samples)
     found = table(own_run.of_file(Reading("a.json", "t", "f", (timing,))))
-    assert [cell.text for cell in found.rows[0]][:2] == ["x", "1.00 ms"]
+    assert [cell.text for cell in found.rows[0]][:3] == ["x", "p90 1.00 ms", "1.00 ms"]
     assert found.rows[0][-1].text == (DASH if samples is None else "50")
 
 
@@ -130,10 +131,10 @@ def test_failures_throughput_the_highest_percentile_and_the_maximum_are_always_s
     before = Reading("a.csv", "Locust", "a file", (timing,), operations=(ok,))
     after = replace(before, file="b.csv", timings=(), operations=(failed,))
     one = " ".join(printed(blocks(own_run.of_file(before)), 80).split())
-    assert "GET /a 2.00 ms p95 4.00 ms 9.00 ms 0.5 % 66.0" in one
+    assert "GET /a 0.5 % 66.0 p95 4.00 ms 2.00 ms 9.00 ms" in one
     two = " ".join(printed(blocks(side_by_side(before, after).run), 80).split())
     assert "✗ regressed 2.00 ms –" in two
-    assert "0.5 % → 100 % 66.0 → 66.0 p95 4.00 ms 9.00 ms → –" in two
+    assert "0.5 % → 100 % 66.0 → 66.0 p95 4.00 ms → – 9.00 ms → –" in two
     assert "GET /a regressed by failures: all 400 operations failed (0.5 % → 100 %)" in two
 
 

@@ -1,9 +1,12 @@
 """A gate's result in a terminal and as Markdown."""
 
+import pytest
+
 from harness.report import markdown
 from harness.report.blocks import STATUSES
-from harness.report.gate import MOST, brief, change, figure, full, shown
-from harness.results.gate import EXIT_CODES, GateResult, GateVerdict
+from harness.report.gate import MOST, MOST_CHANGED, MOST_UNJUDGED, brief, change, figure, full, heading, more, shown
+from harness.results.gate import EXIT_CODES, GateResult, GateRow, GateVerdict
+from harness.results.run import RunWarning
 from tests.harness.report.gates import hostile, result, row
 from tests.harness.report.printing import printed
 
@@ -40,11 +43,11 @@ def test_the_largest_changes_are_first() -> None:
 def test_markdown_has_a_row_per_change_and_folded_times() -> None:
     """The title is the verdict."""
     text = markdown.write(full(result()))
-    assert text.startswith("## ✗ Gate: regressed\n\nsomething happened.\n")
+    assert text.startswith("## ✗ Gate failed: caching: because it is regressed; 2 more regressed.\n\nsomething happened.\n")
     assert (
         "| indexes · sqlite | optimised · prompts · vm steps | 10 | 31 | +210 % | ✗ **regressed** because it is regressed |" in text
     )
-    assert "<summary>1 times that could not be judged</summary>" in text
+    assert "<summary>1 time that could not be judged</summary>" in text
     assert "- **settings**: size differs. Remedy: use the same." in text
 
 
@@ -68,8 +71,8 @@ def test_a_long_list_is_cut_off() -> None:
     many = result(rows=[row("regressed")] * (MOST + 7) + [row("not judged", "time")] * (MOST + 3))
     assert "and 7 more" in printed(brief(many), 100)
     text = markdown.write(full(many))
-    assert "and 7 more" in text
-    assert "and 3 more" in text
+    assert f"and {MOST + 7 - MOST_CHANGED} more: {MOST + 7 - MOST_CHANGED} regressed" in text
+    assert f"and {MOST + 3 - MOST_UNJUDGED} more: {MOST + 3 - MOST_UNJUDGED} not judged" in text
 
 
 def test_figures_are_written_in_their_unit() -> None:
@@ -90,3 +93,46 @@ def test_a_result_without_rows_is_shown() -> None:
     bare = GateResult("a", "b", GateVerdict.NOT_COMPARABLE, "other tools")
     assert printed(brief(bare), 100).strip() == "≠ not comparable: other tools"
     assert "other tools" in markdown.write(full(bare))
+
+
+def test_markdown_of_a_thousand_benchmarks_is_a_screen() -> None:
+    """At most 60 lines, whatever changed, with the number of the others by verdict; long and hostile texts are short."""
+    kinds = [("regressed", "time"), ("improved", "work"), ("inconclusive", "time"), ("not judged", "time"), ("equal", "work")]
+    rows = [row(verdict, kind, scenario=f"b{place}" * 3_000) for place in range(200) for verdict, kind in kinds]
+    warnings = [RunWarning("n" * 9_000, "m" * 9_000, "r")] * 30
+    found = GateResult("a" * 9_000, "b", GateVerdict.REGRESSED, "s" * 9_000, rows, warnings, warnings)
+    text = markdown.write(full(found))
+    assert len(text.splitlines()) <= 60
+    assert len(text) < 30_000, "GitHub takes comments of 65,536 characters"
+    assert "and 586 more: 186 regressed, 200 inconclusive, 200 improved" in text
+    assert more(rows[:2]) == "and 2 more: 1 regressed, 1 improved"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "rows", "said"),
+    [
+        (
+            "regressed",
+            [row("regressed", "time", arm="", group="", scenario="test_list", metric="median", change=1.12, low=1.09, high=1.15)],
+            "Gate failed: test_list is 12 % slower [9, 15].",
+        ),
+        (
+            "regressed",
+            [row("regressed", "time", arm="", group="", scenario="test_list", metric="p95", change=3.0)] * 2,
+            "Gate failed: test_list is 200 % slower at p95; 1 more regressed.",
+        ),
+        (
+            "regressed",
+            [row("regressed")] * 3,
+            "Gate failed: indexes, optimised, prompts: statements 3 → 4 (+33.3 %): because it is ",
+        ),
+        ("regressed", [], "Gate failed: so."),
+        ("improved", [row("improved")], "Gate passed: so."),
+        ("equivalent", [], "Gate passed: so."),
+        ("inconclusive", [row("inconclusive")], "Gate inconclusive: so."),
+        ("not comparable", [], "Gate not comparable: so."),
+    ],
+)
+def test_the_heading_is_the_verdict_with_the_worst_figure(verdict: str, rows: list[GateRow], said: str) -> None:
+    """A time by its change with its interval, a count by its values, others by their reason; and the number of the others."""
+    assert heading(GateResult("a", "b", GateVerdict(verdict), "so", rows)).startswith(said)

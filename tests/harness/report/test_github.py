@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.github import MOST, MOST_SUMMARY_BYTES, commands, summary
+from harness.report.github import MOST, MOST_TEXT, commands, summary
 from harness.results.gate import GateResult, GateVerdict
 from harness.results.run import RunWarning
 from tests.harness.report.gates import hostile, result, row
@@ -75,12 +75,15 @@ def test_annotations_are_limited_to_what_github_shows() -> None:
     assert lines[MOST - 1].endswith("and 22 more; see the job's summary")
 
 
-def test_a_summary_has_a_maximum_length() -> None:
-    """GitHub does not show a longer one at all."""
+def test_a_summary_is_short_whatever_the_texts() -> None:
+    """GitHub does not show one of more than 1 MiB at all; it ends with an empty line, so that more can be appended."""
+    long = GateResult("a", "b", GateVerdict.REGRESSED, "日" * 10**6, [], [RunWarning("n", "日" * 10**6, "r")] * 5_000)
+    assert len(summary(long).encode()) < 10_000
     assert summary(result()).endswith("\n\n")
-    long = GateResult("a", "b", GateVerdict.REGRESSED, "so", [], [RunWarning("n", "日" * 200, "r")] * 5_000)
-    text = summary(long)
-    assert len(text.encode()) < MOST_SUMMARY_BYTES + 200
-    assert text.endswith("cut off: longer than the limit of a summary\n\n")
-    assert "\ufffd" not in text
     assert summary(hostile())
+
+
+def test_long_texts_are_shortened_in_their_middle() -> None:
+    """A name of ten thousand characters is an annotation of the usual length."""
+    found = GateResult("a", "b", GateVerdict.REGRESSED, "x" * 10_000, [row("regressed", scenario="y" * 10_000)])
+    assert all(len(line) < MOST_TEXT + 200 for line in commands(found))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.results.names import distinct, quoted, short, shortened, visible
+from harness.results.names import CUT, abbreviated, distinct, quoted, short, shortened, visible
 
 
 @given(st.text(st.characters(exclude_characters="\\␣"), max_size=8), st.text(st.characters(exclude_characters="\\␣"), max_size=8))
@@ -58,3 +58,34 @@ def test_a_short_text_fits_and_is_printable(text: str, limit: int) -> None:
     made = short(text, limit)
     assert len(made) <= limit
     assert made.isprintable()
+
+
+PART = st.text(st.sampled_from("ab…"), max_size=6)
+LONG = st.builds(lambda head, middle, tail: f"{head * 9}{middle}{tail * 9}", PART, PART, PART)
+
+
+@given(st.lists(LONG, max_size=12, unique=True), st.integers(1, 40))
+def test_abbreviated_names_stay_distinct(names: list[str], limit: int) -> None:
+    """Whatever the names and the limit; names that fit are kept."""
+    found = abbreviated(names, limit)
+    assert list(found) == names
+    assert len(set(found.values())) == len(names)
+    assert all(found[name] == name for name in names if len(name) <= limit)
+
+
+@given(st.lists(st.integers(0, 10**6), max_size=30, unique=True), st.integers(2 * CUT, 60))
+def test_a_name_is_cut_where_it_does_not_differ(numbers: list[int], limit: int) -> None:
+    """Long names with equal ends fit into the limit and show what differs, without numbers behind them."""
+    names = [f"GET /{'v' * 90}/{number:07}/{'w' * 90}" for number in numbers]
+    found = abbreviated(names, limit)
+    assert all(len(shown) <= limit and not shown.endswith(")") for shown in found.values())
+    assert len(set(found.values())) == len(names)
+
+
+def test_the_difference_of_two_names_is_shown_with_both_ends() -> None:
+    """A parameter in the middle of a long id is kept, and so are the file and the last bracket."""
+    names = [f"tests/bench/test_orders.py::test_list[{'x' * 200}-{size}-{'y' * 200}-eager]" for size in ("small", "large")]
+    assert list(abbreviated(names, 40).values()) == [
+        "tests/bench/test…small…yyyyyyyyyy-eager]",
+        "tests/bench/test…large…yyyyyyyyyy-eager]",
+    ]
