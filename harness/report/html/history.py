@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 
 from harness.report import history as content
-from harness.report.html.page import FOLDER, templates
+from harness.report.html.page import style, templates
 from harness.report.trend import line_class, trend
 from harness.results.history import FigureHistory, History, ScenarioHistory
 from harness.results.store import write_bytes
@@ -23,14 +23,13 @@ def write(history: History, out: Path) -> Path:
 
 def render(history: History) -> str:
     """Return the page of a history."""
-    style = "".join((FOLDER / name).read_text(encoding="utf-8") for name in ("style.css", "history.css"))
     cards = sorted(history.scenarios, key=lambda s: (-len(s.steps), s.name, s.engine, s.rtt_ms))
     return (
         templates()
         .get_template("history.html.j2")
         .render(
             run={"name": content.heading(history)},
-            style=style,
+            style=style(),
             facts=content.facts(history),
             groups=[_group(group) for group in content.step_groups(history)],
             warnings=content.warnings(history),

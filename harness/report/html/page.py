@@ -45,15 +45,21 @@ def templates() -> Environment:
     return Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, **options)
 
 
+def style() -> str:
+    """Return the style sheets of this folder as one, the common one first, without comments and line breaks."""
+    sheets = sorted(FOLDER.glob("*.css"), key=lambda sheet: (sheet.name != "style.css", sheet.name))
+    text = re.sub(r"/\*.*?\*/", "", "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets), flags=re.DOTALL)
+    return re.sub(r"\s*\n\s*", "\n", text).strip()
+
+
 def render(run: Run, folder: Path | None = None) -> str:
     """Return the page of a run. Figures that need raw samples are drawn from `folder`, or left out with the reason."""
     environment = templates()
     environment.filters["plan_words"] = plan_words
     environment.globals |= {"ablation": ablation, "load": load, "numbers": numbers, "overview": overview, "promises": promises}
-    style = (FOLDER / "style.css").read_text(encoding="utf-8")
     compared = run.kind in comparison.KINDS
     template = environment.get_template("comparison.html.j2" if compared else "report.html.j2")
-    return template.render(run=run, style=style, **(_compared(run) if compared else _measured(run, folder)))
+    return template.render(run=run, style=style(), **(_compared(run) if compared else _measured(run, folder)))
 
 
 def _measured(run: Run, folder: Path | None) -> dict[str, object]:
