@@ -32,7 +32,7 @@ from harness.results.run import (
 )
 from harness.verdicts import tails
 from harness.verdicts.advice import KEPT, Action, Advice, ArmCase, ArmGain, Trust, advise
-from harness.verdicts.promise import LESS, TIME, TIMES, format_claim, format_figure, format_interval
+from harness.verdicts.promise import LESS, NOT_ENOUGH, TIME, TIMES, format_claim, format_figure, format_measured
 
 STATUSES = {
     Action.DO: CellStatus(Action.DO, "✓", Tone.GOOD),
@@ -287,7 +287,8 @@ def _gain_cell(case: ArmCase | None) -> Cell:
     gain = case.gain
     if not math.isfinite(gain.value):
         return Cell("∞", "nothing is left")
-    return Cell(format_figure(gain.value, gain.unit), case.arm, format_interval(gain.value, gain.low, gain.high, gain.unit))
+    text, bounds = format_measured(gain.value, gain.low, gain.high, gain.unit)
+    return Cell(text, case.arm, bounds)
 
 
 def _percentiles(result: ScenarioResult, case: ArmCase | None) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -540,9 +541,12 @@ def _together(part: _Part) -> str:
 
 def _together_at_places(parts: Sequence[_Part]) -> str:
     """Return the lowest and the highest gain of everything together over several places."""
-    known = [(v.value, v, place_of(part.found.result)) for part in parts if (v := _first(part)) and v.value is not None]
-    if not known:
+    measured = [(v.value, v, place_of(part.found.result)) for part in parts if (v := _first(part)) and v.value is not None]
+    if not measured:
         return "All together: not measured."
+    known = [item for item in measured if _verdict_figure(item[1]) != NOT_ENOUGH]
+    if not known:
+        return "All together: not enough data."
     low, high = (pick(known, key=lambda item: item[0]) for pick in (min, max))
     texts = [f"{_verdict_figure(verdict)} at {place}" for _, verdict, place in (low, high)]
     where = texts[0] if len(known) == 1 else f"from {texts[0]} to {texts[1]}"
@@ -558,8 +562,7 @@ def _first(part: _Part) -> Verdict | None:
 def _verdict_figure(verdict: Verdict) -> str:
     """Return a measured verdict's figure with its interval."""
     assert verdict.value is not None, "the verdict was measured"
-    bounds = format_interval(verdict.value, verdict.low, verdict.high, verdict.unit)
-    return f"{format_figure(verdict.value, verdict.unit)} {bounds}".strip()
+    return " ".join(format_measured(verdict.value, verdict.low, verdict.high, verdict.unit)).strip()
 
 
 def _together_percentiles(result: ScenarioResult, arm: str) -> str:
@@ -575,8 +578,7 @@ def _gain(gain: ArmGain) -> str:
     """Return a gain with its interval in a sentence: `6.75× [6.56, 6.95]`."""
     if not math.isfinite(gain.value):
         return "∞"
-    bounds = format_interval(gain.value, gain.low, gain.high, gain.unit)
-    return f"{format_figure(gain.value, gain.unit)} {bounds}".strip()
+    return " ".join(format_measured(gain.value, gain.low, gain.high, gain.unit)).strip()
 
 
 def _arm(case: ArmCase) -> str:
@@ -647,7 +649,8 @@ def _largest(made: Conclusion) -> KeyFigure:
         return KeyFigure("no", "gain is shown" if not made.rows or made.rows[0].advice.trust != Trust.QUICK else "gain is decided")
     gain, row = max(found, key=lambda pair: pair[0].times)
     return KeyFigure(
-        "∞" if not math.isfinite(gain.value) else format_figure(gain.value, gain.unit), f"largest gain: {_place_name(row)}"
+        "∞" if not math.isfinite(gain.value) else format_measured(gain.value, gain.low, gain.high, gain.unit)[0],
+        f"largest gain: {_place_name(row)}",
     )
 
 

@@ -1,6 +1,7 @@
 """A run as one self-contained HTML page, light and dark, on screen and on paper."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -11,7 +12,9 @@ from typing import Any
 from harness.errors import missing_extra
 from harness.report import ablation, comparison, conclusion, figures, load, numbers, overview, profile, promises, review, tables
 from harness.report.blocks import Block, Paragraph, of, status, warning_notices
+from harness.report.html import data_files, promise_table
 from harness.report.promises import LocatedResult
+from harness.results.names import shortened, visible
 from harness.results.run import AA_CONTROL, BASELINE, Run, RunKind, ScenarioStatus, Statement
 from harness.results.store import write_bytes
 from harness.text import encode
@@ -26,6 +29,10 @@ FOLDER = Path(__file__).parent
 ARM_CLASSES = 6
 """The number of colours for arms in the style sheet."""
 
+SHOWN_LINKS, LINK = 12, 24
+"""The most scenarios that have links of their own in the navigation, and the most characters of a link."""
+UNFOLDED = {"", ScenarioStatus.FAILED, ScenarioStatus.INTERRUPTED}
+"""The labels of notices that unfold the notes."""
 MANY = 12
 """From this number of cards on, drawing them on all cores saves more than starting processes costs."""
 
@@ -36,7 +43,7 @@ def write(run: Run, folder: Path, out: Path | None = None) -> Path:
     Raises:
         UsageError: the folder cannot be written, or a package of the `report` extra is missing.
     """
-    return write_bytes((out or folder) / REPORT_FILE, encode(render(run, folder)))
+    return write_bytes((out or folder) / REPORT_FILE, encode(render(run, folder, out)))
 
 
 def templates() -> Environment:
@@ -46,35 +53,62 @@ def templates() -> Environment:
 
 
 def style() -> str:
-    """Return the style sheets of this folder as one, the common one first, without comments and line breaks."""
+    """Return the style sheets of this folder as one, the common one first, without comments and indentation."""
     sheets = sorted(FOLDER.glob("*.css"), key=lambda sheet: (sheet.name != "style.css", sheet.name))
     text = re.sub(r"/\*.*?\*/", "", "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets), flags=re.DOTALL)
+    return _without_indentation(text)
+
+
+def script() -> str:
+    """Return the page's script, without comments and indentation."""
+    return _without_indentation(re.sub(r"(?m)(^|  )// .*$", "", (FOLDER / "page.js").read_text(encoding="utf-8")))
+
+
+def _without_indentation(text: str) -> str:
     return re.sub(r"\s*\n\s*", "\n", text).strip()
 
 
-def render(run: Run, folder: Path | None = None) -> str:
-    """Return the page of a run. Figures that need raw samples are drawn from `folder`, or left out with the reason."""
+def render(run: Run, folder: Path | None = None, out: Path | None = None) -> str:
+    """Return the page of a run.
+
+    Figures that need raw samples are drawn from `folder`, or left out with the reason; the page links to the files of the run as it
+    would from the folder `out`, by default the same.
+    """
     environment = templates()
     environment.filters["plan_words"] = plan_words
     environment.globals |= {"ablation": ablation, "load": load, "numbers": numbers, "overview": overview, "promises": promises}
     compared = run.kind in comparison.KINDS
     template = environment.get_template("comparison.html.j2" if compared else "report.html.j2")
-    return template.render(run=run, style=style(), **(_compared(run) if compared else _measured(run, folder)))
+    page = template.render(run=run, style=style(), **(_compared(run) if compared else _measured(run, folder, out or folder)))
+    return re.sub(r"\n{2,}(?=<)", "\n", page)
 
 
-def _measured(run: Run, folder: Path | None) -> dict[str, object]:
-    judged = promises.rows(run)
+def _measured(run: Run, folder: Path | None, out: Path | None) -> dict[str, object]:
+    judged = bool(promises.rows(run))
+    concluded = conclusion.conclude(run) if conclusion.is_there(run) else None
+    found = [n for n in overview.notices(run) if n.name != f"This run {run.incomplete}"]
+    if concluded:  # it has these as the catch of a row
+        found = [notice for notice in found if notice.label != "cannot run as written"]
     return {
-        "concluded": conclusion.conclude(run) if conclusion.is_there(run) else None,
+        "links": [(shortened(visible(name.replace("_", " ")), LINK), anchor) for name, anchor in _cards_by_name(run).items()],
+        "SHOWN_LINKS": SHOWN_LINKS,
+        "concluded": concluded,
         "commit": overview.commit(run),
         "facts": list(_facts(run)),
-        "notices_found": overview.notices(run),
-        "judged": bool(judged),
-        "places": [_place_box(run, place) for place in promises.places(run)],
-        "matrix": promises.matrix_table(run),
+        "notices_found": found,
+        "noted": list(Counter(notice.label or "general" for notice in found).items()),
+        "unfolded": any(notice.label in UNFOLDED for notice in found) or not judged,
+        "promised": promise_table.promise_table(run, ARM_CLASSES) if judged else None,
+        "places": [] if judged else [_place_box(run, place) for place in promises.places(run)],
+        "answers": []
+        if not judged
+        else [(place, made) for place in promises.places(run) if (made := review.answers(promises.at(run, place)))],
         "warnings": warning_notices("Warnings", run.warnings),
         "profile": profile.table(run),
         "profile_read": profile.READ,
+        "data": data_files.links(run, folder, out),
+        "repeat": data_files.repeat(run),
+        "script": script(),
         "environment": tables.facts("Environment", "name", run.environment),
         "cards": _cards(run, folder),
     }
@@ -116,19 +150,24 @@ def _compared(run: Run) -> dict[str, object]:
 
 
 def _place_box(run: Run, place: str) -> dict[str, object]:
-    """Return one engine at one RTT: its figures, promises, answers to the review, and gains of switches."""
+    """Return one engine at one RTT of a run without promises: its figures, gains of switches, and answers to the review."""
     there = promises.at(run, place)
-    judged, ablated = promises.rows(there), ablation.parts(there)
+    ablated = ablation.parts(there)
     found: list[Block | figures.FigureBox] = []
-    if judged or ablated:
+    if ablated:
         found += figures.of_run(there, re.sub(r"[^a-z0-9]+", "-", place.lower()))
-    if judged:
-        found.append(promises.promise_table(judged, promises.heading(run), linked=True))
-    for heading, switches in () if judged else ablated:
+    for heading, switches in ablated:
         found += [ablation.table(heading, switches), Paragraph(ablation.total(switches), quiet=True)]
-    # The classes colour arms as the figure of the promises does.
-    classes = _numbered(promises.arms_of(judged))
-    return {"label": place, "blocks": [*found, *review.answers(there)], "ablated": bool(ablated), "classes": classes}
+    return {"label": place, "blocks": [*found, *review.answers(there)], "ablated": bool(ablated)}
+
+
+def _cards_by_name(run: Run) -> dict[str, str]:
+    """Return the id of the first card of each scenario that was run, by the scenario's name."""
+    found: dict[str, str] = {}
+    for x in promises.located(run):
+        if x.result.status != ScenarioStatus.NOT_RUN:
+            found.setdefault(x.result.name, x.anchor)
+    return found
 
 
 def _cards(run: Run, folder: Path | None) -> list[dict[str, object]]:
