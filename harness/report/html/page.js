@@ -7,12 +7,19 @@
   const chipName = chip => chip.labels[0].textContent;
   const OUTCOMES = { great: "kept", good: "kept", short: "missed", bad: "missed", open: "open", flat: "open" };
   const RANKS = Object.keys(OUTCOMES);
+  for (const head of table?.querySelectorAll("th[rowspan]") ?? []) {  // rows that are sorted alone need a head each
+    let row = head.parentNode;
+    for (let left = head.rowSpan - 1; left > 0; left--) (row = row.nextElementSibling).prepend(head.cloneNode(true));
+    head.removeAttribute("rowspan");
+  }
+  for (const head of table?.querySelectorAll("tbody [rowspan]") ?? []) head.removeAttribute("rowspan");
   const heads = table ? [...table.tHead.rows[0].cells] : [], places = heads.filter(head => head.dataset.engine);
   const rows = table ? [...table.tBodies].flatMap(body => [...body.rows].filter(row => row.id).map(row => ({ row, body }))) : [];
   const titles = table ? [...table.querySelectorAll(".of")] : [];
   const outcome = cell => OUTCOMES[cell.className];
   const rank = cell => RANKS.indexOf(cell.className) + (cell.className ? 0 : RANKS.length + 1);
-  const number = cell => Number.parseFloat((cell.querySelector("span")?.textContent ?? "").replace(/[^\d.+-]/g, "")) || 0;
+  const figure = cell => [...cell.childNodes].filter(node => node.nodeType === Node.TEXT_NODE).map(node => node.data).join("").trim();
+  const number = cell => Number.parseFloat(figure(cell).replace(/[^\d.+-]/g, "")) || 0;
   let order = "";  // the number of the column that rows are sorted by, from 1, with a minus to reverse it
 
   function compare(first, second, column) {
@@ -99,7 +106,7 @@
         return outcome(cell) ? [{
           scenario: body.rows[0].textContent, promise: name.lastElementChild.textContent, claim: name.firstElementChild.textContent,
           promised: promised.textContent, arm: arm.textContent, engine: place.dataset.engine, rtt_ms: Number(place.dataset.rtt),
-          verdict: text("b").replace(/^[^\p{L}\p{N}]{1,2} /u, ""), preliminary: text("b").includes("~"), measured: text("span"), interval_95: text("small"), remark: text("i"),
+          verdict: text("b").replace(/^[^\p{L}\p{N}]{1,2} /u, ""), preliminary: text("b").includes("~"), measured: figure(cell), interval_95: text("i"), remark: text("small"),
         }] : [];
       });
     });

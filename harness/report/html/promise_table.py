@@ -59,8 +59,8 @@ class PromiseLine:
     arm_class: str
     figures: tuple[PromiseFigure | None, ...]
     """At each place, None where it was not tried."""
-    repeats: bool
-    """Whether the row above is of the same promise."""
+    rows: int
+    """The number of rows that its head is for, from the first of a promise on; 0 in the others."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,9 @@ def promise_table(run: Run, arm_classes: int) -> PromiseTable:
         ran = next((x for row in found for x in row if x and x.result.status != ScenarioStatus.NOT_RUN), None)
         result = (ran or _first(found[0])).result
         lines = tuple(line for row in found for line in _lines(row, taken, arm_classes, alone=len(places) == 1))
-        groups.append(PromiseGroup(_short(result.title or result.name, NAME), _short(result.name, NAME), ran.anchor if ran else "", lines))
+        groups.append(
+            PromiseGroup(_short(result.title or result.name, NAME), _short(result.name, NAME), ran.anchor if ran else "", lines)
+        )
     missing = tuple(_missing(by_promise)) if len(places) > 1 else ()
     return PromiseTable(promises.heading(run), places, tuple(groups), missing, run.settings.quick)
 
@@ -149,22 +151,24 @@ def _lines(row: list[PromiseRow | None], taken: Counter[str], arm_classes: int, 
     first = _first(row)
     known = [found for found in row if found]
     colours = [arm.name for arm in first.result.arms[1:]]
-    for number, arm in enumerate(promises.arms_of(known)):
+    arms = promises.arms_of(known)
+    claims = [verdict for found in known for verdict in found.verdicts if verdict.promised_low is not None]
+    for number, arm in enumerate(arms):
         tried = [found.of(arm) if found else None for found in row]
-        verdict = next(v for v in tried if v)
         slug = re.sub(r"[^a-z0-9]+", "-", f"{first.promise} {first.part} {arm}".lower()).strip("-")[:SLUG].strip("-")
-        slug = f"promise-{slug}".strip("-")
+        slug = f"p-{slug}".strip("-")
         taken[slug] += 1
+        own = [v for v in claims if v.arm == arm] or claims or [*known[0].verdicts]
         place = colours.index(arm) if arm in colours else len(colours)
         yield PromiseLine(
             slug if taken[slug] == 1 else f"{slug}--{taken[slug]}",
             _short(first.name, NAME),
             _short(first.text, TEXT),
-            _short(promises.promised(verdict), NAME),
+            _short(promises.promised(own[0]), NAME),
             _short(arm, NAME),
             f"arm-{place % arm_classes + 1}",
             tuple(_figure(found, v, alone=alone) if found and v else None for found, v in zip(row, tried, strict=True)),
-            number > 0,
+            0 if number else len(arms),
         )
 
 
@@ -173,7 +177,7 @@ def _figure(row: PromiseRow, verdict: Verdict, *, alone: bool) -> PromiseFigure 
         return None
     text, bounds = promises.measured(verdict)
     known = status(verdict.verdict)
-    sign = f"{known.sign}{PRELIMINARY}" if row.preliminary else known.sign
+    sign = f"{known.sign}{PRELIMINARY}" if row.preliminary and verdict.value is not None else known.sign
     shown = CellStatus(_short(known.name, NAME), sign, known.tone)
     return PromiseFigure(
         shown, text, bounds, _short(remark(verdict), REMARK) if alone else "", _position(verdict) if alone else None
