@@ -69,7 +69,7 @@
     const chip = chips.find(each => each.checked);
     if (chip && chip !== chips[0]) state.set("place", chipName(chip));
     const hash = state.toString();
-    if (hash || location.hash.includes("=")) history.replaceState(null, "", `#${hash}`);
+    if (hash || location.hash.includes("=")) history.replaceState(null, "", hash ? `#${hash}` : location.href.split("#")[0]);
   }
 
   function restore() {
@@ -104,7 +104,7 @@
       return places.filter(place => !place.hidden).flatMap(place => {
         const cell = row.cells[place.cellIndex], text = tag => cell.querySelector(tag)?.textContent ?? "";
         return outcome(cell) ? [{
-          scenario: body.rows[0].textContent, promise: name.lastElementChild.textContent, claim: name.firstElementChild.textContent,
+          scenario: body.querySelector(".of small").textContent, promise: name.lastElementChild.textContent, claim: name.firstElementChild.textContent,
           promised: promised.textContent, arm: arm.textContent, engine: place.dataset.engine, rtt_ms: Number(place.dataset.rtt),
           verdict: text("b").replace(/^[^\p{L}\p{N}]{1,2} /u, ""), preliminary: text("b").includes("~"), measured: figure(cell), interval_95: text("i"), remark: text("small"),
         }] : [];

@@ -52,7 +52,7 @@ def test_shorten_knows_wide_scripts() -> None:
 def test_every_figure_has_a_title_and_how_to_read_it() -> None:
     """Each file of the folder draws a run or a scenario, and has one line on how to read it."""
     found = drawings()
-    assert [d.__name__.rpartition(".")[2] for d in found][:3] == ["forest", "ablation", "ratio_by_process"]
+    assert [d.__name__.rpartition(".")[2] for d in found][:2] == ["ablation", "ratio_by_process"]
     assert all(hasattr(d, "draw") != hasattr(d, "draw_run") for d in found)
     assert all(d.TITLE and d.HOW_TO_READ.endswith(".") and "\n" not in d.HOW_TO_READ for d in found)
 
