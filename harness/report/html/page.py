@@ -29,6 +29,7 @@ FOLDER = Path(__file__).parent
 ARM_CLASSES = 6
 """The number of colours for arms in the style sheet."""
 
+COMMON_STYLE, HISTORY_STYLE = "style.css", "history.css"
 SHOWN_LINKS, LINK = 12, 24
 """The most scenarios that have links of their own in the navigation, and the most characters of a link."""
 UNFOLDED = {"", ScenarioStatus.FAILED, ScenarioStatus.INTERRUPTED}
@@ -52,19 +53,21 @@ def templates() -> Environment:
     return Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, **options)
 
 
-def style() -> str:
-    """Return the style sheets of this folder as one, the common one first, without comments and indentation."""
-    sheets = sorted(FOLDER.glob("*.css"), key=lambda sheet: (sheet.name != "style.css", sheet.name))
-    text = re.sub(r"/\*.*?\*/", "", "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets), flags=re.DOTALL)
-    return _without_indentation(text)
+def style(*names: str) -> str:
+    """Return style sheets of this folder as one, small: `names` after the common one, by default all but that of a history."""
+    found = {sheet.name: sheet for sheet in sorted(FOLDER.glob("*.css"))}
+    wanted = names or [name for name in found if name not in {COMMON_STYLE, HISTORY_STYLE}]
+    text = "".join(found[name].read_text(encoding="utf-8") for name in (COMMON_STYLE, *wanted))
+    pieces = re.split(r"""("[^"]*"|'[^']*')""", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL))
+    pieces[::2] = (
+        re.sub(r"\s*([{};,>]|(?<=:)\s)\s*", lambda found: found[1].strip(), re.sub(r"\s+", " ", piece)) for piece in pieces[::2]
+    )
+    return "".join(pieces).replace(";}", "}").strip()
 
 
 def script() -> str:
     """Return the page's script, without comments and indentation."""
-    return _without_indentation(re.sub(r"(?m)(^|  )// .*$", "", (FOLDER / "page.js").read_text(encoding="utf-8")))
-
-
-def _without_indentation(text: str) -> str:
+    text = re.sub(r"(?m)(^|  )// .*$", "", (FOLDER / "page.js").read_text(encoding="utf-8"))
     return re.sub(r"\s*\n\s*", "\n", text).strip()
 
 

@@ -35,13 +35,13 @@ class PromisePlace:
 
 @dataclass(frozen=True)
 class PromiseFigure:
-    """What was measured of a promise at one place."""
+    """The verdict and the figure of a promise at one place."""
 
     status: CellStatus
     text: str
     bounds: str
     remark: str
-    """What the verdict's sentence adds, such as the reason why there is no figure; of a run at one place only."""
+    """The rest of the verdict's sentence, such as the reason why there is no figure; of a run at one place only."""
     kept: float | None
     """The position of measured ÷ promised on a logarithmic axis whose middle is the promise, in percent; of one place only."""
 
@@ -105,7 +105,7 @@ class PromiseTable:
 
 
 def promise_table(run: Run, arm_classes: int) -> PromiseTable:
-    """Return the table of a run; arms have one of so many colours, as on the scenarios' cards."""
+    """Return the table of a run; arms have one of `arm_classes` colours, as on the scenarios' cards."""
     by_promise = promises.matrix(run)
     results = {promises.place_of(result): result for result in run.scenarios}
     places = tuple(PromisePlace(label, results[label].engine, f"{results[label].rtt_ms:g}") for label in promises.places(run))
