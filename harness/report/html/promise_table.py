@@ -14,8 +14,8 @@ from harness.results.names import shortened, visible
 from harness.results.run import Run, ScenarioStatus, Verdict
 from harness.verdicts.promise import EXPONENT, format_value
 
-TEXT, NAME, REMARK = 200, 80, 160
-"""The most characters of a promise's text, of an arm's or a part's name, and of a remark."""
+TEXT, NAME, SHORT, REMARK = 200, 80, 40, 160
+"""The most characters of a promise's text, of a name, of an arm's or a place's name, and of a remark."""
 SLUG = 60
 """The most characters of a row's id, before its number."""
 AXIS = 10.0
@@ -108,7 +108,10 @@ def promise_table(run: Run, arm_classes: int) -> PromiseTable:
     """Return the table of a run; arms have one of `arm_classes` colours, as on the scenarios' cards."""
     by_promise = promises.matrix(run)
     results = {promises.place_of(result): result for result in run.scenarios}
-    places = tuple(PromisePlace(label, results[label].engine, f"{results[label].rtt_ms:g}") for label in promises.places(run))
+    places = tuple(
+        PromisePlace(_short(label, SHORT), _short(results[label].engine, SHORT), f"{results[label].rtt_ms:g}")
+        for label in promises.places(run)
+    )
     taken, groups = Counter[str](), []
     for _, same in groupby(by_promise, key=lambda found: _first(found).result.name):
         found = list(same)
@@ -165,7 +168,7 @@ def _lines(row: list[PromiseRow | None], taken: Counter[str], arm_classes: int, 
             _short(first.name, NAME),
             _short(first.text, TEXT),
             _short(promises.promised(own[0]), NAME),
-            _short(arm, NAME),
+            _short(arm, SHORT),
             f"arm-{place % arm_classes + 1}",
             tuple(_figure(found, v, alone=alone) if found and v else None for found, v in zip(row, tried, strict=True)),
             0 if number else len(arms),
