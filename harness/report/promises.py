@@ -171,12 +171,12 @@ def verdict_cell(verdict: Verdict | None, *, link: str = "", preliminary: bool =
     return Cell(text, verdict.sentence, bounds, status(verdict.verdict, preliminary=preliminary), link)
 
 
-def promise_table(promises: Sequence[PromiseRow], head: str, *, linked: bool = False) -> Table:
+def promise_table(promises: Sequence[PromiseRow], head: str) -> Table:
     """Return a row per promise and a column per arm."""
     arms = columns_of(promises)
     made = []
     for row in promises:
-        label = Cell(row.label, link=row.anchor if linked else "")
+        label = Cell(row.label)
         made.append(cells(label, row.text, *(row.cell(arm) for arm in arms)))
         further = [v for v in row.verdicts if v.arm not in arms]
         made += [
