@@ -6,7 +6,7 @@ from itertools import groupby
 from harness.errors import UsageError
 from harness.report.blocks import Cell, Paragraph, Table, cells
 from harness.report.numbers import DASH, significant, times, unit_of, whole
-from harness.report.tables import arms_in_order, named, with_interval
+from harness.report.tables import arms_in_order, named_cells, with_interval
 from harness.results.load import Capacity, CapacityKind, CapacityStep, LoadResult
 from harness.results.names import shortened, visible
 from harness.results.run import BASELINE, ScenarioResult
@@ -80,7 +80,7 @@ def in_order(result: ScenarioResult) -> list[Capacity]:
 def tables(result: ScenarioResult) -> list[Table]:
     """Return a table per kind with a row per arm: sustained level, the next one that failed and why, ratio to the baseline's."""
     head = ("arm", "sustains", "÷ the baseline's", "fails at", "knee", "steps", "why it fails there")
-    arm_names = named(x.arm for x in in_order(result))
+    arm_names = named_cells(x.arm for x in in_order(result))
     made = []
     for kind, of_kind in groupby(in_order(result), key=lambda x: x.kind):
         capacities = list(of_kind)
@@ -115,7 +115,7 @@ def steps(result: ScenarioResult) -> Table | None:
     limited = limit(tried[0][0].objective)
     times_ns = [time_ns(step, limited) for _, step in tried]
     unit = unit_of(times_ns)
-    arm_names = named(x.arm for x, _ in tried)
+    arm_names = named_cells(x.arm for x, _ in tried)
     rows = []
     for (x, step), ns in zip(tried, times_ns, strict=True):
         where = (x.kind, arm_names[x.arm], Cell(outcome(step), step.invalid or step.reason), level(step.level, x.kind))

@@ -101,7 +101,7 @@ def abs_change(ratio: float) -> float:
 def named(run: Run) -> dict[str, Cell]:
     """Return name → cell of every benchmark and other figure: cut where it does not differ, the whole one as a note."""
     records = ((*r.latencies, *r.operations, *r.metrics) for r in run.scenarios)
-    return tables.named(
+    return tables.named_cells(
         [*(x.group for of_result in records for x in of_result), *(v.promise for r in run.scenarios for v in r.verdicts)]
     )
 
@@ -177,7 +177,7 @@ def sides(run: Run) -> Table:
         row["machine"] = ", ".join(filter(None, (next((facts[key] for key in keys if facts.get(key)), "") for keys in MACHINE)))
         row["Python"] = next((facts[key] for key in PYTHON if facts.get(key)), "")
         rows.append(row)
-    files = tables.named(row["file"] for row in rows)
+    files = tables.named_cells(row["file"] for row in rows)
     head = [name for name in rows[0] if any(row[name] for row in rows)]
     made = [[files[row[name]] if name == "file" else Cell(shortened(visible(row[name])) or DASH) for name in head] for row in rows]
     return Table("", tuple(head), tuple(map(tuple, made)), names=len(head))

@@ -32,7 +32,7 @@ from harness.results.run import (
 )
 from harness.verdicts import tails
 from harness.verdicts.advice import KEPT, Action, Advice, ArmCase, ArmGain, Trust, advise
-from harness.verdicts.promise import LESS, TIME, TIMES, format_claim, format_figure, format_interval
+from harness.verdicts.promise import LESS, NOT_ENOUGH, TIME, TIMES, format_claim, format_figure, format_measured
 
 STATUSES = {
     Action.DO: ("✓", Tone.GOOD),
@@ -305,7 +305,8 @@ def _gain_cell(case: ArmCase | None) -> Cell:
     gain = case.gain
     if not math.isfinite(gain.value):
         return Cell("∞", gettext("nothing is left"))
-    return Cell(format_figure(gain.value, gain.unit), case.arm, format_interval(gain.value, gain.low, gain.high, gain.unit))
+    text, bounds = format_measured(gain.value, gain.low, gain.high, gain.unit)
+    return Cell(text, case.arm, bounds)
 
 
 def _percentiles(result: ScenarioResult, case: ArmCase | None) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -622,9 +623,12 @@ def _together(part: _Part) -> str:
 
 def _together_at_places(parts: Sequence[_Part]) -> str:
     """Return the lowest and the highest gain of everything together over several places."""
-    known = [(v.value, v, place_of(part.found.result)) for part in parts if (v := _first(part)) and v.value is not None]
-    if not known:
+    measured = [(v.value, v, place_of(part.found.result)) for part in parts if (v := _first(part)) and v.value is not None]
+    if not measured:
         return gettext("All together: not measured.")
+    known = [item for item in measured if _verdict_figure(item[1]) != gettext(NOT_ENOUGH)]
+    if not known:
+        return gettext("All together: not enough data.")
     (_, low, where), (_, high, elsewhere) = (pick(known, key=lambda item: item[0]) for pick in (min, max))
     arm = visible(shortened(high.arm, ARM))
     if len(known) == 1:
@@ -648,8 +652,7 @@ def _first(part: _Part) -> Verdict | None:
 def _verdict_figure(verdict: Verdict) -> str:
     """Return a measured verdict's figure with its interval."""
     assert verdict.value is not None, "the verdict was measured"
-    bounds = format_interval(verdict.value, verdict.low, verdict.high, verdict.unit)
-    return f"{format_figure(verdict.value, verdict.unit)} {bounds}".strip()
+    return " ".join(format_measured(verdict.value, verdict.low, verdict.high, verdict.unit)).strip()
 
 
 def _together_percentiles(result: ScenarioResult, arm: str) -> list[str]:
@@ -665,8 +668,7 @@ def _gain(gain: ArmGain) -> str:
     """Return a gain with its interval in a sentence: `6.75× [6.56, 6.95]`."""
     if not math.isfinite(gain.value):
         return "∞"
-    bounds = format_interval(gain.value, gain.low, gain.high, gain.unit)
-    return f"{format_figure(gain.value, gain.unit)} {bounds}".strip()
+    return " ".join(format_measured(gain.value, gain.low, gain.high, gain.unit)).strip()
 
 
 def _arm(case: ArmCase) -> str:
@@ -761,7 +763,7 @@ def _largest(made: Conclusion) -> KeyFigure:
         is_quick = bool(made.rows) and made.rows[0].advice.trust == Trust.QUICK
         return KeyFigure(gettext("no"), gettext("gain is decided") if is_quick else gettext("gain is shown"))
     gain, row = max(found, key=lambda pair: pair[0].times)
-    value = format_figure(gain.value, gain.unit) if math.isfinite(gain.value) else "∞"
+    value = format_measured(gain.value, gain.low, gain.high, gain.unit)[0] if math.isfinite(gain.value) else "∞"
     return KeyFigure(value, gettext("largest gain: {name}", name=_place_name(row)))
 
 

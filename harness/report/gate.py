@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.report.blocks import STATUSES, Block, Cell, Paragraph, ReportSection, Table, Tone, cells, of, status, warning_notices
 from harness.report.numbers import DASH, duration, percent, percent_interval, significant, whole
-from harness.report.tables import MOST_NAME, named
+from harness.report.tables import MOST_NAME, named_cells
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
 from harness.results.names import shortened, visible
 from harness.results.run import RunWarning
@@ -111,7 +111,7 @@ def _regressed(row: GateRow) -> str:
 
 def table(rows: Sequence[GateRow], last: str, most: int = MOST) -> Table | None:
     """Return at most `most` figures in a table, with verdict or reason in the `last` column; None without figures."""
-    places, labels = named(row.place for row in rows[:most]), named(row.label for row in rows[:most])
+    places, labels = named_cells(row.place for row in rows[:most]), named_cells(row.label for row in rows[:most])
     lines = []
     for row in rows[:most]:
         base, candidate = figure(row.base, row.unit), figure(row.candidate, row.unit)

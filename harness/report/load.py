@@ -8,7 +8,7 @@ from harness.report.blocks import Block, Cell, CellStatus, Notice, Paragraph, Re
 from harness.report.capacity import IS_BASELINE, NO_LOAD
 from harness.report.numbers import DASH, Unit, significant, times, unit_of, whole
 from harness.report.promises import located
-from harness.report.tables import MOST_NAME, MOST_NOTE, arms_in_order, groups_of, named, percentile, with_interval
+from harness.report.tables import MOST_NAME, MOST_NOTE, arms_in_order, groups_of, named_cells, percentile, with_interval
 from harness.results.load import ALL, LatencySummary, LoadedArm, LoadResult
 from harness.results.names import shortened, visible
 from harness.results.run import BASELINE, Run, ScenarioResult
@@ -134,7 +134,7 @@ def by_group(result: ScenarioResult, *, with_total: bool = True) -> Table | None
     """Return the figures of `summary` for every group of operations, without capacities; None without any."""
     load, arm_names = result.load or NO_LOAD, _arm_names(result)
     shown = groups(result) if with_total else groups(result)[1:]
-    unit, group_names = _unit(load, shown), named(shown)
+    unit, group_names = _unit(load, shown), named_cells(shown)
     rows = [
         [group_names[group], name, *_overall(load, arm, group, unit)]
         for group in shown
@@ -146,7 +146,7 @@ def by_group(result: ScenarioResult, *, with_total: bool = True) -> Table | None
 
 
 def _arm_names(result: ScenarioResult) -> dict[str, Cell]:
-    return named(arms_of(result))
+    return named_cells(arms_of(result))
 
 
 def _filled(caption: str, head: list[str], rows: list[list[Cell]], *, names: int, grouped: bool = False) -> Table:
@@ -279,7 +279,7 @@ def ratios(result: ScenarioResult) -> Table | None:
     names = [arm for arm in arms_of(result) if arm != BASELINE]
     known = {(x.group, x.percentile) for x in load.ratios}
     wanted = [(group, label) for group in groups(result) for label in QUANTILES if (group, label) in known]
-    group_names, arm_names = named(groups(result)), _arm_names(result)
+    group_names, arm_names = named_cells(groups(result)), _arm_names(result)
     rows = [
         cells(group_names[group], f"p{label}", *(ratio_cell(load, arm, group, label) for arm in names)) for group, label in wanted
     ]
@@ -314,7 +314,7 @@ def errors(result: ScenarioResult) -> Table | None:
     failed = [x for x in load.arms if x.group != ALL and x.error_messages] or load.arms
     found = [(count, x.arm, x.group, message) for x in failed for message, count in x.error_messages.items()]
     found.sort(key=lambda row: -row[0])
-    arm_names, group_names = _arm_names(result), named(x.group for x in failed)
+    arm_names, group_names = _arm_names(result), named_cells(x.group for x in failed)
     rows = [
         cells(arm_names[arm], group_names[group], _message(message), whole(count))
         for count, arm, group, message in found[:MOST_MESSAGES]

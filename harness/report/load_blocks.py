@@ -6,7 +6,7 @@ from statistics import median
 
 from harness.report.blocks import Cell, Table, cells
 from harness.report.numbers import DASH, significant, unit_of, whole
-from harness.report.tables import named
+from harness.report.tables import named_cells
 from harness.results.load import Phase, Tick
 from harness.results.run import ScenarioResult
 
@@ -35,7 +35,7 @@ def table(result: ScenarioResult) -> Table | None:
     found = blocks(result.load.ticks if result.load else [])
     if not found:
         return None
-    arms = named(tick.arm for block in found for tick in block)
+    arms = named_cells(tick.arm for block in found for tick in block)
     unit = unit_of(tick.p50_ns for block in found for tick in block)
     rows = []
     for place, block in enumerate(found[:MOST], 1):

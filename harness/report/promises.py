@@ -18,7 +18,7 @@ from harness.results.run import (
     ScenarioStatus,
     Verdict,
 )
-from harness.verdicts.promise import EXPONENT, LESS, WORKS, format_figure, format_interval
+from harness.verdicts.promise import EXPONENT, LESS, WORKS, format_claim, format_figure, format_measured
 
 OUTCOMES = tuple(v for v in PromiseVerdict if v not in UNPAIRED_VERDICTS or v == PromiseVerdict.INCONCLUSIVE)
 """The verdicts that a promise can have, best first; the others are of compared files."""
@@ -144,25 +144,39 @@ def heading(run: Run) -> str:
     return "the review says" if run.review else "claim"
 
 
-def figure(verdict: Verdict) -> str:
-    """Return the measured figure in its unit; empty if none was measured."""
-    return "" if verdict.value is None else format_figure(verdict.value, verdict.unit, verdict.checks)
+def measured(verdict: Verdict) -> tuple[str, str]:
+    """Return the measured figure in its unit, and its interval; empty if none was measured."""
+    if verdict.value is None:
+        return "", ""
+    return format_measured(verdict.value, verdict.low, verdict.high, verdict.unit, verdict.checks)
+
+
+def promised(verdict: Verdict) -> str:
+    """Return what was promised, in its unit: `5–10×`, `at most 10 ms`; a dash if nothing was."""
+    if verdict.promised_low is None:
+        return DASH
+    if verdict.unit == WORKS:
+        return format_figure(verdict.promised_low, WORKS)
+    limit = "at most " if verdict.less_is_better else ""
+    if verdict.unit == EXPONENT:
+        return limit + format_figure(verdict.promised_low, EXPONENT)
+    return limit + format_claim(verdict.promised_low, verdict.promised_high, verdict.unit)
 
 
 def verdict_cell(verdict: Verdict | None, *, link: str = "", preliminary: bool = False) -> Cell:
     """Return a verdict with its figure, interval and sentence."""
     if verdict is None:
         return Cell(DASH, "not tried on this arm")
-    bounds = "" if verdict.value is None else format_interval(verdict.value, verdict.low, verdict.high, verdict.unit)
-    return Cell(figure(verdict), verdict.sentence, bounds, status(verdict.verdict, preliminary=preliminary), link)
+    text, bounds = measured(verdict)
+    return Cell(text, verdict.sentence, bounds, status(verdict.verdict, preliminary=preliminary), link)
 
 
-def promise_table(promises: Sequence[PromiseRow], head: str, *, linked: bool = False) -> Table:
+def promise_table(promises: Sequence[PromiseRow], head: str) -> Table:
     """Return a row per promise and a column per arm."""
     arms = columns_of(promises)
     made = []
     for row in promises:
-        label = Cell(row.label, link=row.anchor if linked else "")
+        label = Cell(row.label)
         made.append(cells(label, row.text, *(row.cell(arm) for arm in arms)))
         further = [v for v in row.verdicts if v.arm not in arms]
         made += [

@@ -91,7 +91,7 @@ def in_order(result: ScenarioResult, items: Sequence[M]) -> list[M]:
     return sorted(items, key=lambda item: (groups.index(item.group), arms.index(item.arm)))
 
 
-def named(names: Iterable[str]) -> dict[str, Cell]:
+def named_cells(names: Iterable[str]) -> dict[str, Cell]:
     """Return name → its cell: a long one is cut where it does not differ from the others, the whole one is a note."""
     whole_names = {name: visible(name) for name in names}
     short = abbreviated(whole_names.values(), MOST_NAME)

@@ -20,6 +20,11 @@ MAX_DECIMALS = 4
 """The most decimals of a bound: bounds that are closer read alike."""
 SMALLEST = 6
 """The decimals of the smallest figure that is not written as 0: a microsecond in seconds."""
+WIDEST = 10.0
+"""The factor between the bounds of an interval from which on its middle is not shown as the figure."""
+NOT_ENOUGH = mark("not enough data")
+NEUTRAL = {TIMES: 1.0, TIME: 1.0, LESS: 0.0, EXPONENT: 0.0}
+"""No effect, in the units of gains, costs and growth."""
 WORTH_HAVING = 0.05
 """The smallest gain worth having, above no effect in a claim's unit: 5 % faster, 5 % less."""
 
@@ -252,6 +257,30 @@ def format_interval(value: float, low: float | None, high: float | None, unit: s
         texts = [f"{bound:z,.{decimals}f}" for bound in bounds]
     plus = ["+" if signed and bound > 0 else "" for bound in bounds]
     return f"[{plus[0]}{texts[0]}, {plus[1]}{texts[1]}]{end}"
+
+
+def format_measured(value: float, low: float | None, high: float | None, unit: str, checks: int | None = None) -> tuple[str, str]:
+    """Return a figure and its interval for a table or a sentence; of an interval wider than `WIDEST`, what it does show.
+
+    Such a figure is "at least" its lower bound, or "not enough data" where the interval includes no effect. A saving whose whole
+    interval is one is shown as it is: 95 % less [82, 98] is wide as a factor, and yet says what to expect.
+
+    Example:
+        >>> format_measured(25.2, 1.73, 519.0, TIMES), format_measured(4.1, 0.4, 30.0, TIMES)
+        (('at least 1.73×', ''), ('not enough data', ''))
+    """
+    if low is None or high is None or not _is_vague(low, high, unit):
+        return format_figure(value, unit, checks), format_interval(value, low, high, unit)
+    return gettext("at least {figure}", figure=format_figure(low, unit)) if low > NEUTRAL[unit] else gettext(NOT_ENOUGH), ""
+
+
+def _is_vague(low: float, high: float, unit: str) -> bool:
+    """Return whether an interval of a gain, a cost or of growth is wider than `WIDEST`, unless all of it is a saving."""
+    if unit == LESS:
+        return low <= 0 and 1 - low > WIDEST * (1 - high)
+    if unit == EXPONENT:
+        return high - low > math.log10(WIDEST)
+    return unit in {TIMES, TIME} and low < high and high > WIDEST * low
 
 
 def format_claim(claim_low: float | None, claim_high: float | None, unit: str) -> str:

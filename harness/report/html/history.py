@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 
 from harness.report import history as content
-from harness.report.html.page import style, templates
+from harness.report.html.page import HISTORY_STYLE, style, templates
 from harness.report.trend import line_class, trend
 from harness.results.history import FigureHistory, History, ScenarioHistory
 from harness.results.store import write_bytes
@@ -29,7 +29,7 @@ def render(history: History) -> str:
         .get_template("history.html.j2")
         .render(
             run={"name": content.heading(history)},
-            style=style(),
+            style=style(HISTORY_STYLE),
             facts=content.facts(history),
             groups=[_group(group) for group in content.step_groups(history)],
             warnings=content.warnings(history),

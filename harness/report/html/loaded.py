@@ -53,7 +53,7 @@ def _loaded(found: LocatedResult, folder: Path | None) -> dict[str, object]:
         "planned": load.planned(result) if result.load else "",
         "notices": load.notices(result),
         "tables": [*capacity.tables(result), *of(first, load.by_group(result, with_total=False), load.errors(result))],
-        "figures": list(figures.of_scenario(result, found.anchor, folder)),
+        "figures": list(figures.of_scenario(result, folder)),
         "details": of(load.ratios(result), load_blocks.table(result), capacity.steps(result)),
         "percentiles": load.arms(result),
         "ends": capacity.reasons(result),
@@ -65,7 +65,7 @@ def classes(result: ScenarioResult) -> dict[str, str]:
     arms = load.arms_of(result)
     others = [arm for arm in dict.fromkeys([*(arm.name for arm in result.arms), *arms]) if arm != BASELINE]
     found = {name: f"arm-{place % ARM_CLASSES + 1}" for place, name in enumerate(others)} | {BASELINE: "baseline"}
-    return {cell.text: found[name] for name, cell in tables.named(arms).items()}
+    return {cell.text: found[name] for name, cell in tables.named_cells(arms).items()}
 
 
 def heads(names: Iterable[str]) -> str:

@@ -232,6 +232,20 @@ def test_a_review_names_the_rows_and_the_whole_is_the_sentence(make_run: MakeRun
     assert conclude(make_run(**reviewed(result(DO), missing))).sentence == "All together, better: not measured."
 
 
+def test_a_sentence_has_no_figure_with_a_meaningless_interval(make_run: MakeRun) -> None:
+    """An interval wider than a factor of ten gives its lower bound or nothing, at one place and at several."""
+    open_ended = whole(low=0.4, high=30.0, verdict=PromiseVerdict.INCONCLUSIVE)
+    made = conclude(make_run(**reviewed(result(DO), open_ended)))
+    assert made.sentence == "All together, better: not enough data (promised 2–3×: inconclusive)."
+    far = [replace(each, rtt_ms=5.0) for each in (result(DO), open_ended)]
+    assert conclude(make_run(**reviewed(result(DO), open_ended, *far))).sentence == "All together: not enough data."
+    narrow = conclude(make_run(**reviewed(result(DO), open_ended, far[0], replace(whole(), rtt_ms=5.0))))
+    assert narrow.sentence == "All together, better: 5× [4, 6] at sqlite, RTT 5 ms."
+    far_above = result(DO, verdicts=[speed("better", (40.0, 3.0, 500.0))])
+    assert conclude(make_run(far_above)).sentence.startswith("better: at least 3×, p50")
+    assert conclude(make_run(far_above)).rows[0].optimised.text == "at least 3×"
+
+
 def test_the_whole_alone_is_a_row(make_run: MakeRun) -> None:
     """A run of nothing else is not empty."""
     assert [row.name for row in conclude(make_run(**reviewed(whole()))).rows] == ["The whole"]

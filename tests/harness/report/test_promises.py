@@ -14,12 +14,12 @@ from harness.report.promises import (
     arms_of,
     at,
     columns_of,
-    figure,
     heading,
     kept,
     located,
     matrix,
     matrix_table,
+    measured,
     not_run,
     places,
     promise_table,
@@ -88,7 +88,7 @@ def test_a_value_without_interval_is_not_exact() -> None:
 
 def test_tiny_exponents_are_constant_cost() -> None:
     """An exponent of almost 0 is shown as a factor of 1."""
-    assert figure(verdict("exponent", -0.001, 0.1, limit=True)) == "10× rows → 1.00× cost"
+    assert measured(verdict("exponent", -0.001, 0.1, limit=True)) == ("10× rows → 1.00× cost", "")
 
 
 def test_parts_and_rtts_are_distinguished(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:

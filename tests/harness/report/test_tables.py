@@ -355,7 +355,7 @@ def test_the_reasons_for_dashes_are_few_and_short() -> None:
 def test_names_are_cut_with_the_whole_as_a_note() -> None:
     """Distinct names stay distinct; control characters are escaped; a very long one is cut in the note as well."""
     names = [f"{'a' * 60}{place}{'b' * 60}" for place in range(3)] + ["short", "\x1b" + "y" * 10_000]
-    found = tables.named(names)
+    found = tables.named_cells(names)
     assert list(found) == names
     assert len({cell.text for cell in found.values()}) == len(names)
     assert all(len(cell.text) <= tables.MOST_NAME and cell.text.isprintable() for cell in found.values())

@@ -204,3 +204,39 @@ def test_the_lower_bound_is_written_first(value: float, below: float, above: flo
     assert first <= last
     figure = float(v.format_value(value, unit).replace(",", "").split("×")[0].split()[0])
     assert first - abs(first) * 0.02 - 1 <= figure <= last + abs(last) * 0.02 + 1
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "unit", "expected"),
+    [
+        (4.0, 1.0, 10.0, v.TIMES, ("4×", "[1, 10]")),
+        (4.0, 0.9, 9.1, v.TIMES, ("not enough data", "")),
+        (25.2, 1.73, 519.0, v.TIMES, ("at least 1.73×", "")),
+        (0.2, -0.1, 0.5, v.TIMES, ("not enough data", "")),
+        (3.0, None, None, v.TIMES, ("3×", "")),
+        (5_000.0, 5_000.0, 5_000.0, v.TIMES, ("5000×", "")),
+        (0.14, -345.8, 0.9999, v.LESS, ("not enough data", "")),
+        (0.95, 0.818, 0.985, v.LESS, ("95 % less", "[81.8, 98.5] %")),
+        (1.0, 0.93, 1.0, v.LESS, ("100 % less", "[93, 100] %")),
+        (2.0, 1.1, 12.0, v.TIME, ("at least +10 % time", "")),
+        (0.5, -0.5, 0.6, v.EXPONENT, ("not enough data", "")),
+        (0.0, 0.0, 0.168, "share", ("0 %", "[0, 16.8] %")),
+        (5.0, 1.0, 50.0, "ms", ("5 ms", "[1, 50]")),
+    ],
+)
+def test_the_middle_of_a_wide_interval_is_not_shown(
+    value: float, low: float | None, high: float | None, unit: str, expected: tuple[str, str]
+) -> None:
+    """More than a factor of ten between the bounds leaves the lower one if it is a gain, else nothing."""
+    assert v.format_measured(value, low, high, unit) == expected
+
+
+@given(st.floats(0.01, 100), st.floats(1, 1e6), st.sampled_from([v.LESS, v.TIMES, v.TIME]))
+def test_a_shown_interval_is_narrow_or_a_saving(low: float, factor: float, unit: str) -> None:
+    """Whatever is measured, no interval in times is wider than a factor of ten, and none of a saving that includes no saving."""
+    bounds = (1 - low * factor, 1 - low) if unit == v.LESS else (low, low * factor)
+    text, shown = v.format_measured(sum(bounds) / 2, *bounds, unit)
+    if shown:
+        assert factor <= v.WIDEST * 1.001 or (unit == v.LESS and bounds[0] > 0)
+    else:
+        assert text == v.NOT_ENOUGH or text.startswith("at least") or bounds[0] == bounds[1]
