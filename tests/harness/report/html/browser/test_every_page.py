@@ -1,0 +1,148 @@
+"""Every page in a browser: quiet, no wider than its window, accessible, and readable in the dark and without scripts."""
+
+import io
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+from tests.harness.report.html.browser.conftest import Visiting
+from tests.harness.report.html.browser.pages import MAKERS
+from tests.harness.report.html.browser.visit import WIDTHS, Visit
+
+if TYPE_CHECKING:
+    from playwright.sync_api import ColorScheme
+
+pytestmark = pytest.mark.parametrize("name", MAKERS)
+
+MOST_TAB_STOPS = 20
+MOST_ELEMENTS, MOST_BYTES = 30_000, 1_500_000
+
+IN_CONTENT = """() => {
+  const at = document.activeElement, head = document.querySelector('main h1');
+  return at !== document.body && (at.contains(head) || (at.closest('main') !== null
+    && (head.compareDocumentPosition(at) & Node.DOCUMENT_POSITION_FOLLOWING) !== 0));
+}"""
+"""Whether the focus is on the main content, or on something in it after the heading."""
+
+FOCUSED = "() => document.activeElement === document.body ? '' : document.activeElement.outerHTML.slice(0, 100)"
+
+
+class Elements(HTMLParser):
+    """The number of elements of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.number = 0
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Count an element."""
+        self.number += 1
+
+
+def violations(visit: Visit) -> list[str]:
+    """Return axe-core's serious and critical findings, each with its rule and up to three elements."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed").Axe()
+    found: list[dict[str, Any]] = axe.run(visit.page).response["violations"]
+    return [
+        f"{rule['id']} ({rule['impact']}): {rule['help']}: {len(rule['nodes'])} × such as "
+        + "; ".join(f"{node['target'][0]} {node['html'][:160]}" for node in rule["nodes"][:3])
+        for rule in found
+        if rule["impact"] in {"serious", "critical"}
+    ]
+
+
+def brightness(visit: Visit) -> float:
+    """Return the brightness of the most frequent colour in the window, from 0 (black) to 1."""
+    picture = Image.open(io.BytesIO(visit.page.screenshot())).convert("L")
+    shades = picture.histogram()
+    return shades.index(max(shades)) / 255
+
+
+def test_it_fits_every_window_and_is_quiet(name: str, visit: Visiting) -> None:
+    """Folded and unfolded, at each width nothing scrolls sideways; no message, error or request all the while."""
+    page = visit(name)
+    found = {}
+    for state in ("folded", "unfolded"):
+        for width in WIDTHS:
+            page.resize(width)
+            if wide := page.too_wide():
+                found[state, width] = wide
+        page.unfold()
+    assert found == {}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(name: str, scheme: "ColorScheme", visit: Visiting) -> None:
+    """With everything unfolded, in both colour schemes, whose backgrounds are really light and dark."""
+    page = visit(name, color_scheme=scheme)
+    assert brightness(page) < 0.2 if scheme == "dark" else brightness(page) > 0.8
+    page.unfold()
+    assert violations(page) == []
+
+
+def test_the_keyboard_reaches_the_content_soon(name: str, visit: Visiting) -> None:
+    """There are at most 20 tab stops before the first one after the heading; the first of them is a link that skips the rest."""
+    page = visit(name)
+    stops = []
+    for _ in range(MOST_TAB_STOPS + 2):
+        page.page.keyboard.press("Tab")
+        focused = page.page.evaluate(FOCUSED)
+        if not focused or page.page.evaluate(IN_CONTENT):
+            break
+        stops.append(focused)
+    assert len(stops) <= MOST_TAB_STOPS, stops
+
+
+def test_the_first_tab_stop_skips_to_the_content(name: str, visit: Visiting) -> None:
+    """It is a visible link, and pressing it puts the focus into the main content."""
+    page = visit(name)
+    page.page.keyboard.press("Tab")
+    link = page.page.locator(":focus")
+    assert link.count() == 1, "nothing takes the focus"
+    assert re.match(r"skip ", link.inner_text(), re.IGNORECASE), link.inner_text()
+    box = link.bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["y"] >= 0
+    assert min(box["width"], box["height"]) > 10
+    page.page.keyboard.press("Enter")
+    assert page.page.evaluate(IN_CONTENT)
+
+
+def test_everything_is_there_without_scripts(name: str, visit: Visiting) -> None:
+    """What is visible with scripts is so without them, and no control is shown that would do nothing."""
+    page = visit(name, java_script_enabled=False)
+    dead = page.page.locator("button, select, textarea, input:not([type=radio]):not([type=checkbox])")
+    assert [control.evaluate("e => e.outerHTML") for control in dead.all() if control.is_visible()] == []
+    with_scripts = visit(name)
+    words, plain = (re.findall(r"\w+", each.page.locator("main").inner_text()) for each in (with_scripts, page))
+    assert set(words) - set(plain) <= control_words(with_scripts)
+
+
+def control_words(visit: Visit) -> set[str]:
+    """Return the words of a page's controls."""
+    texts = visit.page.locator("button, select, label, legend, output, [role=status]").all_inner_texts()
+    return set(re.findall(r"\w+", " ".join(texts)))
+
+
+def test_no_figure_is_cut_in_print(name: str, visit: Visiting) -> None:
+    """On paper, no figure is broken between two pages."""
+    page = visit(name)
+    page.unfold()
+    page.page.emulate_media(media="print")
+    figures = page.page.locator("figure:visible")
+    styles = figures.evaluate_all("all => all.map(e => getComputedStyle(e).breakInside)")
+    assert set(styles) <= {"avoid", "avoid-page"}
+
+
+def test_it_is_small(name: str, page_file: Callable[[str], Path]) -> None:
+    """A page has a bounded number of bytes and of elements."""
+    body = page_file(name).read_bytes()
+    assert len(body) <= MOST_BYTES
+    assert Elements(body.decode()).number <= MOST_ELEMENTS
