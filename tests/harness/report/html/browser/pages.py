@@ -89,7 +89,8 @@ def full(records: Records) -> Run:
 
 def several_places(records: Records) -> Run:
     """Return a run of two scenarios on several engines and RTTs, of which one is not meaningful everywhere."""
-    found = [scenario(records, place, engine=engine, rtt_ms=rtt) for place in (0, 3) for engine, rtt in PLACES]
+    wanted = [(3, place) for place in PLACES] + [(0, place) for place in PLACES[:2]]
+    found = [scenario(records, number, engine=engine, rtt_ms=rtt) for number, (engine, rtt) in wanted]
     reason = "the service is in the process: there is no network to lengthen"
     skipped = replace(scenario(records, 8), status=ScenarioStatus.NOT_RUN, error=reason, verdicts=[])
     run = records.make_run(*found, skipped, review=review())
