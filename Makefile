@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers results test check validation lock clean
+.PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers page-cost results test check validation lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ validation: $(READY) ## check the harness against known answers; writes reports/
 bench-data: $(READY) ## measure generating and loading of the synthetic rows
 	$(BIN)/harness data generate --size medium
 	$(BIN)/harness data load --size medium
+
+page-cost: $(READY) ## bytes, elements, first paint and rendering of a report: make page-cost FROM=runs/…
+	$(BIN)/python -m tools.page_cost $(FROM)
 
 results: $(READY) ## write docs/results/sqlite-small.md from a run: make results FROM=runs/…
 	{ printf '# SQLite, size small\n\nThe verdicts of one run of every scenario, written by `make results`; README.md names the run.\n\n' && \

@@ -1,13 +1,11 @@
 """Measure a report: `python -m tools.page_cost --help`.
 
-Of a page: bytes, compressed bytes, elements, and the time until something is drawn in headless Chromium. Of a run's folder, the page
-is first written anew, and the time of that is measured as well.
+Of a page: bytes, compressed bytes, elements, and the time until something is drawn in headless Chromium. Of a run's folder, the
+page is first written anew, and the time of that is measured as well.
 """
 
 import argparse
 import gzip
-import importlib
-import shutil
 import statistics
 import subprocess
 import sys
@@ -19,18 +17,19 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import NotMeasurableError, UsageError
+from harness.errors import UsageError
+from harness.report.html.page import REPORT_FILE
 from harness.results.store import RUN_FILE
 from tools import exit_code
+from tools.browser import headless
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-"""Names of the browser's program, in the order of preference."""
-
 WINDOW: Any = {"width": 1280, "height": 800}
 DEADLINE_MS = 120_000
+FREQUENT = 6
+"""The number of kinds of elements that are printed."""
 
 PAINTED = "() => performance.getEntriesByName('first-contentful-paint').map(entry => entry.startTime)[0]"
 
@@ -42,7 +41,13 @@ class PageSize:
     bytes: int
     compressed: int
     """Bytes as a web server would send them, with gzip."""
-    elements: int
+    by_tag: dict[str, int]
+    """The number of elements of each kind, the most frequent first."""
+
+    @property
+    def elements(self) -> int:
+        """The number of all elements."""
+        return sum(self.by_tag.values())
 
 
 class ElementCounter(HTMLParser):
@@ -52,7 +57,7 @@ class ElementCounter(HTMLParser):
         super().__init__()
         self.by_tag: dict[str, int] = {}
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - the parser passes them
         """Count an element."""
         self.by_tag[tag] = self.by_tag.get(tag, 0) + 1
 
@@ -67,13 +72,14 @@ def elements(page: str) -> dict[str, int]:
 
 def size_of(page: bytes) -> PageSize:
     """Return the size of a page."""
-    return PageSize(len(page), len(gzip.compress(page, mtime=0)), sum(elements(page.decode(errors="replace")).values()))
+    return PageSize(len(page), len(gzip.compress(page, mtime=0)), elements(page.decode(errors="replace")))
 
 
 def lines(size: PageSize, paints_ms: list[float], renders_s: list[float]) -> Iterator[str]:
     """Yield a line per figure, with the median, the lowest and the highest of those that were measured several times."""
     yield f"size              {size.bytes:,} bytes, {size.compressed:,} compressed"
-    yield f"elements          {size.elements:,}"
+    frequent = ", ".join(f"{number:,} {tag}" for tag, number in [*size.by_tag.items()][:FREQUENT])
+    yield f"elements          {size.elements:,}: {frequent}"
     yield f"first paint       {spread(paints_ms, 'ms', 0)}"
     if renders_s:
         yield f"harness report    {spread(renders_s, 's', 2)}"
@@ -98,22 +104,9 @@ def first_paints_ms(browser: "Browser", page: Path, times: int) -> list[float]:
     return found
 
 
-def chromium() -> Path:
-    """Return the path of the browser; raise NotMeasurableError if none is installed."""
-    for name in CHROMIUM:
-        if program := shutil.which(name):
-            return Path(program)
-    raise NotMeasurableError(f"no Chromium is on the PATH (tried {', '.join(CHROMIUM)}); install it to measure the first paint")
-
-
 def painted(page: Path, times: int) -> list[float]:
     """Start a browser and return the times of `first_paints_ms`; raise NotMeasurableError if there is no browser."""
-    program = chromium()
-    try:
-        api = importlib.import_module("playwright.sync_api")
-    except ModuleNotFoundError as error:
-        raise NotMeasurableError("the Python package playwright is not installed; install the dev dependencies") from error
-    with api.sync_playwright() as playwright, playwright.chromium.launch(executable_path=program) as browser:
+    with headless() as browser:
         return first_paints_ms(browser, page, times)
 
 
@@ -138,14 +131,21 @@ def main(words: list[str] | None = None, paint: Callable[[Path, int], list[float
     arguments = parser.parse_args(words)
     if arguments.times < 1:
         parser.error("argument --times: give at least 1")
-    with exit_code() as outcome, tempfile.TemporaryDirectory() as out:
-        page, renders = arguments.page, []
-        if (page / RUN_FILE).is_file():
-            renders = render(page, Path(out), arguments.times)
-            page = Path(out) / "report.html"
+    return exit_code(lambda: _report(arguments.page, arguments.times, paint))
+
+
+def _report(page: Path, times: int, paint: Callable[[Path, int], list[float]]) -> int:
+    with tempfile.TemporaryDirectory(prefix="harness-") as out:
+        is_run = (page / RUN_FILE).is_file()
+        renders = render(page, Path(out), times) if is_run else []
+        file = Path(out) / REPORT_FILE if is_run else page
         try:
-            size = size_of(page.read_bytes())
+            size = size_of(file.read_bytes())
         except OSError as error:
-            raise UsageError(f"cannot read {page}: {error.strerror}; name an HTML file or a run's folder") from error
-        print("\n".join(lines(size, paint(page, arguments.times), renders)))
-    return outcome.code
+            raise UsageError(f"cannot read {file}: {error.strerror}; name an HTML file or a run's folder") from error
+        sys.stdout.writelines(f"{line}\n" for line in lines(size, paint(file, times), renders))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

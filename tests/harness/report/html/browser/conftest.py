@@ -1,22 +1,20 @@
 """One browser per test module, and made pages in files; skipped with the reason where there is no browser."""
 
-import importlib
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.errors import NotMeasurableError
 from harness.results.run import ScenarioResult
 from tests.harness.report.conftest import MakeResult, MakeRun
 from tests.harness.report.html.browser.pages import Records, written
 from tests.harness.report.html.browser.visit import Visit, opened
+from tools.browser import headless
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
-
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 Visiting = Callable[..., Visit]
 
@@ -45,16 +43,12 @@ def page_file(
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
-    """Yield a headless Chromium. It is stopped with the module: meanwhile no other test of this process can run asyncio."""
+    """Yield a headless Chromium for a module; no longer, because tests of other modules run asyncio."""
     try:
-        api = importlib.import_module("playwright.sync_api")
-    except ModuleNotFoundError:
-        pytest.skip("the Python package playwright is not installed")
-    program = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if program is None:
-        pytest.skip(f"no Chromium is installed: none of {', '.join(CHROMIUM)} is on the PATH")
-    with api.sync_playwright() as playwright, playwright.chromium.launch(executable_path=program) as started:
-        yield started
+        with headless() as started:
+            yield started
+    except NotMeasurableError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

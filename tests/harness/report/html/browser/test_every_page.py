@@ -3,7 +3,6 @@
 import io
 import re
 from collections.abc import Callable, Mapping
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from PIL import Image
 from tests.harness.report.html.browser.conftest import Visiting
 from tests.harness.report.html.browser.pages import MAKERS
 from tests.harness.report.html.browser.visit import WIDTHS, Visit
+from tools.page_cost import size_of
 
 each_page = pytest.mark.parametrize("name", MAKERS)
 
@@ -30,19 +30,6 @@ IN_CONTENT = """() => {
 """Whether the focus is on the main content, or on something in it after the heading."""
 
 FOCUSED = "() => document.activeElement === document.body ? '' : document.activeElement.outerHTML.slice(0, 100)"
-
-
-class Elements(HTMLParser):
-    """The number of elements of a page."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.number = 0
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Count an element."""
-        self.number += 1
 
 
 def violations(visit: Visit, options: Mapping[str, object]) -> list[str]:
@@ -152,7 +139,7 @@ def test_no_figure_is_cut_in_print(name: str, visit: Visiting) -> None:
 @each_page
 def test_it_has_few_elements(name: str, page_file: Callable[[str], Path]) -> None:
     """Their number is bounded."""
-    assert Elements(page_file(name).read_text(encoding="utf-8")).number <= MOST_ELEMENTS
+    assert size_of(page_file(name).read_bytes()).elements <= MOST_ELEMENTS
 
 
 @pytest.mark.parametrize(("name", "limit"), MOST_BYTES.items())
