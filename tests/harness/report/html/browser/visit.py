@@ -21,8 +21,11 @@ TOO_WIDE = """() => {
   const clips = e => e && e !== document.body && (getComputedStyle(e).overflowX !== 'visible' || clips(e.parentElement));
   const name = e => e.tagName.toLowerCase() + (e.id ? '#' + e.id : '') + (e.className.length ? '.' + e.className : '');
   const right = e => e.getBoundingClientRect().right + scrollX;
-  const all = [...document.body.querySelectorAll('*')].filter(e => right(e) > innerWidth && !clips(e.parentElement));
-  const widest = all.reduce((a, b) => a && right(a) > right(b) ? a : b, null);
+  const all = [...document.body.querySelectorAll('*')].filter(e => right(e) > innerWidth);
+  const free = all.filter(e => getComputedStyle(e).position === 'absolute' || !clips(e.parentElement));
+  const spills = e => e.scrollWidth > innerWidth && getComputedStyle(e).overflowX === 'visible' && !clips(e.parentElement);
+  const widest = free.length ? free.reduce((a, b) => right(a) > right(b) ? a : b)
+    : [...document.body.querySelectorAll('*')].filter(spills).at(-1);
   const path = []; for (let e = widest; e && e !== document.body; e = e.parentElement) path.unshift(name(e).slice(0, 60));
   return `${most} px: ${path.slice(-4).join(' > ')} "${widest ? widest.textContent.trim().slice(0, 60) : ''}"`;
 }"""
