@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Request, Route
 
-DEADLINE_MS = 120_000
+DEADLINE_MS = 60_000
 """A guard against hanging, far above what a busy machine takes."""
 
 WIDTHS = (320, 380, 800, 1280, 1600)
