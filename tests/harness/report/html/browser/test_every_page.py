@@ -105,7 +105,8 @@ def test_the_first_tab_stop_skips_to_the_content(name: str, visit: Visiting) -> 
     page.page.keyboard.press("Tab")
     link = page.page.locator(":focus")
     assert link.count() == 1, "nothing takes the focus"
-    assert re.match(r"skip ", link.inner_text(), re.IGNORECASE), link.inner_text()
+    words = link.inner_text()[:40]
+    assert words.lower().startswith("skip ")
     box = link.bounding_box()
     assert box is not None
     assert min(box["x"], box["y"]) >= 0
