@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers published test words check validation lock clean
+.PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers page-cost published test words check validation lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ bench-data: $(READY) ## measure generating and loading of the synthetic rows
 published: $(READY) ## run everything on all engines, without and with 5 ms, and write reports/published (FROM=runs/…: of that run)
 	$(if $(FROM),,$(BIN)/harness run --engine all --rtt 0,5 --out runs/published)
 	$(BIN)/python -m tools.publish $(or $(FROM),runs/published)
+
+page-cost: $(READY) ## bytes, elements, first paint and rendering of a report: make page-cost FROM=runs/…
+	$(BIN)/python -m tools.page_cost $(FROM)
 
 test: $(READY) ## run all tests
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope tests scenarios

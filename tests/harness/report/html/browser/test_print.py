@@ -1,0 +1,66 @@
+"""The page of a full run on paper: the summary first, few pages, nothing that only a screen can use."""
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.harness.report.html.browser.conftest import Visiting
+from tests.harness.report.html.browser.pages import TITLES
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+MOST_PAGES = 12
+WIDTH_PX, HEIGHT_PX = 794, 1123
+"""A sheet of A4 at 96 pixels per inch."""
+
+
+@pytest.fixture(scope="module")
+def sheets(browser: "Browser", page_file: Callable[[str], Path]) -> list[str]:
+    """Return the text of each printed page of a full run's report, without white space."""
+    reader = pytest.importorskip("pypdf", reason="pypdf is not installed").PdfReader
+    page = browser.new_page()
+    page.goto(page_file("full").as_uri())
+    printed = reader(io.BytesIO(page.pdf(format="A4", print_background=True)))
+    page.close()
+    return [squeezed(each.extract_text()) for each in printed.pages]
+
+
+def squeezed(text: str) -> str:
+    """Return a text without white space, which a PDF does not keep."""
+    return re.sub(r"\s", "", text)
+
+
+def test_a_full_run_is_few_pages(sheets: list[str]) -> None:
+    """At most twelve, without the details, and none is empty."""
+    assert len(sheets) <= MOST_PAGES
+    assert all(sheets)
+
+
+def test_the_first_page_is_the_summary(sheets: list[str], visit: Visiting) -> None:
+    """It has the heading and a row of each optimisation."""
+    heading = visit("full").page.get_by_role("heading", level=1).inner_text()
+    assert squeezed(heading) in sheets[0]
+    assert [title for title in TITLES if squeezed(title) not in sheets[0]] == []
+
+
+def test_figures_are_not_higher_than_a_page(visit: Visiting) -> None:
+    """So that none needs to be cut."""
+    page = visit("full", viewport={"width": WIDTH_PX, "height": HEIGHT_PX})
+    page.unfold()
+    page.page.emulate_media(media="print")
+    heights = page.page.locator("figure:visible").evaluate_all("all => all.map(e => e.getBoundingClientRect().height)")
+    assert heights
+    assert max(heights) < 0.85 * HEIGHT_PX, "the margins take the rest"
+
+
+def test_no_control_is_printed(visit: Visiting) -> None:
+    """Paper cannot be searched or pressed; only the heads of columns stay, which are buttons on the screen."""
+    page = visit("full").page
+    page.emulate_media(media="print")
+    controls = page.locator(":not(th) > button, select, input, .skip")
+    assert [control.evaluate("e => e.outerHTML") for control in controls.all() if control.is_visible()] == []
