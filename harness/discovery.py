@@ -21,6 +21,8 @@ from harness.results.run import BASELINE
 from harness.runnable import RunnableScenario, runnable
 from harness.scenario import DeclaredFinding, Scenario
 
+TARGET_SUFFIX = ".target.json"
+"""The end of the name of a file that stands for servers which run already; see `harness.targets.plan`."""
 WHAT = "a scenario is a .py file with a subclass of harness.Scenario"
 """The next step where there are no scenarios."""
 
@@ -110,6 +112,10 @@ def load(file: Path) -> LoadedScenario:
     scenario is invalid, for instance without a baseline.
     """
     file = file.resolve()
+    if file.name.endswith(TARGET_SUFFIX):
+        from harness.targets import loading  # noqa: PLC0415 - it imports the load generator, which scenario files do not need
+
+        return loading.load(file)
     _refuse_shadowing(file)
     module = _import(file)
     own = [c for c in vars(module).values() if inspect.isclass(c) and issubclass(c, Scenario) and c.__module__ == module.__name__]
