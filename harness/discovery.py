@@ -202,7 +202,7 @@ def _import(file: Path) -> ModuleType:
             raise
         if isinstance(error, UsageError):
             raise UsageError(f"{file} cannot be imported: {error}") from error
-        raise UsageError(_refusal(file, error)) from error
+        raise UsageError(import_refusal(file, error)) from error
     return module
 
 
@@ -220,7 +220,7 @@ def watch_locust(main: Any) -> None:
         except SystemExit as error:
             if not _line_in(Path(path), error, innermost=True):  # such as the adapter's own, which has its message
                 raise
-            sys.stderr.write(f"harness: {_refusal(Path(path), error)}\n")
+            sys.stderr.write(f"harness: {import_refusal(Path(path), error)}\n")
             sys.exit(UsageError.code)
 
     main.load_locustfile = load_locustfile
@@ -248,7 +248,8 @@ OLD_MODULES = ("harness.judge", "harness.record", "fixtures.probes", "fixtures.e
 """Former modules of names that a scenario imports."""
 
 
-def _refusal(file: Path, error: BaseException) -> str:
+def import_refusal(file: Path, error: BaseException) -> str:
+    """Return the message for a file whose import raised: its line, the error and the next step."""
     return f"{file}{_line_in(file, error)} cannot be imported: {_import_error(error)}"
 
 

@@ -65,7 +65,7 @@ def _compared(text: str) -> int:
 
 @contextmanager
 def opened(options: argparse.Namespace) -> Iterator[LoadTarget]:
-    """Yield the scenario that is put under load, after the first contact with servers that run already; print remarks to standard error.
+    """Yield the scenario that is put under load, after the first contact with servers that run already; print remarks.
 
     Raises:
         UsageError: it cannot be used, a server is on another machine, or a server does not answer.
@@ -73,7 +73,6 @@ def opened(options: argparse.Namespace) -> Iterator[LoadTarget]:
     """
     from harness.runtime.workspace import workspace
     from harness.targets import plan as plans
-    from harness.targets.http_scenario import ENGINE
     from harness.targets.loading import load
 
     plan = _planned(options)
@@ -83,7 +82,8 @@ def opened(options: argparse.Namespace) -> Iterator[LoadTarget]:
     for note in plan.notes:
         print(f"harness: {note}", file=sys.stderr)
     with workspace() as folder:
-        yield LoadTarget(load(plans.write(plan, folder)), _command(options), [ENGINE], 0)
+        loaded = load(plans.write(plan, folder))
+        yield LoadTarget(loaded, _command(options), list(loaded.scenario.engines), 0)
 
 
 def _scenario(options: argparse.Namespace) -> LoadedScenario:
@@ -98,7 +98,7 @@ def _scenario(options: argparse.Namespace) -> LoadedScenario:
 
 def _planned(options: argparse.Namespace) -> TargetPlan | None:
     """Return the plan for a target that is named; None for a scenario."""
-    from harness.targets import building, urls
+    from harness.targets import building, locustfiles, urls
 
     first, more, requests = options.target[0], options.target[1:], _request_options(options)
     if not all(map(urls.is_url, more if Path(first).is_file() else options.target)):
@@ -107,11 +107,25 @@ def _planned(options: argparse.Namespace) -> TargetPlan | None:
         return None
     if urls.is_url(first):
         plan, source = building.of_urls(options.target, requests), None
+    elif locustfiles.is_locustfile(Path(first)):
+        return _locust_plan(options)
     elif Path(first).suffix == ".py":
         return None
     else:
         plan, source = building.of_file(Path(first), more, requests)
     return _contacted(plan, source, options)
+
+
+def _locust_plan(options: argparse.Namespace) -> TargetPlan:
+    """Return the plan for a locustfile."""
+    from harness.targets import locustfiles
+
+    if given := [*_request_options(options).named, *(["--ignore"] if options.ignore else [])]:
+        raise UsageError(f"{given[0]} is for URLs and files of requests; {options.target[0]} makes its own, so leave it out")
+    tries, remote = options.compare != 0, options.allow_remote
+    return locustfiles.planned(
+        Path(options.target[0]), options.target[1:], tries=tries, allow_remote=remote, timeout_s=options.timeout
+    )
 
 
 def _contacted(plan: HttpPlan, source: FoundRequests | None, options: argparse.Namespace) -> HttpPlan:

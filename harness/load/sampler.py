@@ -18,6 +18,8 @@ from harness.runtime.cores import elsewhere
 from harness.stats.intervals import is_supported
 
 GENERATOR = "generator"
+USERS = "Locust users"
+"""The process of the users of a locustfile, which is a part of the load generator."""
 INTERVAL_S = 0.5
 
 Counts: TypeAlias = Callable[[], Awaitable[Mapping[str, float]]]

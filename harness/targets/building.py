@@ -28,7 +28,7 @@ _HEAD_BYTES = 100_000
 
 @dataclass(frozen=True)
 class RequestOptions:
-    """What the command line adds to requests."""
+    """Options of the command line about requests."""
 
     method: str | None = None
     headers: Sequence[str] = ()
@@ -73,7 +73,7 @@ def of_urls(words: Sequence[str], options: RequestOptions) -> HttpPlan:
     found = values.parse(options.values)
     values.check([request for arm in arms.values() for request in arm.requests], found)
     title = f"{method} {targets[0].shown}" if len(targets) == 1 else f"{method} {' against '.join(url.shown for url in targets)}"
-    return HttpPlan(_name(targets[0].path), title, arms, found)
+    return HttpPlan(name_of(targets[0].path), title, arms, found)
 
 
 def of_file(file: Path, words: Sequence[str], options: RequestOptions) -> tuple[HttpPlan, FoundRequests]:
@@ -100,7 +100,7 @@ def of_file(file: Path, words: Sequence[str], options: RequestOptions) -> tuple[
         arms[name] = HttpArm(_without_path(base), base.host, base.port, requests)
     values.check(arms[BASELINE].requests, given)
     title = f"requests of {file.name} to {' against '.join(arm.url for arm in arms.values())}"
-    return HttpPlan(_name(file.stem), title, arms, given), found
+    return HttpPlan(name_of(file.stem), title, arms, given), found
 
 
 def after_contact(plan: HttpPlan, source: FoundRequests | None, contact: Contact) -> HttpPlan:
@@ -170,6 +170,6 @@ def _content_type(body: bytes) -> str:
     return "application/json" if body.lstrip()[:1] in {b"{", b"["} else "application/x-www-form-urlencoded"
 
 
-def _name(text: str) -> str:
+def name_of(text: str) -> str:
     """Return a scenario's name for a path or a file."""
     return re.sub(r"\W+", "_", text.partition("?")[0], flags=re.ASCII).strip("_")[:60] or "root"

@@ -105,6 +105,10 @@ class HttpTarget(Scenario[HttpInstance]):
             cases.append(Case(requests[index].group, f"{requests[index].method} {requests[index].path}", (index, chosen)))
         return cases
 
+    def load_cases(self, setting: Setting) -> Sequence[Case]:
+        """Return the cases in their order: groups have the shares of the plan, not equal ones."""
+        return self.cases(setting)
+
     @asynccontextmanager
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[HttpInstance]:
         """Yield a client of the arm's server."""

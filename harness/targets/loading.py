@@ -8,10 +8,12 @@ from harness.runnable import runnable
 from harness.scenario import Scenario
 from harness.targets import plan as plans
 from harness.targets.http_scenario import HttpTarget
+from harness.targets.locust_scenario import LocustTarget
+from harness.targets.plan import HttpPlan
 
 
 def load(file: Path) -> LoadedScenario:
     """Return the scenario of a plan; raise UsageError if the file cannot be read."""
     plan = plans.read(file)
-    made: Scenario[Any] = HttpTarget(plan)
+    made: Scenario[Any] = HttpTarget(plan) if isinstance(plan, HttpPlan) else LocustTarget(plan)
     return LoadedScenario(plan.name, file, runnable(made), plan.title, "\n\n".join([plan.title, *plan.notes]))

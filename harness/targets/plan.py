@@ -48,7 +48,39 @@ class HttpPlan(msgspec.Struct, tag=True, frozen=True):
     """Remarks for the user, printed and stored."""
 
 
-TargetPlan = HttpPlan
+class LocustTask(msgspec.Struct, frozen=True):
+    """One task of a user class of a locustfile."""
+
+    user: str
+    """Name of the user class."""
+    index: int
+    """Place of the task among those of the class."""
+    group: str
+    """The group in whose percentiles it counts."""
+    description: str
+    weight: float
+    """Share of the operations that run it, relative to the others."""
+
+
+class LocustPlan(msgspec.Struct, tag=True, frozen=True):
+    """The users of a locustfile, whose tasks start when the load generator says so."""
+
+    name: str
+    title: str
+    file: str
+    """The locustfile, as `harness.runtime.child.encode_path` writes it."""
+    arms: dict[str, str]
+    """Arm → the host in place of that of the user classes; empty for theirs."""
+    hosts: dict[str, str]
+    """Arm → the host that it loads; empty if it is not known."""
+    urls: dict[str, str]
+    """Arm → URL to show, redacted."""
+    tasks: list[LocustTask]
+    allow_remote: bool = False
+    notes: list[str] = []
+
+
+TargetPlan = HttpPlan | LocustPlan
 _decoder: msgspec.json.Decoder[TargetPlan] = msgspec.json.Decoder(TargetPlan)
 
 

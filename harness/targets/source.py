@@ -32,7 +32,7 @@ class FoundRequests:
     origin: TargetUrl | None = None
     """The server that the source names; None if it names none."""
     noun: str = "requests"
-    """What the source consists of."""
+    """Plural noun for the parts of the source."""
     total: int = 0
     """Number of these in the source."""
     left_out: Counter[str] = field(default_factory=Counter)
