@@ -40,10 +40,7 @@ class LoadTarget:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the target and the options of requests."""
-    help_ = (
-        "scenario; or URLs, each one an arm; or a file of requests, a HAR file, an OpenAPI document or a locustfile, and the URLs"
-    )
-    parser.add_argument("target", metavar="TARGET", nargs="+", help=f"{help_} of the servers that get them")
+    parser.add_argument("target", metavar="TARGET", nargs="+", help="scenario, URLs, file of requests or locustfile, as above")
     requests = parser.add_argument_group("requests to URLs")
     _options.value(requests, "--method METHOD", str, "method of the request (default: GET, or POST with --body)")
     header = "header of every request; repeatable"
@@ -91,6 +88,8 @@ def _scenario(options: argparse.Namespace) -> LoadedScenario:
     name = options.target[0]
     if given := _request_options(options).named + [n for n in ("--compare", "--ignore") if getattr(options, n[2:]) is not None]:
         raise UsageError(f"{given[0]} is for URLs and files of requests; leave it out for scenario {name}")
+    if len(options.target) > 1 and not Path(name).exists():
+        raise UsageError(f"no file {name!r}; name a file of requests, a HAR file, an OpenAPI document or a locustfile before URLs")
     if len(options.target) > 1:
         raise UsageError(f"{options.target[1]} follows scenario {name}; name one scenario, or URLs only")
     return _options.load_one(name, options.scenarios, options.timeout)

@@ -1,9 +1,12 @@
 """Load-test all arms with the same schedule, interleaved in blocks.
 
-SCENARIO is a name in the scenarios directory, a scenario file, or a directory with one. By default operations start on schedule,
-whether or not earlier ones have completed, and response time counts from the scheduled start (the open model). With --users, each
-user starts its next operation when the last one has completed (the closed model). A block has a warm-up, a measured phase and a
-drain; every block replays the whole schedule, so a ramp rises in each.
+TARGET is a scenario: a name in the scenarios directory, a scenario file, or a directory with one. Or it is servers that run
+already: URLs, each one an arm; a file of requests, a HAR file or an OpenAPI document, and then the URLs of the servers that get
+them; or a locustfile, and then the URLs in place of its hosts.
+
+By default operations start on schedule, whether or not earlier ones have completed, and response time counts from the scheduled
+start (the open model). With --users, each user starts its next operation when the last one has completed (the closed model). A
+block has a warm-up, a measured phase and a drain; every block replays the whole schedule, so a ramp rises in each.
 
 The exit code is 1 if more operations of an arm fail than --errors tolerates, whatever their times: failed operations are not fast
 answers. It is 3 if an arm does not sustain the load: operations were dropped, were unfinished, or fell behind the schedule.

@@ -68,7 +68,7 @@ _decoder: msgspec.json.Decoder[UsersOrder] = msgspec.json.Decoder(UsersOrder)
 
 
 @dataclass
-class Operation:
+class OrderedTask:
     """An order while it is carried out."""
 
     order: RunTask
@@ -103,7 +103,7 @@ class LocustUser:
 
     def __init__(self, pool: "UserPool", kind: Any) -> None:
         self.pool, self.kind = pool, kind
-        self.current: Operation | None = None
+        self.current: OrderedTask | None = None
         self.sets: dict[Any, Any] = {}
         self.interrupts = 0
         self.next: Any = AsyncResult()
@@ -132,7 +132,7 @@ class LocustUser:
                 return
             self.pool.free(self)
 
-    def _run(self, operation: Operation) -> bool:
+    def _run(self, operation: OrderedTask) -> bool:
         """Run one task and return whether the user goes on."""
         try:
             self._step(self.user, self.kind.tasks[operation.order.index])
@@ -184,10 +184,10 @@ class UserPool:
         self._limit = job.max_users
         self._kinds = {kind.__name__: kind for kind in environment.user_classes}
         self._free: dict[Any, deque[LocustUser]] = {kind: deque() for kind in self._kinds.values()}
-        self._waiting: dict[Any, deque[Operation]] = {kind: deque() for kind in self._kinds.values()}
+        self._waiting: dict[Any, deque[OrderedTask]] = {kind: deque() for kind in self._kinds.values()}
         self._starting: dict[Any, int] = dict.fromkeys(self._kinds.values(), 0)
         self._users: set[LocustUser] = set()
-        self._operations: dict[int, Operation] = {}
+        self._operations: dict[int, OrderedTask] = {}
         self._failed: tuple[Any, BaseException] | None = None
         environment.events.request.add_listener(self._requested)
 
@@ -205,7 +205,7 @@ class UserPool:
 
     def run(self, order: RunTask) -> None:
         """Have a user carry out an order, now or as soon as one is free."""
-        kind, operation = self._kinds[order.user], Operation(order)
+        kind, operation = self._kinds[order.user], OrderedTask(order)
         self._operations[order.number] = operation
         if self._free[kind]:
             self._free[kind].pop().next.set(operation)
@@ -245,7 +245,7 @@ class UserPool:
             operation.fail(error, f"on_start of {user.kind.__name__}{_line(error, self.file)}")
             self.ended(operation)
 
-    def ended(self, operation: Operation) -> None:
+    def ended(self, operation: OrderedTask) -> None:
         """Report an operation without a user."""
         self._operations.pop(operation.order.number, None)
         self.send(operation.ended)
@@ -278,7 +278,7 @@ class UserPool:
             operation.fail(exception, operation.requests[-1])
 
 
-def _operation() -> Operation | None:
+def _operation() -> OrderedTask | None:
     """Return the operation of this greenlet, or of the one that spawned it."""
     greenlet: Any = gevent.getcurrent()
     while greenlet is not None:
@@ -323,7 +323,7 @@ def _tasks(tasks: list[Any]) -> Iterator[FoundTask]:
 
 
 def refuse_remote_addresses() -> None:
-    """Let every connection of this process to another machine fail, whoever makes it."""
+    """Let every connection of this process to another machine fail."""
 
     def check(event: str, arguments: tuple[Any, ...]) -> None:
         if event in {"socket.connect", "socket.sendto"} and isinstance(arguments[1], tuple):

@@ -102,7 +102,7 @@ def _notes(found: UsersFound) -> list[str]:
         notes.append(f"wait_time of {', '.join(waiting)} is not used: --rate or --users says when tasks start")
     if found.has_shape:
         notes.append(
-            "the load shape of the locustfile is not used: --rate says when tasks start; see ramp:10..500 and steps:50,100"
+            "the load shape of the locustfile is not used: --rate says when tasks start; write ramp:10..500 or steps:50,100"
         )
     return notes
 
