@@ -74,7 +74,8 @@ class HttpTarget(Scenario[HttpInstance]):
         counts: dict[str, int] = {}
         for request in self._requests:
             counts[request.group] = counts.get(request.group, 0) + 1
-        self.groups = [Group(name, f"{count:,} requests" if count > 1 else name, memory=False) for name, count in counts.items()]
+        drawn = ", ".join(f"{len(values):,} values of {name}" for name, values in plan.values.items())
+        self.groups = [Group(name, _description(count, drawn), memory=False) for name, count in counts.items()]
 
     @property
     def _requests(self) -> Sequence[TargetRequest]:
@@ -137,6 +138,11 @@ class HttpTarget(Scenario[HttpInstance]):
     def counts(self, instance: HttpInstance) -> Mapping[str, float]:
         """Return the connections opened, which a server that keeps them does not need anew."""
         return {"connections opened": float(instance.client.opened)}
+
+
+def _description(requests: int, drawn: str) -> str:
+    counted = f"{requests:,} requests" if requests > 1 else "one request"
+    return f"{counted}, with {drawn}" if drawn else counted
 
 
 def authority(host: str, port: int) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import urlsplit
 
+from harness.errors import NotMeasurableError
 from harness.load import sampler
-from harness.scenario import Case, Group, Scenario, Setting
+from harness.scenario import Case, Group, Scenario, Server, Setting
 from harness.targets.http_scenario import DRAWN, server_pid
 from harness.targets.locust_messages import TaskEnded, UsersJob
 from harness.targets.locust_process import LocustUsers
@@ -38,6 +39,13 @@ class LocustTarget(Scenario[LocustUsers]):
         for task in plan.tasks:
             descriptions.setdefault(task.group, task.description)
         self.groups = [Group(name, description, memory=False) for name, description in descriptions.items()]
+
+    @contextmanager
+    def servers(self, setting: Setting) -> Iterator[Mapping[str, Server]]:
+        """Start nothing; refuse network latency, because users connect by themselves."""
+        if setting.rtt_ms:
+            raise NotMeasurableError("users of a locustfile connect by themselves, without network latency")
+        yield {}
 
     def cases(self, setting: Setting) -> Sequence[Case]:
         """Return tasks, drawn by the weights of users and tasks."""

@@ -20,6 +20,8 @@ from harness.targets.source import BY_CLIENT, MAX_REQUESTS, FoundRequests
 from harness.targets.urls import TargetUrl
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+MAX_BYTES = 20 * 2**20
+"""Limit of the size of a document, which is held in memory as a whole."""
 MAX_DEPTH = 30
 """Limit of references that lead to one another, and of schemas within schemas."""
 MAX_EXAMPLES = 10
@@ -50,6 +52,8 @@ def read(file: Path, content: bytes, *, is_yaml: bool, has_base_path: bool = Fal
 
     With `has_base_path` the paths are below that of a URL which the user named, in place of that of the document's server.
     """
+    if len(content) > MAX_BYTES:
+        raise UsageError(f"{file} has more than {MAX_BYTES // 2**20} MB; name a document with fewer operations")
     document = yaml_of(file, content) if is_yaml else json_of(file, content, dict)
     if not isinstance(document, Mapping):
         raise UsageError(f"{file} is not an OpenAPI document: it is not a mapping; name another file")

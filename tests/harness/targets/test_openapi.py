@@ -125,6 +125,13 @@ def test_documents_that_cannot_be_used(document: Any, message: str) -> None:
         openapi.read(FILE, json.dumps(document).encode(), is_yaml=False)
 
 
+def test_a_document_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused by its size, before it is read."""
+    monkeypatch.setattr(openapi, "MAX_BYTES", 2**20)
+    with pytest.raises(UsageError, match="more than 1 MB"):
+        openapi.read(FILE, b"{" * (2**20 + 1), is_yaml=False)
+
+
 def test_yaml() -> None:
     """A document in YAML is read alike."""
     pytest.importorskip("yaml")
