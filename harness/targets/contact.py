@@ -59,7 +59,7 @@ class Contact:
         """Return the remarks for the user."""
         found = []
         if arms > 1 and self.compared:
-            found.append(f"the answers to {self.compared} requests were compared and agree")
+            found.append(f"the answers to {self.compared} request{'s' * (self.compared != 1)} were compared and agree")
         found += [
             f"the answers to {group} were compared without what changes by itself: {parts}" for group, parts in self.changes.items()
         ]

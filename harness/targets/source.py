@@ -1,7 +1,7 @@
 """Requests that a file or the command line names, and those that were left out, each with the reason."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from harness.errors import UsageError
@@ -42,19 +42,14 @@ class FoundRequests:
 
     @property
     def note(self) -> str:
-        """The remark on what is not used and why; empty if everything is."""
+        """The remark on what is not used and why; empty if everything is, unless requests were made up."""
+        used = f"{self.total - self.left_out.total():,} of {self.total:,} {self.noun} used"
         if not self.left_out:
-            return ""
-        reasons = [f"{count} {reason}" for reason, count in self.left_out.most_common(SHOWN_REASONS)]
-        rest = self.left_out.total() - sum(count for _, count in self.left_out.most_common(SHOWN_REASONS))
-        reasons += [f"{rest} for other reasons"] if rest else []
-        return f"{self.total - self.left_out.total():,} of {self.total:,} {self.noun} used; not used: {'; '.join(reasons)}"
-
-    def keep(self, wanted: Callable[[TargetRequest], str]) -> None:
-        """Leave out the requests of groups for which `wanted` returns a reason."""
-        reasons = {request.group: wanted(request) for request in self.requests}
-        self.left_out.update(reason for reason in reasons.values() if reason)
-        self.requests = [request for request in self.requests if not reasons[request.group]]
+            return used if self.is_generated else ""
+        listed = self.left_out.most_common(SHOWN_REASONS)
+        rest = self.left_out.total() - sum(count for _, count in listed)
+        reasons = [*(f"{count} {reason}" for reason, count in listed), *([f"{rest} for other reasons"] if rest else [])]
+        return f"{used}; not used: {'; '.join(reasons)}"
 
 
 def header(text: str, place: str) -> tuple[str, str]:
