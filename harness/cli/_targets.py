@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -129,6 +128,8 @@ def _locust_plan(options: argparse.Namespace) -> TargetPlan:
 
 def _contacted(plan: HttpPlan, source: FoundRequests | None, options: argparse.Namespace) -> HttpPlan:
     """Return the plan after the first contact, without made-up requests that the server refuses."""
+    import asyncio
+
     from harness.load.environment import refuse_remote
     from harness.targets import building
     from harness.targets.contact import first_contact
