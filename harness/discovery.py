@@ -21,6 +21,8 @@ from harness.results.run import BASELINE
 from harness.runnable import RunnableScenario, runnable
 from harness.scenario import DeclaredFinding, Scenario
 
+TARGET_SUFFIX = ".target.json"
+"""The end of the name of a file that stands for servers which run already; see `harness.targets.plan`."""
 WHAT = "a scenario is a .py file with a subclass of harness.Scenario"
 """The next step where there are no scenarios."""
 
@@ -110,6 +112,10 @@ def load(file: Path) -> LoadedScenario:
     scenario is invalid, for instance without a baseline.
     """
     file = file.resolve()
+    if file.name.endswith(TARGET_SUFFIX):
+        from harness.targets import loading  # noqa: PLC0415 - it imports the load generator, which scenario files do not need
+
+        return loading.load(file)
     _refuse_shadowing(file)
     module = _import(file)
     own = [c for c in vars(module).values() if inspect.isclass(c) and issubclass(c, Scenario) and c.__module__ == module.__name__]
@@ -196,7 +202,7 @@ def _import(file: Path) -> ModuleType:
             raise
         if isinstance(error, UsageError):
             raise UsageError(f"{file} cannot be imported: {error}") from error
-        raise UsageError(_refusal(file, error)) from error
+        raise UsageError(import_refusal(file, error)) from error
     return module
 
 
@@ -214,7 +220,7 @@ def watch_locust(main: Any) -> None:
         except SystemExit as error:
             if not _line_in(Path(path), error, innermost=True):  # such as the adapter's own, which has its message
                 raise
-            sys.stderr.write(f"harness: {_refusal(Path(path), error)}\n")
+            sys.stderr.write(f"harness: {import_refusal(Path(path), error)}\n")
             sys.exit(UsageError.code)
 
     main.load_locustfile = load_locustfile
@@ -242,7 +248,8 @@ OLD_MODULES = ("harness.judge", "harness.record", "fixtures.probes", "fixtures.e
 """Former modules of names that a scenario imports."""
 
 
-def _refusal(file: Path, error: BaseException) -> str:
+def import_refusal(file: Path, error: BaseException) -> str:
+    """Return the message for a file whose import raised: its line, the error and the next step."""
     return f"{file}{_line_in(file, error)} cannot be imported: {_import_error(error)}"
 
 

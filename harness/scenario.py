@@ -301,7 +301,10 @@ class Scenario(Generic[Instance]):
         return [group[i % len(group)] for i in range(rounds) for group in by_group.values()]
 
     def targets(self, instance: Instance) -> Mapping[str, int]:
-        """Return name → process id of the instance's servers, whose CPU and memory are watched under load; none: in-process."""
+        """Return name → process id of the instance's servers, whose CPU and memory are watched under load; none: in-process.
+
+        An id of 0 stands for a server whose process is not known, as on another machine, and is not watched.
+        """
         return {}
 
     def ping(self, instance: Instance) -> object:

@@ -69,8 +69,7 @@ def arguments(parser: argparse.ArgumentParser, budget: Budget) -> None:
 
 
 def under_load(parser: argparse.ArgumentParser, suffix: str) -> None:
-    """Declare the scenario and options of a run on one engine at one round-trip time; its new folder's name ends in `suffix`."""
-    parser.add_argument("scenario", metavar="SCENARIO", help="name, file or directory of one scenario")
+    """Declare the options of a run on one engine at one round-trip time; its new folder's name ends in `suffix`."""
     _options.setting(parser)
     parser.add_argument("--allow-remote", action="store_true", help="allow servers on other machines to be loaded")
     _options.output(parser, suffix)

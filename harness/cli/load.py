@@ -1,9 +1,12 @@
 """Load-test all arms with the same schedule, interleaved in blocks.
 
-SCENARIO is a name in the scenarios directory, a scenario file, or a directory with one. By default operations start on schedule,
-whether or not earlier ones have completed, and response time counts from the scheduled start (the open model). With --users, each
-user starts its next operation when the last one has completed (the closed model). A block has a warm-up, a measured phase and a
-drain; every block replays the whole schedule, so a ramp rises in each.
+TARGET is a scenario: a name in the scenarios directory, a scenario file, or a directory with one. Or it is servers that run
+already: URLs, each one an arm; a file of requests, a HAR file or an OpenAPI document, and then the URLs of the servers that get
+them; or a locustfile, and then the URLs in place of its hosts.
+
+By default operations start on schedule, whether or not earlier ones have completed, and response time counts from the scheduled
+start (the open model). With --users, each user starts its next operation when the last one has completed (the closed model). A
+block has a warm-up, a measured phase and a drain; every block replays the whole schedule, so a ramp rises in each.
 
 The exit code is 1 if more operations of an arm fail than --errors tolerates, whatever their times: failed operations are not fast
 answers. It is 3 if an arm does not sustain the load: operations were dropped, were unfinished, or fell behind the schedule.
@@ -14,9 +17,10 @@ still writes the report. Only servers on this machine are loaded, unless --allow
 
 import argparse
 import math
+from dataclasses import replace
 
 from harness import options as converters
-from harness.cli import _options, _runs
+from harness.cli import _options, _runs, _targets
 
 RATE, BLOCK_S = "50", 5.0
 MAX_USERS, MAX_PROCESSES, MAX_IN_FLIGHT = 10_000, 100, 1_000_000
@@ -41,6 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _options.value(parser, "--max-in-flight LIMIT", converters.count(MAX_IN_FLIGHT), limit, "1000")
     _options.timeout(parser)
     _options.errors(parser)
+    _targets.arguments(parser)
     _runs.under_load(parser, "-load")
     _options.everything(parser)
 
@@ -55,26 +60,28 @@ def run(options: argparse.Namespace) -> int:
 
     rate = options.rate or RATE
     block_s = options.block or arrivals.parse(rate).own_duration_s or BLOCK_S
-    loaded = _options.load_one(options.scenario, options.scenarios, options.timeout)
-    job = LoadJob(
-        files=[],
-        settings=[],
-        arms=options.arms and _options.known_arms(loaded, options.arms),
-        block_s=block_s,
-        warm_up_s=options.warm_up,
-        drain_s=options.drain,
-        model=LoadModel.CLOSED if options.users else LoadModel.OPEN,
-        arrivals=rate,
-        in_flight_limit=options.max_in_flight,
-        timeout_s=options.timeout,
-        error_tolerance=options.errors,
-    )
-    settings = _runs.load_settings(options, processes=options.processes, budget_s=options.duration)
     out = _runs.folder(options.out, "-load")
     cycles = max(1, math.ceil(options.duration / block_s - 1e-9))
-    plan = LoadPlan(loaded, settings, job, cycles, out, _runs.command(), options.users or 0, options.allow_remote)
-    warn_of_removed_settings()
-    with Progress() as progress:
-        record = LoadSession(plan, progress).run()
+    settings = _runs.load_settings(options, processes=options.processes, budget_s=options.duration)
+    with _targets.opened(options) as target:
+        job = LoadJob(
+            files=[],
+            settings=[],
+            arms=options.arms and _options.known_arms(target.loaded, options.arms),
+            verified_cases=target.verified_cases,
+            block_s=block_s,
+            warm_up_s=options.warm_up,
+            drain_s=options.drain,
+            model=LoadModel.CLOSED if options.users else LoadModel.OPEN,
+            arrivals=rate,
+            in_flight_limit=options.max_in_flight,
+            timeout_s=options.timeout,
+            error_tolerance=options.errors,
+        )
+        settings = replace(settings, engines=target.engines or settings.engines)
+        plan = LoadPlan(target.loaded, settings, job, cycles, out, target.command, options.users or 0, options.allow_remote)
+        warn_of_removed_settings()
+        with Progress() as progress:
+            record = LoadSession(plan, progress).run()
     _runs.publish(record, out, options, in_full=options.all)
     return _runs.exit_code(record)

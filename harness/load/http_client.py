@@ -154,14 +154,8 @@ class Client:
         try:
             async with asyncio.timeout_at(due_s):
                 _, made = await loop.create_connection(lambda: HttpConnection(self._open), self._host, self._port)
-        except TimeoutError:
-            raise TimeoutError(CONNECT_TIMED_OUT) from None
-        except ConnectionRefusedError:
-            raise ConnectionRefusedError(REFUSED) from None
-        except socket.gaierror:
-            raise OSError(UNKNOWN_HOST) from None
         except OSError as error:
-            raise OSError(f"no connection to the server: {reason(error)}") from None
+            raise connect_error(error) from None
         self.opened += 1
         return made
 
@@ -299,6 +293,17 @@ class HttpConnection(asyncio.Protocol):
             self._transport.close()
         if waiting is not None and not waiting.done():
             waiting.set_result(response)
+
+
+def connect_error(error: OSError) -> OSError:
+    """Return the error to raise for one of connecting, with a message that names the kind of failure."""
+    if isinstance(error, TimeoutError):
+        return TimeoutError(CONNECT_TIMED_OUT)
+    if isinstance(error, ConnectionRefusedError):
+        return ConnectionRefusedError(REFUSED)
+    if isinstance(error, socket.gaierror):
+        return OSError(UNKNOWN_HOST)
+    return OSError(f"no connection to the server: {reason(error)}")
 
 
 def reason(error: OSError) -> str:

@@ -35,6 +35,8 @@ class LoadJob(msgspec.Struct, tag=True, frozen=True):
     """Share of failed operations that is tolerated, 0 to 1."""
     arms: list[str] | None = None
     """The arms that take part; None for all."""
+    verified_cases: int = 2
+    """Cases of each group on which the arms must agree before any load; 0 where that was seen to beforehand."""
     cycles: int | None = None
     """Number of blocks of each arm; None until stopped."""
     on_request: bool = False

@@ -18,6 +18,8 @@ from harness.runtime.cores import elsewhere
 from harness.stats.intervals import is_supported
 
 GENERATOR = "generator"
+USERS = "Locust users"
+"""The process of the users of a locustfile, which is a part of the load generator."""
 INTERVAL_S = 0.5
 
 Counts: TypeAlias = Callable[[], Awaitable[Mapping[str, float]]]
@@ -27,6 +29,8 @@ def watched(targets: Mapping[str, int]) -> dict[str, list[psutil.Process]]:
     """Return the generator's process (this one) and each target's with its children, by name, without those that have exited."""
     found = {GENERATOR: [psutil.Process()]}  # before a block: listing all processes of a machine takes milliseconds
     for name, pid in targets.items():
+        if not pid:  # it is not known
+            continue
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(pid)
             found[name] = [process, *process.children(recursive=True)]

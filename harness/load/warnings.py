@@ -1,10 +1,12 @@
 """Warnings of a load test: what response times contain besides the arms' own work, and percentiles at which an arm is slower."""
 
+import math
 from itertools import chain
 
 from harness.load.checks import MAX_CPU_PERCENT, blocks_by_arm, core_usage, cpu_bound, late_starts
+from harness.load.sampler import USERS
 from harness.load.totals import Blocks
-from harness.results.load import ALL, LoadResult
+from harness.results.load import ALL, LoadResult, Phase
 from harness.results.run import RunWarning
 from harness.verdicts import tails
 
@@ -48,6 +50,20 @@ def _slower_warnings(load: LoadResult) -> list[RunWarning]:
     return [RunWarning("slower under load", f"{arm}, {group}: {text}", tails.REMEDY) for (arm, group), text in found.items()]
 
 
+def _users_warnings(load: LoadResult) -> list[RunWarning]:
+    """Return a warning per arm with which the process of Locust users filled its core."""
+    warnings = []
+    for arm in dict.fromkeys(tick.arm for tick in load.ticks):
+        used = [t.cpu_percent[USERS] for t in load.ticks if t.arm == arm and t.phase == Phase.MEASURED and USERS in t.cpu_percent]
+        if used and math.fsum(used) / len(used) > MAX_CPU_PERCENT:
+            share = math.fsum(used) / len(used)
+            queueing = "response time contains their queueing for it"
+            message = f"with {arm} the process of the Locust users used {share:.0f} % of a core: {queueing}"
+            remedy = "lower the load, use FastHttpUser, or name a URL instead of the locustfile"
+            warnings.append(RunWarning("CPU-bound users", message, remedy))
+    return warnings
+
+
 def load_warnings(load: LoadResult, blocks: Blocks) -> list[RunWarning]:
     """Return the warnings of one scenario."""
     warnings = [
@@ -57,7 +73,7 @@ def load_warnings(load: LoadResult, blocks: Blocks) -> list[RunWarning]:
         for messages, where in ((a.error_messages, ""), (a.warm_up_errors, " in the warm-up"))
         for message, count in messages.items()
     ]
-    warnings += [*_cpu_bound_warning(load, blocks), *_late_warnings(blocks), *_slower_warnings(load)]
+    warnings += [*_cpu_bound_warning(load, blocks), *_late_warnings(blocks), *_slower_warnings(load), *_users_warnings(load)]
     if blocks and not any(block.targets for block in chain(*blocks.values())):
         warnings.append(shared_process_warning("read ratios; a rate is not the data layer's own"))
     return warnings

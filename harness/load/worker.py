@@ -64,7 +64,6 @@ else:
     new_event_loop, EVENT_LOOP = uvloop.new_event_loop, f"uvloop {importlib.metadata.version('uvloop')}"
 
 SWITCH_S = 0.0002  # seconds that the sampling thread may keep the loop waiting; Python's default of 5 ms would show in the times
-VERIFIED_CASES = 2  # cases of each group on which the arms must agree before any load
 THREADS = 32  # threads that run the operations of a synchronous scenario; further concurrent operations wait for one
 ASYNCHRONOUS = "asynchronous, in one event loop"  # an execution mode of a scenario's operations, for the record
 SYNCHRONOUS = f"synchronous, in a pool of {THREADS} threads"
@@ -185,7 +184,7 @@ class LoadWorker:
             opened = dict.fromkeys([BASELINE, *wanted])
             instances = {arm: await self._opened(loaded, arm, setting) for arm in opened}
             target = LoadedInstances(loaded, setting, instances)
-            cases = first_of_each_group(target.stream(0), VERIFIED_CASES)
+            cases = first_of_each_group(target.stream(0), self._job.verified_cases)
             timed = limited(scenario, instances, self._job.timeout_s, self._begin_operation, self._has_threads)
             try:
                 verified = await verify(timed, instances, cases)
@@ -194,7 +193,7 @@ class LoadWorker:
             for instance in instances.values():
                 await timed.settle(instance)
             excluded = target.excluded = frozenset(verified.cannot_run)
-            groups = {c.group for c in cases}
+            groups = {c.group for c in target.stream(0)}
             self.cannot_run += [(loaded.name, arm, g, error) for (arm, g), error in verified.cannot_run.items() if g in groups]
             target.instances = {arm: instances[arm] for arm in wanted if any((arm, g) not in excluded for g in groups)}
             target.order = list(target.instances)

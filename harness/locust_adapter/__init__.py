@@ -1,4 +1,4 @@
-"""Scenarios as Locust users. Only this package imports Locust; it needs the extra `locust`.
+"""Scenarios as Locust users, with the extra `locust`. This package and the program `harness.targets.locust_users` import Locust.
 
 Importing Locust patches the process, and a patched process is a different program from the one to measure. So nothing is measured
 here: Locust provides the command line, the web UI and the distribution, and each of its local or worker processes supervises one

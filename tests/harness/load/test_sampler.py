@@ -76,7 +76,7 @@ def test_a_targets_children_are_added_to_it() -> None:
         assert parent.stdout is not None
         assert parent.stdin is not None
         child = int(parent.stdout.readline())
-        found = watched({"service": parent.pid, "missing": 2**22 + 1})
+        found = watched({"service": parent.pid, "missing": 2**22 + 1, "unknown": 0})
         assert {p.pid for p in found["service"]} == {parent.pid, child}
         assert [p.pid for p in found[GENERATOR]] == [os.getpid()]
         assert "missing" not in found

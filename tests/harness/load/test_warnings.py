@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from harness.load.block import LoadBlock
+from harness.load.sampler import USERS
 from harness.load.warnings import load_warnings
-from harness.results.load import LatencySummary, LoadedArm, LoadModel, LoadRatio, LoadResult
+from harness.results.load import LatencySummary, LoadedArm, LoadModel, LoadRatio, LoadResult, Phase, Tick
 from harness.results.run import RunWarning
 from tests.harness.load.blocks import MS, one_group_block
 
@@ -68,3 +69,19 @@ def test_a_late_event_loop_is_a_warning_in_the_closed_model() -> None:
     (warning,) = warned(EMPTY, "late event loop", [late])
     assert "with optimised" in warning.message
     assert warned(EMPTY, "late event loop", [one_group_block([30.0] * 500, users=8)]) == []
+
+
+def test_locust_users_that_fill_their_core_are_a_warning() -> None:
+    """By the mean of measured time, per arm: the warm-up and other processes do not count."""
+
+    def tick(arm: str, phase: Phase, percent: float, name: str = USERS) -> Tick:
+        return Tick(1, 0.0, arm, phase, 1, 0, 0, None, None, {name: percent}, {}, {})
+
+    full = [tick("baseline", Phase.MEASURED, percent) for percent in (88.0, 100.0)]
+    half = [
+        tick("optimised", Phase.WARM_UP, 100.0),
+        tick("optimised", Phase.MEASURED, 50.0),
+        tick("other", Phase.MEASURED, 99.0, "server"),
+    ]
+    (warning,) = warned(replace(EMPTY, ticks=full + half), "CPU-bound users")
+    assert warning.message.startswith("with baseline the process of the Locust users used 94 % of a core")

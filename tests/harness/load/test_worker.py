@@ -135,6 +135,8 @@ def test_arms_with_different_answers_take_no_load(stage: Stage, monkeypatch: pyt
     monkeypatch.setattr(type(stage.scenario), "run", wrong)
     with pytest.raises(ScenarioFailedError, match="timed: optimised gives another answer"):
         stage.blocks(arms=["optimised"])
+    stage.scenario.under_load = False
+    assert {b.arm for b in stage.blocks(verified_cases=0)} == {"baseline", "optimised"}  # they were compared beforehand
 
 
 def test_only_selected_arms_take_load(stage: Stage) -> None:

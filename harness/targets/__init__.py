@@ -1,0 +1,1 @@
+"""Load on existing targets: URLs, recorded requests, API documents and locustfiles become scenarios, whose file is a plan."""
