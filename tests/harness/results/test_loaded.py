@@ -138,6 +138,7 @@ def test_the_documented_example_runs(folder: Path, monkeypatch: pytest.MonkeyPat
     assert table["optimised", "50"].tolist() == [1e6]  # type: ignore[index]
     assert gains["ratio"].tolist() == [2.1]  # type: ignore[index]
     assert medians.tolist() == [150.0, 150.0]  # type: ignore[attr-defined]
+    assert (folder.parents[1] / "gains.svg").read_text(encoding="utf-8").count("<path") > 1
 
 
 def test_the_documented_columns_are_those_of_the_frames() -> None:
