@@ -23,7 +23,7 @@ COMMAND = [sys.executable, "-m", "harness", "ablate"]
 HELP = f"""\
 usage: harness ablate [-h] [--engine ENGINE[,ENGINE]] [--size SIZE] [--seed SEED] [--rtt MS[,MS]] [--quick]
                       [--processes COUNT] [--budget DURATION] [--profile] [--timeout DURATION] [--out DIR]
-                      [--scenarios DIR] [--json] [--all]
+                      [--scenarios DIR] [--lang LANG] [--json] [--all]
                       [SCENARIO]
 
 Measure the contribution of each switch (ablation).
@@ -54,6 +54,7 @@ options:
   --timeout DURATION    longest time of one operation (default: 60s)
   --out DIR             folder of the run (default: runs/<UTC time>-<commit>)
   --scenarios DIR       directory of scenario files (default: scenarios)
+  --lang LANG           language of the report: en, ja (default: en)
   --json                print the run as JSON instead of tables
   --all                 print everything at the end, not the conclusion alone
 

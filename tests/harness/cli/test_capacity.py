@@ -20,7 +20,8 @@ COMMAND = [sys.executable, "-m", "harness", "capacity"]
 HELP = f"""\
 usage: harness capacity [-h] --slo SLO [--kind KIND[,KIND]] [--arms ARM[,ARM]] [--step DURATION] [--warm-up DURATION]
                         [--budget DURATION] [--max-users LIMIT] [--timeout DURATION] [--engine ENGINE] [--size SIZE]
-                        [--seed SEED] [--rtt MS] [--allow-remote] [--out DIR] [--scenarios DIR] [--json] [--all]
+                        [--seed SEED] [--rtt MS] [--allow-remote] [--out DIR] [--scenarios DIR] [--lang LANG] [--json]
+                        [--all]
                         SCENARIO
 
 Find the highest load at which each arm meets an SLO.
@@ -54,6 +55,7 @@ options:
   --allow-remote      allow servers on other machines to be loaded
   --out DIR           folder of the run (default: runs/<UTC time>-<commit>-capacity)
   --scenarios DIR     directory of scenario files (default: scenarios)
+  --lang LANG         language of the report: en, ja (default: en)
   --json              print the run as JSON instead of tables
   --all               print everything at the end, not the conclusion alone
 
