@@ -48,6 +48,8 @@ EVIDENCE = 300
 PERCENTILES = "Percentiles with intervals, ratios of percentiles"
 DETAILED = 3
 """The number of places up to which all have the intervals of percentiles; of more, the first of each engine, to limit the page."""
+FULL = 4
+"""The number of places up to which all have a table of their own; of more, the first of each engine, to limit the page."""
 FEW = 3
 """The most texts about several places that are not folded."""
 OBSERVED = status("observed")
@@ -105,6 +107,24 @@ class CardPlace:
 
 
 @dataclass(frozen=True)
+class OtherPlace:
+    """A place that has a column in place of a part of its own."""
+
+    label: str
+    anchor: str
+    """Its id; empty where a part of the card has it."""
+
+
+@dataclass(frozen=True)
+class PlacesTable:
+    """A scenario's figures at all places, a column each."""
+
+    places: tuple[OtherPlace, ...]
+    rows: tuple[tuple[str, str, tuple[Cell, ...]], ...]
+    """Group, arm, and a figure per place."""
+
+
+@dataclass(frozen=True)
 class Card:
     """One scenario at every place where it was run."""
 
@@ -115,6 +135,9 @@ class Card:
     sentence: str
     paragraphs: tuple[str, ...]
     places: tuple[CardPlace, ...]
+    """Of many places, the first of each engine."""
+    others: PlacesTable | None
+    """All places, if not all of them have a part of their own."""
     facts: tuple[CardFact, ...]
     arms: tuple[ArmResult, ...]
     statements: tuple[StatementView, ...]
@@ -151,6 +174,9 @@ def _card(run: Run, scenario: Sequence[tuple[LocatedResult, ConclusionRow | None
     results = [(place_of(found.result), found.result) for found, _ in tried]
     rows = [row for _, row in tried if row is not None]
     is_alone = len(tried) == 1
+    full = (
+        tried if len(tried) <= FULL else list({found.result.engine: (found, row) for found, row in reversed(tried)}.values())[::-1]
+    )
     made = [p.strip() for p in re.split(r"\n\s*\n", result.doc) if p.strip()]
     repeats_title = bool(made) and made[0].rstrip(".") == result.title.rstrip(".")
     return Card(
@@ -160,7 +186,8 @@ def _card(run: Run, scenario: Sequence[tuple[LocatedResult, ConclusionRow | None
         status=rows[0].status if rows and is_alone else None,
         sentence="" if not rows else sentence(rows[0]) if is_alone else _over_places(rows),
         paragraphs=tuple(cut(p) for p in (made[1:] if repeats_title else made)),
-        places=tuple(_without_repetitions([_place(found, row) for found, row in tried])),
+        places=tuple(_without_repetitions([_place(found, row) for found, row in full])),
+        others=_every_place([found for found, _ in tried], {found.anchor for found, _ in full}) if len(full) < len(tried) else None,
         facts=tuple(fact for fact in _facts(run, results, rows, skipped) if fact.items),
         arms=tuple(result.arms),
         statements=tuple(plans.statements(results)),
@@ -192,6 +219,20 @@ def _place(found: LocatedResult, row: ConclusionRow | None) -> CardPlace:
         table=tables.speed(result) if timed else None,
         blocks=tuple(under_load) if is_loaded and not timed else (),
         details=tuple((title, tuple(blocks)) for title, blocks in details.items() if blocks),
+    )
+
+
+def _every_place(tried: Sequence[LocatedResult], with_parts: set[str]) -> PlacesTable:
+    """Return the ratios and medians of a scenario at all places; `with_parts` are the anchors that parts of its card have."""
+    labels = [OtherPlace(place_of(found.result), "" if found.anchor in with_parts else found.anchor) for found in tried]
+    figures = [tables.ratios_and_medians(found.result) for found in tried]
+    rows = dict.fromkeys(key for of_place in figures for key in of_place)
+    missing = Cell(DASH)
+    return PlacesTable(
+        tuple(labels),
+        tuple(
+            (tables.named(group), tables.named(arm), tuple(x.get((group, arm), missing) for x in figures)) for group, arm in rows
+        ),
     )
 
 
