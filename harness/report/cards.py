@@ -52,7 +52,6 @@ FULL = 4
 """The number of places up to which all have a table of their own; of more, the first of each engine, to limit the page."""
 FEW = 3
 """The most texts about several places that are not folded."""
-OBSERVED = status("observed")
 SAMPLES = re.compile(r"samples/[\w.,+-]+")
 """The files that a card links to: those beside the report."""
 
@@ -390,8 +389,8 @@ def _folded(head: str, results: Results, make: Callable[[ScenarioResult], Iterab
 
 def _found(results: Results) -> CardFact:
     """Return the findings: the first observed ones unfolded, those that were observed nowhere last."""
-    found = tuple(sorted(_across(results, _findings), key=lambda item: item.status != OBSERVED))
-    seen = sum(item.status == OBSERVED for item in found)
+    found = tuple(sorted(_across(results, _findings), key=lambda item: item.status != status("observed")))
+    seen = sum(item.status == status("observed") for item in found)
     most = min(seen or len(found), FINDINGS)
     return CardFact("Found", found, ()) if len(found) <= most + 1 else CardFact("Found", found[:most], found[most:])
 
@@ -562,7 +561,7 @@ def _arms(result: ScenarioResult) -> Iterator[CardItem]:
 def _findings(result: ScenarioResult) -> Iterator[CardItem]:
     """Yield the findings, those that were observed first."""
     for f in sorted(result.findings, key=lambda f: not f.holds):
-        outcome = OBSERVED if f.holds else status("not observed")
+        outcome = status("observed" if f.holds else "not observed")
         evidence = short(without_own_names(f.evidence), EVIDENCE)
         yield CardItem(short(f.message, TEXT), lead=visible(shortened(f.arm, ARM)), detail=evidence, status=outcome)
 
