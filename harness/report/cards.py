@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from urllib.parse import quote
 
 from harness.errors import without_own_names
 from harness.report import conclusion, load, plans, tables
@@ -52,6 +53,8 @@ FULL = 4
 """The number of places up to which all have a table of their own; of more, the first of each engine, to limit the page."""
 FEW = 3
 """The most texts about several places that are not folded."""
+REPOSITORY = re.compile(r"https://[\w.-]+(?:/[\w.~-]+)+")
+COMMIT = re.compile("[0-9a-f]{7,64}")
 SAMPLES = re.compile(r"samples/[\w.,+-]+")
 """The files that a card links to: those beside the report."""
 
@@ -368,7 +371,7 @@ def _facts(run: Run, results: Results, rows: Sequence[ConclusionRow], skipped: S
     yield _folded("Price", results, _price)
     most_plans = PLANS if len(results) == 1 else 1
     yield _folded("Why", results, lambda result: _why(result, arms, most_plans))
-    yield CardFact("To do", tuple(_to_do(results)))
+    yield CardFact("To do", tuple(_to_do(run, results)))
     yield _found(results)
     warnings = _folded("Warning", results, _warnings)
     yield replace(warnings, more=(*warnings.more, *_across(results, _further_warnings)))
@@ -537,18 +540,32 @@ def _arrow(values: dict[str, float]) -> str:
     return f"{whole(before)} → {', '.join(f'{whole(value)} ({visible(shortened(arm, ARM))})' for arm, value in values.items())}"
 
 
-def _to_do(results: Results) -> Iterator[CardItem]:
-    """Yield the arms with what they do, where they cannot run, and the file with their code."""
+def _to_do(run: Run, results: Results) -> Iterator[CardItem]:
+    """Yield the arms with what they do and their code, where they cannot run, and the file if no arm has its line."""
     file = results[0][1].file
-    yield from _across(results, _arms)
-    if file:
+    yield from _across(results, lambda result: _arms(run, result))
+    if file and not any(arm.code for arm in results[0][1].arms):
         yield CardItem("", lead="code of all arms", code=short(file, TEXT))
 
 
-def _arms(result: ScenarioResult) -> Iterator[CardItem]:
+def code_address(run: Run, code: str) -> str:
+    """Return the web address of a line of code, `path:line`, at a run's commit; empty if it is not in a repository that is known.
+
+    Example:
+        `scenarios/indexes.py:63` is `https://github.com/someone/shop/blob/3f9a1c2/scenarios/indexes.py#L63`.
+    """
+    path, _, line = code.rpartition(":")
+    if not (REPOSITORY.fullmatch(run.repository) and COMMIT.fullmatch(run.commit or "") and path and line.isdecimal()):
+        return ""
+    blob = "-/blob" if "gitlab" in run.repository.split("/")[2] else "blob"
+    return f"{run.repository}/{blob}/{run.commit}/{quote(path)}#L{line}"
+
+
+def _arms(run: Run, result: ScenarioResult) -> Iterator[CardItem]:
     for arm in result.arms:
         kind = "as written: " if arm.as_written else ""
-        yield CardItem(f"{kind}{short(arm.description, TEXT)}", lead=visible(shortened(arm.name, ARM)))
+        lead, address = visible(shortened(arm.name, ARM)), code_address(run, arm.code)
+        yield CardItem(f"{kind}{short(arm.description, TEXT)}", lead=lead, link=address, code=short(arm.code, TEXT))
     for arm in result.arms:
         errors: dict[str, list[str]] = {}
         for group, error in arm.errors.items():

@@ -3,13 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness import language
 from harness.errors import missing_extra
-from harness.language import gettext
 from harness.report import (
     ablation,
     cards,
@@ -25,10 +23,11 @@ from harness.report import (
     review,
     tables,
 )
-from harness.report.blocks import Block, Paragraph, Table, warning_notices
+from harness.report.blocks import Block, Paragraph, warning_notices
 from harness.report.html import compared, data_files, loaded, promise_table
+from harness.report.html.arm_columns import arm_columns
 from harness.results.names import shortened, visible
-from harness.results.run import AA_CONTROL, BASELINE, Run, RunKind, ScenarioStatus
+from harness.results.run import BASELINE, Run, RunKind, ScenarioStatus
 from harness.results.store import write_bytes
 from harness.text import encode, for_page
 
@@ -71,6 +70,7 @@ def templates() -> Environment:
     )
     made.policies["ext.i18n.trimmed"] = True
     made.install_gettext_callables(language.gettext, language.ngettext)  # type: ignore[attr-defined] # the extension adds it
+    made.filters["arm_columns"] = arm_columns
     made.globals |= {"word": language.word, "language": language.current()}
     return made
 
@@ -100,7 +100,7 @@ def render(run: Run, folder: Path | None = None, out: Path | None = None) -> str
     would from the folder `out`, by default the same.
     """
     environment = templates()
-    environment.filters |= {"plan_words": plan_words, "heads": loaded.heads, "arm_columns": arm_columns}
+    environment.filters |= {"plan_words": plan_words, "heads": loaded.heads}
     modules = {"ablation": ablation, "load": load, "numbers": numbers, "overview": overview, "promises": promises, "tables": tables}
     environment.globals |= modules
     if run.kind in comparison.KINDS:
@@ -202,50 +202,6 @@ def _classes(card: cards.Card) -> dict[str, str]:
     """Return the CSS class of every arm on a card, by its name as tables have it."""
     others = _numbered(name for name in card.arm_names if name != BASELINE)
     return {tables.named(name): others.get(name, "baseline") for name in [*card.arm_names, BASELINE]}
-
-
-@dataclass(frozen=True)
-class ArmColumns:
-    """The columns of a table of times on a narrow page, where a line per percentile has a column per arm."""
-
-    arms: int
-    labels: dict[int, str]
-    """Cell → the text before it, of the first of each line."""
-    positions: dict[int, str]
-    """Cell → its column as variables of its style, where it does not follow from the cell before."""
-    named: dict[int, int]
-    """Cell of the head → its column, of those that name an arm."""
-
-
-def arm_columns(table: Table) -> ArmColumns:
-    """Return where a narrow page has the cells of a table of times."""
-    spans = [text for text, number in table.spans for _ in range(number)]
-    arms = list(dict.fromkeys(name for name, span in zip(table.head, spans, strict=True) if span))
-    found = ArmColumns(len(arms), {}, {}, {})
-    end = len(arms) + 2
-    column = end
-    for at in range(table.names, len(table.head)):
-        name, span = table.head[at], spans[at]
-        is_first = not span or span != spans[at - 1]
-        is_last = not span or at + 1 == len(spans) or span != spans[at + 1]
-        place = arms.index(name) + 2 if span else 2
-        if is_first:
-            found.labels[at] = {
-                tables.FASTER: gettext("faster"),
-                "": gettext("A/A") if name == AA_CONTROL else gettext("pairs"),
-            }.get(span, span)
-        fills = is_last and place + 1 < end
-        if fills or place != (2 if is_first else column):
-            found.positions[at] = f"--c:{place}" + (";--e:-1" if fills else "")
-        column = place + 1
-        if span == tables.FASTER or (span and place not in found.named.values() and name not in _after(table, spans, at)):
-            found.named[at] = place
-    return found
-
-
-def _after(table: Table, spans: Sequence[str], at: int) -> set[str]:
-    """Return the arms that a table names below its last heading."""
-    return {name for name, span in zip(table.head[at + 1 :], spans[at + 1 :], strict=True) if span == tables.FASTER}
 
 
 def _numbered(arms: Iterable[str]) -> dict[str, str]:

@@ -55,7 +55,7 @@ def test_figures_of_pairs_have_panels_a_table_and_the_samples(
     assert [bool(box.twin) for box in boxes] == [True, False, True, False, False]
     assert [box.samples_link for box in boxes] == ["./samples/indexes.csv" if number < 3 else "" for number in range(5)]
     assert {box.samples_file for box in boxes[:3]} == {"samples/indexes.csv"}
-    assert boxes[0].samples_note == "60 of 270 pairs drawn, all of them in"
+    assert boxes[0].samples_note == "54 of 270 pairs drawn, all of them in"
 
 
 def test_in_brief_there_are_figures_of_the_record_only(
