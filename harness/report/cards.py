@@ -32,7 +32,7 @@ from harness.results.run import (
     Verdict,
 )
 from harness.verdicts.advice import DENIED, KEPT, Action, ArmCase
-from harness.verdicts.promise import TIME, format_claim, format_figure, format_interval
+from harness.verdicts.promise import TIME, format_claim, format_with_interval
 
 TITLE, TEXT, ARM = 120, 400, 40
 """The most characters of a title, of a text, and of a name in a sentence."""
@@ -314,7 +314,7 @@ def _gain(case: ArmCase) -> str:
     gain = case.gain
     if gain is None or not math.isfinite(gain.value):
         return ""
-    return f"{format_figure(gain.value, gain.unit)} {format_interval(gain.value, gain.low, gain.high, gain.unit)}".strip()
+    return " ".join(format_with_interval(gain.value, gain.low, gain.high, gain.unit)).strip()
 
 
 def _case(result: ScenarioResult, case: ArmCase, lead: Iterable[Verdict]) -> str:
@@ -442,7 +442,7 @@ def _price(result: ScenarioResult) -> Iterator[CardItem]:
     costs: dict[str, list[str]] = {}
     for v in result.verdicts:
         if v.unit == TIME and v.value is not None and (v.low is None or v.low > 1):
-            figure = f"{format_figure(v.value, v.unit)} {format_interval(v.value, v.low, v.high, v.unit)}".strip()
+            figure = " ".join(format_with_interval(v.value, v.low, v.high, v.unit)).strip()
             part = f", {v.part}" if v.part and v.part not in v.text else ""
             about = short(re.sub(r" \([^()]*\)", "", v.text) + part, TITLE)
             costs.setdefault(about, []).append(f"{visible(shortened(v.arm, ARM))} {figure}")
