@@ -162,7 +162,7 @@ def test_failed_operations_come_before_any_figure(make_run: Callable[..., Run], 
     text = " ".join(printed(overview.brief(run), 140).split())
     assert text.index(error) < text.index("per second")
     page = markdown.write(overview.full(run))
-    assert page.index("750 of 800 operations failed") < page.index("per second")
+    assert page.index("750 of 800 operations failed") < page.index("| arm")
 
 
 def test_a_missing_percentile_says_how_many_it_needs(load_result: ScenarioResult) -> None:
