@@ -55,9 +55,9 @@ def publish(folder: Path, out: Path) -> list[Path]:
     run = checked(read_run(folder))
     stored = run_file(folder)
     record = gzip.compress(unpacked(stored, stored.read_bytes()), mtime=0)
+    stored = write_bytes(out / COMPRESSED_RUN_FILE, record)  # before the page, which links to what is beside it
     page = html.write(run, folder, out)
-    written = [page, write_bytes(out / MARKDOWN_FILE, encode(markdown.write(overview.full(run))))]
-    written.append(write_bytes(out / COMPRESSED_RUN_FILE, record))
+    written = [page, write_bytes(out / MARKDOWN_FILE, encode(markdown.write(overview.full(run)))), stored]
     return [*written, *picture(page, out / PICTURE_FILE)]
 
 

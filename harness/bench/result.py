@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from array import array
@@ -42,6 +43,7 @@ from harness.results.run import AA_CONTROL, BASELINE
 from harness.runnable import RunnableScenario
 from harness.runtime.child import JobFailed
 from harness.runtime.clock import Clock, MonotonicClock
+from harness.runtime.source_code import code_of_arms
 from harness.runtime.watch import OPERATION_TIMEOUT_S, Lasting
 from harness.scenario import Setting
 from harness.stats import intervals as statistics
@@ -441,6 +443,11 @@ class ScenarioRun:
             self._interim = state, self.result(whole=False)
         return self._interim[1]
 
+    @functools.cached_property
+    def _code(self) -> dict[str, str]:
+        """Arm → its declaration in the repository."""
+        return code_of_arms(type(self.loaded.scenario.written))
+
     def result(self, *, whole: bool = True) -> records.ScenarioResult:
         """Return the scenario's result so far. A failed scenario has no times and no verdicts.
 
@@ -456,13 +463,16 @@ class ScenarioRun:
         if failed is not None:
             status = records.ScenarioStatus.FAILED
         base = records.ScenarioResult(loaded.name, loaded.title, loaded.doc, loaded.file.name, engine, rtt_ms, status)
+        code = self._code
         broken = [*self.verified.cannot_run, *self.under_load.cannot_run]
         base = replace(
             base,
             error=self.not_run or (failed.message if failed else None),
             exit_code=failed.code if failed else 0,
             arms=[
-                records.ArmResult(name, arm.description, {group: why for a, group, why in broken if a == name}, arm.as_written)
+                records.ArmResult(
+                    name, arm.description, {group: why for a, group, why in broken if a == name}, arm.as_written, code.get(name, "")
+                )
                 for name, arm in scenario.arms.items()
             ],
             groups={group.name: group.description for group in scenario.groups},

@@ -28,6 +28,7 @@ from harness.runtime import machine
 from harness.runtime.child import JobFailed
 from harness.runtime.clock import Clock, MonotonicClock, utc_now
 from harness.runtime.cores import CoreAllocator, Cores, Isolation, choose_cores
+from harness.runtime.source_code import repository
 from harness.runtime.watch import OPERATION_TIMEOUT_S
 from harness.runtime.workspace import git_commit, workspace
 from harness.scenario import Setting
@@ -131,6 +132,7 @@ class RunSession:
     schedule: Schedule = field(default_factory=lambda: Schedule({}))
     """The pairs of all trials."""
     _commit: tuple[str | None, bool] = (None, False)
+    _repository: str = ""
     _environment: dict[str, str] = field(default_factory=dict)
     _trials: list[ScenarioRun] = field(default_factory=list)
     _warnings: list[RunWarning] = field(default_factory=list)
@@ -157,7 +159,7 @@ class RunSession:
 
     def run(self) -> Run:
         """Carry out the plan and return the run's record, also after Ctrl-C; raise UsageError if its folder cannot be written."""
-        self._environment, self._commit = machine.describe(self.cores), git_commit()
+        self._environment, self._commit, self._repository = machine.describe(self.cores), git_commit(), repository()
         write_run(self._record(None), self.plan.out)  # a folder that is not writable must show before hours of measuring
         with workspace() as space, self._servers() as servers:
             try:
@@ -555,6 +557,7 @@ class RunSession:
                 *self._warnings,
             ],
             review=self.plan.review,
+            repository=self._repository,
         )
 
     def _save(self, record: Run, changed: Sequence[ScenarioRun]) -> None:

@@ -17,6 +17,7 @@ from harness.load.warnings import load_warnings, one_process_warnings
 from harness.results.load import ALL, LoadedArm, LoadModel, LoadRatio, LoadResult, Tick
 from harness.results.run import BASELINE, ArmResult, Latency, Ratio, ScenarioResult, ScenarioStatus
 from harness.runtime.clock import utc_now
+from harness.runtime.source_code import code_of_arms
 from harness.stats.histogram import latency_ratios
 from harness.stats.intervals import MEDIAN
 
@@ -69,6 +70,7 @@ def started_result(
     errors: dict[str, dict[str, str]] = {name: {} for name in loaded.scenario.arms}
     for _, arm, group, error in (broken for broken in collected.cannot_run if broken[0] == loaded.name):
         errors[arm][group] = error
+    code = code_of_arms(type(loaded.scenario.written))
     return ScenarioResult(
         name=loaded.name,
         title=loaded.title,
@@ -79,7 +81,10 @@ def started_result(
         status=status[0],
         error=status[1],
         exit_code=status[2],
-        arms=[ArmResult(name, arm.description, errors[name], arm.as_written) for name, arm in loaded.scenario.arms.items()],
+        arms=[
+            ArmResult(name, arm.description, errors[name], arm.as_written, code.get(name, ""))
+            for name, arm in loaded.scenario.arms.items()
+        ],
         dataset=dict(environment.dataset),
         engine_settings=dict(environment.engine_settings),
         load=load,

@@ -33,6 +33,7 @@ from harness.runtime import machine
 from harness.runtime.child import encode_path
 from harness.runtime.clock import Clock, MonotonicClock, utc_now
 from harness.runtime.cores import Cores, choose_cores, keep_to
+from harness.runtime.source_code import repository
 from harness.runtime.watch import OPERATION_TIMEOUT_S
 from harness.runtime.workspace import git_commit
 from harness.scenario import Setting
@@ -377,6 +378,7 @@ def record(
         settings=settings,
         environment=facts,
         scenarios=scenarios,
+        repository=repository(),
     )
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from urllib.parse import quote
 
 from harness.errors import without_own_names
 from harness.report import conclusion, load, plans, tables
@@ -31,7 +32,7 @@ from harness.results.run import (
     Verdict,
 )
 from harness.verdicts.advice import DENIED, KEPT, Action, ArmCase
-from harness.verdicts.promise import TIME, format_claim, format_figure, format_interval
+from harness.verdicts.promise import TIME, format_claim, format_with_interval
 
 TITLE, TEXT, ARM = 120, 400, 40
 """The most characters of a title, of a text, and of a name in a sentence."""
@@ -48,9 +49,12 @@ EVIDENCE = 300
 PERCENTILES = "Percentiles with intervals, ratios of percentiles"
 DETAILED = 3
 """The number of places up to which all have the intervals of percentiles; of more, the first of each engine, to limit the page."""
+FULL = 4
+"""The number of places up to which all have a table of their own; of more, the first of each engine, to limit the page."""
 FEW = 3
 """The most texts about several places that are not folded."""
-OBSERVED = status("observed")
+REPOSITORY = re.compile(r"https://[\w.-]+(?:/[\w.~-]+)+")
+COMMIT = re.compile("[0-9a-f]{7,64}")
 SAMPLES = re.compile(r"samples/[\w.,+-]+")
 """The files that a card links to: those beside the report."""
 
@@ -105,6 +109,24 @@ class CardPlace:
 
 
 @dataclass(frozen=True)
+class OtherPlace:
+    """A place that has a column in place of a part of its own."""
+
+    label: str
+    anchor: str
+    """Its id; empty where a part of the card has it."""
+
+
+@dataclass(frozen=True)
+class PlacesTable:
+    """A scenario's figures at all places, a column each."""
+
+    places: tuple[OtherPlace, ...]
+    rows: tuple[tuple[str, str, tuple[Cell, ...]], ...]
+    """Group, arm, and a figure per place."""
+
+
+@dataclass(frozen=True)
 class Card:
     """One scenario at every place where it was run."""
 
@@ -115,6 +137,9 @@ class Card:
     sentence: str
     paragraphs: tuple[str, ...]
     places: tuple[CardPlace, ...]
+    """Of many places, the first of each engine."""
+    others: PlacesTable | None
+    """All places, if not all of them have a part of their own."""
     facts: tuple[CardFact, ...]
     arms: tuple[ArmResult, ...]
     statements: tuple[StatementView, ...]
@@ -151,6 +176,9 @@ def _card(run: Run, scenario: Sequence[tuple[LocatedResult, ConclusionRow | None
     results = [(place_of(found.result), found.result) for found, _ in tried]
     rows = [row for _, row in tried if row is not None]
     is_alone = len(tried) == 1
+    full = (
+        tried if len(tried) <= FULL else list({found.result.engine: (found, row) for found, row in reversed(tried)}.values())[::-1]
+    )
     made = [p.strip() for p in re.split(r"\n\s*\n", result.doc) if p.strip()]
     repeats_title = bool(made) and made[0].rstrip(".") == result.title.rstrip(".")
     return Card(
@@ -160,7 +188,8 @@ def _card(run: Run, scenario: Sequence[tuple[LocatedResult, ConclusionRow | None
         status=rows[0].status if rows and is_alone else None,
         sentence="" if not rows else sentence(rows[0]) if is_alone else _over_places(rows),
         paragraphs=tuple(cut(p) for p in (made[1:] if repeats_title else made)),
-        places=tuple(_without_repetitions([_place(found, row) for found, row in tried])),
+        places=tuple(_without_repetitions([_place(found, row) for found, row in full])),
+        others=_every_place([found for found, _ in tried], {found.anchor for found, _ in full}) if len(full) < len(tried) else None,
         facts=tuple(fact for fact in _facts(run, results, rows, skipped) if fact.items),
         arms=tuple(result.arms),
         statements=tuple(plans.statements(results)),
@@ -192,6 +221,20 @@ def _place(found: LocatedResult, row: ConclusionRow | None) -> CardPlace:
         table=tables.speed(result) if timed else None,
         blocks=tuple(under_load) if is_loaded and not timed else (),
         details=tuple((title, tuple(blocks)) for title, blocks in details.items() if blocks),
+    )
+
+
+def _every_place(tried: Sequence[LocatedResult], with_parts: set[str]) -> PlacesTable:
+    """Return the ratios and medians of a scenario at all places; `with_parts` are the anchors that parts of its card have."""
+    labels = [OtherPlace(place_of(found.result), "" if found.anchor in with_parts else found.anchor) for found in tried]
+    figures = [tables.ratios_and_medians(found.result) for found in tried]
+    rows = dict.fromkeys(key for of_place in figures for key in of_place)
+    missing = Cell(DASH)
+    return PlacesTable(
+        tuple(labels),
+        tuple(
+            (tables.named(group), tables.named(arm), tuple(x.get((group, arm), missing) for x in figures)) for group, arm in rows
+        ),
     )
 
 
@@ -271,7 +314,7 @@ def _gain(case: ArmCase) -> str:
     gain = case.gain
     if gain is None or not math.isfinite(gain.value):
         return ""
-    return f"{format_figure(gain.value, gain.unit)} {format_interval(gain.value, gain.low, gain.high, gain.unit)}".strip()
+    return " ".join(format_with_interval(gain.value, gain.low, gain.high, gain.unit)).strip()
 
 
 def _case(result: ScenarioResult, case: ArmCase, lead: Iterable[Verdict]) -> str:
@@ -328,7 +371,7 @@ def _facts(run: Run, results: Results, rows: Sequence[ConclusionRow], skipped: S
     yield _folded("Price", results, _price)
     most_plans = PLANS if len(results) == 1 else 1
     yield _folded("Why", results, lambda result: _why(result, arms, most_plans))
-    yield CardFact("To do", tuple(_to_do(results)))
+    yield CardFact("To do", tuple(_to_do(run, results)))
     yield _found(results)
     warnings = _folded("Warning", results, _warnings)
     yield replace(warnings, more=(*warnings.more, *_across(results, _further_warnings)))
@@ -349,8 +392,8 @@ def _folded(head: str, results: Results, make: Callable[[ScenarioResult], Iterab
 
 def _found(results: Results) -> CardFact:
     """Return the findings: the first observed ones unfolded, those that were observed nowhere last."""
-    found = tuple(sorted(_across(results, _findings), key=lambda item: item.status != OBSERVED))
-    seen = sum(item.status == OBSERVED for item in found)
+    found = tuple(sorted(_across(results, _findings), key=lambda item: item.status != status("observed")))
+    seen = sum(item.status == status("observed") for item in found)
     most = min(seen or len(found), FINDINGS)
     return CardFact("Found", found, ()) if len(found) <= most + 1 else CardFact("Found", found[:most], found[most:])
 
@@ -399,7 +442,7 @@ def _price(result: ScenarioResult) -> Iterator[CardItem]:
     costs: dict[str, list[str]] = {}
     for v in result.verdicts:
         if v.unit == TIME and v.value is not None and (v.low is None or v.low > 1):
-            figure = f"{format_figure(v.value, v.unit)} {format_interval(v.value, v.low, v.high, v.unit)}".strip()
+            figure = " ".join(format_with_interval(v.value, v.low, v.high, v.unit)).strip()
             part = f", {v.part}" if v.part and v.part not in v.text else ""
             about = short(re.sub(r" \([^()]*\)", "", v.text) + part, TITLE)
             costs.setdefault(about, []).append(f"{visible(shortened(v.arm, ARM))} {figure}")
@@ -497,18 +540,32 @@ def _arrow(values: dict[str, float]) -> str:
     return f"{whole(before)} → {', '.join(f'{whole(value)} ({visible(shortened(arm, ARM))})' for arm, value in values.items())}"
 
 
-def _to_do(results: Results) -> Iterator[CardItem]:
-    """Yield the arms with what they do, where they cannot run, and the file with their code."""
+def _to_do(run: Run, results: Results) -> Iterator[CardItem]:
+    """Yield the arms with what they do and their code, where they cannot run, and the file if no arm has its line."""
     file = results[0][1].file
-    yield from _across(results, _arms)
-    if file:
+    yield from _across(results, lambda result: _arms(run, result))
+    if file and not any(arm.code for arm in results[0][1].arms):
         yield CardItem("", lead="code of all arms", code=short(file, TEXT))
 
 
-def _arms(result: ScenarioResult) -> Iterator[CardItem]:
+def code_address(run: Run, code: str) -> str:
+    """Return the web address of a line of code, `path:line`, at a run's commit; empty if it is not in a repository that is known.
+
+    Example:
+        `scenarios/indexes.py:63` is `https://github.com/someone/shop/blob/3f9a1c2/scenarios/indexes.py#L63`.
+    """
+    path, _, line = code.rpartition(":")
+    if not (REPOSITORY.fullmatch(run.repository) and COMMIT.fullmatch(run.commit or "") and path and line.isdecimal()):
+        return ""
+    blob = "-/blob" if "gitlab" in run.repository.split("/")[2] else "blob"
+    return f"{run.repository}/{blob}/{run.commit}/{quote(path)}#L{line}"
+
+
+def _arms(run: Run, result: ScenarioResult) -> Iterator[CardItem]:
     for arm in result.arms:
         kind = "as written: " if arm.as_written else ""
-        yield CardItem(f"{kind}{short(arm.description, TEXT)}", lead=visible(shortened(arm.name, ARM)))
+        lead, address = visible(shortened(arm.name, ARM)), code_address(run, arm.code)
+        yield CardItem(f"{kind}{short(arm.description, TEXT)}", lead=lead, link=address, code=short(arm.code, TEXT))
     for arm in result.arms:
         errors: dict[str, list[str]] = {}
         for group, error in arm.errors.items():
@@ -521,7 +578,7 @@ def _arms(result: ScenarioResult) -> Iterator[CardItem]:
 def _findings(result: ScenarioResult) -> Iterator[CardItem]:
     """Yield the findings, those that were observed first."""
     for f in sorted(result.findings, key=lambda f: not f.holds):
-        outcome = OBSERVED if f.holds else status("not observed")
+        outcome = status("observed" if f.holds else "not observed")
         evidence = short(without_own_names(f.evidence), EVIDENCE)
         yield CardItem(short(f.message, TEXT), lead=visible(shortened(f.arm, ARM)), detail=evidence, status=outcome)
 

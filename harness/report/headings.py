@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from harness.report import ablation, capacity, comparison, load
 from harness.report.capacity import NO_LOAD
 from harness.report.numbers import duration, interval, significant, times, whole
+from harness.report.promises import located
 from harness.results.load import Capacity, CapacityKind, LoadedArm, LoadModel, LoadRatio, LoadResult
 from harness.results.names import shortened, visible
 from harness.results.run import (
@@ -106,6 +107,7 @@ FAILURES, THROUGHPUT = "failed operations", "throughput"
 TIMES = re.compile(r"^(time|median|mean|max|p[\d.]+)$")
 """Figures that are times, in the part of a verdict."""
 
+NO_SWITCH = "No switch was measured."
 NO_FILE = "This file has no benchmark."
 ALL_FAILED = "All {operations} operations failed."
 THE_ONE_FAILED = "The only operation failed."
@@ -121,16 +123,50 @@ AND, AND_LAST = ", ", " and "
 
 
 def of_load_run(run: Run) -> str:
-    """Return the heading of a load test or a capacity search."""
-    for result in run.scenarios:
-        if result.load is not None and (result.load.arms or result.load.capacities):
-            return of_load(result)
-    for result in run.scenarios:
+    """Return the heading of a load test or a capacity search: of several scenarios, the number with each outcome."""
+    found = [x.result for x in located(run) if x.result.status != ScenarioStatus.NOT_RUN]
+    loaded = [result for result in found if result.load is not None and (result.load.arms or result.load.capacities)]
+    if len(found) > 1 and loaded and not any(result.load.capacities for result in loaded if result.load):
+        return of_scenarios(found)
+    if loaded:
+        return of_load(loaded[0])
+    for result in found:
         if result.status == ScenarioStatus.FAILED:
             return FAILED.format(error=shortened(visible(next(iter((result.error or NO_ERROR).splitlines()), "")), 4 * NAME))
         if result.status == ScenarioStatus.INTERRUPTED:
             return INTERRUPTED
     return NOTHING_LOADED
+
+
+SUSTAINED, NOT_SUSTAINED, NO_CONCLUSION, NO_RESULT = "sustained", "not sustained", "invalid", "failed"
+
+
+def of_scenarios(results: Sequence[ScenarioResult]) -> str:
+    """Return in a sentence how many scenarios were sustained by all arms, and what is with the others."""
+    counts = Counter(outcome_under_load(result) for result in results)
+    not_sustained = ("was not", "were not")
+    texts = {
+        SUSTAINED: ("was sustained by all arms", "were sustained by all arms"),
+        NOT_SUSTAINED: not_sustained if counts[SUSTAINED] else ("was not sustained by all arms", "were not sustained by all arms"),
+        NO_CONCLUSION: ("is invalid", "are invalid"),
+        NO_RESULT: ("failed", "failed"),
+    }
+    parts = [f"{counts[key]} {one if counts[key] == 1 else many}" for key, (one, many) in texts.items() if counts[key]]
+    if len(parts) == 1:
+        key = next(iter(counts))
+        return f"All {len(results)} scenarios {texts[key][1]}."
+    return f"Of {len(results)} scenarios, {', '.join(parts[:-1])} and {parts[-1]}."
+
+
+def outcome_under_load(result: ScenarioResult) -> str:
+    """Return whether all arms sustain the load of a scenario, or why nothing is concluded."""
+    found = result.load or NO_LOAD
+    if result.status != ScenarioStatus.OK or not found.arms:
+        return NO_RESULT
+    if found.invalid:
+        return NO_CONCLUSION
+    arms = load.arms_of(result)
+    return NOT_SUSTAINED if any(load.failing(found, arm) or load.overloaded(found, arm) for arm in arms) else SUSTAINED
 
 
 def of_load(result: ScenarioResult) -> str:
@@ -268,7 +304,9 @@ def _level(found: Capacity) -> str:
 
 def of_ablation(run: Run) -> str:
     """Return what all switches gain together, and which of them gain when turned on last; of several groups the first."""
-    parts = ablation.parts(run)
+    parts = [(heading, found) for heading, found in ablation.parts(run) if found.switches]
+    if not parts:
+        return NO_SWITCH
     heading, found = parts[0]
     sentence = _ablated(found)
     return sentence if len(parts) == 1 else FIRST_OF.format(heading=heading, parts=len(parts), sentence=sentence)

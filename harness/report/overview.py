@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from harness.language import gettext, word
-from harness.report import ablation, comparison, conclusion, load, promises, review, summaries, tables
+from harness.report import ablation, comparison, conclusion, headings, load, promises, review, summaries, tables
 from harness.report.blocks import (
     Block,
     Cell,
@@ -77,9 +77,9 @@ def full(run: Run, *, everything: bool = True) -> list[Block]:
 def _heading(run: Run) -> str:
     """Return the conclusion of a run in a sentence."""
     if run.kind == RunKind.LOAD:
-        return summaries.under_load.heading(run)
+        return headings.of_load_run(run)
     if not conclusion.is_there(run):
-        return summaries.pairs.heading_of_switches(run)
+        return headings.of_ablation(run)
     if run.settings.quick and run.scenarios:
         return summaries.pairs.preview(run)
     return conclusion.conclude(run).heading

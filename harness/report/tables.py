@@ -154,6 +154,21 @@ def speed(result: ScenarioResult) -> Table | None:
     return Table(SPEED_CAPTION, head, tuple(rows), names=2, spans=tuple(spans), footnote=CONTROL_READ if off else "")
 
 
+def ratios_and_medians(result: ScenarioResult) -> dict[tuple[str, str], Cell]:
+    """Return group and arm → times faster, with the medians before → after as its detail."""
+    latencies = {(x.arm, x.group): x for x in result.latencies}
+    found = {}
+    for ratio in in_order(result, [r for r in result.ratios if r.arm != AA_CONTROL]):
+        cell = _faster(result, ratio.arm, ratio.group, ratio)
+        both = [latencies.get((arm, ratio.group)) for arm in (BASELINE, ratio.arm)]
+        medians = [x.percentiles_ns.get(MEDIAN) for x in both if x is not None]
+        known = [ns for ns in medians if ns is not None]
+        unit = unit_of([max(known, default=0.0)])
+        shown = f"{unit.write(known[0])} → {unit.write(known[1])} {unit.name}" if len(known) == len((BASELINE, ratio.arm)) else ""
+        found[ratio.group, ratio.arm] = replace(cell, detail=shown)
+    return found
+
+
 def _middle(latency: Latency | None) -> float:
     """Return the median, or without one the mean: the figure that decides on a group's unit."""
     if latency is None:

@@ -391,6 +391,8 @@ class ArmResult:
     """Group → error, of each group that it cannot run as written; such a group has no timings."""
     as_written: bool = False
     """Whether it tests advice literally and may fail to run."""
+    code: str = ""
+    """Its declaration as `path:line` in the repository; empty if that is not known."""
 
     @property
     def cannot_run(self) -> str | None:
@@ -591,6 +593,8 @@ class Run:
     scenarios: list[ScenarioResult] = field(default_factory=list)
     warnings: list[RunWarning] = field(default_factory=list)
     review: Review | None = None
+    repository: str = ""
+    """Web address of the repository that has the commit; empty if it is not known."""
     harness_version: str = field(default_factory=version)
     """The version of this package that wrote the run."""
 

@@ -16,6 +16,8 @@ WORKS, EXPONENT, LESS, TIMES, TIME = "works", "exponent", "less", "×", "time"
 """Units with their own format: share of passed checks, growth exponent, share less, times as fast, times as long (a cost)."""
 MISSING = "–"
 """Stands for a figure that is not a number."""
+NUMBER = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?")
+"""A number as figures and intervals are written."""
 MAX_DECIMALS = 4
 """The most decimals of a bound: bounds that are closer read alike."""
 SMALLEST = 6
@@ -259,6 +261,35 @@ def format_interval(value: float, low: float | None, high: float | None, unit: s
     return f"[{plus[0]}{texts[0]}, {plus[1]}{texts[1]}]{end}"
 
 
+def format_with_interval(
+    value: float, low: float | None, high: float | None, unit: str, checks: int | None = None
+) -> tuple[str, str]:
+    """Return a figure and its interval, the figure with at least as many decimals as a bound of the interval has.
+
+    Example:
+        >>> format_with_interval(0.572, 0.571, 0.573, LESS), format_with_interval(1.99476, 1.99476, 1.99484, TIMES)
+        (('57.2 % less', '[57.1, 57.3] %'), ('1.9948×', '[1.9948, 1.9948]'))
+    """
+    figure, interval = format_figure(value, unit, checks), format_interval(value, low, high, unit)
+    number = NUMBER.search(figure)
+    wanted = min((_decimals(bound) for bound in NUMBER.findall(interval)), default=0)
+    if number is None or unit in {EXPONENT, WORKS} or not math.isfinite(value) or _decimals(number[0]) >= wanted:
+        return figure, interval
+    shown = value
+    if unit == LESS:
+        shown = 100 * abs(value) if value > -1 else 1 - value
+    elif unit == "share":
+        shown = 100 * value
+    elif unit == TIME:
+        shown = 100 * (value - 1)
+    sign = "+" if unit == TIME and shown > 0 else ""
+    return f"{figure[: number.start()]}{sign}{shown:z,.{wanted}f}{figure[number.end() :]}", interval
+
+
+def _decimals(number: str) -> int:
+    return len(number.partition(".")[2])
+
+
 def format_measured(value: float, low: float | None, high: float | None, unit: str, checks: int | None = None) -> tuple[str, str]:
     """Return a figure and its interval for a table or a sentence; of an interval wider than `WIDEST`, what it does show.
 
@@ -270,7 +301,7 @@ def format_measured(value: float, low: float | None, high: float | None, unit: s
         (('at least 1.73×', ''), ('not enough data', ''))
     """
     if low is None or high is None or not _is_vague(low, high, unit):
-        return format_figure(value, unit, checks), format_interval(value, low, high, unit)
+        return format_with_interval(value, low, high, unit, checks)
     return gettext("at least {figure}", figure=format_figure(low, unit)) if low > NEUTRAL[unit] else gettext(NOT_ENOUGH), ""
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from urllib.parse import quote
 
 from harness.errors import UsageError
 from harness.report.blocks import Table
@@ -26,8 +25,6 @@ from harness.results.store import read_histograms, read_samples
 MANY_PLACES = 2
 """The number of engines and RTTs above which a page draws in brief: six times the figures would be half of its bytes."""
 IN_BRIEF = "Pairs and distributions are drawn in reports of one or two engines and RTTs."
-LABEL = "{title}, {scenario}"
-"""A panel for screen readers; its own title follows."""
 SOME_GROUPS = "{drawn} of {groups} groups drawn: the others have nothing to show here."
 SOME_DOTS = "{drawn} of {dots} pairs drawn, all of them in"
 ALL_SAMPLES = "All operations are in"
@@ -49,10 +46,13 @@ class FigureBox:
     """Sentences about what is not drawn."""
     table: Table | None = None
     """The same content."""
+    twin: str = ""
+    """The table of the page that has the same content, if it has none of its own."""
     samples_note: str = ""
-    """The words before the link to the raw samples."""
+    """The words before the file of the raw samples."""
+    samples_file: str = ""
     samples_link: str = ""
-    """The file of the raw samples, relative to the run's folder."""
+    """The file's address, seen from the page; empty if it is not there."""
 
     @property
     def wide(self) -> bool:
@@ -72,13 +72,16 @@ def of_run(run: Run) -> Iterator[FigureBox]:
     for drawing in drawings():
         chart = drawing.draw_run(run) if hasattr(drawing, "draw_run") else None
         if chart is not None:
-            yield _boxed(drawing, chart, run.name)
+            yield _boxed(drawing, chart)
 
 
-def of_scenario(result: ScenarioResult, folder: Path | None, *, in_brief: bool = False) -> Iterator[FigureBox]:
+def of_scenario(
+    result: ScenarioResult, folder: Path | None, *, samples_link: str = "", in_brief: bool = False
+) -> Iterator[FigureBox]:
     """Yield the figures of one scenario; those that need raw samples are drawn from `folder`, or left out with the reason.
 
-    In brief are only figures from the record, without tables of their own: those of the card have the same ratios.
+    `samples_link` is the address of the samples, seen from the page. In brief are only figures from the record, without tables of
+    their own: those of the card have the same ratios.
     """
     samples, missing = (None, "") if in_brief else _samples(result, folder)
     for drawing in drawings():
@@ -90,7 +93,7 @@ def of_scenario(result: ScenarioResult, folder: Path | None, *, in_brief: bool =
         if not needs_samples or not missing:
             chart = drawing.draw(result, None if missing else samples)
             if chart is not None:
-                box = _boxed(drawing, chart, result.title, result.samples_file or "", has_all_samples=needs_samples)
+                box = _boxed(drawing, chart, result.samples_file or "", samples_link, has_all_samples=needs_samples)
                 if in_brief:
                     box = replace(box, table=None, notes=[*box.notes, IN_BRIEF] if chart.dots is not None else box.notes)
                 yield box
@@ -98,20 +101,23 @@ def of_scenario(result: ScenarioResult, folder: Path | None, *, in_brief: bool =
             yield FigureBox(drawing.TITLE, drawing.HOW_TO_READ, missing=missing)
 
 
-def _boxed(drawing: ModuleType, chart: Chart, subject: str, samples_file: str = "", *, has_all_samples: bool = False) -> FigureBox:
+def _boxed(
+    drawing: ModuleType, chart: Chart, samples_file: str = "", link: str = "", *, has_all_samples: bool = False
+) -> FigureBox:
     """Return a chart in its box; its dots are a part of the samples in a file."""
-    described = LABEL.format(title=drawing.TITLE, scenario=shortened(visible(subject)))
     drawn, dots = chart.dots or (0, 0)
     note = ALL_SAMPLES if has_all_samples else SOME_DOTS.format(drawn=f"{drawn:,}", dots=f"{dots:,}") if drawn < dots else ""
     return FigureBox(
         drawing.TITLE,
         drawing.HOW_TO_READ,
-        panels=[(shortened(visible(panel.title)), panel.svg(described)) for panel in chart.panels],
+        panels=[(shortened(visible(panel.title)), panel.svg(drawing.TITLE)) for panel in chart.panels],
         key=[(line, shortened(visible(name))) for line, name in chart.key],
         notes=[SOME_GROUPS.format(drawn=len(chart.panels), groups=chart.groups)] if len(chart.panels) < chart.groups else [],
         table=chart.table,
-        samples_note=note,
-        samples_link=f"./{quote(samples_file)}" if note and samples_file else "",
+        twin=getattr(drawing, "TWIN", ""),
+        samples_note=note if samples_file else "",
+        samples_file=shortened(visible(samples_file)) if note else "",
+        samples_link=link if note and samples_file else "",
     )
 
 

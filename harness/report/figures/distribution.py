@@ -23,8 +23,8 @@ FEW = 20
 QUARTILES = (25.0, 50.0, 75.0)
 INSIDE = (0.5, 99.0)
 """The percentiles between which operations are drawn: a single slow one would flatten the rest."""
-BINS = 100
-"""The number of steps of a density, three units each."""
+BINS = 60
+"""The number of steps of a density, five units each."""
 
 Times = npt.NDArray[np.float64]
 Row = tuple[str, Times]

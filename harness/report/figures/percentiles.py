@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.report.blocks import Cell, Table, cells
+from harness.report.blocks import Cell
 from harness.report.numbers import DASH, unit_of
 from harness.report.plot import BOTTOM, EDGE, LEFT, TOP, WIDTH, Chart, ChartPanel, Scale, arm_classes, is_crowded, line, log_scale
 from harness.report.samples import Samples, latencies_ns
-from harness.report.tables import arms_in_order, groups_of, in_order, supported
+from harness.report.tables import arms_in_order, groups_of, in_order
 from harness.results.run import AA_CONTROL, Latency, ScenarioResult
 from harness.stats.intervals import MEDIAN, QUANTILES, highest_supported
 
@@ -17,12 +17,13 @@ TITLE = "Latency by percentile"
 HOW_TO_READ = (
     "Lower is faster, further right is rarer: bars are 95 % confidence intervals, and lines end with the samples' support."
 )
+TWIN = "The table of percentiles above has the same figures."
 NEEDS_SAMPLES = True
 FROM = "90"
 """The percentile that a group must have: with the median alone, a line says no more than its distribution."""
 NINES = {label: 1 / (1 - quantile) for label, quantile in QUANTILES.items()}
 """Percentiles by their position on an axis of nines: 1 ÷ (1 - p)."""
-POINTS = 24
+POINTS = 16
 APART = 30
 """The least distance of two labels of percentiles."""
 
@@ -37,7 +38,7 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Chart | None:
     found = latencies_ns(samples)
     classes = arm_classes((arm.name for arm in result.arms), arms)
     panels = [_panel(group, [x for x in shown if x.group == group], found, classes) for group in groups_of(result, shown)]
-    return Chart(panels, _table(shown), len(groups_of(result, latencies)), key=[(classes[arm], arm) for arm in arms])
+    return Chart(panels, None, len(groups_of(result, latencies)), key=[(classes[arm], arm) for arm in arms])
 
 
 def _panel(
@@ -83,15 +84,6 @@ def percentile_axis(panel: ChartPanel, across: Scale) -> None:
             placed.append(at)
             panel.text(min(at, WIDTH - 14), BOTTOM + 13, f"p{label}", "m k")
     panel.path("g", "".join(f"M{at} {TOP}V{BOTTOM}" for at in placed))
-
-
-def _table(latencies: Sequence[Latency]) -> Table:
-    labels = supported(latencies)
-    rows = (
-        cells(x.group, x.arm, *(value_cell(x.percentiles_ns.get(label), x.intervals_ns.get(label)) for label in labels))
-        for x in latencies
-    )
-    return Table("", ("cases", "arm", *(f"p{label}" for label in labels)), tuple(rows), names=2, grouped=True)
 
 
 def value_cell(value_ns: float | None, within: tuple[float, float] | None) -> Cell:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.report.blocks import Table, cells
-from harness.report.numbers import ratio_with_interval, times, whole
+from harness.report.numbers import ratio_with_interval
 from harness.report.plot import EDGE, TEXT, WIDTH, Chart, ChartPanel, Scale, arm_classes, bar, dots, every, log_scale
 from harness.report.samples import PairRatios, Samples, pair_ratios
 from harness.report.tables import groups_of, in_order
@@ -14,9 +13,10 @@ from harness.results.run import Ratio, ScenarioResult
 ORDER = 10
 TITLE = "Times faster than the baseline, by process"
 HOW_TO_READ = "Right of 1 is faster: bars are 95 % confidence intervals, large dots processes (one line each), small dots pairs."
+TWIN = "The table of times above has the same figures."
 STRIP = 20
 """The height of an arm's marks."""
-DOTS = 200
+DOTS = 60
 """The most pairs that a panel draws."""
 BEYOND = (2.0, 98.0)
 """The percentiles of an arm's pairs that fit on the axis; pairs beyond are at its ends."""
@@ -36,7 +36,7 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Chart | None:
         panels.append(panel)
         drawn += count
     known = {(r.group, r.arm) for r in ratios}
-    return Chart(panels, _table(ratios), len(groups), dots=(drawn, sum(len(pairs[key]) for key in pairs if key in known)))
+    return Chart(panels, None, len(groups), dots=(drawn, sum(len(pairs[key]) for key in pairs if key in known)))
 
 
 def _panel(group: str, ratios: Sequence[Ratio], pairs: PairRatios, classes: dict[str, str]) -> tuple[ChartPanel, int]:
@@ -77,11 +77,3 @@ def _row(panel: ChartPanel, ratio: Ratio, pairs: Sequence[tuple[int, float]], sc
     panel.end()
     panel.text(0, top + 12, ratio.arm, room=WIDTH - 7 * len(shown) - 10)
     panel.text(WIDTH, top + 12, shown, "e")
-
-
-def _table(ratios: Sequence[Ratio]) -> Table:
-    rows = (
-        cells(r.group, r.arm, ratio_with_interval(r), ", ".join(times(value) for value in r.processes), whole(r.pairs))
-        for r in ratios
-    )
-    return Table("", ("cases", "arm", "times faster, 95 % CI", "each process", "pairs"), tuple(rows), names=2, grouped=True)

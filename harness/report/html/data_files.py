@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from harness.results.names import shortened, visible
 from harness.results.run import Run
-from harness.results.store import RUN_FILE
+from harness.results.store import RUN_FILE, run_file
 
 COMMIT = re.compile("[0-9a-f]{7,64}")
 """A commit that can be checked out, and nothing that a shell would read in another way."""
@@ -39,14 +39,27 @@ class RepeatCommand:
 def links(run: Run, folder: Path | None, out: Path | None) -> DataLinks:
     """Return the files in a run's folder, with addresses that lead there from the folder `out`; nothing outside the folder."""
     there, missing = [], []
-    for name in _names(run):
-        file = _inside(folder, name) if folder else None
-        if file is None or folder is None:
-            missing.append(shortened(visible(name)))
+    for name in _names(run, source(folder, out)):
+        found = address(name, folder, out)
+        if found:
+            there.append((shortened(visible(name)), found))
         else:
-            way = os.path.relpath(file, (out or folder).resolve())
-            there.append((shortened(visible(name)), "./" + quote(Path(way).as_posix())))
+            missing.append(shortened(visible(name)))
     return DataLinks(tuple(there), tuple(missing))
+
+
+def address(name: str, folder: Path | None, out: Path | None) -> str:
+    """Return the address of a file of a run's folder, seen from the folder `out`; empty if it is not there."""
+    origin = source(folder, out)
+    file = _inside(origin, name) if origin else None
+    if file is None or origin is None:
+        return ""
+    return "./" + quote(Path(os.path.relpath(file, (out or origin).resolve())).as_posix())
+
+
+def source(folder: Path | None, out: Path | None) -> Path | None:
+    """Return the folder whose files a page links to: its own if the record is there too, since both then move together."""
+    return out if out and run_file(out).is_file() else folder
 
 
 def repeat(run: Run) -> RepeatCommand | None:
@@ -58,8 +71,8 @@ def repeat(run: Run) -> RepeatCommand | None:
     return RepeatCommand("\n".join([*lines, *map(visible, run.command.splitlines())]), commit, run.dirty)
 
 
-def _names(run: Run) -> Iterator[str]:
-    yield RUN_FILE
+def _names(run: Run, origin: Path | None) -> Iterator[str]:
+    yield run_file(origin).name if origin else RUN_FILE
     yield from dict.fromkeys(result.samples_file for result in run.scenarios if result.samples_file)
 
 

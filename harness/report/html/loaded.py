@@ -5,6 +5,7 @@ from pathlib import Path
 
 from harness.report import capacity, figures, headings, load, load_blocks, numbers, overview, tables
 from harness.report.blocks import of, warning_notices
+from harness.report.html import data_files
 from harness.report.promises import LocatedResult, located
 from harness.results.names import shortened, visible
 from harness.results.run import BASELINE, Run, ScenarioResult, ScenarioStatus
@@ -14,7 +15,7 @@ ARM_CLASSES = 6
 """The number of colours for arms in the style sheet."""
 
 
-def content(run: Run, folder: Path | None) -> dict[str, object]:
+def content(run: Run, folder: Path | None, out: Path | None = None) -> dict[str, object]:
     """Return what the template shows of a run under load; figures that need histograms are drawn from `folder`."""
     wanted = [found for found in located(run) if found.result.status != ScenarioStatus.NOT_RUN]
     where = [", ".join(run.settings.engines), f"{run.settings.size or numbers.DASH} data, seed {run.settings.seed}"]
@@ -24,7 +25,7 @@ def content(run: Run, folder: Path | None) -> dict[str, object]:
         "heading": headings.of_load_run(run),
         "where": [text for text in where if text],
         "notices_found": overview.notices(run),
-        "loads": [_loaded(found, folder) for found in wanted],
+        "loads": [_loaded(found, folder, out) for found in wanted],
         "warnings": warning_notices("Warnings", [*run.warnings, *(w for x in wanted for w in x.result.warnings)]),
         "environment": tables.facts("Environment", "name", run.environment),
         "duration": numbers.elapsed(run.started_at, run.finished_at),
@@ -42,7 +43,7 @@ def section(result: ScenarioResult) -> dict[str, object]:
     }
 
 
-def _loaded(found: LocatedResult, folder: Path | None) -> dict[str, object]:
+def _loaded(found: LocatedResult, folder: Path | None, out: Path | None) -> dict[str, object]:
     result = found.result
     first = load.summary(result, with_capacities=False) if load.totals(result) else None
     return {
@@ -53,7 +54,9 @@ def _loaded(found: LocatedResult, folder: Path | None) -> dict[str, object]:
         "planned": load.planned(result) if result.load else "",
         "notices": load.notices(result),
         "tables": [*capacity.tables(result), *of(first, load.by_group(result, with_total=False), load.errors(result))],
-        "figures": list(figures.of_scenario(result, folder)),
+        "figures": list(
+            figures.of_scenario(result, folder, samples_link=data_files.address(result.samples_file or "", folder, out))
+        ),
         "details": of(load.ratios(result), load_blocks.table(result), capacity.steps(result)),
         "percentiles": load.arms(result),
         "ends": capacity.reasons(result),

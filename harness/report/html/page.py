@@ -25,6 +25,7 @@ from harness.report import (
 )
 from harness.report.blocks import Block, Paragraph, warning_notices
 from harness.report.html import compared, data_files, loaded, promise_table
+from harness.report.html.arm_columns import arm_columns
 from harness.results.names import shortened, visible
 from harness.results.run import BASELINE, Run, RunKind, ScenarioStatus
 from harness.results.store import write_bytes
@@ -69,6 +70,7 @@ def templates() -> Environment:
     )
     made.policies["ext.i18n.trimmed"] = True
     made.install_gettext_callables(language.gettext, language.ngettext)  # type: ignore[attr-defined] # the extension adds it
+    made.filters["arm_columns"] = arm_columns
     made.globals |= {"word": language.word, "language": language.current()}
     return made
 
@@ -104,7 +106,7 @@ def render(run: Run, folder: Path | None = None, out: Path | None = None) -> str
     if run.kind in comparison.KINDS:
         template, content = "comparison.html.j2", compared.content(run)
     elif run.kind == RunKind.LOAD:
-        template, content = "load.html.j2", loaded.content(run, folder)
+        template, content = "load.html.j2", loaded.content(run, folder, out or folder)
     else:
         template, content = "report.html.j2", _measured(run, folder, out or folder)
     page = environment.get_template(template).render(run=run, style=style(), script=script(), **content)
@@ -118,6 +120,7 @@ def _measured(run: Run, folder: Path | None, out: Path | None) -> dict[str, obje
     if concluded:  # it has these as the catch of a row
         found = [notice for notice in found if notice.label != "cannot run as written"]
     shown = cards.cards(run)
+    with_parts = {place.located.anchor for card in shown for place in card.places}
     return {
         "links": [(shortened(visible(card.name.replace("_", " ")), LINK), card.anchor) for card in shown],
         "SHOWN_LINKS": SHOWN_LINKS,
@@ -137,17 +140,17 @@ def _measured(run: Run, folder: Path | None, out: Path | None) -> dict[str, obje
         "profile": profile.table(run),
         "profile_read": profile.READ,
         "data": data_files.links(run, folder, out),
-        "is_beside": folder == out,
+        "addresses": {r.samples_file: data_files.address(r.samples_file, folder, out) for r in run.scenarios if r.samples_file},
         "repeat": data_files.repeat(run),
         "environment": tables.facts("Environment", "name", run.environment),
         "engine_settings": [
             tables.facts(f"Settings of {engine}", "name", settings) for engine, settings in cards.engine_settings(run).items()
         ],
-        "cards": _drawn(run, shown, folder),
+        "cards": _drawn(run, shown, folder, out),
         "loads": [
             {"located": found, "result": found.result, "under_load": loaded.section(found.result)}
             for found in promises.located(run)
-            if found.result.load and found.result.status != ScenarioStatus.NOT_RUN
+            if found.result.load and found.anchor in with_parts
         ],
     }
 
@@ -176,15 +179,23 @@ def _place_box(run: Run, place: str) -> dict[str, object]:
     return {"label": place, "blocks": [*found, *review.answers(there)], "ablated": bool(ablated), "classes": {}}
 
 
-def _drawn(run: Run, shown: Sequence[cards.Card], folder: Path | None) -> list[dict[str, object]]:
+def _drawn(run: Run, shown: Sequence[cards.Card], folder: Path | None, out: Path | None) -> list[dict[str, object]]:
     """Return what the page shows of each card: its model, the colours of its arms, and the figures of each place."""
     in_brief = len(promises.places(run)) > figures.MANY_PLACES
-    drawn = {
-        place.located.anchor: list(figures.of_scenario(place.located.result, folder, in_brief=in_brief))
-        for card in shown
-        for place in card.places
-    }
-    return [{"card": card, "classes": _classes(card), "figures": drawn} for card in shown]
+    drawn = {}
+    for card in shown:
+        for number, place in enumerate(card.places):
+            result, boxes = place.located.result, list[figures.FigureBox]()
+            if number == 0 or not card.others:
+                link = data_files.address(result.samples_file or "", folder, out)
+                boxes += figures.of_scenario(result, folder, samples_link=link, in_brief=in_brief)
+            drawn[place.located.anchor] = boxes
+    return [{"card": card, "classes": _classes(card), "figures": drawn, "opened": _opened(card)} for card in shown]
+
+
+def _opened(card: cards.Card) -> int:
+    """Return the first place with figures, which is unfolded; the first of all if none has any."""
+    return next((number for number, place in enumerate(card.places) if place.table or place.blocks), 0)
 
 
 def _classes(card: cards.Card) -> dict[str, str]:

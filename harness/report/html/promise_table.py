@@ -136,7 +136,7 @@ def remark(verdict: Verdict) -> str:
         return f"({rest}" if rest.strip(")") else ""
     if verdict.unit == EXPONENT:
         return text[text.find("(exponent") :] if "(exponent" in text else text
-    for figure in (*known, format_value(verdict.value, verdict.unit)):
+    for figure in (*known, format_value(verdict.value, verdict.unit), known[1]):
         text = text.removeprefix(figure).lstrip(" ;,")
     return text
 

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from harness.report import comparison, gate
+from harness.report import comparison, gate, headings
 from harness.report.blocks import Block, Cell, Paragraph, Table, TableKind, cells, of, status
 from harness.report.numbers import DASH, duration, interval, times
-from harness.report.summaries.frame import MESSAGE, NAME, REMARKS, counted, fitted, left_out, pointer, remark
+from harness.report.summaries.frame import MESSAGE, NAME, REMARKS, fitted, left_out, pointer, remark
 from harness.results.gate import GateResult, GateVerdict, RowKind
 from harness.results.names import short, shortened, visible
 from harness.results.run import PromiseVerdict, Run, RunKind, RunWarning
@@ -27,7 +27,7 @@ def summary(run: Run, more: str, width: int, verdict: str = "") -> list[Block]:
 
     def blocks(most: int) -> list[Block]:
         return of(
-            Paragraph("", short(verdict or heading(run), 2 * MESSAGE)),
+            Paragraph("", short(verdict or headings.of_files(run), 2 * MESSAGE)),
             Paragraph(visible(shortened(run.name, MESSAGE)), quiet=True),
             replace(table, rows=table.rows[:most]) if most and benchmarks else None,
             left_out(len(table.rows), most),
@@ -37,21 +37,6 @@ def summary(run: Run, more: str, width: int, verdict: str = "") -> list[Block]:
         )
 
     return fitted(blocks, width, len(table.rows))
-
-
-def heading(run: Run) -> str:
-    """Return the number of benchmarks with each verdict, or of one file their range of medians, in a sentence."""
-    benchmarks = comparison.benchmarks(run)
-    if not benchmarks:
-        return "There is no benchmark in it."
-    if run.kind == RunKind.COMPARISON:
-        return f"Of {counted(len(benchmarks), 'benchmark')}: {comparison.counts(run) or 'none is in both files'}."
-    medians = [comparison.median_ns(b.latencies[0]) for b in benchmarks if b.latencies[0]]
-    if not medians:
-        return f"{counted(len(benchmarks), 'benchmark')} without a time."
-    if len(medians) == 1:
-        return f"One benchmark: median {duration(medians[0])}."
-    return f"{len(medians):,} benchmarks: medians from {duration(min(medians))} to {duration(max(medians))}."
 
 
 def _name(name: str) -> str:

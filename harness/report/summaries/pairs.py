@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from harness.report import ablation, conclusion, promises
+from harness.report import ablation, conclusion, headings, promises
 from harness.report.blocks import Block, Cell, Notice, Paragraph, Table, Tone, cells, of
-from harness.report.numbers import DASH, elapsed, interval, ratio_with_interval, times
+from harness.report.numbers import DASH, elapsed, interval, times
 from harness.report.promises import located
 from harness.report.summaries.frame import MESSAGE, NAME, fitted, left_out, pointer
 from harness.results.names import short, shortened
@@ -106,7 +106,7 @@ def ablated(run: Run, more: str, width: int) -> list[Block]:
         return of(
             Paragraph("", preview(run)) if run.settings.quick else None,
             Paragraph(conclusion.where(run), quiet=True),
-            Paragraph("", heading_of_switches(run)),
+            Paragraph("", headings.of_ablation(run)),
             _switches(rows[:most], several=len(parts) > 1) if most and rows else None,
             left_out(len(rows), most),
             *stopped_scenarios(run),
@@ -116,26 +116,6 @@ def ablated(run: Run, more: str, width: int) -> list[Block]:
         )
 
     return fitted(blocks, width, len(rows))
-
-
-def heading_of_switches(run: Run) -> str:
-    """Return the switch that gains most beside all others in the first group, and the number of unclear gains."""
-    found = next((found for _, found in ablation.parts(run)), None)
-    if found is None or not found.switches:
-        return "No switch was measured."
-    best = next((switch for switch in found.switches if switch.last.is_clear), found.switches[0])
-    name = shortened(best.switch, SWITCH)
-    unclear = sum(not switch.last.is_clear for switch in found.switches)
-    total = len(found.switches)
-    if unclear == total:
-        only = "The only switch has no clear gain."
-        return only if total == 1 else f"None of {total} switches has a clear gain beside the others."
-    if total == 1:
-        return f"The only switch, {name}, gains {ratio_with_interval(best.last)}."
-    first = f"Of {total} switches, {name} gains most beside the others: {ratio_with_interval(best.last)}"
-    if not unclear:
-        return f"{first}."
-    return f"{first}; {unclear} {'has' if unclear == 1 else 'have'} no clear gain."
 
 
 def _switches(rows: list[tuple[str, Ablation, SwitchGain]], *, several: bool) -> Table:

@@ -107,7 +107,7 @@ def test_the_sentence_has_the_verdicts_words(make_run: MakeRun, make_result: Mak
     assert card.status is not None
     assert card.status.name == "do it optimised"
     assert re.sub(r" \[[^]]*\]", "", card.sentence) == (
-        "proposed 2× (promised 5–10×: fell short), 1 check failed; optimised 8× (promised 5–10×: confirmed)."
+        "proposed 2.00× (promised 5–10×: fell short), 1 check failed; optimised 8× (promised 5–10×: confirmed)."
     )
     several = [gain("confirmed", 6, 8, 9), replace(gain("missed", 0.9, 1.5, 3), promise="I2"), replace(check, promise="I3")]
     (card,) = cards(make_run(make_result(verdicts=several)))
@@ -374,3 +374,41 @@ def test_outcomes_add_up(verdicts: list[PromiseVerdict]) -> None:
     assert bool(found) == bool(verdicts)
     numbers = [int(word) for item in found for word in item.text.partition(": ")[2].split() if word.isdigit()]
     assert sum(numbers) == len(verdicts)
+
+
+@pytest.mark.parametrize(
+    ("repository", "commit", "code", "address"),
+    [
+        ("https://github.com/a/b", "3f9a1c2", "s/x y.py:6", "https://github.com/a/b/blob/3f9a1c2/s/x%20y.py#L6"),
+        ("https://gitlab.com/a/b", "3f9a1c2", "s/x.py:6", "https://gitlab.com/a/b/-/blob/3f9a1c2/s/x.py#L6"),
+        ("", "3f9a1c2", "s/x.py:6", ""),
+        ("https://github.com/a/b", None, "s/x.py:6", ""),
+        ("https://github.com/a/b", "3f9a1c2", "", ""),
+        ("javascript:alert(1)", "3f9a1c2", "s/x.py:6", ""),
+        ('https://github.com/"onclick=', "3f9a1c2", "s/x.py:6", ""),
+        ("https://github.com/a/b", "3f9a1c2", "s/x.py:six", ""),
+    ],
+)
+def test_an_arm_links_to_its_code(
+    make_run: MakeRun, make_result: MakeResult, repository: str, commit: str | None, code: str, address: str
+) -> None:
+    """At the commit, where the repository shows it; elsewhere the place is text, and without one the file's name stands below."""
+    result = make_result()
+    arms = [replace(arm, code=code) for arm in result.arms]
+    (card,) = cards(replace(make_run(replace(result, arms=arms)), repository=repository, commit=commit))
+    found = items(card, "To do")
+    assert [item.link for item in found if item.lead != "code of all arms"][: len(arms)] == [address] * len(arms)
+    assert {item.code for item in found[: len(arms)]} == {code}
+    assert (found[-1].lead == "code of all arms") == (not code)
+
+
+def test_of_many_places_the_first_of_each_engine_has_a_part(make_run: MakeRun, make_result: MakeResult) -> None:
+    """A table has all of them, a column each, so that no place is without figures."""
+    places = [make_result(engine=engine, rtt_ms=rtt) for engine in ("postgres", "sqlite") for rtt in (0.0, 1.0, 5.0)]
+    (card,) = cards(make_run(*places))
+    assert [place.label for place in card.places] == ["postgres, RTT 0 ms", "sqlite, RTT 0 ms"]
+    assert card.others is not None
+    assert [bool(place.anchor) for place in card.others.places] == [False, True, True, False, True, True]
+    assert {len(row) for _, _, row in card.others.rows} == {6}
+    (few,) = cards(make_run(*places[:4]))
+    assert (len(few.places), few.others) == (4, None)

@@ -162,7 +162,7 @@ def test_failed_operations_come_before_any_figure(make_run: Callable[..., Run], 
     text = " ".join(printed(overview.brief(run), 140).split())
     assert text.index(error) < text.index("per second")
     page = markdown.write(overview.full(run))
-    assert page.index("750 of 800 operations failed") < page.index("per second")
+    assert page.index("750 of 800 operations failed") < page.index("| arm")
 
 
 def test_a_missing_percentile_says_how_many_it_needs(load_result: ScenarioResult) -> None:
@@ -209,7 +209,7 @@ def test_the_page_starts_with_the_load(make_run: Callable[..., Run], load_result
     ):
         assert words in top
     assert load.READ.split(";")[0] in page
-    assert page.count('role="img"') == page.count("<figure") == 3
+    assert page.count("<figure") == 3
     assert len(page.encode()) < 170_000, "with both capacities and three figures"
     for words in ("Left out", overview.NO_PROMISE, "not recorded", "Pair by pair"):
         assert words not in page

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from harness.report.figures.percentiles import POINTS, draw
 from harness.results.run import ArmResult, ScenarioResult
-from tests.harness.report.drawn import rows_of
 from tests.harness.report.test_samples import columns
 
 GROUP = "user's prompts"
@@ -25,8 +24,8 @@ def test_only_groups_with_a_p90_have_a_panel(make_result: Callable[..., Scenario
     assert draw(result, None) is None
 
 
-def test_a_line_has_few_points_and_the_table_the_percentiles(make_result: Callable[..., ScenarioResult]) -> None:
-    """A line is short whatever the number of operations; the table has each percentile that an arm supports."""
+def test_a_line_has_few_points(make_result: Callable[..., ScenarioResult]) -> None:
+    """A line is short whatever the number of operations; the card's table has the percentiles."""
     result = make_result()
     chart = draw(result, columns(ROWS))
     assert chart is not None
@@ -34,9 +33,7 @@ def test_a_line_has_few_points_and_the_table_the_percentiles(make_result: Callab
     lines = [piece.partition('"')[0] for piece in svg.split('class="l" d="')[1:]]
     assert len(lines) == 2
     assert all(len(line) <= POINTS * 7 for line in lines)
-    assert chart.table is not None
-    assert chart.table.head[:4] == ("cases", "arm", "p50", "p90")
-    assert {row[1].text for row in rows_of(chart)} == {x.arm for x in result.latencies if x.arm != "A/A control"}
+    assert chart.table is None
 
 
 def test_more_arms_than_colours_have_no_panel(make_result: Callable[..., ScenarioResult]) -> None:

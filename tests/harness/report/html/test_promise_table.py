@@ -49,7 +49,7 @@ def test_every_verdict_has_a_figure(make_run: MakeRun, make_result: MakeResult) 
     first, second = lines(found)[:2]
     assert (first.text, first.code, first.promised, first.arm, first.rows) == ("queries 5–10× faster", "I1", "5–10×", "proposed", 2)
     assert (second.arm, second.rows) == ("optimised", 0)
-    assert [figure.text for figure in second.figures if figure] == ["8.03×", "8.03×"]
+    assert [figure.text for figure in second.figures if figure] == ["8.0305×", "8.0305×"]
 
 
 def test_every_row_has_its_own_id(make_run: MakeRun, make_result: MakeResult) -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from harness import importers
 from harness.gate import result_files
+from harness.report.headings import NO_FILE, NOT_COMPARED_FILES, of_files
 from harness.report.summaries import summary
-from harness.report.summaries.files import gated, heading
+from harness.report.summaries.files import gated
 from harness.results.gate import GateVerdict
 from harness.results.run import OperationCounts, Run, RunKind
 from tests.harness.report import gates
@@ -27,30 +28,30 @@ def compared() -> Run:
 def test_a_comparison_begins_with_its_verdict() -> None:
     """By default the number of each; below it a row per benchmark, and in a wide terminal the reason."""
     text = printed(summary(compared(), "harness compare a b --all"))
-    assert text.splitlines()[0] == "Of 1 benchmark: ✗ 1 regressed."
+    assert text.splitlines()[0] == "Comparison: 1 slower."
     assert "http_req_duration  ✗ regressed  20.0 ms  14.0 ms   1.43×" in text
     assert text.splitlines()[-1] == "harness compare a b --all"
     assert "regressed at p99" in printed(summary(compared(), "x", 200), 200)
     assert printed(summary(compared(), "x", 80, "✗ regressed: it is slower")).startswith("✗ regressed: it is slower\n")
 
 
-def test_a_file_has_its_medians() -> None:
-    """Of one benchmark, and of several their range."""
-    assert heading(importers.read(TAILS[0])) == "One benchmark: median 20.0 ms."
+def test_a_file_has_its_highest_percentile() -> None:
+    """Of one benchmark, and of several the range of their medians."""
+    assert of_files(importers.read(TAILS[0])) == "http_req_duration answers 99 % of the operations within 50.0 ms."
     two = importers.read(TAILS[0])
     (result,) = two.scenarios
     slow = [replace(x, group="b", percentiles_ns={"50": 2e9}, process_medians_ns=[]) for x in result.latencies]
     several = replace(two, scenarios=[replace(result, latencies=[*result.latencies, *slow])])
-    assert heading(several) == "2 benchmarks: medians from 20.0 ms to 2.00 s."
+    assert of_files(several) == "2 benchmarks, with medians from 20.0 ms to 2.00 s."
     untimed = replace(two, scenarios=[replace(result, latencies=[], operations=[OperationCounts("", "b", 9, 9)])])
-    assert heading(untimed) == "1 benchmark without a time."
+    assert of_files(untimed).startswith("All 9 operations failed.")
 
 
 @pytest.mark.parametrize("kind", [RunKind.FILE, RunKind.COMPARISON])
 def test_a_file_without_benchmarks_says_so(make_run: Callable[..., Run], kind: RunKind) -> None:
     """Instead of an empty table."""
     run = make_run(kind=kind)
-    assert heading(run) == "There is no benchmark in it."
+    assert of_files(run) in {NO_FILE, NOT_COMPARED_FILES}
     assert "benchmark  " not in printed(summary(run, "x"))
 
 

@@ -3,10 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-import pytest
-
 from harness.report.summaries import summary
-from harness.report.summaries.pairs import heading_of_switches
 from harness.results.run import Ablation, Gain, GainSum, Interaction, Run, ScenarioResult, ScenarioStatus, SwitchGain
 from tests.harness.report.printing import printed
 
@@ -40,26 +37,6 @@ def ablation(*gains: Gain) -> Ablation:
     """Return switches with these gains beside the others."""
     switches = [SwitchGain(f"s{n}", "d", UNCLEAR, gain, CLEAR, Interaction.ADDS_UP, 1, 2) for n, gain in enumerate(gains)]
     return Ablation("mix", 30, switches, CLEAR, CLEAR, UNCLEAR, GainSum.AS_PRODUCT)
-
-
-@pytest.mark.parametrize(
-    ("gains", "sentence"),
-    [
-        ([], "No switch was measured."),
-        ([CLEAR], "The only switch, s0, gains 2.00× [1.90, 2.10]."),
-        ([UNCLEAR], "The only switch has no clear gain."),
-        ([UNCLEAR, UNCLEAR], "None of 2 switches has a clear gain beside the others."),
-        ([CLEAR, CLEAR], "Of 2 switches, s0 gains most beside the others: 2.00× [1.90, 2.10]."),
-        ([UNCLEAR, CLEAR], "Of 2 switches, s1 gains most beside the others: 2.00× [1.90, 2.10]; 1 has no clear gain."),
-        (
-            [CLEAR, UNCLEAR, UNCLEAR],
-            "Of 3 switches, s0 gains most beside the others: 2.00× [1.90, 2.10]; 2 have no clear gain.",
-        ),
-    ],
-)
-def test_the_heading_of_an_ablation(make_run: MakeRun, make_result: MakeResult, gains: list[Gain], sentence: str) -> None:
-    """It names the switch that gains most among those with a clear gain, and counts the others."""
-    assert heading_of_switches(make_run(make_result(verdicts=[], ablation=[ablation(*gains)]))) == sentence
 
 
 def test_an_ablation_fits_a_terminal(make_run: MakeRun, make_result: MakeResult) -> None:

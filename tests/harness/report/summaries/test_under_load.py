@@ -3,11 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-import pytest
-
-from harness.report import conclusion
+from harness.report.headings import NOTHING_LOADED, of_load_run, of_scenarios
 from harness.report.summaries import summary
-from harness.report.summaries.under_load import capacity_heading, heading, load_heading, scenarios_heading
 from harness.results.load import ALL, LoadResult
 from harness.results.run import Run, RunKind, ScenarioResult, ScenarioStatus
 from tests.harness.report.printing import printed
@@ -25,43 +22,11 @@ def of_arms(load_result: ScenarioResult, *arms: str, **changes: object) -> Scena
     return replace(load_result, load=replace(load_result.load, arms=rows, ratios=ratios, capacities=[]))
 
 
-@pytest.mark.parametrize(
-    ("arms", "changes", "sentence"),
-    [
-        (("baseline",), {}, "The only arm sustains the load."),
-        (
-            ("baseline", "optimised"),
-            {},
-            f"All 2 arms sustain the load. {FASTER}",
-        ),
-        (
-            ("baseline", "proposed", "optimised"),
-            {},
-            f"1 of 3 arms does not sustain the load: proposed. {FASTER}",
-        ),
-        (
-            ("baseline", "optimised"),
-            {"overloaded": "late"},
-            "2 of 2 arms do not sustain the load: baseline, optimised.",
-        ),
-        (("baseline", "optimised"), {"failing": "boom"}, "2 of 2 arms fail: baseline, optimised."),
-        (("baseline",), {"failing": "boom"}, "1 of 1 arms fails: baseline."),
-        ((), {}, "indexes: no operation was measured under load."),
-    ],
-)
-def test_the_heading_names_the_arms(
-    load_result: ScenarioResult, arms: tuple[str, ...], changes: dict[str, object], sentence: str
-) -> None:
-    """Which fail, which do not sustain the load, and how fast the others are."""
-    assert load_heading(of_arms(load_result, *arms, **changes)) == sentence
-
-
 def test_an_invalid_load_test_concludes_nothing(make_run: MakeRun, load_result: ScenarioResult) -> None:
     """Neither in its heading nor in the rows of several scenarios."""
     found = of_arms(load_result, "baseline", "optimised")
     assert found.load is not None
     invalid = replace(found, load=replace(found.load, invalid="the generator was the limit"))
-    assert load_heading(invalid) == "This load test is invalid: no conclusion can be drawn."
     assert "the generator was the limit" in printed(summary(make_run(invalid, kind=RunKind.LOAD), "x"))
     row = next(x for x in printed(summary(make_run(invalid, found, kind=RunKind.LOAD), "x")).splitlines() if "invalid " in x)
     assert row.split()[1:] == ["invalid", "–", "–", "–"] or set(row.split()[2:]) == {"–"}
@@ -72,32 +37,11 @@ def test_the_heading_of_several_scenarios(load_result: ScenarioResult, failed_re
     good, slow = of_arms(load_result, "baseline", "optimised"), of_arms(load_result, "baseline", "proposed")
     assert good.load is not None
     invalid = replace(good, load=replace(good.load, invalid="x"))
-    assert scenarios_heading([]) == conclusion.NOTHING
-    assert scenarios_heading([good, good]) == "All 2 scenarios were sustained by all arms."
-    assert scenarios_heading([failed_result] * 3) == "All 3 scenarios failed."
-    assert scenarios_heading([slow, invalid]) == "Of 2 scenarios, 1 was not sustained by all arms and 1 is invalid."
+    assert of_scenarios([good, good]) == "All 2 scenarios were sustained by all arms."
+    assert of_scenarios([failed_result] * 3) == "All 3 scenarios failed."
+    assert of_scenarios([slow, invalid]) == "Of 2 scenarios, 1 was not sustained by all arms and 1 is invalid."
     every = [good, good, slow, invalid, invalid, failed_result]
-    assert scenarios_heading(every) == "Of 6 scenarios, 2 were sustained by all arms, 1 was not, 2 are invalid and 1 failed."
-
-
-def test_the_heading_of_a_capacity_search(load_result: ScenarioResult) -> None:
-    """The last arm against the baseline, for each kind; without a level it is said, and so without a baseline."""
-    found = load_result.load
-    assert found is not None
-    rates = [x for x in found.capacities if x.kind == found.capacities[0].kind]
-    base, _, last = rates
-
-    def sentence(*capacities: object) -> str:
-        return capacity_heading([replace(load_result, load=replace(found, capacities=list(capacities)))])  # type: ignore[arg-type]
-
-    assert sentence(base, last) == "optimised sustains 793/s, baseline 224/s: 3.54× [3.24, 3.86] as much."
-    assert sentence(base) == "baseline sustains 224/s."
-    assert sentence(last) == "optimised sustains 793/s."
-    none, no_base = replace(last, sustained=None), replace(base, sustained=None)
-    assert sentence(base, none) == "optimised sustains no tried level of operations per second; baseline sustains 224/s."
-    assert sentence(no_base, none) == "optimised sustains no tried level of operations per second."
-    assert sentence(no_base, last) == "optimised sustains 793/s; baseline sustains no tried level."
-    assert capacity_heading([load_result]).endswith("optimised sustains 41 users, baseline 11 users: 3.73× [3.42, 4.09] as much.")
+    assert of_scenarios(every) == "Of 6 scenarios, 2 were sustained by all arms, 1 was not, 2 are invalid and 1 failed."
 
 
 def test_every_arm_has_a_row(make_run: MakeRun, load_result: ScenarioResult) -> None:
@@ -114,9 +58,9 @@ def test_every_arm_has_a_row(make_run: MakeRun, load_result: ScenarioResult) -> 
 def test_a_run_without_anything_says_so(make_run: MakeRun) -> None:
     """As an interrupted one does."""
     text = printed(summary(make_run(kind=RunKind.LOAD, interrupted=True), "x"))
-    assert conclusion.NOTHING in text
+    assert NOTHING_LOADED in text
     assert "This run was interrupted: what had finished is shown." in text
-    assert heading(make_run(kind=RunKind.LOAD)) == conclusion.NOTHING
+    assert of_load_run(make_run(kind=RunKind.LOAD)) == NOTHING_LOADED
 
 
 def test_the_summary_fits_a_terminal(make_run: MakeRun, load_result: ScenarioResult) -> None:
