@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.report import gate
 from harness.report.blocks import status
 from harness.report.html.loaded import heads
-from harness.report.html.page import style, templates
+from harness.report.html.page import LOAD_STYLE, style, templates
 from harness.results.gate import GateResult, GateVerdict
 from harness.results.names import shortened, visible
 from harness.results.store import write_bytes
@@ -25,7 +25,7 @@ def render(result: GateResult) -> str:
     environment = templates()
     environment.filters |= {"heads": heads}
     return environment.get_template("gate.html.j2").render(
-        style=style(),
+        style=style(LOAD_STYLE),
         result=replace(
             result,
             base=shortened(visible(result.base)),
