@@ -25,6 +25,7 @@ from harness.report import (
 )
 from harness.report.blocks import Block, Paragraph, warning_notices
 from harness.report.html import compared, data_files, loaded, promise_table
+from harness.report.html.compact import compact
 from harness.results.names import shortened, visible
 from harness.results.run import BASELINE, Run, RunKind, ScenarioStatus
 from harness.results.store import write_bytes
@@ -60,7 +61,7 @@ def write(run: Run, folder: Path, out: Path | None = None) -> Path:
     Raises:
         UsageError: the folder cannot be written, or a package of the `report` extra is missing.
     """
-    return write_bytes((out or folder) / REPORT_FILE, encode(render(run, folder, out)))
+    return write_bytes((out or folder) / REPORT_FILE, encode(compact(render(run, folder, out))))
 
 
 def _inserted(value: object) -> object:
