@@ -88,6 +88,7 @@ def style(*names: str) -> str:
     pieces[::2] = (
         re.sub(r"\s*([{};,>]|(?<=:)\s)\s*", lambda found: found[1].strip(), re.sub(r"\s+", " ", piece)) for piece in pieces[::2]
     )
+    pieces[::2] = (re.sub(r"(?<![\w.#])0(?=\.\d)", "", piece) for piece in pieces[::2])
     return "".join(pieces).replace(";}", "}").strip()
 
 
