@@ -5,8 +5,9 @@ from pathlib import Path
 
 from harness.report import gate
 from harness.report.blocks import status
+from harness.report.html.compact import compact
 from harness.report.html.loaded import heads
-from harness.report.html.page import style, templates
+from harness.report.html.page import LOAD_STYLE, style, templates
 from harness.results.gate import GateResult, GateVerdict
 from harness.results.names import shortened, visible
 from harness.results.store import write_bytes
@@ -15,7 +16,7 @@ from harness.text import encode
 
 def write(result: GateResult, file: Path) -> Path:
     """Write the page of a gate into a file and return its path; raise UsageError if it cannot be written."""
-    return write_bytes(file, encode(render(result)))
+    return write_bytes(file, encode(compact(render(result))))
 
 
 def render(result: GateResult) -> str:
@@ -25,7 +26,7 @@ def render(result: GateResult) -> str:
     environment = templates()
     environment.filters |= {"heads": heads}
     return environment.get_template("gate.html.j2").render(
-        style=style(),
+        style=style(LOAD_STYLE),
         result=replace(
             result,
             base=shortened(visible(result.base)),

@@ -5,6 +5,7 @@ from html import escape
 from pathlib import Path
 
 from harness.report import history as content
+from harness.report.html.compact import compact
 from harness.report.html.page import HISTORY_STYLE, style, templates
 from harness.report.trend import line_class, trend
 from harness.results.history import FigureHistory, History, ScenarioHistory
@@ -18,7 +19,7 @@ FEW = 12
 
 def write(history: History, out: Path) -> Path:
     """Write `history.html` into a folder and return its path; raise UsageError if the folder cannot be written."""
-    return write_bytes(out / PAGE, encode(render(history)))
+    return write_bytes(out / PAGE, encode(compact(render(history))))
 
 
 def render(history: History) -> str:

@@ -72,12 +72,7 @@
     if (hash || location.hash.includes("=")) history.replaceState(null, "", hash ? `#${hash}` : location.href.split("#")[0]);
   }
 
-  function restore() {
-    if (!location.hash.includes("=")) return reveal();
-    const state = new URLSearchParams(location.hash.slice(1));
-    for (const chip of chips) if (chipName(chip) === state.get("place")) chip.checked = true;
-    if (!form) return;
-    form.reset();
+  function choose(state) {  // what the fields do not have is as if nothing were chosen
     for (const field of form.elements) {
       const value = state.get(field.name) ?? "";
       if (field.type === "radio") field.checked = field.value === value || (!value && !field.value);
@@ -87,14 +82,21 @@
     if (![...form.elements.show].some(radio => radio.checked)) form.elements.show[0].checked = true;
     sort(state.get("sort") ?? "");
     update();
+  }
+
+  function restore() {
+    if (!location.hash.includes("=")) return reveal();
+    const state = new URLSearchParams(location.hash.slice(1));
+    for (const chip of chips) if (chipName(chip) === state.get("place")) chip.checked = true;
+    if (form) choose(state);
     state.delete("place");
-    if (state.size) document.getElementById("promises").scrollIntoView();
+    if (form && state.size) document.getElementById("promises").scrollIntoView();
   }
 
   function reveal() {  // what a link points at may be folded, or hidden by the filter
     const target = document.getElementById(location.hash.slice(1));
     for (let parent = target; parent; parent = parent.parentElement) if (parent.localName === "details") parent.open = true;
-    if (target && target.hidden && form) { form.reset(); update(); }
+    if (target && target.hidden && form) choose(new URLSearchParams());
     if (target) target.scrollIntoView();
   }
 
@@ -134,7 +136,7 @@
     });
     form.addEventListener("input", () => { update(); save(); });
     form.addEventListener("submit", event => event.preventDefault());
-    form.addEventListener("reset", () => setTimeout(() => { sort(""); update(); save(); }));
+    form.addEventListener("reset", event => { event.preventDefault(); choose(new URLSearchParams()); save(); });
     form.elements.csv.addEventListener("click", () => {
       const found = records(), names = Object.keys(found[0] ?? {});
       const lines = [names, ...found.map(Object.values)].map(line => line.map(quoted).join(","));

@@ -26,6 +26,7 @@ from harness.report import (
 from harness.report.blocks import Block, Paragraph, warning_notices
 from harness.report.html import compared, data_files, loaded, promise_table
 from harness.report.html.arm_columns import arm_columns
+from harness.report.html.compact import compact
 from harness.results.names import shortened, visible
 from harness.results.run import BASELINE, Run, RunKind, ScenarioStatus
 from harness.results.store import write_bytes
@@ -41,7 +42,14 @@ FOLDER = Path(__file__).parent
 ARM_CLASSES = 6
 """The number of colours for arms in the style sheet."""
 
-COMMON_STYLE, HISTORY_STYLE = "style.css", "history.css"
+COMMON_STYLE, LOAD_STYLE, HISTORY_STYLE = "style.css", "load.css", "history.css"
+STYLES = {
+    "comparison.html.j2": (LOAD_STYLE,),
+    "load.html.j2": ("figure.css", "promises.css", LOAD_STYLE),
+    "report.html.j2": ("card.css", "figure.css", "promises.css", LOAD_STYLE),
+}
+"""Template → its style sheets besides the common one."""
+
 SHOWN_LINKS, LINK = 12, 24
 """The most scenarios that have links of their own in the navigation, and the most characters of a link."""
 UNFOLDED = {"", ScenarioStatus.FAILED, ScenarioStatus.INTERRUPTED}
@@ -54,7 +62,7 @@ def write(run: Run, folder: Path, out: Path | None = None) -> Path:
     Raises:
         UsageError: the folder cannot be written, or a package of the `report` extra is missing.
     """
-    return write_bytes((out or folder) / REPORT_FILE, encode(render(run, folder, out)))
+    return write_bytes((out or folder) / REPORT_FILE, encode(compact(render(run, folder, out))))
 
 
 def _inserted(value: object) -> object:
@@ -76,14 +84,13 @@ def templates() -> Environment:
 
 
 def style(*names: str) -> str:
-    """Return style sheets of this folder as one, small: `names` after the common one, by default all but that of a history."""
-    found = {sheet.name: sheet for sheet in sorted(FOLDER.glob("*.css"))}
-    wanted = names or [name for name in found if name not in {COMMON_STYLE, HISTORY_STYLE}]
-    text = "".join(found[name].read_text(encoding="utf-8") for name in (COMMON_STYLE, *wanted))
+    """Return style sheets of this folder as one, small: the common one, then `names`."""
+    text = "".join((FOLDER / name).read_text(encoding="utf-8") for name in (COMMON_STYLE, *names))
     pieces = re.split(r"""("[^"]*"|'[^']*')""", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL))
     pieces[::2] = (
         re.sub(r"\s*([{};,>]|(?<=:)\s)\s*", lambda found: found[1].strip(), re.sub(r"\s+", " ", piece)) for piece in pieces[::2]
     )
+    pieces[::2] = (re.sub(r"(?<![\w.#])0(?=\.\d)", "", piece) for piece in pieces[::2])
     return "".join(pieces).replace(";}", "}").strip()
 
 
@@ -107,9 +114,10 @@ def render(run: Run, folder: Path | None = None, out: Path | None = None) -> str
         template, content = "comparison.html.j2", compared.content(run)
     elif run.kind == RunKind.LOAD:
         template, content = "load.html.j2", loaded.content(run, folder, out or folder)
+        content |= {"data": data_files.links(run, folder, out or folder), "repeat": data_files.repeat(run)}
     else:
         template, content = "report.html.j2", _measured(run, folder, out or folder)
-    page = environment.get_template(template).render(run=run, style=style(), script=script(), **content)
+    page = environment.get_template(template).render(run=run, style=style(*STYLES[template]), script=script(), **content)
     return re.sub(r"\n{2,}(?=<)", "\n", page)
 
 

@@ -112,8 +112,8 @@ def test_a_report_can_be_in_another_language(tmp_path: Path, form: str, capsys: 
     assert "完了したシナリオがないため、判定できません。" in shown[0]
     assert not re.search("[ぁ-んァ-ヶ]", shown[2])
     if form == "html":
-        assert '<html lang="ja">' in shown[0]
-        assert '<html lang="en">' in shown[2]
+        assert "<html lang=ja>" in shown[0]
+        assert "<html lang=en>" in shown[2]
 
 
 @pytest.mark.parametrize("command", [["report", "x"], ["compare", "x", "y"], ["history", "x"], ["run"], ["load", "x"], ["ablate"]])

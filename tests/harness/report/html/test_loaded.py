@@ -28,7 +28,7 @@ def test_all_operations_come_before_each_operation(
     for text in ("Every percentile, with its 95 % confidence interval", "The run over time, by block", "Every step of the search"):
         assert f"<summary>{text}" in page
     assert len(outline.ids) == len(set(outline.ids))
-    assert "script" not in outline.tags
+    assert outline.tags.count("script") == 1, "its own"
 
 
 def test_a_hostile_load_is_readable(make_run: Callable[..., Run], load_result: ScenarioResult, under_load: LoadResult) -> None:
@@ -44,7 +44,7 @@ def test_a_hostile_load_is_readable(make_run: Callable[..., Run], load_result: S
     found = replace(load_result, load=load, arms=[ArmResult(HOSTILE, HOSTILE)], warnings=[RunWarning(HOSTILE, HOSTILE, HOSTILE)])
     page = render(make_run(found, kind="load", environment={HOSTILE: HOSTILE}))
     outline = Outline(page)
-    assert "script" not in outline.tags
+    assert outline.tags.count("script") == 1, "its own"
     for table in page.split('<table class="stacked"')[1:]:
         cells = table[: table.index("</table>")]
         assert not {"\u202e", "\x1b", "\x00"} & set(cells)

@@ -11,7 +11,9 @@ from harness.gate.result_files import side_by_side
 from harness.importers import own_run
 from harness.importers.reading import Reading, raw_timing
 from harness.report import html
+from harness.report.html import gated
 from harness.report.html import history as history_page
+from harness.results.gate import GateResult
 from harness.results.history import FigureKind, History, HistoryLine
 from harness.results.run import (
     Ablation,
@@ -28,7 +30,7 @@ from harness.results.run import (
     SwitchGain,
 )
 from harness.results.store import write_run, write_samples
-from tests.harness.report import histories
+from tests.harness.report import gates, histories
 from tests.harness.report.conftest import HOSTILE, MakeResult, MakeRun, samples, timings
 
 LONG = HOSTILE + "\u202e\u2066rtl \x1b[31m\x00::error::" + "y" * 10_000
@@ -148,9 +150,11 @@ def history(_: Records) -> History:
 
 
 def hostile(records: Records) -> Run:
-    """Return a run in which every text is markup."""
+    """Return a run in which every text is markup, and claims are formulas to a spreadsheet."""
+    formulas = scenario(records, 3)
+    formulas = replace(formulas, verdicts=[replace(v, text=f"=1+1 {v.text}") for v in formulas.verdicts])
     return records.make_run(
-        records.hostile, scenario(records, 3), name=HOSTILE, command=HOSTILE, environment={HOSTILE: HOSTILE}, commit=HOSTILE
+        records.hostile, formulas, name=HOSTILE, command=HOSTILE, environment={HOSTILE: HOSTILE}, commit=HOSTILE
     )
 
 
@@ -195,7 +199,7 @@ def all_failed(records: Records) -> Run:
     return records.make_run(records.failed, other)
 
 
-MAKERS: dict[str, Callable[[Records], Run | History]] = {
+MAKERS: dict[str, Callable[[Records], Run | History | GateResult]] = {
     "full": full,
     "several places": several_places,
     "one scenario": lambda records: records.make_run(scenario(records, 3)),
@@ -213,6 +217,8 @@ MAKERS: dict[str, Callable[[Records], Run | History]] = {
     "comparison": comparison,
     "one file": one_file,
     "history": history,
+    "gate": lambda _: gates.result(),
+    "hostile gate": lambda _: gates.hostile(),
 }
 """What each page shows."""
 
@@ -220,6 +226,8 @@ MAKERS: dict[str, Callable[[Records], Run | History]] = {
 def written(name: str, records: Records, folder: Path) -> Path:
     """Write a page with its run and its samples beside it, as the commands do, and return its path."""
     made = MAKERS[name](records)
+    if isinstance(made, GateResult):
+        return gated.write(made, folder / "gate.html")
     if isinstance(made, History):
         return history_page.write(made, folder)
     write_run(made, folder)

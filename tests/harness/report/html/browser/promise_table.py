@@ -57,6 +57,13 @@ class PromiseTable:
         """Press the head of a column."""
         self.table.get_by_role("columnheader").nth(column).get_by_role("button").click()
 
+    def tones(self, column: int) -> list[str]:
+        """Return the classes of the visible rows' cells in a column, from above."""
+        found: list[str] = self.table.locator("tbody tr[id]:visible").evaluate_all(
+            "(rows, column) => rows.map(row => row.cells[column].className)", column
+        )
+        return found
+
     def sorted(self) -> list[tuple[int, str]]:
         """Return the columns that say that rows are sorted by them, and in which direction."""
         found: list[str | None] = self.table.get_by_role("columnheader").evaluate_all(

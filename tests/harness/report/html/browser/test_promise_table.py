@@ -18,6 +18,9 @@ VERDICTS = {
 }
 """Choice → the verdicts that it shows."""
 
+TONES = ["great", "good", "short", "bad", "open", "flat"]
+"""The classes of verdicts, the best first."""
+
 HOSTILE_FRAGMENTS = (
     "<img src=x onerror=alert(1)>",
     quote("<img src=x onerror=alert(1)>"),
@@ -27,6 +30,9 @@ HOSTILE_FRAGMENTS = (
     "%E0%A4%A",
     "=&=&==",
     "show=__proto__&engine=constructor&rtt=%00&sort=constructor&place=toString",
+    "show=%22%3E%3Cimg%20src%3Dx%3E&sort=x&engine=<b>&place=[a]",
+    "a\\'b",
+    "sort=99",
     "sort=NaN",
     "sort=-999999999999",
     "sort=1e308&sort=0.5",
@@ -108,6 +114,19 @@ def test_rows_are_sorted_by_every_column(visit: Visiting) -> None:
     assert table.ids() == first
 
 
+def test_a_column_of_a_place_sorts_its_verdicts(visit: Visiting) -> None:
+    """The best come first, then the worst, then with the first column the order of the scenarios again."""
+    table = PromiseTable(visit("full"))
+    order, column = table.ids(), len(table.heads()) - 2
+    table.sort(column)
+    best_first = [TONES.index(tone) for tone in table.tones(column)]
+    assert best_first == sorted(best_first)
+    table.sort(column)
+    assert [TONES.index(tone) for tone in table.tones(column)] == sorted(best_first, reverse=True)
+    table.sort(0)
+    assert table.ids() == order
+
+
 def test_the_state_can_be_copied_with_the_address(visit: Visiting) -> None:
     """Another window shows the same rows in the same order, with the same choices."""
     table = PromiseTable(visit("full"))
@@ -122,6 +141,33 @@ def test_the_state_can_be_copied_with_the_address(visit: Visiting) -> None:
     assert copied.sorted() == table.sorted()
     assert copied.search.input_value() == "queries"
     assert copied.section.get_by_role("radio", name="kept").is_checked()
+
+
+def test_the_place_is_in_the_address(visit: Visiting) -> None:
+    """So are all choices of the table; the browser's history stays as it is, and "Show all" leaves only the place."""
+    visited = visit("several places")
+    table, page = PromiseTable(visited), visited.page
+    number = page.evaluate("history.length")
+    table.show("kept")
+    table.choose("Engine", "postgres")
+    table.search.fill("STEPS")
+    table.sort(2)
+    page.get_by_text("postgres, RTT 5 ms", exact=True).first.click()
+    assert table.fragment() == "show=kept&engine=postgres&q=STEPS&sort=3&place=postgres%2C+RTT+5+ms"
+    assert page.evaluate("history.length") == number
+    copied = visit("several places", table.fragment()).page
+    assert copied.get_by_role("radio", name="postgres, RTT 5 ms").is_checked()
+    table.everything.click()
+    assert table.fragment() == "place=postgres%2C+RTT+5+ms"
+
+
+def test_a_link_unfolds_what_it_leads_to(visit: Visiting) -> None:
+    """Such as the rules of the conclusion, which are folded."""
+    page = visit("full").page
+    rules = page.locator("#rules")
+    assert not rules.is_visible()
+    page.locator("a[href='#rules']").first.click()
+    rules.wait_for(state="visible")
 
 
 def test_a_link_leads_to_its_row_and_marks_it(visit: Visiting) -> None:
@@ -176,6 +222,8 @@ def test_the_json_has_the_rows_that_are_shown(visit: Visiting) -> None:
     assert [row.keys() for row in rows] == [row.keys() for row in read]
     assert {row["engine"] for row in rows} == {"sqlite", "postgres", "turso"}
     assert len(rows) >= len(table.ids())
+    wanted = {"scenario": "scenario_3", "promised": "5–10×", "engine": "sqlite", "rtt_ms": 0, "verdict": "fell short"}
+    assert wanted | {"measured": "1.99×"} in [{key: row[key] for key in (*wanted, "measured")} for row in rows]
 
 
 @pytest.mark.parametrize("name", ["hostile", "hostile and long"])
@@ -186,6 +234,7 @@ def test_downloads_of_hostile_names_are_data(name: str, visit: Visiting) -> None
     rows = list(csv.reader(io.StringIO(table.downloaded("CSV").decode("utf-8-sig"))))
     assert len({len(row) for row in rows}) == 1
     assert [cell for row in rows for cell in row if re.match(r"[=+@\t\r-]", cell)] == []
+    assert [cell for row in rows for cell in row if cell.startswith("'=1+1")]
 
 
 def test_the_command_is_copied(visit: Visiting) -> None:
@@ -196,6 +245,7 @@ def test_the_command_is_copied(visit: Visiting) -> None:
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.splitlines() == ["git checkout 3f9a1c2d5b", "harness run all --engine sqlite"]
     assert copied in page.locator("body").inner_text()
+    assert page.evaluate("getSelection().toString()").strip() == copied, "so that it can be copied by hand as well"
 
 
 @pytest.mark.parametrize("name", ["full", "load"])
