@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from harness.language import gettext
 from harness.report.blocks import Block, Cell, Notice, Notices, Paragraph, ReportSection, Table
 from harness.results.names import shortened
 from harness.text import printable, without_command
@@ -107,7 +108,7 @@ def _notice(notice: Notice) -> Iterator[str]:
 def _table(table: Table) -> Iterator[str]:
     if table.caption:
         yield from (f"**{escape(table.caption)}**", "")
-    yield "| " + " | ".join(escape(name) for name in table.head) + " |"
+    yield "| " + " | ".join(escape(gettext(name)) for name in table.head) + " |"
     yield "|" + "|".join("---" if table.is_text(place) else "---:" for place in range(len(table.head))) + "|"
     for row in table.rows:
         yield "| " + " | ".join(_cell(cell) for cell in row) + " |"

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from harness.language import mark
 from harness.report.capacity import FAILED, SUSTAINED, in_order, level, limit, outcome, time_ns
 from harness.report.load import arms_of
 from harness.report.numbers import duration, unit_of
@@ -30,8 +31,8 @@ from harness.verdicts.capacity import knee
 from harness.verdicts.slo import Bound
 
 ORDER = 3
-TITLE = "Capacity: latency against throughput"
-HOW_TO_READ = "A line that turns up is saturated: filled steps meet the limit (dashed), hollow ones fail, a ring is the knee."
+TITLE = mark("Capacity: latency against throughput")
+HOW_TO_READ = mark("A line that turns up is saturated: filled steps meet the limit (dashed), hollow ones fail, a ring is the knee.")
 TALL = 60
 """The additional height of these panels."""
 RING = "a9 9 0 1 0 18 0a9 9 0 1 0-18 0"

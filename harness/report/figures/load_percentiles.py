@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from harness.language import mark
 from harness.report.blocks import Table, cells
 from harness.report.figures.percentiles import FROM, NINES, percentile_axis, value_cell
 from harness.report.load import arms_of, groups, overloaded, row_of
@@ -15,8 +16,8 @@ from harness.results.run import ScenarioResult
 from harness.stats.intervals import MEDIAN, QUANTILES, highest_supported, is_supported
 
 ORDER = 2
-TITLE = "Response time by percentile, under load"
-HOW_TO_READ = "Lower is faster, further right is rarer: bars are 95 % confidence intervals, thin lines are without waiting."
+TITLE = mark("Response time by percentile, under load")
+HOW_TO_READ = mark("Lower is faster, further right is rarer: bars are 95 % confidence intervals, thin lines are without waiting.")
 POINTS = 28
 FIRST = 1.25
 """The start of a curve (p20): faster operations would only flatten the rest."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from statistics import median
 
+from harness.language import mark
 from harness.report.blocks import Table, cells
 from harness.report.load import arms_of
 from harness.report.numbers import significant, unit_of
@@ -31,8 +32,8 @@ from harness.results.load import Phase, Tick
 from harness.results.run import ScenarioResult
 
 ORDER = 4
-TITLE = "The run over time"
-HOW_TO_READ = (
+TITLE = mark("The run over time")
+HOW_TO_READ = mark(
     "Shaded: a block of one arm, paler in warm-up and drain; a change that does not come back with the arm is the machine's."
 )
 IS_DETAIL = True

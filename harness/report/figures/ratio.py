@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from harness.language import mark
 from harness.report.blocks import Table, cells
 from harness.report.numbers import ratio_with_interval, times, whole
 from harness.report.plot import EDGE, TEXT, WIDTH, Chart, ChartPanel, Scale, arm_classes, bar, dots, every, log_scale
@@ -12,8 +13,10 @@ from harness.report.tables import groups_of, in_order
 from harness.results.run import Ratio, ScenarioResult
 
 ORDER = 10
-TITLE = "Times faster than the baseline, by process"
-HOW_TO_READ = "Right of 1 is faster: bars are 95 % confidence intervals, large dots processes (one line each), small dots pairs."
+TITLE = mark("Times faster than the baseline, by process")
+HOW_TO_READ = mark(
+    "Right of 1 is faster: bars are 95 % confidence intervals, large dots processes (one line each), small dots pairs."
+)
 STRIP = 20
 """The height of an arm's marks."""
 DOTS = 200
@@ -84,4 +87,4 @@ def _table(ratios: Sequence[Ratio]) -> Table:
         cells(r.group, r.arm, ratio_with_interval(r), ", ".join(times(value) for value in r.processes), whole(r.pairs))
         for r in ratios
     )
-    return Table("", ("cases", "arm", "times faster, 95 % CI", "each process", "pairs"), tuple(rows), names=2, grouped=True)
+    return Table("", ("cases", "arm", "times faster, 95 % CI", mark("each process"), "pairs"), tuple(rows), names=2, grouped=True)
