@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from harness.language import mark
+from harness.language import gettext, mark
 from harness.report.blocks import Table, cells
 from harness.report.figures.percentiles import FROM, NINES, percentile_axis, value_cell
 from harness.report.load import arms_of, groups, overloaded, row_of
@@ -45,7 +45,7 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Chart | None:
     classes = arm_classes((arm.name for arm in result.arms), arms)
     panels = [_panel(group, rows, samples, classes) for group, rows in shown.items()]
     sustained = {row.arm for rows in shown.values() for row in rows}
-    key = [(classes[arm], arm if arm in sustained else f"{arm}: saturated") for arm in arms]
+    key = [(classes[arm], arm if arm in sustained else gettext("{arm}: saturated", arm=arm)) for arm in arms]
     return Chart(panels, _table(shown), len(groups(result)), key)
 
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.language import mark
+from harness.language import gettext, mark
 from harness.report.blocks import Table, cells
 from harness.report.numbers import ratio_with_interval, times, whole
 from harness.report.plot import EDGE, TEXT, WIDTH, Chart, ChartPanel, Scale, arm_classes, bar, dots, every, log_scale
 from harness.report.samples import PairRatios, Samples, pair_ratios
 from harness.report.tables import groups_of, in_order
-from harness.results.run import Ratio, ScenarioResult
+from harness.results.run import AA_CONTROL, Ratio, ScenarioResult
 
 ORDER = 10
 TITLE = mark("Times faster than the baseline, by process")
@@ -78,13 +78,19 @@ def _row(panel: ChartPanel, ratio: Ratio, pairs: Sequence[tuple[int, float]], sc
         panel.path("b", bar(scale.at(ratio.low), scale.at(ratio.high), middle))
     panel.path("c", dots([(scale.at(ratio.ratio), middle)]))
     panel.end()
-    panel.text(0, top + 12, ratio.arm, room=WIDTH - 7 * len(shown) - 10)
+    panel.text(0, top + 12, gettext(ratio.arm) if ratio.arm == AA_CONTROL else ratio.arm, room=WIDTH - 7 * len(shown) - 10)
     panel.text(WIDTH, top + 12, shown, "e")
 
 
 def _table(ratios: Sequence[Ratio]) -> Table:
     rows = (
-        cells(r.group, r.arm, ratio_with_interval(r), ", ".join(times(value) for value in r.processes), whole(r.pairs))
+        cells(
+            r.group,
+            gettext(r.arm) if r.arm == AA_CONTROL else r.arm,
+            ratio_with_interval(r),
+            ", ".join(times(value) for value in r.processes),
+            whole(r.pairs),
+        )
         for r in ratios
     )
     return Table("", ("cases", "arm", "times faster, 95 % CI", mark("each process"), "pairs"), tuple(rows), names=2, grouped=True)

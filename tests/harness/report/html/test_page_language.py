@@ -12,7 +12,7 @@ from harness.report.html import render
 from harness.results.run import Run, ScenarioResult
 from tools.words import PLACEHOLDER, catalogues, read
 
-SENTENCE = re.compile(r"[A-Za-z].* .*[A-Za-z]")
+SENTENCE = re.compile(r"[A-Za-z]\S*( \S+){3,}")
 """A text of several words, which a name or a recorded text does not have by chance."""
 
 
