@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from harness.language import gettext, listed, mark, word
 from harness.report import capacity, conclusion, load
 from harness.report.blocks import Block, Notice, Paragraph, Table, cells, of
 from harness.report.numbers import DASH, duration, interval, significant, times, unit_of, whole
@@ -21,7 +22,24 @@ NOTICES = 2
 """The most remarks about arms."""
 ARMS = 3
 """The most arms beside the baseline that have a column, of several scenarios."""
-SUSTAINED, NOT_SUSTAINED, FAILS, INVALID, FAILED = "sustained", "not sustained", "fails", "invalid", "failed"
+SUSTAINED, NOT_SUSTAINED, FAILS = mark("sustained"), mark("not sustained"), mark("fails")
+INVALID, FAILED = mark("invalid"), mark("failed")
+
+
+ALL_OF = {
+    SUSTAINED: mark("All {count} scenarios were sustained by all arms."),
+    NOT_SUSTAINED: mark("All {count} scenarios were not sustained by all arms."),
+    INVALID: mark("All {count} scenarios are invalid."),
+    FAILED: mark("All {count} scenarios failed."),
+}
+SOME_OF = {
+    SUSTAINED: (mark("{count} was sustained by all arms"), mark("{count} were sustained by all arms")),
+    NOT_SUSTAINED: (mark("{count} was not"), mark("{count} were not")),
+    INVALID: (mark("{count} is invalid"), mark("{count} are invalid")),
+    FAILED: (mark("{count} failed"), mark("{count} failed")),
+}
+NONE_OF = (mark("{count} was not sustained by all arms"), mark("{count} were not sustained by all arms"))
+"""What is with scenarios, singular and plural."""
 
 
 def summary(run: Run, more: str, width: int) -> list[Block]:
@@ -36,7 +54,7 @@ def summary(run: Run, more: str, width: int) -> list[Block]:
         return of(
             Paragraph(conclusion.where(run), quiet=True),
             Paragraph("", heading(run)),
-            Paragraph(short(planned[0], MESSAGE), "Load:", quiet=True) if len(set(planned)) == 1 else None,
+            Paragraph(short(planned[0], MESSAGE), gettext("Load:"), quiet=True) if len(set(planned)) == 1 else None,
             *stopped_scenarios(run),
             replace(table, rows=table.rows[:most]) if table.rows and most else None,
             left_out(len(table.rows), most),
@@ -59,7 +77,7 @@ def heading(run: Run) -> str:
 
 def _short(notice: Notice) -> Notice:
     """Return a notice that takes a few lines, without what the heading states."""
-    name = "" if notice.name == load.INVALID else short(notice.name, 2 * NAME)
+    name = "" if notice.name == gettext(load.INVALID) else short(notice.name, 2 * NAME)
     message = short(notice.message, MESSAGE)
     return Notice(notice.label, name, message, notice.tone)
 
@@ -83,9 +101,9 @@ def load_heading(result: ScenarioResult) -> str:
     """Return in one or two sentences which arms sustain the load, and how many times as fast their median is."""
     found, arms = _load(result), load.arms_of(result)
     if not found.arms:
-        return f"{short(result.name, NAME)}: no operation was measured under load."
+        return gettext("{name}: no operation was measured under load.", name=short(result.name, NAME))
     if found.invalid:
-        return f"{load.INVALID}."
+        return gettext("{sentence}.", sentence=gettext(load.INVALID))
     return " ".join([*_who(found, arms), *_speeds(result, arms)])
 
 
@@ -93,13 +111,19 @@ def _who(found: LoadResult, arms: Sequence[str]) -> list[str]:
     by_state = {state: [_name(arm) for arm in arms if _state(found, arm) == state] for state in (FAILS, NOT_SUSTAINED)}
     texts = []
     if failing := by_state[FAILS]:
-        texts.append(f"{len(failing)} of {len(arms)} arms {'fails' if len(failing) == 1 else 'fail'}: {', '.join(failing)}.")
+        names = gettext(", ").join(failing)
+        one, several = mark("1 of {total} arms fails: {names}."), mark("{number} of {total} arms fail: {names}.")
+        texts.append(gettext(several if len(failing) > 1 else one, number=len(failing), total=len(arms), names=names))
     if slow := by_state[NOT_SUSTAINED]:
-        verb = "does" if len(slow) == 1 else "do"
-        texts.append(f"{len(slow)} of {len(arms)} arms {verb} not sustain the load: {', '.join(slow)}.")
+        names = gettext(", ").join(slow)
+        one = mark("1 of {total} arms does not sustain the load: {names}.")
+        several = mark("{number} of {total} arms do not sustain the load: {names}.")
+        texts.append(gettext(several if len(slow) > 1 else one, number=len(slow), total=len(arms), names=names))
     if texts:
         return texts
-    return ["The only arm sustains the load." if len(arms) == 1 else f"All {len(arms)} arms sustain the load."]
+    if len(arms) == 1:
+        return [gettext("The only arm sustains the load.")]
+    return [gettext("All {count} arms sustain the load.", count=len(arms))]
 
 
 def _speeds(result: ScenarioResult, arms: Sequence[str]) -> list[str]:
@@ -110,7 +134,8 @@ def _speeds(result: ScenarioResult, arms: Sequence[str]) -> list[str]:
         for arm in arms
         if arm in ratios and load.ratio_cell(found, arm, group, MEDIAN).text != DASH
     ]
-    return [f"Times as fast as the baseline at the median: {', '.join(known)}."] if known else []
+    shown = gettext(", ").join(known)
+    return [gettext("Times as fast as the baseline at the median: {arms}.", arms=shown)] if known else []
 
 
 def _arms(result: ScenarioResult) -> Table:
@@ -127,8 +152,17 @@ def _arms(result: ScenarioResult) -> Table:
         ratio = load.ratio_cell(found, row.arm, group, MEDIAN)
         numbers = (significant(row.achieved_per_s), whole(row.errors), median, tail if tail == DASH else f"{tail} (p{label})")
         most = unit.write(row.response.max_ns) if usable else DASH
-        rows.append(cells(_name(row.arm), _state(found, row.arm), *numbers, ratio.text, ratio.detail or DASH, most, _dropped(row)))
-    heads = (f"p50, {unit.name}", f"tail, {unit.name}", "faster", "95 % CI", f"max, {unit.name}", "dropped or unfinished")
+        rows.append(
+            cells(_name(row.arm), gettext(_state(found, row.arm)), *numbers, ratio.text, ratio.detail or DASH, most, _dropped(row))
+        )
+    heads = (
+        f"p50, {unit.name}",
+        gettext("tail, {unit}", unit=unit.name),
+        mark("faster"),
+        "95 % CI",
+        gettext("max, {unit}", unit=unit.name),
+        mark("dropped or unfinished"),
+    )
     head = ("arm", "this load", "per second", "errors", *heads)
     return Table("", head, tuple(rows), names=2, wide=head[-3:], is_one_line=True)
 
@@ -140,20 +174,15 @@ def _dropped(row: LoadedArm) -> str:
 def scenarios_heading(results: Sequence[ScenarioResult]) -> str:
     """Return in a sentence how many scenarios were sustained by all arms, and what is with the others."""
     if not results:
-        return conclusion.NOTHING
+        return gettext(conclusion.NOTHING)
     counts = Counter(_outcome(result) for result in results)
-    not_sustained = ("was not", "were not")
-    texts = {
-        SUSTAINED: ("was sustained by all arms", "were sustained by all arms"),
-        NOT_SUSTAINED: not_sustained if counts[SUSTAINED] else ("was not sustained by all arms", "were not sustained by all arms"),
-        INVALID: ("is invalid", "are invalid"),
-        FAILED: ("failed", "failed"),
-    }
-    parts = [f"{counts[key]} {one if counts[key] == 1 else many}" for key, (one, many) in texts.items() if counts[key]]
-    if len(parts) == 1:
-        key = next(iter(counts))
-        return f"All {len(results)} scenarios {texts[key][1]}."
-    return f"Of {len(results)} scenarios, {', '.join(parts[:-1])} and {parts[-1]}."
+    if len(counts) == 1:
+        return gettext(ALL_OF[next(iter(counts))], count=len(results))
+    texts = SOME_OF if counts[SUSTAINED] else SOME_OF | {NOT_SUSTAINED: NONE_OF}
+    parts = [
+        gettext(several if counts[key] > 1 else one, count=counts[key]) for key, (one, several) in texts.items() if counts[key]
+    ]
+    return gettext("Of {count} scenarios, {parts}.", count=len(results), parts=listed(parts))
 
 
 def _outcome(result: ScenarioResult) -> str:
@@ -176,7 +205,8 @@ def _scenarios(run: Run) -> Table:
         states = Counter(_state(found, arm) for arm in load.arms_of(x.result))
         outcome = _outcome(x.result)
         number = states[SUSTAINED]
-        state = outcome if outcome in {INVALID, FAILED} else f"{number} of {states.total()} arms"
+        state = gettext("{number} of {total} arms", number=number, total=states.total())
+        state = gettext(outcome) if outcome in {INVALID, FAILED} else state
         base = None if found.invalid or load.overloaded(found, BASELINE, group) else load.row_of(found, BASELINE, group)
         median = base.response.percentiles_ns.get(MEDIAN) if base else None
         before = DASH if median is None else duration(median)
@@ -184,7 +214,13 @@ def _scenarios(run: Run) -> Table:
         bounds = [gain.detail or DASH for gain in gains]
         rows.append(cells(shortened(visible(x.named(x.result.name)), NAME), state, before, *(g.text for g in gains), *bounds))
     names = [_name(arm) for arm in arms]
-    head = ("scenario", "sustained by", "baseline p50", *names, *(f"{name}, 95 % CI" for name in names))
+    head = (
+        "scenario",
+        mark("sustained by"),
+        mark("baseline p50"),
+        *names,
+        *(gettext("{name}, 95 % CI", name=name) for name in names),
+    )
     return Table("", head, tuple(rows), names=2, wide=head[3 + len(names) :], is_one_line=True)
 
 
@@ -202,16 +238,20 @@ def capacity_heading(results: Sequence[ScenarioResult]) -> str:
 def _compared(found: LoadResult, leading: Capacity, base: Capacity | None) -> str:
     name = _name(leading.arm)
     if leading.sustained is None:
-        lowest = f"{name} sustains no tried level of {leading.kind}"
+        kind = word(leading.kind)
         known = base is not None and base is not leading and base.sustained is not None
-        return f"{lowest}; {BASELINE} sustains {capacity.level(base.sustained, base.kind)}." if base and known else f"{lowest}."
-    sustained = f"{name} sustains {capacity.level(leading.sustained, leading.kind)}"
+        if not base or not known:
+            return gettext("{arm} sustains no tried level of {kind}.", arm=name, kind=kind)
+        text = mark("{arm} sustains no tried level of {kind}; {base} sustains {level}.")
+        return gettext(text, arm=name, kind=kind, base=BASELINE, level=capacity.level(base.sustained, base.kind))
+    values = {"arm": name, "level": capacity.level(leading.sustained, leading.kind), "base": BASELINE}
     if base is None or leading.arm == BASELINE:
-        return f"{sustained}."
+        return gettext("{arm} sustains {level}.", **values)
     if base.sustained is None:
-        return f"{sustained}; {BASELINE} sustains no tried level."
+        return gettext("{arm} sustains {level}; {base} sustains no tried level.", **values)
     ratio = capacity.against(found, leading).full
-    return f"{sustained}, {BASELINE} {capacity.level(base.sustained, base.kind)}: {ratio} as much."
+    before = capacity.level(base.sustained, base.kind)
+    return gettext("{arm} sustains {level}, {base} {before}: {ratio} as much.", **values, before=before, ratio=ratio)
 
 
 def _capacities(results: Sequence[ScenarioResult]) -> Table:
@@ -222,6 +262,6 @@ def _capacities(results: Sequence[ScenarioResult]) -> Table:
         for x in capacity.in_order(result):
             levels = (capacity.level(x.sustained, x.kind), capacity.level(x.failed_at, x.kind))
             ratio = capacity.against(found, x).full
-            rows.append(cells(_name(x.arm), str(x.kind), *levels, ratio, whole(len(x.steps)), short(x.reason, MESSAGE)))
-    head = ("arm", "capacity", "sustains", "fails at", "÷ the baseline's", "steps", "the search ended")
+            rows.append(cells(_name(x.arm), word(x.kind), *levels, ratio, whole(len(x.steps)), short(x.reason, MESSAGE)))
+    head = ("arm", "capacity", "sustains", "fails at", "÷ the baseline's", "steps", mark("the search ended"))
     return Table("", head, tuple(rows), names=2, wide=head[-2:], texts=head[-1:], is_one_line=True)
