@@ -21,6 +21,7 @@ from jinja2 import Environment
 from harness.errors import UsageError
 from harness.language import DOMAIN, FOLDER, WORD
 from harness.report.blocks import STATUSES
+from harness.report.tables import DIRECTIONS
 from harness.results.load import CapacityKind, LoadModel
 from harness.results.run import AA_CONTROL, GainSum, Interaction, PromiseVerdict, ScenarioStatus
 from harness.verdicts.advice import Action, Trust
@@ -43,6 +44,7 @@ WORDS: tuple[Iterable[str], ...] = (
     Trust,
     CapacityKind,
     LoadModel,
+    DIRECTIONS.values(),
 )
 """The closed sets whose words are shown."""
 NAMES = (AA_CONTROL,)

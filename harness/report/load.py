@@ -32,7 +32,8 @@ SUSTAINED, SATURATED, FAILED = (
 )
 """The outcomes of an arm under load."""
 INVALID = mark("This load test is invalid: no conclusion can be drawn")
-WIDE = (mark("dropped"), mark("unfinished"), mark("p50, times faster"))
+P50_FASTER = mark("p50, times faster")
+WIDE = (mark("dropped"), mark("unfinished"), P50_FASTER)
 """Columns for which a narrow terminal has no room."""
 MOST_MESSAGES, MOST_MESSAGE, MOST_REASON = 20, 160, 400
 """The most messages of failed operations, and the most characters of one and of a reason in a notice."""
@@ -183,7 +184,7 @@ def _heads(load: LoadResult, unit: Unit) -> list[str]:
     counts = [mark("this load"), "failed", *["dropped"] * _has_plan(load), *["unfinished"] * _has_unfinished(load)]
     counts.append(mark("per second"))
     response = [gettext("tail, {unit}", unit=unit.name), f"p{MEDIAN}, {unit.name}", gettext("max, {unit}", unit=unit.name)]
-    return [*counts, *response, mark("tail, times faster"), f"p{MEDIAN}, times faster"]
+    return [*counts, *response, mark("tail, times faster"), P50_FASTER]
 
 
 def _overall(load: LoadResult, arm: str, group: str, unit: Unit) -> list[Cell]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Protocol, TypeVar
 
-from harness.language import gettext, mark, ngettext
+from harness.language import gettext, mark, ngettext, word
 from harness.report.blocks import Cell, CellStatus, Table, Tone, cells
 from harness.report.numbers import DASH, Unit, exponent, interval, percent, significant, times, unit_of, whole
 from harness.results.names import abbreviated, short, shortened, visible
@@ -185,7 +185,7 @@ def _faster(result: ScenarioResult, arm: str, group: str, ratio: Ratio | None) -
     tone = Tone.FLAT
     if ratio.low is not None and ratio.high is not None:
         tone = Tone.GOOD if ratio.low > 1 else Tone.BAD if ratio.high < 1 else Tone.FLAT
-    return Cell(times(ratio.ratio), detail=interval(ratio.low, ratio.high), status=CellStatus(DIRECTIONS[tone], tone=tone))
+    return Cell(times(ratio.ratio), detail=interval(ratio.low, ratio.high), status=CellStatus(word(DIRECTIONS[tone]), tone=tone))
 
 
 def _control(ratio: Ratio | None) -> Cell:
