@@ -22,7 +22,7 @@ from harness.errors import UsageError
 from harness.language import DOMAIN, FOLDER, WORD
 from harness.report.blocks import STATUSES
 from harness.report.tables import DIRECTIONS
-from harness.results.load import CapacityKind, LoadModel
+from harness.results.load import ALL, CapacityKind, LoadModel
 from harness.results.run import AA_CONTROL, GainSum, Interaction, PromiseVerdict, ScenarioStatus
 from harness.verdicts.advice import Action, Trust
 from tools import exit_code
@@ -47,7 +47,7 @@ WORDS: tuple[Iterable[str], ...] = (
     DIRECTIONS.values(),
 )
 """The closed sets whose words are shown."""
-NAMES = (AA_CONTROL,)
+NAMES = (AA_CONTROL, ALL)
 """Names that this package gives, and no scenario."""
 
 

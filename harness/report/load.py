@@ -1,6 +1,6 @@
 """Response times and throughput under load, as tables and in words."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from harness.language import gettext, listed, mark, ngettext, word
@@ -146,7 +146,7 @@ def by_group(result: ScenarioResult, *, with_total: bool = True) -> Table | None
     """Return the figures of `summary` for every group of operations, without capacities; None without any."""
     load, arm_names = result.load or NO_LOAD, _arm_names(result)
     shown = groups(result) if with_total else groups(result)[1:]
-    unit, group_names = _unit(load, shown), named_cells(shown)
+    unit, group_names = _unit(load, shown), _group_names(shown)
     rows = [
         [group_names[group], name, *_overall(load, arm, group, unit)]
         for group in shown
@@ -155,6 +155,10 @@ def by_group(result: ScenarioResult, *, with_total: bool = True) -> Table | None
     ]
     head = [mark("operations"), "arm", *_heads(load, unit)]
     return _filled(_caption(load, gettext("By operation")), head, rows, names=3, grouped=True) if rows else None
+
+
+def _group_names(names: Iterable[str]) -> dict[str, Cell]:
+    return {name: Cell(gettext(name)) if name == ALL else cell for name, cell in named_cells(names).items()}
 
 
 def _arm_names(result: ScenarioResult) -> dict[str, Cell]:
@@ -308,7 +312,7 @@ def ratios(result: ScenarioResult) -> Table | None:
     names = [arm for arm in arms_of(result) if arm != BASELINE]
     known = {(x.group, x.percentile) for x in load.ratios}
     wanted = [(group, label) for group in groups(result) for label in QUANTILES if (group, label) in known]
-    group_names, arm_names = named_cells(groups(result)), _arm_names(result)
+    group_names, arm_names = _group_names(groups(result)), _arm_names(result)
     rows = [
         cells(group_names[group], f"p{label}", *(ratio_cell(load, arm, group, label) for arm in names)) for group, label in wanted
     ]
@@ -344,7 +348,7 @@ def errors(result: ScenarioResult) -> Table | None:
     failed = [x for x in load.arms if x.group != ALL and x.error_messages] or load.arms
     found = [(count, x.arm, x.group, message) for x in failed for message, count in x.error_messages.items()]
     found.sort(key=lambda row: -row[0])
-    arm_names, group_names = _arm_names(result), named_cells(x.group for x in failed)
+    arm_names, group_names = _arm_names(result), _group_names(x.group for x in failed)
     rows = [
         cells(arm_names[arm], group_names[group], _message(message), whole(count))
         for count, arm, group, message in found[:MOST_MESSAGES]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from harness.language import gettext, mark
+from harness.language import ENGLISH, gettext, mark, using
 from harness.report import promises
 from harness.report.blocks import PRELIMINARY, CellStatus, status
 from harness.report.promises import PromiseRow
@@ -131,7 +131,9 @@ def remark(verdict: Verdict) -> str:
     text = " ".join(verdict.sentence.split())
     if verdict.value is None:
         return " ".join(sentence(verdict).split())
-    return _in_language(_rest(text, verdict), verdict)
+    with using(ENGLISH):
+        rest = _rest(text, verdict)
+    return _in_language(rest, verdict)
 
 
 def _rest(text: str, verdict: Verdict) -> str:

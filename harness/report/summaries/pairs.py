@@ -102,7 +102,7 @@ def _totals(run: Run, made: conclusion.Conclusion) -> list[str]:
 
 
 def _sentence(figure: conclusion.KeyFigure) -> str:
-    return f"{figure.value[:1].upper()}{figure.value[1:]} {figure.label}."
+    return figure.sentence[:1].upper() + figure.sentence[1:]
 
 
 def ablated(run: Run, more: str, width: int) -> list[Block]:
