@@ -48,13 +48,13 @@ def using(language: str) -> Iterator[None]:
         _LANGUAGE.reset(token)
 
 
-def gettext(text: str, **values: object) -> str:
+def gettext(text: str, /, **values: object) -> str:
     """Return a text in the current language, its placeholders `{name}` replaced by `values`."""
     found = _catalogue(current()).gettext(text) if text else ""
     return found.format(**values) if values else found
 
 
-def ngettext(one: str, several: str, number: int, **values: object) -> str:
+def ngettext(one: str, several: str, number: int, /, **values: object) -> str:
     """Return the form of a text for a number, which replaces `{count}`, and `values` the other placeholders."""
     found = _catalogue(current()).ngettext(one, several, number)
     return found.format(**{"count": f"{number:,}", **values})

@@ -21,7 +21,9 @@ from jinja2 import Environment
 from harness.errors import UsageError
 from harness.language import DOMAIN, FOLDER, WORD
 from harness.report.blocks import STATUSES
-from harness.results.run import GainSum, Interaction, PromiseVerdict, ScenarioStatus
+from harness.report.tables import DIRECTIONS
+from harness.results.load import ALL, CapacityKind, LoadModel
+from harness.results.run import AA_CONTROL, GainSum, Interaction, PromiseVerdict, ScenarioStatus
 from harness.verdicts.advice import Action, Trust
 from tools import exit_code
 
@@ -32,8 +34,21 @@ SOURCES = ("report", "verdicts")
 KEYWORDS = {"gettext": 1, "mark": 1, "ngettext": 2}
 """Function → the number of its first arguments that are texts."""
 TEMPLATE_KEYWORDS: dict[str, Any] = {"_": None, "gettext": None, "ngettext": (1, 2)}
-WORDS: tuple[Iterable[str], ...] = (STATUSES, PromiseVerdict, ScenarioStatus, Interaction, GainSum, Action, Trust)
+WORDS: tuple[Iterable[str], ...] = (
+    STATUSES,
+    PromiseVerdict,
+    ScenarioStatus,
+    Interaction,
+    GainSum,
+    Action,
+    Trust,
+    CapacityKind,
+    LoadModel,
+    DIRECTIONS.values(),
+)
 """The closed sets whose words are shown."""
+NAMES = (AA_CONTROL, ALL)
+"""Names that this package gives, and no scenario."""
 
 
 class Translations(Catalog):
@@ -66,6 +81,8 @@ def extracted() -> Catalog:
         texts = _in_template(file) if file.suffix == ".j2" else in_code(ast.parse(file.read_bytes()))
         for text in texts:
             found.add(text, locations=[(str(file.relative_to(ROOT)), 0)])
+    for name in NAMES:
+        found.add(name)
     for name in dict.fromkeys(str(name) for names in WORDS for name in names):
         found.add(name, context=WORD)
     return found

@@ -190,7 +190,7 @@ Block = Table | Paragraph | Notice | Notices | ReportSection
 def warning_notices(title: str, warnings: Iterable[RunWarning], label: str = "warning", tone: Tone = Tone.SHORT) -> list[Block]:
     """Return a box with warnings and their remedies; nothing for no warnings."""
     items = tuple(Notice(label, w.name, w.message, tone, w.remedy) for w in warnings)
-    return [Notices(title, items)] if items else []
+    return [Notices(gettext(title), items)] if items else []
 
 
 def of(*blocks: Block | None) -> list[Block]:

@@ -4,6 +4,7 @@ import math
 from itertools import groupby
 
 from harness.errors import UsageError
+from harness.language import gettext, mark, word
 from harness.report.blocks import Cell, Paragraph, Table, cells
 from harness.report.numbers import DASH, significant, times, unit_of, whole
 from harness.report.tables import arms_in_order, named_cells, with_interval
@@ -13,8 +14,8 @@ from harness.results.run import BASELINE, ScenarioResult
 from harness.verdicts import slo
 from harness.verdicts.capacity import knee, ratio
 
-SUSTAINED, FAILED, UNDECIDED = "sustained", "failed", "undecided"
-IS_BASELINE = "the baseline itself"
+SUSTAINED, FAILED, UNDECIDED = mark("sustained"), mark("failed"), mark("undecided")
+IS_BASELINE = mark("the baseline itself")
 MOST_REASON = 160
 """The most characters of a reason that are shown."""
 NO_LOAD = LoadResult([], "", 0.0, 0.0)
@@ -39,7 +40,9 @@ def level(value: float | None, kind: str) -> str:
     """Return a level of load with its unit: `420/s`, `36 users`."""
     if value is None:
         return DASH
-    return f"{significant(value)}/s" if kind == CapacityKind.RATE else f"{whole(value)} user{'' if value == 1 else 's'}"
+    if kind == CapacityKind.RATE:
+        return f"{significant(value)}/s"
+    return gettext("1 user") if value == 1 else gettext("{level} users", level=whole(value))
 
 
 def found(load: LoadResult, arm: str, kind: str) -> Capacity | None:
@@ -50,19 +53,19 @@ def found(load: LoadResult, arm: str, kind: str) -> Capacity | None:
 def level_cell(capacity: Capacity | None, value: float | None) -> Cell:
     """Return a level of a search, or a dash with the reason."""
     if capacity is None:
-        return Cell(DASH, "not searched")
+        return Cell(DASH, gettext("not searched"))
     return Cell(level(value, capacity.kind), capacity.reason if value is None else "")
 
 
 def against(load: LoadResult, capacity: Capacity | None) -> Cell:
     """Return an arm's capacity ÷ the baseline's with its bounds, or a dash with the reason."""
     if capacity is None:
-        return Cell(DASH, "not searched")
+        return Cell(DASH, gettext("not searched"))
     base = found(load, BASELINE, capacity.kind)
     if base is None or capacity.arm == BASELINE or not base.sustained or not capacity.sustained:
-        return Cell(DASH, IS_BASELINE if capacity.arm == BASELINE else "not known for both arms")
+        return Cell(DASH, gettext(IS_BASELINE) if capacity.arm == BASELINE else gettext("not known for both arms"))
     value, low, high = ratio(base, capacity)
-    return with_interval(times(value), low, high, "no failing level was found for both arms")
+    return with_interval(times(value), low, high, mark("no failing level was found for both arms"))
 
 
 def kinds(result: ScenarioResult) -> list[str]:
@@ -79,19 +82,35 @@ def in_order(result: ScenarioResult) -> list[Capacity]:
 
 def tables(result: ScenarioResult) -> list[Table]:
     """Return a table per kind with a row per arm: sustained level, the next one that failed and why, ratio to the baseline's."""
-    head = ("arm", "sustains", "÷ the baseline's", "fails at", "knee", "steps", "why it fails there")
+    head = (
+        "arm",
+        mark("sustains"),
+        mark("÷ the baseline's"),
+        mark("fails at"),
+        mark("knee"),
+        mark("steps"),
+        mark("why it fails there"),
+    )
     arm_names = named_cells(x.arm for x in in_order(result))
     made = []
     for kind, of_kind in groupby(in_order(result), key=lambda x: x.kind):
         capacities = list(of_kind)
-        objectives = ", or ".join(dict.fromkeys(x.objective for x in capacities))
+        objectives = gettext(", or ").join(dict.fromkeys(x.objective for x in capacities))
         rows = []
         for x in capacities:
             levels, bend = [level_cell(x, value) for value in (x.sustained, x.failed_at)], knee(x.steps)
-            at_knee = Cell(DASH, "no step has a response time") if bend is None else level(bend.level, x.kind)
+            at_knee = Cell(DASH, gettext("no step has a response time")) if bend is None else level(bend.level, x.kind)
             ratio = against(result.load or NO_LOAD, x)
             rows.append(cells(arm_names[x.arm], levels[0], ratio, levels[1], at_knee, whole(len(x.steps)), reason(x)))
-        made.append(Table(f"Highest {kind} within {objectives}", head, tuple(rows), wide=("knee",), texts=head[-1:]))
+        made.append(
+            Table(
+                gettext("Highest {kind} within {objectives}", kind=word(kind), objectives=objectives),
+                head,
+                tuple(rows),
+                wide=("knee",),
+                texts=head[-1:],
+            )
+        )
     return made
 
 
@@ -104,7 +123,7 @@ def reason(capacity: Capacity) -> str:
 
 def reasons(result: ScenarioResult) -> list[Paragraph]:
     """Return why each search ended."""
-    return [Paragraph(x.reason, f"{x.arm}, {x.kind}:", quiet=True) for x in in_order(result)]
+    return [Paragraph(x.reason, f"{x.arm}, {word(x.kind)}:", quiet=True) for x in in_order(result)]
 
 
 def steps(result: ScenarioResult) -> Table | None:
@@ -118,10 +137,24 @@ def steps(result: ScenarioResult) -> Table | None:
     arm_names = named_cells(x.arm for x, _ in tried)
     rows = []
     for (x, step), ns in zip(tried, times_ns, strict=True):
-        where = (x.kind, arm_names[x.arm], Cell(outcome(step), step.invalid or step.reason), level(step.level, x.kind))
+        where = (
+            word(x.kind),
+            arm_names[x.arm],
+            Cell(gettext(outcome(step)), step.invalid or step.reason),
+            level(step.level, x.kind),
+        )
         rows.append(cells(*where, significant(step.achieved_per_s), unit.write(ns), whole(step.operations), whole(step.errors)))
-    head = ("capacity", "arm", "outcome", "level", "throughput per second", f"{limited.name}, {unit.name}", "operations", "errors")
-    return Table("Every step of the search", head, tuple(rows), names=3)
+    head = (
+        mark("capacity"),
+        "arm",
+        mark("outcome"),
+        mark("level"),
+        mark("throughput per second"),
+        f"{limited.name}, {unit.name}",
+        "operations",
+        mark("errors"),
+    )
+    return Table(gettext("Every step of the search"), head, tuple(rows), names=3)
 
 
 def outcome(step: CapacityStep) -> str:

@@ -13,6 +13,7 @@ from itertools import pairwise
 from urllib.parse import quote
 
 from harness.errors import without_own_names
+from harness.language import gettext, mark, ngettext, word
 from harness.report import conclusion, load, plans, tables
 from harness.report.blocks import Block, Cell, CellStatus, Paragraph, Table, Tone, of, status
 from harness.report.conclusion import ConclusionRow
@@ -46,15 +47,17 @@ LISTED = 3
 """The most groups that a sentence names."""
 EVIDENCE = 300
 """The most characters of a finding's evidence."""
-PERCENTILES = "Percentiles with intervals, ratios of percentiles"
+PERCENTILES = mark("Percentiles with intervals, ratios of percentiles")
 DETAILED = 3
 """The number of places up to which all have the intervals of percentiles; of more, the first of each engine, to limit the page."""
 FULL = 4
 """The number of places up to which all have a table of their own; of more, the first of each engine, to limit the page."""
-FEW = 3
-"""The most texts about several places that are not folded."""
 REPOSITORY = re.compile(r"https://[\w.-]+(?:/[\w.~-]+)+")
 COMMIT = re.compile("[0-9a-f]{7,64}")
+ALL_SAME = mark("The tables are the same as at {places}.")
+OTHERS_SAME = mark("Further tables are the same as at {places}.")
+FEW = 3
+"""The most texts about several places that are not folded."""
 SAMPLES = re.compile(r"samples/[\w.,+-]+")
 """The files that a card links to: those beside the report."""
 
@@ -204,11 +207,14 @@ def _place(found: LocatedResult, row: ConclusionRow | None) -> CardPlace:
     if result.load:
         under_load = [Paragraph(f"{load.planned(result)}.", quiet=True), *load.notices(result), *load.detail(result)]
     timed = not result.is_timed_under_load
-    stopped = {ScenarioStatus.FAILED: "This scenario failed", ScenarioStatus.INTERRUPTED: "This scenario was interrupted"}
+    stopped = {
+        ScenarioStatus.FAILED: mark("This scenario failed"),
+        ScenarioStatus.INTERRUPTED: mark("This scenario was interrupted"),
+    }
     details = {
         PERCENTILES: of(tables.percentiles(result), spread(result)) if timed else [],
-        "Under load": under_load if timed else [],
-        "Work counts, growth, memory": _work(result),
+        mark("Under load"): under_load if timed else [],
+        mark("Work counts, growth, memory"): _work(result),
     }
     return CardPlace(
         located=found,
@@ -216,7 +222,7 @@ def _place(found: LocatedResult, row: ConclusionRow | None) -> CardPlace:
         status=row.status if row else None,
         gains=gains(row) if row else "",
         sentence=sentence(row) if row else "",
-        stopped=stopped.get(result.status, ""),
+        stopped=gettext(stopped.get(result.status, "")),
         error=cut(without_own_names(result.error)) if result.error and result.status in stopped else "",
         table=tables.speed(result) if timed else None,
         blocks=tuple(under_load) if is_loaded and not timed else (),
@@ -254,8 +260,8 @@ def _without_repetitions(places: Sequence[CardPlace]) -> Iterator[CardPlace]:
             same = {label for label in known.values() if label != place.label}
             kept = tuple(block for block in blocks if known.get(block, place.label) == place.label)
             if same:
-                lead = "Further tables are" if any(isinstance(block, Table) for block in kept) else "The tables are"
-                kept = (*kept, Paragraph(f"{lead} the same as at {'; '.join(sorted(same))}.", quiet=True))
+                text = ALL_SAME if not any(isinstance(block, Table) for block in kept) else OTHERS_SAME
+                kept = (*kept, Paragraph(gettext(text, places="; ".join(sorted(same))), quiet=True))
             details.append((title, kept))
         yield replace(place, details=tuple(details))
 
@@ -282,9 +288,9 @@ def spread(result: ScenarioResult) -> Table | None:
     ends = []
     for key in known:
         found = by_process.get(key)
-        ends.append(Cell(f"{times(min(found))} … {times(max(found))}") if found else Cell(DASH, "not paired"))
+        ends.append(Cell(f"{times(min(found))} … {times(max(found))}") if found else Cell(DASH, gettext("not paired")))
     rows = tuple((*row, end) for row, end in zip(table.rows, ends, strict=True))
-    return Table(table.caption, (*table.head, "lowest … highest process"), rows, names=table.names, grouped=table.grouped)
+    return Table(table.caption, (*table.head, mark("lowest … highest process")), rows, names=table.names, grouped=table.grouped)
 
 
 def sentence(row: ConclusionRow) -> str:
@@ -293,16 +299,16 @@ def sentence(row: ConclusionRow) -> str:
     if result.status in {ScenarioStatus.FAILED, ScenarioStatus.INTERRUPTED} and not result.verdicts:
         return ""
     texts = [text for case in _cases(row) if (text := _case(result, case, advice.lead))]
-    lead = "Preliminary, from a quick run: " if row.located.preliminary and texts else ""
-    sentences = [f"{lead}{'; '.join(texts)}."] if texts else []
+    wording = mark("Preliminary, from a quick run: {results}.") if row.located.preliminary else mark("{results}.")
+    sentences = [gettext(wording, results=gettext("; ").join(texts))] if texts else []
     if advice.action == Action.UNDECIDED and advice.reason and not row.located.preliminary:
-        sentences.append(f"Not decided: {short(without_own_names(advice.reason), TEXT)}.")
-    return " ".join(sentences) or "Nothing was judged."
+        sentences.append(gettext("Not decided: {reason}.", reason=short(without_own_names(advice.reason), TEXT)))
+    return " ".join(sentences) or gettext("Nothing was judged.")
 
 
 def gains(row: ConclusionRow) -> str:
     """Return the gain of each arm at one place, without the verdicts."""
-    return "; ".join(f"{visible(shortened(case.arm, ARM))} {_gain(case)}" for case in _cases(row) if _gain(case))
+    return gettext("; ").join(f"{visible(shortened(case.arm, ARM))} {_gain(case)}" for case in _cases(row) if _gain(case))
 
 
 def _cases(row: ConclusionRow) -> list[ArmCase]:
@@ -324,14 +330,15 @@ def _case(result: ScenarioResult, case: ArmCase, lead: Iterable[Verdict]) -> str
     if _gain(case):
         texts.append(_gain(case) + _verdicts(own))
     elif case.errors:
-        texts.append(f"cannot run {names(case.errors)}")
+        texts.append(gettext("cannot run {groups}", groups=names(case.errors)))
     else:
         promised = [v for v in result.verdicts if v.arm == case.arm and v.promised_low is not None]
         if promised:
-            texts.append(f"{sum(v.verdict in KEPT for v in promised)} of {_count(len(promised), 'promise')} kept")
+            number = f"{sum(v.verdict in KEPT for v in promised):,}"
+            texts.append(ngettext("{kept} of {count} promise kept", "{kept} of {count} promises kept", len(promised), kept=number))
     if case.failed_checks:
-        texts.append(f"{_count(len(case.failed_checks), 'check')} failed")
-    return f"{arm} {', '.join(texts)}" if texts else ""
+        texts.append(ngettext("{count} check failed", "{count} checks failed", len(case.failed_checks)))
+    return f"{arm} {gettext(', ').join(texts)}" if texts else ""
 
 
 def _verdicts(own: Sequence[Verdict]) -> str:
@@ -341,23 +348,22 @@ def _verdicts(own: Sequence[Verdict]) -> str:
     if len(own) == 1:
         (only,) = own
         claim = format_claim(only.promised_low, only.promised_high, only.unit) if only.promised_low is not None else ""
-        return f" (promised {claim}: {short(only.verdict, ARM)})" if claim else ""
+        verdict = word(short(only.verdict, ARM))
+        return gettext(" (promised {claim}: {verdict})", claim=claim, verdict=verdict) if claim else ""
     counts = Counter(short(v.verdict, ARM) for v in own)
-    return f" over {len(own)} promises ({', '.join(f'{number} {verdict}' for verdict, number in counts.items())})"
+    found = gettext(", ").join(gettext("{number} {verdict}", number=number, verdict=word(name)) for name, number in counts.items())
+    return gettext(" over {count} promises ({verdicts})", count=len(own), verdicts=found)
 
 
 def _over_places(rows: Sequence[ConclusionRow]) -> str:
     """Return what to do in a sentence: the number of places with each action."""
     counts = Counter(row.advice.action for row in rows)
     if len(counts) == 1:
-        return f"{next(iter(counts)).capitalize()} at all {len(rows)} places."
-    texts = [f"{action} at {counts[action]}" for action in Action if counts[action]]
-    joined = f"{', '.join(texts)} of {len(rows)} places."
+        return gettext("{action} at all {count} places.", action=word(next(iter(counts))).capitalize(), count=len(rows))
+    actions = [action for action in Action if counts[action]]
+    texts = [gettext("{action} at {count}", action=word(action), count=counts[action]) for action in actions]
+    joined = gettext("{actions} of {count} places.", actions=gettext(", ").join(texts), count=len(rows))
     return joined[:1].upper() + joined[1:]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 Results = Sequence[tuple[str, ScenarioResult]]
@@ -367,17 +373,17 @@ def _facts(run: Run, results: Results, rows: Sequence[ConclusionRow], skipped: S
     """Yield what is known about a scenario, one subject after another."""
     chosen = {row.located.anchor: row.advice.chosen for row in rows}
     arms = [case.arm for case in chosen.values() if case]
-    yield CardFact("Promises", tuple(_across(results, _promises)))
-    yield _folded("Price", results, _price)
+    yield CardFact(mark("Promises"), tuple(_across(results, _promises)))
+    yield _folded(mark("Price"), results, _price)
     most_plans = PLANS if len(results) == 1 else 1
-    yield _folded("Why", results, lambda result: _why(result, arms, most_plans))
-    yield CardFact("To do", tuple(_to_do(run, results)))
+    yield _folded(mark("Why"), results, lambda result: _why(result, arms, most_plans))
+    yield CardFact(mark("To do"), tuple(_to_do(run, results)))
     yield _found(results)
-    warnings = _folded("Warning", results, _warnings)
+    warnings = _folded(mark("Warning"), results, _warnings)
     yield replace(warnings, more=(*warnings.more, *_across(results, _further_warnings)))
     places = [*(place for place, _ in results), *map(place_of, skipped)]
-    yield CardFact("Not run", tuple(_not_run(skipped, places)))
-    yield CardFact("Data", tuple(_data(run, results)), is_inline=True)
+    yield CardFact(mark("Not run"), tuple(_not_run(skipped, places)))
+    yield CardFact(mark("Data"), tuple(_data(run, results)), is_inline=True)
 
 
 def _folded(head: str, results: Results, make: Callable[[ScenarioResult], Iterable[CardItem]]) -> CardFact:
@@ -395,7 +401,7 @@ def _found(results: Results) -> CardFact:
     found = tuple(sorted(_across(results, _findings), key=lambda item: item.status != status("observed")))
     seen = sum(item.status == status("observed") for item in found)
     most = min(seen or len(found), FINDINGS)
-    return CardFact("Found", found, ()) if len(found) <= most + 1 else CardFact("Found", found[:most], found[most:])
+    return CardFact(mark("Found"), found, ()) if len(found) <= most + 1 else CardFact(mark("Found"), found[:most], found[most:])
 
 
 def _across(results: Results, make: Callable[[ScenarioResult], Iterable[CardItem]]) -> Iterator[CardItem]:
@@ -415,11 +421,14 @@ def _promises(result: ScenarioResult) -> Iterator[CardItem]:
     for arm in tables.arms_in_order(result, (v.arm for v in result.verdicts)):
         own = [v for v in result.verdicts if v.arm == arm]
         kept, missed = sum(v.verdict in KEPT for v in own), sum(v.verdict in DENIED for v in own)
-        counts = {"kept": kept, "missed": missed, "not judged": len(own) - kept - missed}
-        found = ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number)
-        texts.append(f"{_count(len(own), 'promise')} on {visible(shortened(arm, ARM))}: {found}")
+        counts = {mark("{count} kept"): kept, mark("{count} missed"): missed, mark("{count} not judged"): len(own) - kept - missed}
+        found = gettext(", ").join(gettext(outcome, count=number) for outcome, number in counts.items() if number)
+        name = visible(shortened(arm, ARM))
+        texts.append(
+            ngettext("{count} promise on {arm}: {found}", "{count} promises on {arm}: {found}", len(own), arm=name, found=found)
+        )
     if texts:
-        yield CardItem("; ".join(texts), link="promises")
+        yield CardItem(gettext("; ").join(texts), link="promises")
 
 
 def _price(result: ScenarioResult) -> Iterator[CardItem]:
@@ -435,10 +444,9 @@ def _price(result: ScenarioResult) -> Iterator[CardItem]:
             before = base.value * size
             after = ", ".join(f"{visible(shortened(arm, ARM))} {significant(v)} MB {_change(before, v)}" for arm, v in sizes)
             where = f" ({names([group])})" if group else ""
-            yield CardItem(
-                f"{significant(before)} MB on {BASELINE}, {after}{where}",
-                lead=f"disk, {metric.rpartition('_')[0].replace('_', ' ')}",
-            )
+            what = metric.rpartition("_")[0].replace("_", " ")
+            text = gettext("{size} MB on {arm}, {others}", size=significant(before), arm=BASELINE, others=after)
+            yield CardItem(text + where, lead=gettext("disk, {what}", what=what))
     costs: dict[str, list[str]] = {}
     for v in result.verdicts:
         if v.unit == TIME and v.value is not None and (v.low is None or v.low > 1):
@@ -450,8 +458,8 @@ def _price(result: ScenarioResult) -> Iterator[CardItem]:
         yield CardItem(", ".join(figures), lead=about)
     slower = {} if result.is_timed_under_load else _slower(result)
     if slower:
-        texts = (f"{visible(shortened(arm, ARM))} in {text}" for arm, text in slower.items())
-        yield CardItem("; ".join(texts), lead="slower by the whole interval")
+        texts = (gettext("{arm} in {groups}", arm=visible(shortened(arm, ARM)), groups=text) for arm, text in slower.items())
+        yield CardItem(gettext("; ").join(texts), lead=gettext("slower by the whole interval"))
 
 
 def _slower(result: ScenarioResult) -> dict[str, str]:
@@ -461,13 +469,13 @@ def _slower(result: ScenarioResult) -> dict[str, str]:
         own = [r for r in tables.in_order(result, result.ratios) if r.arm == arm]
         groups = [r.group for r in own if r.high is not None and r.high < 1]
         if groups:
-            every = f"{len(groups)} of {len(own)} groups"
+            every = gettext("{number} of {total} groups", number=len(groups), total=len(own))
             found[arm] = names(groups) if len(groups) <= LISTED else every
     return found
 
 
 def _change(before: float, after: float) -> str:
-    return f"({percent(after / before - 1)})" if before else "(none before)"
+    return f"({percent(after / before - 1)})" if before else gettext("(none before)")
 
 
 def _memory(result: ScenarioResult) -> Iterator[CardItem]:
@@ -479,16 +487,18 @@ def _memory(result: ScenarioResult) -> Iterator[CardItem]:
         others = [m for m in tables.in_order(result, measured) if m.group == base.group and m.arm != BASELINE]
         texts = [f"{visible(shortened(m.arm, ARM))} {_megabytes(m)} ({tables.memory_change(m, base)})" for m in others]
         if texts:
-            text = f"an operation adds {_megabytes(base)} on {BASELINE}, {', '.join(texts)}"
-            yield CardItem(text, lead=f"memory, {visible(shortened(base.group, ARM))}")
+            rest = gettext(", ").join(texts)
+            text = gettext("an operation adds {size} on {arm}, {others}", size=_megabytes(base), arm=BASELINE, others=rest)
+            yield CardItem(text, lead=gettext("memory, {group}", group=visible(shortened(base.group, ARM))))
     limited = [m for m in tables.in_order(result, result.memory) if m.limit_bytes and m.not_measured is None]
     for group, limit in dict.fromkeys((m.group, m.limit_bytes or 0) for m in limited):
         ends: dict[str, list[str]] = {}
         for m in limited:
             if (m.group, m.limit_bytes) == (group, limit):
-                ends.setdefault(tables.stopped(m) if m.error else f"completed within {limit / 1e6:,.4g} MB", []).append(m.arm)
-        text = "; ".join(f"{names(arms)} {end}" for end, arms in ends.items())
-        yield CardItem(text, lead=f"limited memory, {visible(shortened(group, ARM))}")
+                completed = gettext("completed within {size} MB", size=f"{limit / 1e6:,.4g}")
+                ends.setdefault(tables.stopped(m) if m.error else completed, []).append(m.arm)
+        text = gettext("; ").join(gettext("{arms} {end}", arms=names(arms), end=end) for end, arms in ends.items())
+        yield CardItem(text, lead=gettext("limited memory, {group}", group=visible(shortened(group, ARM))))
 
 
 def _megabytes(m: Memory) -> str:
@@ -502,7 +512,8 @@ def _why(result: ScenarioResult, chosen: Sequence[str], most_plans: int) -> Iter
     wanted = [arm for arm in arms if arm in chosen] or arms[-1:]
     for arm in wanted:
         for (left, new), groups in list(plans.changes(result, arm).items())[:most_plans]:
-            yield CardItem("", lead=f"plan of {names(groups)}, {visible(shortened(arm, ARM))}", code=_steps(left, new))
+            lead = gettext("plan of {groups}, {arm}", groups=names(groups), arm=visible(shortened(arm, ARM)))
+            yield CardItem("", lead=lead, code=_steps(left, new))
 
 
 def _steps(left: Sequence[str], new: Sequence[str]) -> str:
@@ -521,14 +532,20 @@ def _work_that_differs(result: ScenarioResult) -> Iterator[CardItem]:
     for group, counts in by_group.items():
         more = len(counts) - COUNTS
         shown = [f"{tables.named(tables.metric_name(metric, result.groups))} {text}" for metric, text in counts[:COUNTS]]
-        found.setdefault("; ".join(shown) + (f"; {more} more" if more > 0 else ""), []).append(group)
+        found.setdefault(_and_more(shown, more), []).append(group)
     for text, groups in list(found.items())[:WORK]:
         yield CardItem(text, lead=names(groups))
     more = len(found) - WORK
     equal = tables.equal_counts(result)
-    further = f"{_count(more, 'further group')} below. " if more > 0 else ""
+    further = ngettext("{count} further group below.", "{count} further groups below.", more) if more > 0 else ""
     if found and (further or equal):
-        yield CardItem(f"{further}{equal}".strip(), lead="others")
+        yield CardItem(f"{further} {equal}".strip(), lead=gettext("others"))
+
+
+def _and_more(texts: Sequence[str], more: int) -> str:
+    """Return texts in one, with the number of those that are left out."""
+    shown = gettext("; ").join(texts)
+    return gettext("{texts}; {count} more", texts=shown, count=f"{more:,}") if more > 0 else shown
 
 
 def _arrow(values: dict[str, float]) -> str:
@@ -545,7 +562,7 @@ def _to_do(run: Run, results: Results) -> Iterator[CardItem]:
     file = results[0][1].file
     yield from _across(results, lambda result: _arms(run, result))
     if file and not any(arm.code for arm in results[0][1].arms):
-        yield CardItem("", lead="code of all arms", code=short(file, TEXT))
+        yield CardItem("", lead=gettext("code of all arms"), code=short(file, TEXT))
 
 
 def code_address(run: Run, code: str) -> str:
@@ -563,16 +580,17 @@ def code_address(run: Run, code: str) -> str:
 
 def _arms(run: Run, result: ScenarioResult) -> Iterator[CardItem]:
     for arm in result.arms:
-        kind = "as written: " if arm.as_written else ""
+        text = short(arm.description, TEXT)
+        shown = gettext("as written: {text}", text=text) if arm.as_written else text
         lead, address = visible(shortened(arm.name, ARM)), code_address(run, arm.code)
-        yield CardItem(f"{kind}{short(arm.description, TEXT)}", lead=lead, link=address, code=short(arm.code, TEXT))
+        yield CardItem(shown, lead=lead, link=address, code=short(arm.code, TEXT))
     for arm in result.arms:
         errors: dict[str, list[str]] = {}
         for group, error in arm.errors.items():
             errors.setdefault(without_own_names(error), []).append(group)
         for error, groups in errors.items():
-            lead = f"{visible(shortened(arm.name, ARM))} cannot run {names(groups)}"
-            yield CardItem(short(error, TEXT), lead=lead, status=CellStatus("cannot run", "✗", Tone.BAD))
+            lead = gettext("{arm} cannot run {groups}", arm=visible(shortened(arm.name, ARM)), groups=names(groups))
+            yield CardItem(short(error, TEXT), lead=lead, status=CellStatus(gettext("cannot run"), "✗", Tone.BAD))
 
 
 def _findings(result: ScenarioResult) -> Iterator[CardItem]:
@@ -587,8 +605,9 @@ def _warnings(result: ScenarioResult) -> Iterator[CardItem]:
     """Yield the warnings, one text for the first messages of a kind."""
     for (name, remedy), messages in _messages(result).items():
         more = len(messages) - MESSAGES
-        text = "; ".join(messages[:MESSAGES]) + (f"; {more} more of this kind" if more > 0 else "")
-        yield CardItem(text, lead=name, detail=f"Remedy: {remedy}." if remedy else "")
+        shown = "; ".join(messages[:MESSAGES])
+        text = gettext("{texts}; {count} more of this kind", texts=shown, count=f"{more:,}") if more > 0 else shown
+        yield CardItem(text, lead=name, detail=gettext("Remedy: {remedy}.", remedy=remedy) if remedy else "")
 
 
 def _further_warnings(result: ScenarioResult) -> Iterator[CardItem]:
@@ -609,7 +628,7 @@ def _messages(result: ScenarioResult) -> dict[tuple[str, str], list[str]]:
 def _not_run(skipped: Iterable[ScenarioResult], every: Sequence[str]) -> Iterator[CardItem]:
     found: dict[str, list[str]] = {}
     for result in skipped:
-        found.setdefault(short(result.error or "no reason was recorded", TEXT), []).append(place_of(result))
+        found.setdefault(short(result.error or gettext("no reason was recorded"), TEXT), []).append(place_of(result))
     for text, places in found.items():
         yield CardItem(text, lead=plans.where(places, every))
 
@@ -619,19 +638,23 @@ def _data(run: Run, results: Results) -> Iterator[CardItem]:
     yield from _across(results, lambda result: _measured(run, result))
     yield from _across(results, _samples)
     if run.kind == RunKind.PAIRS:
-        yield CardItem("", lead="repeat", code=command(run, [result for _, result in results]))
+        yield CardItem("", lead=gettext("repeat"), code=command(run, [result for _, result in results]))
 
 
 def _measured(run: Run, result: ScenarioResult) -> Iterator[CardItem]:
     texts = []
     if result.pairs:
-        unit = "block" if run.kind == RunKind.LOAD else "pair"
-        texts.append(f"{_count(result.pairs, unit)} in {result.processes} {'process' if result.processes == 1 else 'processes'}")
+        pairs = ngettext("{count} pair", "{count} pairs", result.pairs)
+        if run.kind == RunKind.LOAD:
+            pairs = ngettext("{count} block", "{count} blocks", result.pairs)
+        processes = ngettext("{count} process", "{count} processes", result.processes)
+        texts.append(gettext("{pairs} in {processes}", pairs=pairs, processes=processes))
     if result.verified_cases and result.status != ScenarioStatus.FAILED:
-        texts.append(f"{whole(result.verified_cases)} answers compared, all equal")
-    texts.append(f"{run.settings.size or 'unknown'} data, seed {run.settings.seed}")
+        texts.append(gettext("{count} answers compared, all equal", count=whole(result.verified_cases)))
+    size = run.settings.size or gettext("unknown")
+    texts.append(gettext("{size} data, seed {seed}", size=size, seed=run.settings.seed))
     if digest := str(result.dataset.get("digest", "")):
-        texts.append(f"digest {short(digest[:12], ARM)}")
+        texts.append(gettext("digest {digest}", digest=short(digest[:12], ARM)))
     yield CardItem(" · ".join(texts))
 
 
@@ -639,7 +662,12 @@ def _samples(result: ScenarioResult) -> Iterator[CardItem]:
     if result.samples_file:
         is_safe = SAMPLES.fullmatch(result.samples_file) is not None
         file = short(result.samples_file, TEXT)
-        yield CardItem("", lead=f"samples, {file}" if not is_safe else "samples", link=file if is_safe else "", code=file)
+        yield CardItem(
+            "",
+            lead=gettext("samples") if is_safe else gettext("samples, {file}", file=file),
+            link=file if is_safe else "",
+            code=file,
+        )
 
 
 def command(run: Run, results: Sequence[ScenarioResult]) -> str:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from harness.language import gettext, mark, word
 from harness.report import tables
 from harness.report.blocks import (
     Block,
@@ -41,17 +42,20 @@ TAIL = ("90", "95", "99", "99.9")
 MACHINE = (("cpu", "cpu_model_name"), ("os", "platform", "system"), ("arch", "machine"))
 """The facts about a file that name its machine: processor, operating system, architecture; the first of each that it has."""
 PYTHON = ("python", "python_version")
-UNKNOWN = "not in the file"
+UNKNOWN = mark("not in the file")
 TOTALS = {"Aggregated", "Total"}
 """Names of a benchmark that sums up all others."""
-NO_TIMES = "no operation succeeded, or none was tried"
+NO_TIMES = mark("no operation succeeded, or none was tried")
 
 READ = (
-    "Times faster is the median before ÷ the median after: above 1 is faster.",
-    "The 95 % confidence interval comes from each file's samples: the precision of each median. Aggregates have none.",
-    "The median, p90, p95, p99 and the mean are tested together, each against its own drift: one that is slower is a regression.",
-    "More failed operations are a regression, whatever the times are: failed operations often end at once.",
-    "Inconclusive: the difference may be drift. Two runs that were not interleaved are never shown to be equal.",
+    mark("Times faster is the median before ÷ the median after: above 1 is faster."),
+    mark("The 95 % confidence interval comes from each file's samples: the precision of each median. Aggregates have none."),
+    mark(
+        "The median, p90, p95, p99 and the mean are tested together, each against its own drift: "
+        "one that is slower is a regression."
+    ),
+    mark("More failed operations are a regression, whatever the times are: failed operations often end at once."),
+    mark("Inconclusive: the difference may be drift. Two runs that were not interleaved are never shown to be equal."),
 )
 
 
@@ -115,7 +119,7 @@ def tally(run: Run) -> dict[PromiseVerdict, int]:
 def counts_of(found: Iterable[FileBenchmark]) -> str:
     """Return the number of benchmarks with each verdict as text: `3 inconclusive, 1 added`."""
     counted = Counter(cell.status.name if cell.status else cell.text for cell in map(_judged, found))
-    return ", ".join(f"{number:,} {name}" for name, number in counted.items())
+    return gettext(", ").join(gettext("{number} {verdict}", number=f"{number:,}", verdict=name) for name, number in counted.items())
 
 
 def drift_of(run: Run) -> float | None:
@@ -128,7 +132,7 @@ def drift_of(run: Run) -> float | None:
 
 def counts(run: Run) -> str:
     """Return the tally as text, without zeros: `▲ 2 improved, ? 1 inconclusive`; empty for a single file."""
-    return ", ".join(f"{status(verdict).sign} {number} {verdict}" for verdict, number in tally(run).items())
+    return gettext(", ").join(f"{status(verdict).sign} {number} {word(verdict)}" for verdict, number in tally(run).items())
 
 
 def warnings(run: Run, *, with_regressed: bool = True) -> list[Block]:
@@ -137,8 +141,8 @@ def warnings(run: Run, *, with_regressed: bool = True) -> list[Block]:
     regressed = [b.verdict for b in benchmarks(run) if b.verdict is not None and b.verdict.verdict == PromiseVerdict.REGRESSED]
     names = named(run)
     items = [Notice("", names[v.promise].text, v.sentence, status(v.verdict).tone) for v in regressed]
-    found = [Notices("Regressed", tuple(items))] if items and with_regressed else []
-    return [*found, *warning_notices("Warnings", [*run.warnings, *of_files])]
+    found = [Notices(gettext("Regressed"), tuple(items))] if items and with_regressed else []
+    return [*found, *warning_notices(mark("Warnings"), [*run.warnings, *of_files])]
 
 
 def blocks(run: Run) -> list[Block]:
@@ -153,28 +157,44 @@ def blocks(run: Run) -> list[Block]:
         *warnings(run),
         Paragraph("", f"{counts(run)}.") if counts(run) else None,
         ReportSection(beyond.caption, (beyond,)) if beyond else None,
-        ReportSection("How to read this", tuple(Paragraph(text) for text in READ)) if compared else None,
-        ReportSection("Files", (files(run),)) if run.environment else None,
+        ReportSection(gettext("How to read this"), tuple(Paragraph(gettext(text)) for text in READ)) if compared else None,
+        ReportSection(gettext("Files"), (files(run),)) if run.environment else None,
     )
-    return [ReportSection(f"{'Before and after' if compared else 'Times'}: {run.name}", tuple(found), folded=False)]
+    return [
+        ReportSection(
+            gettext("Before and after: {name}", name=run.name) if compared else gettext("Times: {name}", name=run.name),
+            tuple(found),
+            folded=False,
+        )
+    ]
 
 
 def files(run: Run) -> Table:
     """Return the facts about the files."""
-    return tables.facts(f"Facts about the file{'s' if run.kind == RunKind.COMPARISON else ''}", "fact", run.environment)
+    return tables.facts(
+        gettext("Facts about the files") if run.kind == RunKind.COMPARISON else gettext("Facts about the file"),
+        mark("fact"),
+        run.environment,
+    )
 
 
 def sides(run: Run) -> Table:
     """Return a row per file: its commit, time, machine and Python; columns that no file states are left out."""
     compared = run.kind == RunKind.COMPARISON
     rows = []
-    for when in ("before", "after") if compared else ("",):
+    for when in (mark("before"), mark("after")) if compared else ("",):
         facts = {key.removeprefix(f"{when}: "): value for key, value in run.environment.items() if not when or key.startswith(when)}
         if not compared:
             facts = {"measured": run.started_at, "commit": run.commit or "", **facts}
-        row = {"": when, "file": facts.get("file", "") or run.name, "measured": clock_time(facts.get("measured", ""))}
+        row = {
+            "": gettext(when),
+            mark("file"): facts.get("file", "") or run.name,
+            "measured": clock_time(facts.get("measured", "")),
+        }
         row["commit"] = facts.get("commit", "")
-        row["machine"] = ", ".join(filter(None, (next((facts[key] for key in keys if facts.get(key)), "") for keys in MACHINE)))
+        row[mark("machine")] = ", ".join(
+            filter(None, (next((facts[key] for key in keys if facts.get(key)), "") for keys in MACHINE))
+        )
         row["Python"] = next((facts[key] for key in PYTHON if facts.get(key)), "")
         rows.append(row)
     files = tables.named_cells(row["file"] for row in rows)
@@ -193,25 +213,26 @@ def _two_files(run: Run) -> Table:
     for benchmark in benchmarks(run):
         verdict, (old, new) = benchmark.verdict, benchmark.latencies
         medians = [
-            Cell(DASH, NO_TIMES if verdict else "not in this file") if x is None else duration(median_ns(x)) for x in (old, new)
+            Cell(DASH, gettext(NO_TIMES) if verdict else gettext("not in this file")) if x is None else duration(median_ns(x))
+            for x in (old, new)
         ]
         samples = [whole(x.samples) if x and x.samples else DASH for x in (old, new)]
-        number = Cell(" → ".join(dict.fromkeys(samples)), UNKNOWN if DASH in samples else "")
+        number = Cell(" → ".join(dict.fromkeys(samples)), gettext(UNKNOWN) if DASH in samples else "")
         rows.append(cells(names[benchmark.name], _judged(benchmark), *medians, _ratio(benchmark), number))
-    head = ("benchmark", "verdict", "before", "after", "times faster, 95 % CI", "samples")
-    return Table("Medians, before and after", head, tuple(rows), names=2, wide=("samples",))
+    head = (mark("benchmark"), mark("verdict"), mark("before"), mark("after"), "times faster, 95 % CI", "samples")
+    return Table(gettext("Medians, before and after"), head, tuple(rows), names=2, wide=("samples",))
 
 
 def _ratio(benchmark: FileBenchmark) -> Cell:
     """Return the ratio of the medians with its interval; a dash with the reason for none."""
     verdict = benchmark.verdict
     if verdict is None or None in benchmark.latencies:
-        return Cell(DASH, "only one file has times")
+        return Cell(DASH, gettext("only one file has times"))
     if verdict.value is None:
         is_zero = any(x is not None and not median_ns(x) for x in benchmark.latencies)
-        return Cell(DASH, verdict.sentence, "(a median is 0)" if is_zero else "(not judged)")
+        return Cell(DASH, verdict.sentence, gettext("(a median is 0)") if is_zero else gettext("(not judged)"))
     bounds = interval(verdict.low, verdict.high)
-    return Cell(times(verdict.value), "" if bounds else verdict.sentence, bounds or "(no interval)")
+    return Cell(times(verdict.value), "" if bounds else verdict.sentence, bounds or gettext("(no interval)"))
 
 
 def _one_file(run: Run) -> Table:
@@ -220,16 +241,18 @@ def _one_file(run: Run) -> Table:
         latency = benchmark.latencies[0]
         shown = [_failed(benchmark, 1)] * has_failures + [_per_s(benchmark, 1)] * has_rates
         if latency is None:
-            rows.append(cells(names[benchmark.name], *shown, *[Cell(DASH, NO_TIMES)] * 9))
+            rows.append(cells(names[benchmark.name], *shown, *[Cell(DASH, gettext(NO_TIMES))] * 9))
             continue
         tail = [_percentile(label, latency.percentiles_ns.get(label)) for label in TAIL]
-        samples = whole(latency.samples) if latency.samples else Cell(DASH, UNKNOWN)
+        samples = whole(latency.samples) if latency.samples else Cell(DASH, gettext(UNKNOWN))
         highest = _highest((latency,))
         figures = (highest, duration(median_ns(latency)), duration(latency.max_ns))
         rows.append(cells(names[benchmark.name], *shown, *figures, *tail, duration(latency.mean_ns), samples))
-    optional = ["failed"] * has_failures + ["per s"] * has_rates
+    optional = ["failed"] * has_failures + [mark("per s")] * has_rates
     wide = (*(f"p{label}" for label in TAIL), "mean", "samples")
-    return Table("Times", ("benchmark", *optional, "highest percentile", "median", "max", *wide), tuple(rows), wide=wide)
+    return Table(
+        gettext("Times"), ("benchmark", *optional, mark("highest percentile"), mark("median"), "max", *wide), tuple(rows), wide=wide
+    )
 
 
 def extremes(run: Run) -> Table | None:
@@ -243,17 +266,20 @@ def extremes(run: Run) -> Table | None:
         largest = [DASH if x is None else duration(x.max_ns) for x in benchmark.latencies]
         rows.append(
             cells(
-                names[benchmark.name], *found, _highest(benchmark.latencies), " → ".join(largest) if known else Cell(DASH, NO_TIMES)
+                names[benchmark.name],
+                *found,
+                _highest(benchmark.latencies),
+                " → ".join(largest) if known else Cell(DASH, gettext(NO_TIMES)),
             )
         )
-    head = ("benchmark", *["failed"] * has_failures, *["per s"] * has_rates, "highest percentile", "max")
-    return Table("Failures, throughput and the slowest, before → after", head, tuple(rows), texts=head[1:])
+    head = ("benchmark", *["failed"] * has_failures, *[mark("per s")] * has_rates, "highest percentile", "max")
+    return Table(gettext("Failures, throughput and the slowest, before → after"), head, tuple(rows), texts=head[1:])
 
 
 def _medians(benchmark: FileBenchmark) -> Cell:
     """Return the median of one file, or of two: before → after."""
     texts = [DASH if x is None else duration(median_ns(x)) for x in benchmark.latencies]
-    return Cell(DASH, NO_TIMES) if set(texts) == {DASH} else Cell(" → ".join(texts))
+    return Cell(DASH, gettext(NO_TIMES)) if set(texts) == {DASH} else Cell(" → ".join(texts))
 
 
 def front(run: Run) -> Table:
@@ -274,7 +300,7 @@ def _judged(benchmark: FileBenchmark) -> Cell:
     """Return the verdict on a benchmark with its sentence; or that only one file has it."""
     if benchmark.verdict is None:
         is_removed = benchmark.latencies[1] is None and benchmark.operations[1] is None
-        return Cell("removed" if is_removed else "added")
+        return Cell(gettext("removed") if is_removed else gettext("added"))
     return Cell("", benchmark.verdict.sentence, status=status(benchmark.verdict.verdict))
 
 
@@ -293,16 +319,19 @@ def _counted(run: Run) -> tuple[bool, bool]:
 def _failed(benchmark: FileBenchmark, sides: int) -> Cell:
     found = benchmark.operations[:sides]
     if not any(x and x.operations for x in found):
-        return Cell(DASH, UNKNOWN if all(x is None for x in found) else NO_TIMES)
+        return Cell(DASH, gettext(UNKNOWN) if all(x is None for x in found) else gettext(NO_TIMES))
     shares = [f"{x.errors / x.operations * 100:.3g} %" if x and x.operations else DASH for x in found]
-    numbers = [UNKNOWN if x is None else f"{x.errors:,} of {x.operations:,}" for x in found]
+    numbers = [
+        gettext(UNKNOWN) if x is None else gettext("{number} of {total}", number=f"{x.errors:,}", total=f"{x.operations:,}")
+        for x in found
+    ]
     return Cell(" → ".join(shares), " → ".join(numbers))
 
 
 def _per_s(benchmark: FileBenchmark, sides: int) -> Cell:
     rates = [None if x is None else x.per_s for x in benchmark.operations[:sides]]
     if all(rate is None for rate in rates):
-        return Cell(DASH, UNKNOWN)
+        return Cell(DASH, gettext(UNKNOWN))
     return Cell(" → ".join(DASH if rate is None else significant(rate) for rate in rates))
 
 
@@ -313,7 +342,7 @@ def _highest(latencies: Sequence[Latency | None]) -> Cell:
         if known and all(x.percentiles_ns.get(label) is not None for x in known):
             values = [None if x is None else x.percentiles_ns[label] for x in latencies]
             return Cell(f"p{label} {' → '.join(DASH if value is None else duration(value) for value in values)}")
-    return Cell(DASH, NO_TIMES if not known else f"{UNKNOWN}, or too few samples")
+    return Cell(DASH, gettext(NO_TIMES) if not known else gettext("not in the file, or too few samples"))
 
 
 def metrics(run: Run) -> Table | None:
@@ -328,19 +357,19 @@ def metrics(run: Run) -> Table | None:
         rows.append(
             cells(
                 names[name],
-                sides[0].unit or Cell(DASH, "a plain number"),
+                sides[0].unit or Cell(DASH, gettext("a plain number")),
                 *figures,
-                " → ".join(tail) or Cell(DASH, UNKNOWN),
+                " → ".join(tail) or Cell(DASH, gettext(UNKNOWN)),
             )
         )
     head = ("figure", "unit", "median", "mean", "max", "highest percentile")
-    return Table("Other figures", head, tuple(rows), names=2, texts=("highest percentile",)) if rows else None
+    return Table(gettext("Other figures"), head, tuple(rows), names=2, texts=("highest percentile",)) if rows else None
 
 
 def _arrow(sides: Sequence[FileMetric], figure: str) -> Cell:
     values: list[float | None] = [getattr(metric, figure) for metric in sides]
     if all(value is None for value in values):
-        return Cell(DASH, UNKNOWN)
+        return Cell(DASH, gettext(UNKNOWN))
     return Cell(" → ".join(DASH if value is None else whole(value) for value in values))
 
 
@@ -361,7 +390,7 @@ def tails(run: Run) -> Table | None:
                     cells(names[benchmark.name], _medians(benchmark), *arrows, f"{duration(old.mean_ns)} → {duration(new.mean_ns)}")
                 )
     head = ("benchmark", "p50", *(f"p{label}" for label in TAIL), "mean")
-    return Table("Percentiles, before → after", head, tuple(rows)) if rows else None
+    return Table(gettext("Percentiles, before → after"), head, tuple(rows)) if rows else None
 
 
 def _percentile(label: str, *values_ns: float | None) -> Cell:
@@ -369,7 +398,10 @@ def _percentile(label: str, *values_ns: float | None) -> Cell:
     if any(value is not None for value in values_ns):
         return Cell(" → ".join(DASH if value is None else duration(value) for value in values_ns))
     needed = samples_needed(QUANTILES[label])
-    return Cell(DASH, f"not in the file{'s' if len(values_ns) > 1 else ''}, or too few samples: {needed:,} are needed")
+    text = mark("not in the file, or too few samples: {needed} are needed")
+    if len(values_ns) > 1:
+        text = mark("not in the files, or too few samples: {needed} are needed")
+    return Cell(DASH, gettext(text, needed=f"{needed:,}"))
 
 
 def median_ns(latency: Latency) -> float:

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from harness.language import gettext, mark, word
 from harness.report.blocks import STATUSES, Block, Cell, Paragraph, ReportSection, Table, Tone, cells, of, status, warning_notices
 from harness.report.numbers import DASH, duration, percent, percent_interval, significant, whole
 from harness.report.tables import MOST_NAME, named_cells
@@ -18,21 +19,21 @@ MOST = 100
 """The most rows that a terminal and a page show in one table."""
 MOST_CHANGED, MOST_UNJUDGED, MOST_REMARKS = 14, 6, 4
 """The most rows, folded rows and remarks of Markdown: a comment on a pull request is one screen, whatever the number of figures."""
-UNJUDGED = ("{number} time that could not be judged", "{number} times that could not be judged")
-QUIET = ("{number} figure equal or equivalent", "{number} figures equal or equivalent")
+UNJUDGED = (mark("{number} time that could not be judged"), mark("{number} times that could not be judged"))
+QUIET = (mark("{number} figure equal or equivalent"), mark("{number} figures equal or equivalent"))
 """The titles of folded rows, singular and plural."""
 MOST_REASON, MOST_MESSAGE, MOST_HEADING = 200, 400, 200
 """The most characters of a row's reason, of a remark, and of the reason in the heading."""
 GATE = {
-    GateVerdict.REGRESSED: "Gate failed: {reason}.",
-    GateVerdict.NOT_COMPARABLE: "Gate not comparable: {reason}.",
-    GateVerdict.INCONCLUSIVE: "Gate inconclusive: {reason}.",
-    GateVerdict.IMPROVED: "Gate passed: {reason}.",
-    GateVerdict.EQUIVALENT: "Gate passed: {reason}.",
+    GateVerdict.REGRESSED: mark("Gate failed: {reason}."),
+    GateVerdict.NOT_COMPARABLE: mark("Gate not comparable: {reason}."),
+    GateVerdict.INCONCLUSIVE: mark("Gate inconclusive: {reason}."),
+    GateVerdict.IMPROVED: mark("Gate passed: {reason}."),
+    GateVerdict.EQUIVALENT: mark("Gate passed: {reason}."),
 }
-SLOWER_BY = "{name} is {change} % slower{bounds}"
-AT_FIGURE = "{name} is {change} % slower at {figure}{bounds}"
-ONE_MORE, SOME_MORE = "{first}; 1 more regressed", "{first}; {number} more regressed"
+SLOWER_BY = mark("{name} is {change} % slower{bounds}")
+AT_FIGURE = mark("{name} is {change} % slower at {figure}{bounds}")
+ONE_MORE, SOME_MORE = mark("{first}; 1 more regressed"), mark("{first}; {number} more regressed")
 
 
 def shown(result: GateResult) -> list[GateRow]:
@@ -58,7 +59,7 @@ def figure(value: float | None, unit: str) -> str:
         case "share":
             return f"{value * 100:.3g} %"
         case "per s":
-            return f"{significant(value)} per s"
+            return gettext("{value} per s", value=significant(value))
         case _:
             return whole(value)
 
@@ -79,7 +80,7 @@ def message(row: GateRow, name: str) -> str:
 
 def counts(result: GateResult) -> str:
     """Return the number of figures with each verdict: `✗ 1 regressed, = 40 equal`."""
-    return ", ".join(f"{STATUSES[verdict].sign} {number:,} {verdict}" for verdict, number in result.counts.items())
+    return gettext(", ").join(f"{STATUSES[verdict].sign} {number:,} {word(verdict)}" for verdict, number in result.counts.items())
 
 
 def headline(result: GateResult) -> str:
@@ -93,8 +94,8 @@ def heading(result: GateResult) -> str:
     reason = shortened(visible(result.sentence), MOST_HEADING)
     if result.verdict == GateVerdict.REGRESSED and regressed:
         first, more = _regressed(regressed[0]), len(regressed) - 1
-        reason = first if not more else (ONE_MORE if more == 1 else SOME_MORE).format(first=first, number=whole(more))
-    return GATE[result.verdict].format(reason=reason)
+        reason = gettext(ONE_MORE if more == 1 else SOME_MORE, first=first, number=whole(more)) if more else first
+    return gettext(GATE[result.verdict], reason=reason)
 
 
 def _regressed(row: GateRow) -> str:
@@ -103,7 +104,7 @@ def _regressed(row: GateRow) -> str:
     if row.kind == RowKind.TIME and row.change is not None and row.change > 1:
         bounds = "" if row.low is None or row.high is None else f" [{(row.low - 1) * 100:.3g}, {(row.high - 1) * 100:.3g}]"
         text = SLOWER_BY if row.metric in {"time", "median"} else AT_FIGURE
-        return text.format(name=name, change=f"{(row.change - 1) * 100:,.3g}", figure=visible(row.metric), bounds=bounds)
+        return gettext(text, name=name, change=f"{(row.change - 1) * 100:,.3g}", figure=visible(row.metric), bounds=bounds)
     if row.kind in {RowKind.STATUS, RowKind.CHECKS}:
         return shortened(visible(f"{name}: {row.reason}"), MOST_HEADING)
     return shortened(visible(message(row, f"{name}: {row.metric.replace('_', ' ')}")), MOST_HEADING)
@@ -118,7 +119,7 @@ def table(rows: Sequence[GateRow], last: str, most: int = MOST) -> Table | None:
         reason = shortened(visible(row.reason), MOST_REASON)
         cell = Cell(reason, status=status(row.verdict) if last == "verdict" else None)
         lines.append(cells(places[row.place], labels[row.label], base, candidate, change(row), cell))
-    head = ("where", "figure", "before", "after", "change", last)
+    head = (mark("where"), mark("figure"), mark("before"), mark("after"), mark("change"), last)
     return Table("", head, tuple(lines), names=2, grouped=True, texts=(last,)) if rows else None
 
 
@@ -129,27 +130,37 @@ def _table(rows: Sequence[GateRow], last: str, most: int = MOST) -> list[Block]:
 
 def counted(number: int, forms: tuple[str, str]) -> str:
     """Return a number in the singular or the plural of a sentence."""
-    return forms[number != 1].format(number=f"{number:,}")
+    return gettext(forms[number != 1], number=f"{number:,}")
 
 
 def more(rows: Sequence[GateRow]) -> str:
     """Return the number of rows that are not shown, by verdict: `and 986 more: 400 regressed, 586 improved`."""
     counted = Counter(row.verdict for row in rows)
-    kinds = ", ".join(f"{counted[verdict]:,} {verdict}" for verdict in GateVerdict if counted[verdict])
-    return f"and {len(rows):,} more: {kinds}"
+    kinds = gettext(", ").join(
+        gettext("{number} {verdict}", number=f"{counted[verdict]:,}", verdict=word(verdict))
+        for verdict in GateVerdict
+        if counted[verdict]
+    )
+    return gettext("and {count} more: {kinds}", count=f"{len(rows):,}", kinds=kinds)
 
 
 def remarks(result: GateResult, most: int = MOST) -> list[Block]:
     """Return the reasons why sides are not comparable, and the warnings, each with its remedy; at most `most` of each."""
-    incomparable = warning_notices("Not comparable", _short(result.incomparable, most), label="not comparable", tone=Tone.OPEN)
-    return [*incomparable, *warning_notices("Warnings", _short(result.warnings, most))]
+    incomparable = warning_notices(
+        mark("Not comparable"), _short(result.incomparable, most), label=mark("not comparable"), tone=Tone.OPEN
+    )
+    return [*incomparable, *warning_notices(mark("Warnings"), _short(result.warnings, most))]
 
 
 def _short(found: Sequence[RunWarning], most: int) -> list[RunWarning]:
     """Return the first warnings with short texts, the last one with the number of the others."""
     made = [RunWarning(*(shortened(visible(text), MOST_MESSAGE) for text in (x.name, x.message, x.remedy))) for x in found[:most]]
     if len(found) > most:
-        made[-1] = RunWarning("more", f"{len(found) - most + 1:,} more of them", "see the result in JSON: --json")
+        made[-1] = RunWarning(
+            gettext("more"),
+            gettext("{count} more of them", count=f"{len(found) - most + 1:,}"),
+            gettext("see the result in JSON: --json"),
+        )
     return made
 
 
@@ -157,7 +168,10 @@ def brief(result: GateResult) -> list[Block]:
     """Return the result for the terminal: the verdict is the last line."""
     tally = Paragraph(counts(result)) if result.rows else None
     return of(
-        *_table(shown(result), "verdict"), *remarks(result), tally, Paragraph(headline(result), tone=status(result.verdict).tone)
+        *_table(shown(result), mark("verdict")),
+        *remarks(result),
+        tally,
+        Paragraph(headline(result), tone=status(result.verdict).tone),
     )
 
 
@@ -170,9 +184,10 @@ def unjudged(result: GateResult) -> list[GateRow]:
 def full(result: GateResult) -> list[Block]:
     """Return the result for a pull request: a conclusion, what changed or is undecided, and folded the times not judged."""
     base, candidate = (shortened(visible(name), MOST_REASON) for name in (result.base, result.candidate))
-    sides = f"Baseline {base}, candidate {candidate}. {counts(result)}".rstrip()
+    sides = gettext("Baseline {base}, candidate {candidate}.", base=base, candidate=candidate)
+    sides = f"{sides} {counts(result)}".rstrip()
     rows = unjudged(result)
-    folded = ReportSection(counted(len(rows), UNJUDGED), tuple(_table(rows, "reason", MOST_UNJUDGED)))
+    folded = ReportSection(counted(len(rows), UNJUDGED), tuple(_table(rows, mark("reason"), MOST_UNJUDGED)))
     found = of(
         Paragraph(f"{shortened(visible(result.sentence), MOST_MESSAGE)}."),
         Paragraph(sides),

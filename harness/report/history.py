@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from harness.language import gettext, mark, ngettext
 from harness.report.blocks import (
     Block,
     Cell,
@@ -21,38 +22,38 @@ from harness.report.blocks import (
     of,
     warning_notices,
 )
-from harness.report.numbers import DASH, clock_time, duration, interval, percent, times, whole
+from harness.report.numbers import DASH, clock_time, counted, duration, interval, percent, times, whole
 from harness.results.history import FigureHistory, FigureKind, History, HistoryPoint, HistoryRun, HistoryStep, ScenarioHistory
 from harness.results.names import shortened, visible
 from harness.text import encode
 
 READ = (
-    (
+    mark(
         "All trends share one horizontal axis: the runs, the oldest on the left, evenly spaced. The vertical axis of each is "
         "its own, logarithmic; changes below 10 % look as small as they are. Bars: 95 % confidence intervals. Hollow: "
         "interrupted, or operations failed."
     ),
-    (
+    mark(
         "A vertical line is a step: the figure changed between the two commits around it, and stayed. Without one, no lasting "
         "change is shown, which does not prove that there is none."
     ),
-    (
+    mark(
         "A work count steps if it differs from the run before and repeats exactly in both, or differs by more than its "
         "tolerance. A count that differed between two runs of one commit never steps."
     ),
-    (
+    mark(
         "A ratio is paired with the baseline arm inside its run: above 1 is faster. It steps if the runs on both sides, up to "
         "three each, are all apart by more than 5 %, and the interval of their change excludes less."
     ),
-    (
+    mark(
         "A time steps by the same rule beyond the drift of separate runs, 25 % for a median, 56 % for p95 and 95 % for p99 by "
         "default; it needs two runs on each side, and what all times of a run have in common is taken out."
     ),
-    (
+    mark(
         "Intervals of changes are corrected for the number of places that were tested, so that fewer than 5 of 100 such pages "
         "would have a step by chance."
     ),
-    (
+    mark(
         "Runs on another machine, with other settings, data, load or versions are lines of their own, in other colours, and are "
         "never compared. Work counts do not depend on the machine."
     ),
@@ -67,10 +68,10 @@ SHORT = 12
 """The number of characters of a commit in a command."""
 COMMIT = re.compile(r"[0-9a-f]{7,64}", re.IGNORECASE)
 KINDS = {
-    FigureKind.RATIO: "Ratios to the baseline arm",
-    FigureKind.TIME: "Percentiles",
-    FigureKind.WORK: "Work counts",
-    FigureKind.METRIC: "Other figures",
+    FigureKind.RATIO: mark("Ratios to the baseline arm"),
+    FigureKind.TIME: mark("Percentiles"),
+    FigureKind.WORK: mark("Work counts"),
+    FigureKind.METRIC: mark("Other figures"),
 }
 
 
@@ -88,6 +89,8 @@ class StepGroup:
     """The steps at one commit."""
 
     title: str
+    label: str
+    """The commit, or the name of the run."""
     about: str
     command: str
     """That lists the commits in question; "" where they are not known by git's names."""
@@ -101,11 +104,6 @@ class StepGroup:
         return sum(map(len, self.subjects))
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 run`, `2 runs`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def short(text: str, limit: int = MOST_NAME) -> str:
     """Return a name or a message as printable characters on one line, with its middle left out if it is long."""
     return shortened(visible(text), limit)
@@ -113,17 +111,19 @@ def short(text: str, limit: int = MOST_NAME) -> str:
 
 def heading(history: History) -> str:
     """Return the result in one sentence without a full stop."""
-    runs, commits = counted(len(history.runs), "run"), counted(history.commits, "commit")
+    runs = ngettext("{count} run", "{count} runs", len(history.runs))
+    commits = ngettext("{count} commit", "{count} commits", history.commits)
     steps = sum(len(scenario.steps) for scenario in history.scenarios)
     if not any(scenario.figures for scenario in history.scenarios):
-        return f"{runs} without a figure"
+        return gettext("{runs} without a figure", runs=runs)
     if history.commits == 1:
-        return f"{runs} of one commit: there is no earlier one to compare with"
+        return gettext("{runs} of one commit: there is no earlier one to compare with", runs=runs)
     if not steps:
-        return f"No step in {runs} of {commits}"
+        return gettext("No step in {runs} of {commits}", runs=runs, commits=commits)
     places = history.stepped
-    at = history.runs[places[0]].label if len(places) == 1 else f"{len(places)} of {commits}"
-    return f"{counted(steps, 'step')} at {short(at)}, in {runs}"
+    several = gettext("{number} of {commits}", number=len(places), commits=commits)
+    at = short(history.runs[places[0]].label) if len(places) == 1 else several
+    return ngettext("{count} step at {commit}, in {runs}", "{count} steps at {commit}, in {runs}", steps, commit=at, runs=runs)
 
 
 def facts(history: History) -> list[tuple[str, str]]:
@@ -131,12 +131,12 @@ def facts(history: History) -> list[tuple[str, str]]:
     moments = sorted(run.started_at for run in history.runs if run.started_at)
     figures = sum(len(scenario.figures) for scenario in history.scenarios)
     known = [
-        ("runs", f"{len(history.runs):,}"),
-        ("commits", f"{history.commits:,}"),
-        ("from", clock_time(moments[0]) if moments else ""),
-        ("to", clock_time(moments[-1]) if moments else ""),
-        ("scenarios", f"{len(history.scenarios):,}"),
-        ("figures", f"{figures:,}"),
+        (mark("runs"), f"{len(history.runs):,}"),
+        (mark("commits"), f"{history.commits:,}"),
+        (mark("from"), clock_time(moments[0]) if moments else ""),
+        (mark("to"), clock_time(moments[-1]) if moments else ""),
+        (mark("scenarios"), f"{len(history.scenarios):,}"),
+        (mark("figures"), f"{figures:,}"),
     ]
     return [(name, value) for name, value in known if value]
 
@@ -152,7 +152,7 @@ def value(amount: float, figure: FigureHistory) -> str:
 
 def arm_and_group(figure: FigureHistory) -> str:
     """Return the arm and the group of a figure: `optimised · page`."""
-    return " · ".join(short(part) for part in (figure.arm, figure.group or "the arm itself") if part)
+    return " · ".join(short(part) for part in (figure.arm, figure.group or gettext("the arm itself")) if part)
 
 
 def metric(figure: FigureHistory) -> str:
@@ -163,7 +163,7 @@ def metric(figure: FigureHistory) -> str:
 def change(step: HistoryStep) -> Cell:
     """Return the change of a figure, with its interval."""
     if step.change is None:
-        return Cell(DASH, "a figure is 0")
+        return Cell(DASH, gettext("a figure is 0"))
     bounds = "" if step.low is None or step.high is None else f"[{percent(step.low - 1)}, {percent(step.high - 1)}]"
     return Cell(percent(step.change - 1), detail=bounds)
 
@@ -171,8 +171,8 @@ def change(step: HistoryStep) -> Cell:
 def direction(step: HistoryStep) -> CellStatus:
     """Return whether a step is for the better or the worse."""
     if step.better is None:
-        return CellStatus("changed", "•", Tone.FLAT)
-    return CellStatus("better", "▲", Tone.GOOD) if step.better else CellStatus("worse", "✗", Tone.BAD)
+        return CellStatus(gettext("changed"), "•", Tone.FLAT)
+    return CellStatus(gettext("better"), "▲", Tone.GOOD) if step.better else CellStatus(gettext("worse"), "✗", Tone.BAD)
 
 
 def located(scenario: ScenarioHistory) -> str:
@@ -189,13 +189,19 @@ def step_groups(history: History) -> list[StepGroup]:
     groups = []
     for (after, before), found in sorted(rows.items(), reverse=True):
         new, old = history.runs[after], history.runs[before]
-        about = f"Measured {clock_time(new.started_at) or 'at an unknown time'}; the run before it is of {short(old.label)}."
-        groups.append(StepGroup(_title(new), about, _command(old, new), f"step-{after}-{before}", by_subject(_in_order(found))))
+        moment = clock_time(new.started_at) or gettext("at an unknown time")
+        about = gettext("Measured {moment}; the run before it is of {commit}.", moment=moment, commit=short(old.label))
+        groups.append(
+            StepGroup(
+                _title(new), short(new.label), about, _command(old, new), f"step-{after}-{before}", by_subject(_in_order(found))
+            )
+        )
     return groups
 
 
 def _title(run: HistoryRun) -> str:
-    return f"At {short(run.label)}" if run.commit else f"In the run {short(run.label)}"
+    label = short(run.label)
+    return gettext("At {commit}", commit=label) if run.commit else gettext("In the run {run}", run=label)
 
 
 def _command(old: HistoryRun, new: HistoryRun) -> str:
@@ -226,8 +232,8 @@ def step_table(subjects: Sequence[Sequence[StepRow]]) -> Table:
     for of_subject in subjects:
         texts = ["; ".join(_changed(row) for row in of_subject if row.figure.kind == kind) or DASH for kind in kinds]
         found.append(cells(*_about(of_subject), *texts))
-    heads = tuple(KINDS[kind].lower() for kind in kinds)
-    return Table("", ("scenario", "arm · group", "direction", *heads), tuple(found), names=3 + len(heads))
+    heads = tuple(gettext(KINDS[kind]).lower() for kind in kinds)
+    return Table("", (mark("scenario"), mark("arm · group"), mark("direction"), *heads), tuple(found), names=3 + len(heads))
 
 
 def short_step_table(subjects: Iterable[Sequence[StepRow]]) -> Table:
@@ -237,8 +243,8 @@ def short_step_table(subjects: Iterable[Sequence[StepRow]]) -> Table:
         first = {row.figure.kind: _values(row) for row in reversed(of_subject)}
         more = len(of_subject) - len(first)
         shown = "; ".join(first[kind] for kind in FigureKind if kind in first)
-        found.append(cells(*_about(of_subject), f"{shown}; {more} more" if more else shown))
-    return Table("", ("scenario", "arm · group", "direction", "changed"), tuple(found), names=4, grouped=True)
+        found.append(cells(*_about(of_subject), gettext("{texts}; {count} more", texts=shown, count=more) if more else shown))
+    return Table("", ("scenario", "arm · group", "direction", mark("changed")), tuple(found), names=4, grouped=True)
 
 
 def by_subject(rows: Iterable[StepRow]) -> list[list[StepRow]]:
@@ -252,7 +258,7 @@ def by_subject(rows: Iterable[StepRow]) -> list[list[StepRow]]:
 def _about(rows: Sequence[StepRow]) -> tuple[Cell, Cell, Cell]:
     """Return the scenario, the arm and group, and the direction of steps if all have the same."""
     found = {direction(row.step) for row in rows}
-    shown = next(iter(found)) if len(found) == 1 else CellStatus("mixed", "•", Tone.FLAT)
+    shown = next(iter(found)) if len(found) == 1 else CellStatus(gettext("mixed"), "•", Tone.FLAT)
     scenario = Cell(located(rows[0].scenario), link=anchor(rows[0].scenario))
     return scenario, Cell(arm_and_group(rows[0].figure)), Cell("", status=shown)
 
@@ -268,8 +274,10 @@ def _changed(row: StepRow) -> str:
     step = row.step
     if step.change is None:
         return _values(row)
-    beside = "beside all times " if abs(step.change * step.before / step.after - 1) > ALIKE else ""
-    return f"{_values(row)} ({beside}{change(step).full})"
+    text = mark("{values} ({change})")
+    if abs(step.change * step.before / step.after - 1) > ALIKE:
+        text = mark("{values} (beside all times {change})")
+    return gettext(text, values=_values(row), change=change(step).full)
 
 
 def anchor(scenario: ScenarioHistory) -> str:
@@ -290,17 +298,25 @@ def run_table(history: History) -> Table:
         )
         for run in reversed(history.runs)
     ]
-    return Table("The runs, the newest first", ("commit", "measured", "run", "remarks"), tuple(rows), names=4)
+    return Table(
+        gettext("The runs, the newest first"),
+        (mark("commit"), mark("measured"), mark("run"), mark("remarks")),
+        tuple(rows),
+        names=4,
+    )
 
 
 def line_notes(scenario: ScenarioHistory) -> Iterator[Paragraph]:
     """Yield what distinguishes the lines of a scenario's trends."""
-    for name, found in (("Ratios and times", scenario.time_lines), ("Work counts", scenario.work_lines)):
+    of_times = mark("Ratios and times have {count} lines that are not comparable.")
+    of_work = mark("Work counts have {count} lines that are not comparable.")
+    for text, found in ((of_times, scenario.time_lines), (of_work, scenario.work_lines)):
         if len(found) > 1:
             described = [
-                f"{number}: {short(text, MOST_TEXT) or 'as in the first run'}" for number, text in enumerate(found, start=1)
+                f"{number}: {short(line, MOST_TEXT) or gettext('as in the first run')}"
+                for number, line in enumerate(found, start=1)
             ]
-            yield Paragraph("; ".join(described) + ".", lead=f"{name} have {len(found)} lines that are not comparable.", quiet=True)
+            yield Paragraph("; ".join(described) + ".", lead=gettext(text, count=len(found)), quiet=True)
 
 
 def ends(figure: FigureHistory) -> list[tuple[int, str, str]]:
@@ -327,7 +343,7 @@ def constants(figures: Iterable[FigureHistory]) -> Table | None:
         if figure.constant is not None:
             rows[arm_and_group(figure)].append(f"{metric(figure)} {value(figure.constant, figure)}".strip())
     found = tuple(cells(name, " · ".join(parts)) for name, parts in rows.items())
-    return Table("", ("arm · group", "figures"), found, names=2) if found else None
+    return Table("", ("arm · group", mark("figures")), found, names=2) if found else None
 
 
 def warnings(history: History) -> list[Block]:
@@ -335,10 +351,12 @@ def warnings(history: History) -> list[Block]:
     cut = [run for run in history.runs if run.remarks]
     items = tuple(Notice("", short(run.label), short("; ".join(run.remarks), MOST_TEXT), Tone.SHORT) for run in cut[:MOST])
     more = len(cut) - len(items)
-    rest = (Notice("", f"{more} more", "see the list of runs", Tone.SHORT),) if more else ()
+    rest = (
+        (Notice("", ngettext("{count} more", "{count} more", more), gettext("see the list of runs"), Tone.SHORT),) if more else ()
+    )
     return [
-        *warning_notices("Warnings", history.warnings),
-        *([Notices("Runs with remarks", (*items, *rest))] if items else []),
+        *warning_notices(mark("Warnings"), history.warnings),
+        *([Notices(gettext("Runs with remarks"), (*items, *rest))] if items else []),
     ]
 
 
@@ -347,7 +365,7 @@ def brief(history: History) -> list[Block]:
     sections: list[Block] = []
     for group in step_groups(history):
         shown, rest = group.subjects[:MOST], group.subjects[MOST:]
-        more = Paragraph(f"and {counted(len(rest), 'more row')}", quiet=True) if rest else None
+        more = Paragraph(gettext("and {more}", more=counted(len(rest), "more row")), quiet=True) if rest else None
         title = f"{group.title}: {counted(group.number, 'step')}"
         sections.append(ReportSection(title, tuple(of(short_step_table(shown), more)), folded=False))
-    return [*sections, *warnings(history), Paragraph(f"{heading(history)}.")]
+    return [*sections, *warnings(history), Paragraph(gettext("{sentence}.", sentence=heading(history)))]

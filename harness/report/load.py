@@ -1,8 +1,9 @@
 """Response times and throughput under load, as tables and in words."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from harness.language import gettext, listed, mark, ngettext, word
 from harness.report import capacity
 from harness.report.blocks import Block, Cell, CellStatus, Notice, Paragraph, ReportSection, Table, Tone, cells, of, status
 from harness.report.capacity import IS_BASELINE, NO_LOAD
@@ -14,7 +15,7 @@ from harness.results.names import shortened, visible
 from harness.results.run import BASELINE, Run, ScenarioResult
 from harness.stats.intervals import MEDIAN, QUANTILES
 
-READ = (
+READ = mark(
     "Response time counts from the intended start of an operation, so that it includes waiting behind slow ones; service time "
     "counts from the actual start; queue time is the difference. Operations that were unfinished at the drain timeout are "
     "right-censored: they count with the time they had waited. Dropped operations never started, because the limit of in-flight "
@@ -23,21 +24,21 @@ READ = (
     "percentile that the number of operations supports. Brackets are 95 % confidence intervals, "
     "bootstrapped over processes and the cycles of blocks inside them."
 )
-OVERLOADED = "is saturated: it cannot sustain this load"
+OVERLOADED = mark("is saturated: it cannot sustain this load")
 SUSTAINED, SATURATED, FAILED = (
-    CellStatus("sustained", "✓", Tone.GOOD),
-    CellStatus("saturated", "▼", Tone.SHORT),
-    CellStatus("failed", "✗", Tone.BAD),
+    CellStatus(mark("sustained"), "✓", Tone.GOOD),
+    CellStatus(mark("saturated"), "▼", Tone.SHORT),
+    CellStatus(mark("failed"), "✗", Tone.BAD),
 )
-NOT_JUDGED = status("not judged")
 """The outcomes of an arm under load."""
-FAILING = "failed operations are not fast answers"
-INVALID = "This load test is invalid: no conclusion can be drawn"
-INVALID_CAPTION = "invalid, no conclusion"
-WIDE = ("dropped", "unfinished", f"p{MEDIAN}, times faster")
+INVALID = mark("This load test is invalid: no conclusion can be drawn")
+P50_FASTER = mark("p50, times faster")
+WIDE = (mark("dropped"), mark("unfinished"), P50_FASTER)
 """Columns for which a narrow terminal has no room."""
 MOST_MESSAGES, MOST_MESSAGE, MOST_REASON = 20, 160, 400
 """The most messages of failed operations, and the most characters of one and of a reason in a notice."""
+TIMES = {"response": mark("response {percentile}"), "service": mark("service {percentile}"), "queue": mark("queue {percentile}")}
+"""The names of times."""
 TIMED = [label for label in QUANTILES if label in {"50", "99"}]
 """The percentiles shown of service time."""
 
@@ -50,10 +51,15 @@ def parts(run: Run) -> list[tuple[str, ScenarioResult]]:
 def planned(result: ScenarioResult) -> str:
     """Return the plan of the load: `open model, 200 per second; arms interleaved in blocks of 5 s, each after 1 s of warm-up`."""
     load = result.load or NO_LOAD
-    plan = f"{' and '.join(load.models)} model, {load.arrivals}"
+    plan = gettext("{models} model, {arrivals}", models=listed([word(model) for model in load.models]), arrivals=load.arrivals)
     if not load.arms:
         return plan
-    return f"{plan}; arms interleaved in blocks of {load.block_s:.3g} s, each after {load.warm_up_s:g} s of warm-up"
+    return gettext(
+        "{plan}; arms interleaved in blocks of {block} s, each after {warm_up} s of warm-up",
+        plan=plan,
+        block=f"{load.block_s:.3g}",
+        warm_up=f"{load.warm_up_s:g}",
+    )
 
 
 def arms_of(result: ScenarioResult) -> list[str]:
@@ -92,16 +98,22 @@ def notices(result: ScenarioResult) -> list[Notice]:
     Arms and workers that make the scenario fail are in its error.
     """
     load = result.load or NO_LOAD
-    found = [Notice("invalid", INVALID, load.invalid, Tone.BAD)] if load.invalid else []
+    found = [Notice("invalid", gettext(INVALID), load.invalid, Tone.BAD)] if load.invalid else []
     names = _arm_names(result)
     for arm in names:
         if (reason := failing(load, arm)) and f"{arm}: {reason}" not in (result.error or ""):
-            found.append(Notice("note", f"{names[arm].text} fails as written", shortened(reason, MOST_REASON)))
+            found.append(Notice("note", gettext("{arm} fails as written", arm=names[arm].text), shortened(reason, MOST_REASON)))
         in_groups = (f"{group}: {reason}" for group in groups(result) if (reason := overloaded(load, arm, group)))
         if reason := overloaded(load, arm) or "; ".join(in_groups):
-            found.append(Notice("note", f"{names[arm].text} {OVERLOADED}", shortened(reason, MOST_REASON)))
+            found.append(
+                Notice(
+                    "note",
+                    gettext("{arm} is saturated: it cannot sustain this load", arm=names[arm].text),
+                    shortened(reason, MOST_REASON),
+                )
+            )
     crashed = (message for message in load.lost_workers if message not in (result.error or ""))
-    return [*found, *(Notice("note", "crashed worker", message) for message in crashed)]
+    return [*found, *(Notice("note", gettext("crashed worker"), message) for message in crashed)]
 
 
 def totals(result: ScenarioResult) -> list[LoadedArm]:
@@ -114,7 +126,7 @@ def totals(result: ScenarioResult) -> list[LoadedArm]:
 def summary(result: ScenarioResult, *, with_capacities: bool = True) -> Table | None:
     """Return a row per arm over all operations: outcome, failures, throughput, times, those against the baseline's, capacity."""
     load = result.load or NO_LOAD
-    head, rows, caption = ["arm"], {arm: [cell] for arm, cell in _arm_names(result).items()}, "Capacity of each arm"
+    head, rows, caption = [mark("arm")], {arm: [cell] for arm, cell in _arm_names(result).items()}, gettext("Capacity of each arm")
     if load.arms:
         group = groups(result)[0]
         unit = _unit(load, [group])
@@ -123,7 +135,7 @@ def summary(result: ScenarioResult, *, with_capacities: bool = True) -> Table | 
         for arm, row in rows.items():
             row.extend(_overall(load, arm, group, unit))
     for kind in capacity.kinds(result) if with_capacities else ():
-        head += [f"{kind}, sustained", "÷ the baseline's"]
+        head += [gettext("{kind}, sustained", kind=word(kind)), mark("÷ the baseline's")]
         for arm, row in rows.items():
             found = capacity.found(load, arm, kind)
             row.extend([capacity.level_cell(found, found.sustained if found else None), capacity.against(load, found)])
@@ -134,15 +146,19 @@ def by_group(result: ScenarioResult, *, with_total: bool = True) -> Table | None
     """Return the figures of `summary` for every group of operations, without capacities; None without any."""
     load, arm_names = result.load or NO_LOAD, _arm_names(result)
     shown = groups(result) if with_total else groups(result)[1:]
-    unit, group_names = _unit(load, shown), named_cells(shown)
+    unit, group_names = _unit(load, shown), _group_names(shown)
     rows = [
         [group_names[group], name, *_overall(load, arm, group, unit)]
         for group in shown
         for arm, name in arm_names.items()
         if row_of(load, arm, group)
     ]
-    head = ["operations", "arm", *_heads(load, unit)]
-    return _filled(_caption(load, "By operation"), head, rows, names=3, grouped=True) if rows else None
+    head = [mark("operations"), "arm", *_heads(load, unit)]
+    return _filled(_caption(load, gettext("By operation")), head, rows, names=3, grouped=True) if rows else None
+
+
+def _group_names(names: Iterable[str]) -> dict[str, Cell]:
+    return {name: Cell(gettext(name)) if name == ALL else cell for name, cell in named_cells(names).items()}
 
 
 def _arm_names(result: ScenarioResult) -> dict[str, Cell]:
@@ -153,7 +169,9 @@ def _filled(caption: str, head: list[str], rows: list[list[Cell]], *, names: int
     """Return a table without the columns of figures that are dashes in every row."""
     kept = [place for place in range(len(head)) if place < names or any(row[place].text != DASH for row in rows)]
     shown = tuple(tuple(row[place] for place in kept) for row in rows)
-    wide = tuple(name for name in head if name in WIDE or name.startswith("max"))
+    wide = tuple(
+        name for name in head if name in WIDE or name == gettext("max") or name.startswith(gettext("max, {unit}", unit=""))
+    )
     return Table(caption, tuple(head[place] for place in kept), shown, names=names, wide=wide, grouped=grouped)
 
 
@@ -167,17 +185,18 @@ def _has_unfinished(load: LoadResult) -> bool:
 
 
 def _heads(load: LoadResult, unit: Unit) -> list[str]:
-    counts = ["this load", "failed", *["dropped"] * _has_plan(load), *["unfinished"] * _has_unfinished(load), "per second"]
-    response = [f"{name}, {unit.name}" for name in ("tail", f"p{MEDIAN}", "max")]
-    return [*counts, *response, "tail, times faster", f"p{MEDIAN}, times faster"]
+    counts = [mark("this load"), "failed", *["dropped"] * _has_plan(load), *["unfinished"] * _has_unfinished(load)]
+    counts.append(mark("per second"))
+    response = [gettext("tail, {unit}", unit=unit.name), f"p{MEDIAN}, {unit.name}", gettext("max, {unit}", unit=unit.name)]
+    return [*counts, *response, mark("tail, times faster"), P50_FASTER]
 
 
 def _overall(load: LoadResult, arm: str, group: str, unit: Unit) -> list[Cell]:
     row = row_of(load, arm, group)
     if row is None:
-        return [Cell(DASH, "not under load")] * len(_heads(load, unit))
-    offered = "" if row.offered_per_s is None else f"of {significant(row.offered_per_s)}"
-    rate = Cell(significant(row.achieved_per_s), "" if offered else "the closed model offers no rate", offered)
+        return [Cell(DASH, gettext("not under load"))] * len(_heads(load, unit))
+    offered = "" if row.offered_per_s is None else gettext("of {number}", number=significant(row.offered_per_s))
+    rate = Cell(significant(row.achieved_per_s), "" if offered else gettext("the closed model offers no rate"), offered)
     counts = [_outcome(load, row), _failed(row), *[Cell(whole(row.dropped))] * _has_plan(load)]
     counts += [Cell(whole(row.unfinished))] * _has_unfinished(load)
     median = _time(load, row, "response", MEDIAN, unit, bounds=False)
@@ -189,7 +208,7 @@ def _failed(row: LoadedArm) -> Cell:
     """Return the failed operations with their share; a dash if none was tried."""
     tried = row.operations + row.errors
     if not tried:
-        return Cell(DASH, "no operation ended")
+        return Cell(DASH, gettext("no operation ended"))
     return Cell(whole(row.errors), detail=f"({row.errors / tried * 100:.3g} %)" if row.errors else "")
 
 
@@ -220,7 +239,13 @@ def arms(result: ScenarioResult) -> list[Table]:
         found = [row for arm in arms_of(result) if (row := row_of(load, arm, group)) is not None]
         unit = _unit(load, [group])
         head = ("", *(_arm_names(result)[row.arm].text for row in found))
-        tables.append(Table(f"{_caption(load, group)}, times in {unit.name}", head, tuple(_figures(load, found, group, unit))))
+        tables.append(
+            Table(
+                gettext("{caption}, times in {unit}", caption=_caption(load, group), unit=unit.name),
+                head,
+                tuple(_figures(load, found, group, unit)),
+            )
+        )
     return tables
 
 
@@ -228,38 +253,46 @@ def _figures(load: LoadResult, found: list[LoadedArm], group: str, unit: Unit) -
     """Yield a row per figure of a group."""
     is_open = any(row.offered_per_s is not None for row in found)
     if is_open or any(overloaded(load, row.arm, group) for row in found):
-        yield cells("this load", *(_outcome(load, row) for row in found))
+        yield cells(gettext("this load"), *(_outcome(load, row) for row in found))
     if is_open:
-        yield cells("offered per second", *(DASH if x.offered_per_s is None else significant(x.offered_per_s) for x in found))
-    yield cells("throughput per second", *(significant(row.achieved_per_s) for row in found))
-    for name in ("operations", "errors", *(["dropped"] * is_open), "unfinished"):
-        yield cells(name, *(whole(getattr(row, name)) for row in found))
+        yield cells(
+            gettext("offered per second"), *(DASH if x.offered_per_s is None else significant(x.offered_per_s) for x in found)
+        )
+    yield cells(gettext("throughput per second"), *(significant(row.achieved_per_s) for row in found))
+    for name in ("operations", mark("errors"), *(["dropped"] * is_open), "unfinished"):
+        yield cells(gettext(name), *(whole(getattr(row, name)) for row in found))
     wanted = [("response", label) for label in (*QUANTILES, "max")]
     wanted += [*(("service", label) for label in TIMED), ("queue", "99")] if is_open else []
     for kind, label in wanted:
-        name = f"{kind} {label if label == 'max' else f'p{label}'}"
-        yield cells(name, *(_time(load, row, kind, label, unit) for row in found))
+        yield cells(
+            gettext(TIMES[kind], percentile=gettext("max") if label == "max" else f"p{label}"),
+            *(_time(load, row, kind, label, unit) for row in found),
+        )
 
 
 def _outcome(load: LoadResult, row: LoadedArm) -> Cell:
     """Return whether an arm sustained the load, unless nothing can be concluded; the reason is a notice."""
     if load.invalid:
-        return Cell("", status=NOT_JUDGED)
+        return Cell("", status=status("not judged"))
     if failing(load, row.arm, row.group):
-        return Cell("", status=FAILED)
-    return Cell("", status=SATURATED if overloaded(load, row.arm, row.group) else SUSTAINED)
+        return Cell("", status=_shown(FAILED))
+    return Cell("", status=_shown(SATURATED if overloaded(load, row.arm, row.group) else SUSTAINED))
+
+
+def _shown(outcome: CellStatus) -> CellStatus:
+    return replace(outcome, name=gettext(outcome.name))
 
 
 def _time(load: LoadResult, row: LoadedArm, kind: str, label: str, unit: Unit, *, bounds: bool = True) -> Cell:
     """Return one figure of a distribution with its interval; a dash with the reason if it is missing or must not be used."""
     if reason := overloaded(load, row.arm, row.group):
-        return Cell(DASH, f"{OVERLOADED}: {reason}")
+        return Cell(DASH, f"{gettext(OVERLOADED)}: {reason}")
     summed: LatencySummary = getattr(row, kind)
     if label == "max":
-        return Cell(unit.write(summed.max_ns), "" if summed.max_ns is not None else "no operation completed")
+        return Cell(unit.write(summed.max_ns), "" if summed.max_ns is not None else gettext("no operation completed"))
     value, within = summed.percentiles_ns.get(label), summed.intervals_ns.get(label)
     if value is not None and bounds and within is None:
-        return Cell(unit.write(value), "a confidence interval needs more cycles of blocks")
+        return Cell(unit.write(value), gettext("a confidence interval needs more cycles of blocks"))
     return percentile(value, unit, label, summed.operations, within if bounds else None)
 
 
@@ -269,8 +302,8 @@ def _unit(load: LoadResult, of_groups: list[str]) -> Unit:
 
 
 def _caption(load: LoadResult, group: str) -> str:
-    caption = "All operations" if group == ALL else shortened(visible(group), MOST_NAME)
-    return f"{caption}: {INVALID_CAPTION}" if load.invalid else caption
+    caption = gettext("All operations") if group == ALL else shortened(visible(group), MOST_NAME)
+    return gettext("{caption}: invalid, no conclusion", caption=caption) if load.invalid else caption
 
 
 def ratios(result: ScenarioResult) -> Table | None:
@@ -279,14 +312,14 @@ def ratios(result: ScenarioResult) -> Table | None:
     names = [arm for arm in arms_of(result) if arm != BASELINE]
     known = {(x.group, x.percentile) for x in load.ratios}
     wanted = [(group, label) for group in groups(result) for label in QUANTILES if (group, label) in known]
-    group_names, arm_names = named_cells(groups(result)), _arm_names(result)
+    group_names, arm_names = _group_names(groups(result)), _arm_names(result)
     rows = [
         cells(group_names[group], f"p{label}", *(ratio_cell(load, arm, group, label) for arm in names)) for group, label in wanted
     ]
     rows = [row for row in rows if any(cell.text != DASH for cell in row[2:])]
-    head = ("operations", "percentile", *(arm_names[arm].text for arm in names))
+    head = ("operations", mark("percentile"), *(arm_names[arm].text for arm in names))
     return (
-        Table("Times faster than the baseline: its response time ÷ the arm's", head, tuple(rows), names=2, grouped=True)
+        Table(gettext("Times faster than the baseline: its response time ÷ the arm's"), head, tuple(rows), names=2, grouped=True)
         if rows
         else None
     )
@@ -295,16 +328,17 @@ def ratios(result: ScenarioResult) -> Table | None:
 def ratio_cell(load: LoadResult, arm: str, group: str, label: str) -> Cell:
     """Return an arm's ratio at a percentile with its interval, or a dash with the reason."""
     if arm == BASELINE or load.invalid:
-        return Cell(DASH, IS_BASELINE if arm == BASELINE else load.invalid or "")
+        return Cell(DASH, gettext(IS_BASELINE) if arm == BASELINE else load.invalid or "")
     for name in (arm, BASELINE):
         if failing(load, name, group):
-            return Cell(DASH, f"{name} fails: {FAILING}")
+            return Cell(DASH, gettext("{arm} fails: failed operations are not fast answers", arm=name))
         if overloaded(load, name, group):
-            return Cell(DASH, f"{name} {OVERLOADED}")
+            return Cell(DASH, gettext("{arm} is saturated: it cannot sustain this load", arm=name))
     found = next((x for x in load.ratios if (x.arm, x.group, x.percentile) == (arm, group, label)), None)
     if found is None:
-        return Cell(DASH, "too few operations for this percentile")
-    missing, note = "too few cycles for a confidence interval", f"from {found.cycles} cycles of blocks"
+        return Cell(DASH, gettext("too few operations for this percentile"))
+    missing = mark("too few cycles for a confidence interval")
+    note = ngettext("from {count} cycle of blocks", "from {count} cycles of blocks", found.cycles)
     return with_interval(times(found.ratio), found.low, found.high, missing, note)
 
 
@@ -314,15 +348,16 @@ def errors(result: ScenarioResult) -> Table | None:
     failed = [x for x in load.arms if x.group != ALL and x.error_messages] or load.arms
     found = [(count, x.arm, x.group, message) for x in failed for message, count in x.error_messages.items()]
     found.sort(key=lambda row: -row[0])
-    arm_names, group_names = _arm_names(result), named_cells(x.group for x in failed)
+    arm_names, group_names = _arm_names(result), _group_names(x.group for x in failed)
     rows = [
         cells(arm_names[arm], group_names[group], _message(message), whole(count))
         for count, arm, group, message in found[:MOST_MESSAGES]
     ]
-    caption = "Failed operations"
+    caption = gettext("Failed operations")
     if len(found) > MOST_MESSAGES:
-        caption = f"Failed operations: the {MOST_MESSAGES} most frequent of {len(found)} messages"
-    return Table(caption, ("arm", "operations", "message", "count"), tuple(rows), names=3) if rows else None
+        text = mark("Failed operations: the {shown} most frequent of {total} messages")
+        caption = gettext(text, shown=MOST_MESSAGES, total=len(found))
+    return Table(caption, ("arm", "operations", mark("message"), mark("count")), tuple(rows), names=3) if rows else None
 
 
 def _message(text: str) -> Cell:
@@ -336,7 +371,12 @@ def brief(heading: str, result: ScenarioResult, *, by_groups: bool) -> list[Bloc
     """Return one scenario for the terminal: plan, notices, throughput, times, capacities, failures; `by_groups` in full."""
     plan = Paragraph(planned(result), f"{heading}:")
     if not by_groups:
-        return of(replace(plan, lead=f"{heading} under load:"), *notices(result), summary(result), errors(result))
+        return of(
+            replace(plan, lead=gettext("{scenario} under load:", scenario=heading)),
+            *notices(result),
+            summary(result),
+            errors(result),
+        )
     return of(plan, *notices(result), by_group(result), *capacity.tables(result), *capacity.reasons(result), errors(result))
 
 
@@ -344,5 +384,9 @@ def detail(result: ScenarioResult) -> list[Block]:
     """Return all tables of one scenario under load."""
     shown = tuple(table for table in (ratios(result), *arms(result), *capacity.tables(result)) if table)
     every = capacity.steps(result)
-    steps = ReportSection(f"{every.caption}: {len(every.rows)} steps", (every,)) if every else None
+    steps = (
+        ReportSection(gettext("{caption}: {count} steps", caption=every.caption, count=len(every.rows)), (every,))
+        if every
+        else None
+    )
     return of(*shown, *capacity.reasons(result), errors(result), steps)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from statistics import median
 
+from harness.language import gettext, mark
 from harness.report.blocks import Cell, Table, cells
 from harness.report.numbers import DASH, significant, unit_of, whole
 from harness.report.tables import named_cells
@@ -49,14 +50,24 @@ def table(result: ScenarioResult) -> Table | None:
                 significant(block[-1].at_s),
                 whole(sum(tick.operations for tick in block)),
                 whole(sum(tick.errors for tick in block)),
-                unit.write(median(p50s)) if p50s else Cell(DASH, "no operation completed"),
-                unit.write(max(p99s)) if p99s else Cell(DASH, "too few operations per sample"),
-                f"{max(cpu):.0f} %" if cpu else Cell(DASH, "not sampled"),
+                unit.write(median(p50s)) if p50s else Cell(DASH, gettext("no operation completed")),
+                unit.write(max(p99s)) if p99s else Cell(DASH, gettext("too few operations per sample")),
+                f"{max(cpu):.0f} %" if cpu else Cell(DASH, gettext("not sampled")),
             )
         )
-    p50, p99 = f"p50, median of samples, {unit.name}", f"p99, highest of samples, {unit.name}"
-    head = ("block", "arm", "process", "ended after, s", "operations", "errors", p50, p99, "generator CPU, highest")
-    caption = "The run over time, by block"
+    p50, p99 = gettext("p50, median of samples, {unit}", unit=unit.name), gettext("p99, highest of samples, {unit}", unit=unit.name)
+    head = (
+        mark("block"),
+        "arm",
+        mark("process"),
+        mark("ended after, s"),
+        "operations",
+        "errors",
+        p50,
+        p99,
+        mark("generator CPU, highest"),
+    )
+    caption = gettext("The run over time, by block")
     if len(found) > MOST:
-        caption = f"The run over time, by block: {MOST} of {len(found)} blocks"
+        caption = gettext("The run over time, by block: {shown} of {total} blocks", shown=MOST, total=len(found))
     return Table(caption, head, tuple(rows), names=2)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from harness.language import gettext, listed, mark, ngettext
 from harness.report.blocks import Block, Cell, Notice, Notices, Paragraph, ReportSection, Table
 from harness.results.names import shortened
 from harness.text import printable, without_command
@@ -55,21 +56,20 @@ def _name(block: Block) -> str:
         case ReportSection() | Notices():
             return block.title
         case Table():
-            return block.caption or "a table"
+            return block.caption or gettext("a table")
         case Notice():
             return block.name
         case Paragraph():
-            return block.lead or "a paragraph"
-    return "tables"
+            return block.lead or gettext("a paragraph")
+    return gettext("tables")
 
 
 def _note(left_out: Sequence[str], most: int) -> str:
     """Return which parts were left out, and why."""
     names = [escape(shortened(name)) for name in left_out[:NAMED]]
-    more = [f"{len(left_out) - NAMED} more"] if len(left_out) > NAMED else []
-    listed = [*names, *more]
-    parts = f"{', '.join(listed[:-1])} and {listed[-1]}" if len(listed) > 1 else listed[0]
-    return f"Left out, because a comment has at most {most:,} characters: {parts}.\n"
+    more = [ngettext("{count} more", "{count} more", len(left_out) - NAMED)] if len(left_out) > NAMED else []
+    text = mark("Left out, because a comment has at most {count} characters: {parts}.")
+    return gettext(text, count=f"{most:,}", parts=listed([*names, *more])) + "\n"
 
 
 def _block(block: Block) -> Iterator[str]:
@@ -95,19 +95,20 @@ def _block(block: Block) -> Iterator[str]:
 
 
 def _notice(notice: Notice) -> Iterator[str]:
-    label = "" if notice.label in TITLED else f"{notice.label}:" if notice.name else notice.label
+    shown = gettext(notice.label)
+    label = "" if notice.label in TITLED else f"{shown}:" if notice.name else shown
     head = f"- **{escape(f'{label} {notice.name}'.strip())}**"
     if notice.verbatim:
         yield from (f"{head}:", "", *_code(notice.message), "")
         return
-    remedy = f". Remedy: {escape(notice.remedy)}" if notice.remedy else ""
-    yield f"{head}: {escape(notice.message)}{remedy}." if notice.message else head
+    texts = [escape(notice.message), gettext("Remedy: {remedy}", remedy=escape(notice.remedy)) if notice.remedy else ""]
+    yield f"{head}: {'. '.join(filter(None, texts))}." if notice.message else head
 
 
 def _table(table: Table) -> Iterator[str]:
     if table.caption:
         yield from (f"**{escape(table.caption)}**", "")
-    yield "| " + " | ".join(escape(name) for name in table.head) + " |"
+    yield "| " + " | ".join(escape(gettext(name)) for name in table.head) + " |"
     yield "|" + "|".join("---" if table.is_text(place) else "---:" for place in range(len(table.head))) + "|"
     for row in table.rows:
         yield "| " + " | ".join(_cell(cell) for cell in row) + " |"

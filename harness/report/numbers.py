@@ -2,15 +2,35 @@
 
 import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from harness.language import gettext
+from harness.language import gettext, ngettext
 from harness.results.run import Gain, Ratio
 
 DASH = "–"
 """Stands for a missing figure; its cell has the reason."""
+
+
+COUNTED: dict[str, Callable[[int], str]] = {
+    "benchmark": lambda number: ngettext("{count} benchmark", "{count} benchmarks", number),
+    "figure": lambda number: ngettext("{count} figure", "{count} figures", number),
+    "more remark": lambda number: ngettext("{count} more remark", "{count} more remarks", number),
+    "more row": lambda number: ngettext("{count} more row", "{count} more rows", number),
+    "promise": lambda number: ngettext("{count} promise", "{count} promises", number),
+    "remark": lambda number: ngettext("{count} remark", "{count} remarks", number),
+    "run": lambda number: ngettext("{count} run", "{count} runs", number),
+    "scenario": lambda number: ngettext("{count} scenario", "{count} scenarios", number),
+    "step": lambda number: ngettext("{count} step", "{count} steps", number),
+    "warning": lambda number: ngettext("{count} warning", "{count} warnings", number),
+}
+"""Noun → a number of it in words."""
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with a noun of `COUNTED`: `1 promise`, `1,000 promises`."""
+    return COUNTED[noun](number)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from harness.language import gettext, word
+from harness.language import gettext, mark, word
 from harness.report import ablation, comparison, conclusion, headings, load, promises, review, summaries, tables
 from harness.report.blocks import (
     Block,
@@ -25,8 +25,12 @@ from harness.report.promises import LocatedResult, located
 from harness.results.names import short
 from harness.results.run import AA_CONTROL, PromiseVerdict, Ratio, Run, RunKind, ScenarioResult, ScenarioStatus
 
-NO_PROMISE = "No promise was tested in this run: it shows measurements, not verdicts."
+NO_PROMISE = mark("No promise was tested in this run: it shows measurements, not verdicts.")
 NOTHING = conclusion.NOTHING
+NOT_RUN = mark("not run")
+"""The label of notices of scenarios that were not run."""
+LABELS = (mark("failed"), mark("interrupted"), mark("general"), mark("invalid"), mark("note"), mark("warning"))
+"""The other labels of notices."""
 SOME = 3
 """The number of results that are named of those that share a warning."""
 SHORT_NAME = 24
@@ -46,8 +50,8 @@ def brief(run: Run, *, speeds: bool = False) -> list[Block]:
     if not run.scenarios:
         found = [Paragraph(gettext(NOTHING), tone=Tone.BAD)]
     elif not found:
-        found = every_speed if is_load else [Paragraph(NO_PROMISE)]
-    warnings = [*warning_notices("Warnings", run.warnings), *_scenario_warnings(run, in_full=speeds)]
+        found = every_speed if is_load else [Paragraph(gettext(NO_PROMISE))]
+    warnings = [*warning_notices(mark("Warnings"), run.warnings), *_scenario_warnings(run, in_full=speeds)]
     if is_load:  # failed operations come before any figure of the others
         return [*notices(run), *found, *warnings]
     return [*found, *notices(run), *warnings, *(every_speed if speeds else [])]
@@ -64,13 +68,13 @@ def full(run: Run, *, everything: bool = True) -> list[Block]:
     found: list[Block | None] = [Paragraph(_facts(run)), *_concluded(run), *notices(run)]
     if judged:
         tally = Paragraph(promises.tally_sentence(run))
-        found.append(ReportSection(f"All promises: {len(promises.rows(run))}", (tally, *judged)))
+        found.append(ReportSection(gettext("All promises: {count}", count=len(promises.rows(run))), (tally, *judged)))
     found += [*ablations(run), *_load(run), *_folded_warnings(run, everything=everything)]
     if everything:
         answers = [(table, place) for place in promises.places(run) for table in review.answers(promises.at(run, place))]
         found += [ReportSection(f"{table.caption}: {place}", (table,)) for table, place in answers]
         found += map(scenario, located(run))
-    found.append(Paragraph("Reproduce:", code=run.command))
+    found.append(Paragraph(gettext("Reproduce:"), code=run.command))
     return [ReportSection(_heading(run), tuple(of(*found)), folded=False)]
 
 
@@ -111,7 +115,9 @@ def _conclusion_table(made: conclusion.Conclusion, rows: Sequence[conclusion.Con
         gains = [row.literal, row.optimised] if made.literal else [row.optimised]
         changes = dict(row.percentiles)
         times = (changes.get("p50", DASH), changes.get("p95", DASH), row.memory)
-        lines.append(cells(row.name, *action, row.promised, *gains, *times, row.catch, *([] if quick else [str(row.advice.trust)])))
+        lines.append(
+            cells(row.name, *action, row.promised, *gains, *times, row.catch, *([] if quick else [word(row.advice.trust)]))
+        )
     verdict, trust = ([], []) if quick else (["what to do"], ["trust"])
     head = ("optimisation", *verdict, "promised", *arms, "p50", "p95", "memory", "the catch", *trust)
     return Table("", head, tuple(lines), texts=("what to do", "the catch", "trust"), kind=TableKind.VERDICTS)
@@ -128,47 +134,70 @@ def _conclusion_matrix(made: conclusion.Conclusion) -> Table:
 
 def _folded_warnings(run: Run, *, everything: bool) -> list[Block]:
     """Return the warnings of a run, and its scenarios' unless each of these has its own section."""
-    found = warning_notices("Warnings", run.warnings)
+    found = warning_notices(mark("Warnings"), run.warnings)
     of_scenarios = [] if everything else _scenario_warnings(run, in_full=False)
     number = sum(len(result.warnings) for result in run.scenarios)
-    return [*found, ReportSection(f"Warnings of scenarios: {number}", tuple(of_scenarios))] if of_scenarios else found
+    return (
+        [*found, ReportSection(gettext("Warnings of scenarios: {count}", count=number), tuple(of_scenarios))]
+        if of_scenarios
+        else found
+    )
 
 
 def _facts(run: Run) -> str:
-    users = f", {run.environment['users']} users" if run.kind == RunKind.LOAD and "users" in run.environment else ""
-    measured = ", commit ".join(text for text in (clock_time(run.started_at), commit(run)) if text)
-    return f"{run.name}: {measured}, {', '.join(run.settings.engines)}, {run.settings.size}, seed {run.settings.seed}{users}"
+    facts = [clock_time(run.started_at), gettext("commit {commit}", commit=commit(run)) if run.commit else ""]
+    facts += [", ".join(run.settings.engines), run.settings.size, gettext("seed {seed}", seed=run.settings.seed)]
+    if run.kind == RunKind.LOAD and "users" in run.environment:
+        facts.append(gettext("{count} users", count=run.environment["users"]))
+    return gettext("{name}: {facts}", name=run.name, facts=", ".join(filter(None, facts)))
 
 
 def commit(run: Run) -> str:
     """Return the short commit, and whether there were changes on top of it; empty for an unknown commit."""
-    return f"{run.commit[:12]}{' with uncommitted changes' if run.dirty else ''}" if run.commit else ""
+    if not run.commit:
+        return ""
+    short_hash = run.commit[:12]
+    return gettext("{commit} with uncommitted changes", commit=short_hash) if run.dirty else short_hash
+
+
+def incomplete(run: Run) -> str:
+    """Return that a run was interrupted or did not finish; empty if it ended by itself."""
+    if not run.incomplete:
+        return ""
+    return gettext("This run was interrupted") if run.interrupted else gettext("This run did not finish")
 
 
 def notices(run: Run) -> list[Notice]:
     """Return notices of interrupted, failed and skipped scenarios, and of arms that cannot run as written."""
     found = []
     if run.incomplete:
-        found.append(Notice("", f"This run {run.incomplete}", "what had finished is shown, the rest is missing", Tone.BAD))
+        found.append(Notice("", incomplete(run), gettext("what had finished is shown, the rest is missing"), Tone.BAD))
     if run.settings.quick and any(r.verdicts for r in run.scenarios):
-        message = "a quick run has little data, few pairs and few processes, so that any verdict may differ in a full run"
-        found.append(Notice("", "Every verdict is preliminary", message, remedy="act on those of a full `harness run`"))
+        message = gettext("a quick run has little data, few pairs and few processes, so that any verdict may differ in a full run")
+        found.append(
+            Notice("", gettext("Every verdict is preliminary"), message, remedy=gettext("act on those of a full `harness run`"))
+        )
     if unknown := dict.fromkeys(str(v.verdict) for r in run.scenarios for v in r.verdicts if v.verdict not in list(PromiseVerdict)):
         names = ", ".join(short(name, SHORT_NAME) for name in unknown)
-        message = (
-            f"written by version {run.harness_version}, which knows more verdicts than this one; nothing is concluded from them"
+        message = gettext(
+            "written by version {version}, which knows more verdicts than this one; nothing is concluded from them",
+            version=run.harness_version,
         )
-        found.append(Notice("unknown verdict", names, message, Tone.OPEN, "upgrade this package"))
+        found.append(Notice(mark("unknown verdict"), names, message, Tone.OPEN, gettext("upgrade this package")))
     for x in located(run):
         r = x.result
         if r.status not in {ScenarioStatus.OK, ScenarioStatus.NOT_RUN}:
             found.append(
-                Notice(r.status, x.named(r.name), r.error or "no error was recorded", Tone.BAD, link=x.anchor, verbatim=True)
+                Notice(
+                    r.status, x.named(r.name), r.error or gettext("no error was recorded"), Tone.BAD, link=x.anchor, verbatim=True
+                )
             )
     for (place, reason), results in promises.not_run(run).items():
-        found.append(Notice("not run", f"{', '.join(r.name for r in results)} on {place}", reason, Tone.FLAT))
+        found.append(
+            Notice(NOT_RUN, gettext("{names} on {place}", names=", ".join(r.name for r in results), place=place), reason, Tone.FLAT)
+        )
     broken = [(f"{r.name}, {arm.name}", arm.cannot_run) for r in run.scenarios for arm in r.arms if arm.cannot_run]
-    return [*found, *(Notice("cannot run as written", name, reason) for name, reason in dict.fromkeys(broken))]
+    return [*found, *(Notice(mark("cannot run as written"), name, reason) for name, reason in dict.fromkeys(broken))]
 
 
 def verdicts(run: Run) -> list[Block]:
@@ -186,15 +215,15 @@ def ablations(run: Run) -> list[Block]:
     found: list[Block] = []
     for heading, ablated in ablation.parts(run):
         found += [ablation.table(heading, ablated), Paragraph(ablation.total(ablated))]
-    return [*found, Paragraph(ablation.READ, quiet=True)] if found else []
+    return [*found, Paragraph(gettext(ablation.READ), quiet=True)] if found else []
 
 
 def _load(run: Run) -> list[Block]:
     blocks: list[Block] = []
     for heading, result in load.parts(run):
-        plan = Paragraph(load.planned(result), f"{heading} under load:")
+        plan = Paragraph(load.planned(result), gettext("{scenario} under load:", scenario=heading))
         blocks += of(plan, *load.notices(result), load.summary(result), load.ratios(result))
-    return [*blocks, Paragraph(load.READ, quiet=True)] if blocks else []
+    return [*blocks, Paragraph(gettext(load.READ), quiet=True)] if blocks else []
 
 
 def measurements(result: ScenarioResult) -> list[Block]:
@@ -207,22 +236,27 @@ def measurements(result: ScenarioResult) -> list[Block]:
     controls = [_aa_control(ratio) for ratio in result.ratios if ratio.arm == AA_CONTROL]
     work = (make(result) for make in (tables.work_counts, tables.memory, tables.growth))
     sections = {
-        "Speed": [*timed, *controls],
-        "Under load": under_load,
-        "Work, memory, growth": of(*work, *tables.controls(result)),
+        gettext("Speed"): [*timed, *controls],
+        gettext("Under load"): under_load,
+        gettext("Work, memory, growth"): of(*work, *tables.controls(result)),
     }
     shown = [ReportSection(title, tuple(blocks), folded=False, level=3) for title, blocks in sections.items() if blocks]
-    return [*warning_notices("Warnings", result.warnings), *shown]
+    return [*warning_notices(mark("Warnings"), result.warnings), *shown]
 
 
 def _aa_control(control: Ratio) -> Paragraph:
     """Return an A/A control's reading: passed if the interval includes 1. Whether one failed is decided over all of a run."""
-    passed, end = False, "; one process gives no confidence interval."
-    if control.low is not None and control.high is not None:
-        passed = control.low <= 1 <= control.high
-        end = "." if passed else "; the interval excludes 1: read differences of this size as noise."
-    lead = f"A/A control{' passed' if passed else ''}, {control.group}:"
-    return Paragraph(f"the baseline against itself measured {ratio_with_interval(control)}{end}", lead, quiet=True)
+    lead, text = mark("A/A control, {group}:"), mark("the baseline against itself measured {figure}.")
+    if control.low is None or control.high is None:
+        text = mark("the baseline against itself measured {figure}; one process gives no confidence interval.")
+    elif control.low <= 1 <= control.high:
+        lead = mark("A/A control passed, {group}:")
+    else:
+        text = mark(
+            "the baseline against itself measured {figure}; the interval excludes 1: read differences of this size as noise."
+        )
+    figure = ratio_with_interval(control)
+    return Paragraph(gettext(text, figure=figure), gettext(lead, group=control.group), quiet=True)
 
 
 def scenario(found: LocatedResult) -> ReportSection | None:
@@ -231,7 +265,7 @@ def scenario(found: LocatedResult) -> ReportSection | None:
         Notice(status("observed" if f.holds else "not observed").label, f.message, f"{f.arm}: {f.evidence}")
         for f in found.result.findings
     )
-    blocks = of(Notices("Findings", findings) if findings else None, *measurements(found.result))
+    blocks = of(Notices(gettext("Findings"), findings) if findings else None, *measurements(found.result))
     return ReportSection(found.named(found.result.title), tuple(blocks)) if blocks else None
 
 
@@ -246,9 +280,12 @@ def _scenario_warnings(run: Run, *, in_full: bool) -> list[Block]:
             found[warning.name].append(name)
         made = []
         for name, names in found.items():
-            some = "; ".join(names[:SOME]) + (f" and {len(names) - SOME} more" if len(names) > SOME else "")
-            made.append(Notice("warning", name, f"in {len(names)} of {len(run.scenarios)} results ({some}); see the report"))
-    return [Notices("Warnings", tuple(made))] if made else []
+            some, more = "; ".join(names[:SOME]), len(names) - SOME
+            some = gettext("{names} and {count} more", names=some, count=more) if more > 0 else some
+            text = mark("in {number} of {total} results ({names}); see the report")
+            message = gettext(text, number=len(names), total=len(run.scenarios), names=some)
+            made.append(Notice("warning", name, message))
+    return [Notices(gettext("Warnings"), tuple(made))] if made else []
 
 
 def speed(result: ScenarioResult) -> list[Block]:
@@ -258,6 +295,8 @@ def speed(result: ScenarioResult) -> list[Block]:
         tables.ratios(result, with_control=True),
         tables.percentile_ratios(result),
         tables.percentiles(result),
-        Paragraph(f"{whole(result.verified_cases)} answers compared, all equal", quiet=True) if verified else None,
+        Paragraph(gettext("{count} answers compared, all equal", count=whole(result.verified_cases)), quiet=True)
+        if verified
+        else None,
     )
     return [Paragraph("", f"{result.title} · {result.engine}, RTT {result.rtt_ms:g} ms"), *found] if found else []

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from harness.language import gettext, ngettext
 from harness.report.tables import listed
 from harness.results.names import shortened, visible
 from harness.results.run import BASELINE, ScenarioResult, Statement
@@ -109,7 +110,7 @@ def _uses(counts: dict[tuple[str, str], dict[str, int]], every_arm: set[str], wh
     for pairs, use in same.items():
         numbers = {number for _, number in pairs}
         if len(numbers) == 1 and {arm for arm, _ in pairs} == every_arm:
-            text = f"{numbers.pop()}× on all arms"
+            text = gettext("{count}× on all arms", count=numbers.pop())
         else:
             text = ", ".join(f"{visible(shortened(arm, NAME))} {number}×" for arm, number in pairs)
         at = f" ({where(use.places, whole.places)})" if len(use.places) < len(whole.places) else ""
@@ -139,7 +140,9 @@ def _marked(key: tuple[str, ...], lines: tuple[str, ...], plans: dict[tuple[str,
         for text, line in zip(key, lines, strict=True)
     ]
     more = len(made) - MOST_LINES
-    return (*made[:MOST_LINES], PlanLine(f"… {more:,} more lines")) if more > 0 else tuple(made)
+    return (
+        (*made[:MOST_LINES], PlanLine(ngettext("… {count} more line", "… {count} more lines", more))) if more > 0 else tuple(made)
+    )
 
 
 def changes(result: ScenarioResult, arm: str) -> dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]]:
@@ -191,11 +194,13 @@ def names(found: Iterable[str], most: int = 4) -> str:
     """Return names in a sentence, each shortened, at most a few of them."""
     known = [visible(shortened(name, NAME)) for name in listed((), found)]
     more = len(known) - most
-    return ", ".join(known[:most]) + (f" and {more} more" if more > 0 else "")
+    shown = gettext(", ").join(known[:most])
+    return gettext("{names} and {count} more", names=shown, count=more) if more > 0 else shown
 
 
 def cut(text: str) -> str:
     """Return a text of several lines with control characters escaped, without what is beyond a length."""
     printable = "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape", "replace").decode() for c in text)
     more = len(printable) - MOST_CHARACTERS
-    return f"{printable[:MOST_CHARACTERS]}… ({more:,} more characters)" if more > 0 else printable
+    end = ngettext("… ({count} more character)", "… ({count} more characters)", more)
+    return printable[:MOST_CHARACTERS] + end if more > 0 else printable

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from harness.language import gettext, mark, word
 from harness.report.blocks import PRELIMINARY, Cell, Table, TableKind, cells, status
 from harness.report.numbers import DASH
 from harness.results.run import (
@@ -18,7 +19,7 @@ from harness.results.run import (
     ScenarioStatus,
     Verdict,
 )
-from harness.verdicts.promise import EXPONENT, LESS, WORKS, format_claim, format_figure, format_measured
+from harness.verdicts.promise import EXPONENT, LESS, WORKS, format_claim, format_figure, format_measured, sentence
 
 OUTCOMES = tuple(v for v in PromiseVerdict if v not in UNPAIRED_VERDICTS or v == PromiseVerdict.INCONCLUSIVE)
 """The verdicts that a promise can have, best first; the others are of compared files."""
@@ -135,13 +136,16 @@ def tally(run: Run) -> dict[PromiseVerdict, Counter[str]]:
 def tally_sentence(run: Run) -> str:
     """Return the tally as text, arm by arm: `proposed: 1 confirmed, 2 fell short. optimised: 3 confirmed.`."""
     counts = tally(run)
-    counted = [(arm, [f"{by[arm]} {outcome}" for outcome, by in counts.items() if by[arm]]) for arm in arms_of(rows(run))]
-    return " ".join(f"{arm}: {', '.join(found)}." for arm, found in counted if found)
+    counted = [
+        (arm, [gettext("{number} {verdict}", number=by[arm], verdict=word(outcome)) for outcome, by in counts.items() if by[arm]])
+        for arm in arms_of(rows(run))
+    ]
+    return " ".join(gettext("{arm}: {figures}.", arm=arm, figures=gettext(", ").join(found)) for arm, found in counted if found)
 
 
 def heading(run: Run) -> str:
     """Return the head of the column with the promises' texts."""
-    return "the review says" if run.review else "claim"
+    return mark("the review says") if run.review else mark("claim")
 
 
 def measured(verdict: Verdict) -> tuple[str, str]:
@@ -157,18 +161,19 @@ def promised(verdict: Verdict) -> str:
         return DASH
     if verdict.unit == WORKS:
         return format_figure(verdict.promised_low, WORKS)
-    limit = "at most " if verdict.less_is_better else ""
     if verdict.unit == EXPONENT:
-        return limit + format_figure(verdict.promised_low, EXPONENT)
-    return limit + format_claim(verdict.promised_low, verdict.promised_high, verdict.unit)
+        claim = format_figure(verdict.promised_low, EXPONENT)
+    else:
+        claim = format_claim(verdict.promised_low, verdict.promised_high, verdict.unit)
+    return gettext("at most {figure}", figure=claim) if verdict.less_is_better else claim
 
 
 def verdict_cell(verdict: Verdict | None, *, link: str = "", preliminary: bool = False) -> Cell:
     """Return a verdict with its figure, interval and sentence."""
     if verdict is None:
-        return Cell(DASH, "not tried on this arm")
+        return Cell(DASH, gettext("not tried on this arm"))
     text, bounds = measured(verdict)
-    return Cell(text, verdict.sentence, bounds, status(verdict.verdict, preliminary=preliminary), link)
+    return Cell(text, sentence(verdict), bounds, status(verdict.verdict, preliminary=preliminary), link)
 
 
 def promise_table(promises: Sequence[PromiseRow], head: str) -> Table:
@@ -180,9 +185,10 @@ def promise_table(promises: Sequence[PromiseRow], head: str) -> Table:
         made.append(cells(label, row.text, *(row.cell(arm) for arm in arms)))
         further = [v for v in row.verdicts if v.arm not in arms]
         made += [
-            cells(label, f"arm {v.arm}", verdict_cell(v, preliminary=row.preliminary), *([""] * (len(arms) - 1))) for v in further
+            cells(label, gettext("arm {arm}", arm=v.arm), verdict_cell(v, preliminary=row.preliminary), *([""] * (len(arms) - 1)))
+            for v in further
         ]
-    return Table("", ("promise", head, *arms), tuple(made), names=2 + len(arms), kind=TableKind.VERDICTS)
+    return Table("", (mark("promise"), head, *arms), tuple(made), names=2 + len(arms), kind=TableKind.VERDICTS)
 
 
 def matrix_table(run: Run) -> Table:
@@ -195,8 +201,10 @@ def matrix_table(run: Run) -> Table:
         for number, arm in enumerate(tried):
             label = ("", "") if number else (Cell(first.name, first.text), first.text)
             made.append(cells(*label, arm, *(_matrix_cell(cell, arm) for cell in row)))
-    head = ("promise", heading(run), "arm", *places(run))
-    return Table("Verdicts by engine and RTT", head, tuple(made), names=len(head), wide=(heading(run),), kind=TableKind.MATRIX)
+    head = ("promise", heading(run), mark("arm"), *places(run))
+    return Table(
+        gettext("Verdicts by engine and RTT"), head, tuple(made), names=len(head), wide=(heading(run),), kind=TableKind.MATRIX
+    )
 
 
 def _matrix_cell(row: PromiseRow | None, arm: str) -> Cell:
@@ -209,8 +217,11 @@ def _matrix_cell(row: PromiseRow | None, arm: str) -> Cell:
 
 def legend() -> str:
     """Return the signs of all verdicts with their words, for a matrix."""
-    signs = [f"{status(v).label}{', nothing promised' if v == PromiseVerdict.MEASURED else ''}" for v in OUTCOMES]
-    return "  ".join([*signs, f"{PRELIMINARY} preliminary"])
+    signs = [
+        gettext("{verdict}, nothing promised", verdict=status(v).label) if v == PromiseVerdict.MEASURED else status(v).label
+        for v in OUTCOMES
+    ]
+    return "  ".join([*signs, gettext("{sign} preliminary", sign=PRELIMINARY)])
 
 
 def place_of(result: ScenarioResult) -> str:
@@ -248,7 +259,7 @@ def not_run(run: Run) -> dict[tuple[str, str], list[ScenarioResult]]:
     found: defaultdict[tuple[str, str], list[ScenarioResult]] = defaultdict(list)
     for result in run.scenarios:
         if result.status == ScenarioStatus.NOT_RUN:
-            found[place_of(result), result.error or "no reason was recorded"].append(result)
+            found[place_of(result), result.error or gettext("no reason was recorded")].append(result)
     return found
 
 

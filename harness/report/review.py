@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from statistics import geometric_mean
 
+from harness.language import gettext, mark
 from harness.report import ablation
 from harness.report.blocks import Cell, Table, cells
 from harness.report.numbers import DASH
@@ -11,7 +12,7 @@ from harness.report.tables import with_interval
 from harness.results.run import Ablation, Priority, Review, Run
 from harness.verdicts.promise import TIMES, format_value
 
-PRIORITY = ("area", "priority", "impact", "effort", "gain, in the review")
+PRIORITY = (mark("area"), mark("priority"), mark("impact"), mark("effort"), mark("gain, in the review"))
 """The columns with the review's own statements on an area."""
 
 
@@ -34,15 +35,15 @@ def scorecard(review: Review, promises: Sequence[PromiseRow]) -> Table | None:
     lines = []
     for score in review.scorecard:
         of_score = [row for row in promises if row.promise in score.promises]
-        missing = [f"{promise} not in this run" for promise in score.promises if promise not in known]
+        missing = [gettext("{promise} not in this run", promise=promise) for promise in score.promises if promise not in known]
         figures = []
         for arm in arms:
             found = [(row.label, row.cell(arm)) for row in of_score]
             measured = [f"{label} {cell.status.sign} {cell.text}" for label, cell in found if cell.status and cell.text]
             figures.append("; ".join([*measured, *missing]) or DASH)
         lines.append(cells(score.aspect, score.today, score.goal, *figures))
-    head = ("aspect", "today, in the review", "goal, in the review", *arms)
-    return Table("The review's scorecard, and what was measured", head, tuple(lines), names=len(head))
+    head = (mark("aspect"), mark("today, in the review"), mark("goal, in the review"), *arms)
+    return Table(gettext("The review's scorecard, and what was measured"), head, tuple(lines), names=len(head))
 
 
 def ranking(review: Review, promises: Sequence[PromiseRow]) -> Table | None:
@@ -62,13 +63,14 @@ def ranking(review: Review, promises: Sequence[PromiseRow]) -> Table | None:
     lines = []
     for p in review.priorities:
         answers = ", ".join(p.answers)
-        missing = Cell(DASH, f"no speedup was measured for {answers or 'it'}")
+        missing = Cell(DASH, gettext("no speedup was measured for {answers}", answers=answers or gettext("it")))
         by_arm = [
-            missing if gain is None else Cell(format_value(gain, TIMES), f"from {answers}") for gain in gains[p.area].values()
+            missing if gain is None else Cell(format_value(gain, TIMES), gettext("from {answers}", answers=answers))
+            for gain in gains[p.area].values()
         ]
         lines.append(cells(*_stated(p, review), *by_arm, str(ranks.get(p.area, DASH))))
-    head = (*PRIORITY, *arms, "measured rank")
-    return Table("The review's priorities, and the gain that was measured", head, tuple(lines), names=len(PRIORITY))
+    head = (*PRIORITY, *arms, mark("measured rank"))
+    return Table(gettext("The review's priorities, and the gain that was measured"), head, tuple(lines), names=len(PRIORITY))
 
 
 def ablated_ranking(review: Review, heading: str, ablated: Ablation) -> Table | None:
@@ -78,13 +80,18 @@ def ablated_ranking(review: Review, heading: str, ablated: Ablation) -> Table | 
         return None
     lines = []
     for p in review.priorities:
-        measured = [Cell(DASH, "not a switch of this ablation")] * 3
+        measured = [Cell(DASH, gettext("not a switch of this ablation"))] * 3
         if switch := found.get(p.switch or ""):
             alone, last = (with_interval(ablation.gain_text(gain), gain.low, gain.high) for gain in (switch.alone, switch.last))
             measured = [Cell(alone.text), last, Cell(ablation.rank(switch))]
         lines.append(cells(*_stated(p, review), *measured))
-    head = (*PRIORITY, "gain alone", "gain last, 95 % CI", "measured rank")
-    return Table(f"The review's priorities, and the ranks by ablation ({heading})", head, tuple(lines), names=len(PRIORITY))
+    head = (*PRIORITY, mark("gain alone"), mark("gain last, 95 % CI"), mark("measured rank"))
+    return Table(
+        gettext("The review's priorities, and the ranks by ablation ({heading})", heading=heading),
+        head,
+        tuple(lines),
+        names=len(PRIORITY),
+    )
 
 
 def _stated(priority: Priority, review: Review) -> tuple[str, ...]:

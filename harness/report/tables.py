@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Protocol, TypeVar
 
+from harness.language import gettext, mark, ngettext, word
 from harness.report.blocks import Cell, CellStatus, Table, Tone, cells
 from harness.report.numbers import DASH, Unit, exponent, interval, percent, significant, times, unit_of, whole
 from harness.results.names import abbreviated, short, shortened, visible
@@ -16,30 +17,28 @@ MAX, MEAN = "max", "mean"
 """The labels of the maximum and of the mean, next to those of percentiles."""
 SHOWN = ("50", "95", "99")
 """The percentiles that every table has, where samples support them; the others need a wide one."""
-SPEED_CAPTION = "Times of one operation, and how many times faster than the baseline (95 % CI)"
-FASTER = "times faster"
+SPEED_CAPTION = mark("Times of one operation, and how many times faster than the baseline (95 % CI)")
+FASTER = mark("times faster")
 DIRECTIONS = {Tone.GOOD: "faster", Tone.BAD: "slower", Tone.FLAT: "not significant"}
 """The direction that an interval of a ratio shows."""
 CONTROL_SIGN = "!"
 """Stands before an A/A control whose interval excludes 1."""
-CONTROL_READ = (
+CONTROL_READ = mark(
     "!: the interval of the A/A control excludes 1, which 1 in 20 does by chance: read differences of this size as noise."
 )
 NAME, DESCRIPTION = 60, 80
 """The most characters of a name and of a group's description in a table."""
-WHOLE = "whole scenario"
+WHOLE = mark("whole scenario")
 """Stands for the group of counts that are of no single group."""
 ALIKE = 0.01
 """Work counts that differ by at most this share count as equal."""
 FLAT_GROWTH = 0.05
 """Exponents up to this are constant cost."""
-FEW_PROCESSES = "a confidence interval needs at least two processes"
-MEMORY_CAPTION = "Memory of one operation: each arm in its own process, with its children and servers"
-ADDED, MEMORY_REST = "change from baseline", "{} further groups: no clear difference."
-CHANGE = re.compile(r" (?:more|less)$")
-"""The end of a change of memory that the ranges of the repetitions show."""
-MEMORY_TEXTS = ("added by servers, MB", "not measured", "outcome")
-MEMORY_DETAILS = ("share of the rows", "limit MB", "rows", *MEMORY_TEXTS)
+FEW_PROCESSES = mark("a confidence interval needs at least two processes")
+MEMORY_CAPTION = mark("Memory of one operation: each arm in its own process, with its children and servers")
+ADDED = mark("change from baseline")
+MEMORY_TEXTS = (mark("added by servers, MB"), mark("not measured"), mark("outcome"))
+MEMORY_DETAILS = (mark("share of the rows"), mark("limit MB"), mark("rows"), *MEMORY_TEXTS)
 """Columns that most scenarios have no figure for."""
 MOST_NAME = 40
 """The most characters of a name that are shown."""
@@ -102,13 +101,13 @@ def named_cells(names: Iterable[str]) -> dict[str, Cell]:
 
 def facts(caption: str, head: str, values: dict[str, str]) -> Table:
     """Return a row per fact."""
-    return Table(caption, (head, "value"), tuple(cells(*fact) for fact in values.items()), names=2)
+    return Table(caption, (head, mark("value")), tuple(cells(*fact) for fact in values.items()), names=2)
 
 
 def with_interval(text: str, low: float | None, high: float | None, missing: str = FEW_PROCESSES, note: str = "") -> Cell:
     """Return a figure with its interval and `note`; if there is no interval, the note is why it is `missing`."""
     bounds = interval(low, high)
-    return Cell(text, note if bounds else missing, bounds)
+    return Cell(text, note if bounds else gettext(missing), bounds)
 
 
 def percentile(value_ns: float | None, unit: Unit, label: str, samples: int, within: tuple[float, float] | None = None) -> Cell:
@@ -120,8 +119,14 @@ def percentile(value_ns: float | None, unit: Unit, label: str, samples: int, wit
 def too_few(samples: int, label: str, effective: float | None = None) -> str:
     """Return why a number of samples, worth `effective` independent ones, does not support a percentile of `QUANTILES`."""
     needed = samples_needed(QUANTILES[label])
-    alike = f", which are worth {whole(int(effective))}: those of one slot are alike" if effective and samples >= needed else ""
-    return f"too few samples: {needed:,} are needed, there are {samples:,}{alike}"
+    numbers = {"needed": f"{needed:,}", "samples": f"{samples:,}"}
+    if effective and samples >= needed:
+        return gettext(
+            "too few samples: {needed} are needed, there are {samples}, which are worth {worth}: those of one slot are alike",
+            worth=whole(int(effective)),
+            **numbers,
+        )
+    return gettext("too few samples: {needed} are needed, there are {samples}", **numbers)
 
 
 def speed(result: ScenarioResult) -> Table | None:
@@ -142,16 +147,18 @@ def speed(result: ScenarioResult) -> Table | None:
     for arm in arms:
         columns.append((FASTER, arm, [_faster(result, arm, g, found.get((arm, g))) for g in groups]))
     columns.append(("", AA_CONTROL, [_control(found.get((AA_CONTROL, g))) for g in groups]))
-    columns.append(("", "pairs (processes)", [_pairs(result, g) for g in groups]))
+    columns.append(("", mark("pairs (processes)"), [_pairs(result, g) for g in groups]))
     kept = [column for column in columns if any(cell.text != DASH for cell in column[2])]
     if not kept:
         return None
     labels = [Cell(named(g), detail=short(result.groups.get(g, ""), DESCRIPTION)) for g in groups]
     rows = zip(labels, (Cell(units[g].name) for g in groups), *(column for _, _, column in kept), strict=True)
     spans = [("", 2), *((text, len(list(same))) for text, same in groupby(text for text, _, _ in kept))]
-    head = ("cases", "unit", *(named(name) for _, name, _ in kept))
+    head = (mark("cases"), mark("unit"), *(named(name) for _, name, _ in kept))
     off = any(cell.text.startswith(CONTROL_SIGN) for _, name, column in kept for cell in column if name == AA_CONTROL)
-    return Table(SPEED_CAPTION, head, tuple(rows), names=2, spans=tuple(spans), footnote=CONTROL_READ if off else "")
+    return Table(
+        gettext(SPEED_CAPTION), head, tuple(rows), names=2, spans=tuple(spans), footnote=gettext(CONTROL_READ) if off else ""
+    )
 
 
 def ratios_and_medians(result: ScenarioResult) -> dict[tuple[str, str], Cell]:
@@ -179,7 +186,7 @@ def _middle(latency: Latency | None) -> float:
 
 def _speed(latency: Latency | None, label: str, unit: Unit) -> Cell:
     if latency is None:
-        return Cell(DASH, "not timed")
+        return Cell(DASH, gettext("not timed"))
     if label == MEAN:
         return Cell(unit.write(latency.mean_ns))
     return replace(_percentile(latency, label, unit), detail="")
@@ -189,17 +196,17 @@ def _faster(result: ScenarioResult, arm: str, group: str, ratio: Ratio | None) -
     """Return how many times faster an arm is, with its interval; its tone has the direction that the interval shows."""
     if ratio is None:
         broken = any(group in x.errors for x in result.arms if x.name == arm)
-        return Cell("cannot run") if broken else Cell(DASH, "not timed")
+        return Cell(gettext("cannot run")) if broken else Cell(DASH, gettext("not timed"))
     tone = Tone.FLAT
     if ratio.low is not None and ratio.high is not None:
         tone = Tone.GOOD if ratio.low > 1 else Tone.BAD if ratio.high < 1 else Tone.FLAT
-    return Cell(times(ratio.ratio), detail=interval(ratio.low, ratio.high), status=CellStatus(DIRECTIONS[tone], tone=tone))
+    return Cell(times(ratio.ratio), detail=interval(ratio.low, ratio.high), status=CellStatus(word(DIRECTIONS[tone]), tone=tone))
 
 
 def _control(ratio: Ratio | None) -> Cell:
     """Return the A/A control's ratio with its interval; the sign of one that excludes 1 is in the footnote."""
     if ratio is None:
-        return Cell(DASH, "no A/A control")
+        return Cell(DASH, gettext("no A/A control"))
     off = ratio.low is not None and ratio.high is not None and not ratio.low <= 1 <= ratio.high
     return Cell(f"{CONTROL_SIGN} {times(ratio.ratio)}" if off else times(ratio.ratio), detail=interval(ratio.low, ratio.high))
 
@@ -208,7 +215,7 @@ def _pairs(result: ScenarioResult, group: str) -> Cell:
     """Return the fewest pairs of an arm in a group, and the number of processes that they are from."""
     found = [r for r in result.ratios if r.group == group and r.arm != AA_CONTROL]
     if not found:
-        return Cell(DASH, "no pairs")
+        return Cell(DASH, gettext("no pairs"))
     fewest = min(found, key=lambda r: r.pairs)
     return Cell(f"{whole(fewest.pairs)} ({len(fewest.processes)})")
 
@@ -230,9 +237,9 @@ def ratios(result: ScenarioResult, *, with_control: bool = False) -> Table | Non
         ratio = with_interval(times(r.ratio), r.low, r.high)
         arrows = (_before_after(both, label) for label in (*labels, MAX))
         rows.append(cells(title, named(r.arm), ratio, *arrows, spread, whole(r.pairs)))
-    wide = (MAX, "min … max (processes)", "pairs")
-    head = ("cases", "arm", "times faster, 95 % CI", *(f"p{label}" for label in labels), *wide)
-    return Table("Times faster than the baseline", head, tuple(rows), names=2, grouped=True, wide=wide) if rows else None
+    wide = (MAX, mark("min … max (processes)"), mark("pairs"))
+    head = ("cases", mark("arm"), mark("times faster, 95 % CI"), *(f"p{label}" for label in labels), *wide)
+    return Table(gettext("Times faster than the baseline"), head, tuple(rows), names=2, grouped=True, wide=wide) if rows else None
 
 
 def supported(latencies: Iterable[Latency], labels: Iterable[str] = QUANTILES) -> list[str]:
@@ -245,7 +252,7 @@ def _before_after(both: list[Latency | None], label: str) -> Cell:
     """Return a percentile, or the maximum, of the baseline and of an arm, with the unit of both; a dash unless both have it."""
     values = [None if x is None else x.max_ns if label == MAX else x.percentiles_ns.get(label) for x in both]
     if None in values:
-        return Cell(DASH, "too few samples")
+        return Cell(DASH, gettext("too few samples"))
     unit = unit_of(values)
     return Cell(f"{unit.write(values[0])} → {unit.write(values[1])} {unit.name}")
 
@@ -265,9 +272,9 @@ def percentiles(result: ScenarioResult) -> Table | None:
             shown = (_percentile(x, label, unit) for label in labels)
             ends = unit.write(x.max_ns), unit.write(x.mean_ns), whole(x.samples)
             rows.append(cells(f"{named(group)}, {unit.name}", named(x.arm), *shown, *ends))
-    head = ("cases, unit", "arm", *(f"p{label}" for label in labels), MAX, "mean", "n")
+    head = (mark("cases, unit"), "arm", *(f"p{label}" for label in labels), MAX, mark("mean"), "n")
     wide = (*(f"p{label}" for label in labels if label not in SHOWN), "mean")
-    caption = "Latency" + (", 95 % CI" if any(x.intervals_ns for x in arms) else "")
+    caption = gettext("Latency, 95 % CI") if any(x.intervals_ns for x in arms) else gettext("Latency")
     return Table(caption, head, tuple(rows), names=2, grouped=True, wide=wide) if rows else None
 
 
@@ -295,13 +302,13 @@ def percentile_ratios(result: ScenarioResult) -> Table | None:
                 whole(min(r.samples for r in by.values())),
             )
         )
-    head = ("cases", "arm", *(f"p{label}, times faster" for label in labels), "n")
-    return Table("Percentiles: baseline ÷ arm, 95 % CI", head, tuple(rows), names=2, grouped=True) if labels else None
+    head = ("cases", "arm", *(gettext("{percentile}, times faster", percentile=f"p{label}") for label in labels), "n")
+    return Table(gettext("Percentiles: baseline ÷ arm, 95 % CI"), head, tuple(rows), names=2, grouped=True) if labels else None
 
 
 def _percentile_ratio(ratio: PercentileRatio | None) -> Cell:
     if ratio is None:
-        return Cell(DASH, "not measured")
+        return Cell(DASH, gettext("not measured"))
     if ratio.ratio is None:
         return Cell(DASH, too_few(ratio.samples, ratio.percentile, ratio.effective_samples))
     return with_interval(times(ratio.ratio), ratio.low, ratio.high)
@@ -319,9 +326,9 @@ def work_counts(result: ScenarioResult, *, differing: bool = False) -> Table | N
         if not differing or differ(by_arm):
             base = by_arm.get(BASELINE)
             label = metric_name(metric, result.groups) if differing else metric.replace("_", " ")
-            rows.append(cells(named(group) or WHOLE, named(label), *(_count(by_arm.get(arm), base) for arm in arms)))
+            rows.append(cells(named(group) or gettext(WHOLE), named(label), *(_count(by_arm.get(arm), base) for arm in arms)))
     return (
-        Table("Work counts per operation", ("cases", "count", *map(named, arms)), tuple(rows), names=2, grouped=True)
+        Table(gettext("Work counts per operation"), ("cases", mark("count"), *map(named, arms)), tuple(rows), names=2, grouped=True)
         if rows
         else None
     )
@@ -348,8 +355,14 @@ def equal_counts(result: ScenarioResult) -> str:
     if not same:
         return ""
     exact = all(len({x.value for x in by_arm.values()}) == 1 for by_arm in same)
-    how = "equal" if exact else f"equal within {ALIKE * 100:g} %"
-    return f"1 count is {how} on all arms." if len(same) == 1 else f"{len(same):,} counts are {how} on all arms."
+    if exact:
+        return ngettext("{count} count is equal on all arms.", "{count} counts are equal on all arms.", len(same))
+    return ngettext(
+        "{count} count is equal within {share} % on all arms.",
+        "{count} counts are equal within {share} % on all arms.",
+        len(same),
+        share=f"{ALIKE * 100:g}",
+    )
 
 
 def metric_name(metric: str, groups: Iterable[str]) -> str:
@@ -362,13 +375,17 @@ def metric_name(metric: str, groups: Iterable[str]) -> str:
 def _count(found: WorkCount | None, base: WorkCount | None) -> Cell:
     """Return a count with its change from the baseline's."""
     if found is None:
-        return Cell(DASH, "not counted for this arm")
+        return Cell(DASH, gettext("not counted for this arm"))
     before, after, change = found.value if base is None else base.value, found.value, ""
     if before == 0 != after or after == 0 != before:
-        change = " (none before)" if before == 0 else " (none left)"
+        change = f" {gettext('(none before)') if before == 0 else gettext('(none left)')}"
     elif before != after:
         change = f" ({percent(after / before - 1)})"
-    return Cell(whole(after) + change) if found.repeats_exactly else Cell(f"≈ {whole(after)}{change}", "differed between repeats")
+    return (
+        Cell(whole(after) + change)
+        if found.repeats_exactly
+        else Cell(f"≈ {whole(after)}{change}", gettext("differed between repeats"))
+    )
 
 
 def memory(result: ScenarioResult, *, differing: bool = False) -> Table | None:
@@ -387,17 +404,18 @@ def memory(result: ScenarioResult, *, differing: bool = False) -> Table | None:
     rows = [_memory_row(m, baselines.get((m.group, m.scale, m.limit_bytes))) for m in found]
     footnote = ""
     if differing:
-        clear = {m.group for m, row in zip(found, rows, strict=True) if m.limit_bytes or m.error or CHANGE.search(row[ADDED].text)}
+        clear = {m.group for m in found if m.limit_bytes or m.error or _change(m, baselines.get((m.group, m.scale, m.limit_bytes)))}
         if not clear:
             return None
         rows = [row for m, row in zip(found, rows, strict=True) if m.group in clear]
         rest = len(groups) - len(clear)
-        footnote = "" if not rest else "1 further group: no clear difference." if rest == 1 else MEMORY_REST.format(rest)
+        if rest:
+            footnote = ngettext("{count} further group: no clear difference.", "{count} further groups: no clear difference.", rest)
     shown = [head for head in rows[0] if head not in MEMORY_DETAILS or any(row[head].text != DASH for row in rows)]
     made = tuple(tuple(row[head] for head in shown) for row in rows)
-    wide = ("idle MB", "n", "rows")
+    wide = (mark("idle MB"), "n", "rows")
     texts = (ADDED, *MEMORY_TEXTS)
-    return Table(MEMORY_CAPTION, tuple(shown), made, names=2, grouped=True, wide=wide, texts=texts, footnote=footnote)
+    return Table(gettext(MEMORY_CAPTION), tuple(shown), made, names=2, grouped=True, wide=wide, texts=texts, footnote=footnote)
 
 
 def _memory_row(run: Memory, base: Memory | None) -> dict[str, Cell]:
@@ -409,22 +427,22 @@ def _memory_row(run: Memory, base: Memory | None) -> dict[str, Cell]:
     )
     if run.has_figures:
         low, high = (size / 1e6 if run.repetitions > 1 else None for size in run.range_bytes)
-        added = with_interval(added.text, low, high, "measured once")
+        added = with_interval(added.text, low, high, mark("measured once"))
     servers = ", ".join(f"{name} {size / 1e6:.2f}" for name, size in run.servers.items())
     left_out = "; ".join(f"{name}: {reason}" for name, reason in run.left_out.items())
-    outcome = Cell(stopped(run) if run.error else "not measured", reason) if reason else Cell(DASH, "completed")
+    outcome = Cell(stopped(run) if run.error else gettext("not measured"), reason) if reason else Cell(DASH, gettext("completed"))
     return {
         "cases": Cell(named(run.group)),
         "arm": Cell(named(run.arm)),
-        "share of the rows": Cell(f"{run.scale:g}") if run.scale != 1.0 else Cell(DASH, "all rows"),
-        "limit MB": Cell(significant(run.limit_bytes / 1e6)) if run.limit_bytes else Cell(DASH, "no limit"),
+        "share of the rows": Cell(f"{run.scale:g}") if run.scale != 1.0 else Cell(DASH, gettext("all rows")),
+        "limit MB": Cell(significant(run.limit_bytes / 1e6)) if run.limit_bytes else Cell(DASH, gettext("no limit")),
         "idle MB": idle,
-        "peak MB": peak,
-        "added MB [range]": added,
+        mark("peak MB"): peak,
+        mark("added MB [range]"): added,
         ADDED: _added(run, base),
-        "added by servers, MB": Cell(servers) if servers else Cell(DASH, "no server"),
-        "not measured": Cell(left_out) if left_out else Cell(DASH, "everything was"),
-        "rows": Cell(DASH, "not counted") if run.rows is None else Cell(whole(run.rows)),
+        "added by servers, MB": Cell(servers) if servers else Cell(DASH, gettext("no server")),
+        "not measured": Cell(left_out) if left_out else Cell(DASH, gettext("everything was")),
+        "rows": Cell(DASH, gettext("not counted")) if run.rows is None else Cell(whole(run.rows)),
         "n": Cell(whole(run.repetitions)) if run.has_figures else missing,
         "outcome": outcome,
     }
@@ -434,14 +452,14 @@ def stopped(run: Memory) -> str:
     """Return how an operation that did not complete ended: killed at a limit, or its error if that is short."""
     error = run.error or ""
     if run.limit_bytes and re.match(r"out of memory|MemoryError", error):
-        return f"killed at {run.limit_bytes / 1e6:,.4g} MB"
-    return error if len(error) <= SHORT_ERROR else "failed"  # it is in a warning
+        return gettext("killed at {size} MB", size=f"{run.limit_bytes / 1e6:,.4g}")
+    return error if len(error) <= SHORT_ERROR else gettext("failed")  # it is in a warning
 
 
 def memory_change(run: Memory, base: Memory) -> str:
     """Return the change of the memory that an operation adds, in words; `measured once` where it cannot be compared."""
     found = _added(run, base)
-    return found.text if found.text != DASH else "measured once"
+    return found.text if found.text != DASH else gettext("measured once")
 
 
 def _added(run: Memory, base: Memory | None) -> Cell:
@@ -449,17 +467,27 @@ def _added(run: Memory, base: Memory | None) -> Cell:
     if run.arm == BASELINE:
         return Cell(DASH)
     if base is None or not run.has_figures:
-        return Cell(DASH, "nothing to compare")
+        return Cell(DASH, gettext("nothing to compare"))
     if min(run.repetitions, base.repetitions) == 1:
-        return Cell(DASH, "measured once, so there is no range")
+        return Cell(DASH, gettext("measured once, so there is no range"))
+    change = _change(run, base)
+    if not change:
+        why = gettext("the ranges overlap, or the difference is below {size} MB", size=f"{MEMORY_RESOLUTION_BYTES / 1e6:g}")
+        return Cell(gettext("no clear difference"), why)
+    if base.added_bytes < MEMORY_RESOLUTION_BYTES:
+        size = significant(abs(change) / 1e6)
+        return Cell(gettext("{size} MB more", size=size) if change > 0 else gettext("{size} MB less", size=size))
+    percentage = f"{significant(abs(change) / base.added_bytes * 100)} %"
+    return Cell(gettext("{percent} more" if change > 0 else "{percent} less", percent=percentage))
+
+
+def _change(run: Memory, base: Memory | None) -> int:
+    """Return the change of the bytes that an operation adds, where the repetitions show one; 0 without."""
+    if base is None or run.arm == BASELINE or not run.has_figures or min(run.repetitions, base.repetitions) == 1:
+        return 0
     change = run.added_bytes - base.added_bytes
     (low, high), (base_low, base_high) = run.range_bytes, base.range_bytes
-    if (low <= base_high and base_low <= high) or abs(change) < MEMORY_RESOLUTION_BYTES:
-        return Cell("no clear difference", f"the ranges overlap, or the difference is below {MEMORY_RESOLUTION_BYTES / 1e6:g} MB")
-    more = "more" if change > 0 else "less"
-    if base.added_bytes < MEMORY_RESOLUTION_BYTES:
-        return Cell(f"{significant(abs(change) / 1e6)} MB {more}")
-    return Cell(f"{significant(abs(change) / base.added_bytes * 100)} % {more}")
+    return 0 if (low <= base_high and base_low <= high) or abs(change) < MEMORY_RESOLUTION_BYTES else change
 
 
 def growth(result: ScenarioResult, *, differing: bool = False) -> Table | None:
@@ -471,15 +499,20 @@ def growth(result: ScenarioResult, *, differing: bool = False) -> Table | None:
     for g in in_order(result, result.growth):
         if differing and abs(g.exponent) <= FLAT_GROWTH:
             continue
-        slope = Cell(exponent(g.exponent), "0 is constant, 1 is linear, 2 is quadratic")
+        slope = Cell(exponent(g.exponent), gettext("0 is constant, 1 is linear, 2 is quadratic"))
         scales = ", ".join(f"{scale:g}" for scale in g.scales)
         rows.append(
             cells(
-                named(g.group), named(g.metric.replace("_", " ")), named(g.arm), f"{times(10**g.exponent)} the cost", slope, scales
+                named(g.group),
+                named(g.metric.replace("_", " ")),
+                named(g.arm),
+                gettext("{times} the cost", times=times(10**g.exponent)),
+                slope,
+                scales,
             )
         )
-    head = ("cases", "figure", "arm", "10× the rows", "exponent", "fitted at shares of the rows")
-    return Table("Growth of the cost with the rows", head, tuple(rows), names=3, grouped=True) if rows else None
+    head = ("cases", mark("figure"), "arm", mark("10× the rows"), mark("exponent"), mark("fitted at shares of the rows"))
+    return Table(gettext("Growth of the cost with the rows"), head, tuple(rows), names=3, grouped=True) if rows else None
 
 
 def controls(result: ScenarioResult) -> list[Table]:
@@ -491,13 +524,13 @@ def controls(result: ScenarioResult) -> list[Table]:
     injected = []
     for p in result.controls.injected:
         unknown = p.low is None or p.high is None
-        bounds = Cell(DASH, FEW_PROCESSES) if unknown else Cell(f"{percent(p.low)} … {percent(p.high)}")
-        detected = "yes" if p.found else "no"
+        bounds = Cell(DASH, gettext(FEW_PROCESSES)) if unknown else Cell(f"{percent(p.low)} … {percent(p.high)}")
+        detected = gettext("yes") if p.found else gettext("no")
         injected.append(cells(named(p.group), percent(p.share), percent(p.slower), bounds, detected, whole(p.pairs)))
-    head = ("control", "median, ms", "second half ÷ first", "explained by noise", "readings")
-    heads = ("cases", "injected", "measured", "95 % CI", "detected", "pairs")
+    head = (mark("control"), mark("median, ms"), mark("second half ÷ first"), mark("explained by noise"), mark("readings"))
+    heads = ("cases", mark("injected"), mark("measured"), mark("95 % CI"), mark("detected"), "pairs")
     made = [
-        Table("Controls between pairs: drift of the machine within a process", head, drifts),
-        Table("Slowdown injected into the baseline", heads, tuple(injected)),
+        Table(gettext("Controls between pairs: drift of the machine within a process"), head, drifts),
+        Table(gettext("Slowdown injected into the baseline"), heads, tuple(injected)),
     ]
     return [table for table in made if table.rows]

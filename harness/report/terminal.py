@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
+from harness.language import gettext, ngettext
 from harness.report.blocks import Block, Cell, Notice, Notices, Paragraph, ReportSection, Table, TableKind, Tone
 from harness.report.numbers import DASH
 from harness.results.names import shortened
@@ -63,7 +64,7 @@ def _notice(notice: Notice) -> RenderableType:
     """Return a line that begins with a label in a style: `failed caching  arms disagree on …`."""
     style = {Tone.BAD: "bold red", Tone.OPEN: "magenta", Tone.FLAT: "dim"}.get(notice.tone, "yellow")
     message = f"{notice.message}; {notice.remedy}" if notice.remedy else notice.message
-    label = f"{notice.label} " if notice.label else ""
+    label = f"{gettext(notice.label)} " if notice.label else ""
     return Padding(_joined((label, style), (notice.name, "bold"), ("  " if message else "", ""), (message, "")), (0, 0, 0, 1))
 
 
@@ -86,7 +87,7 @@ def _table(table: Table, width: int) -> Iterator[RenderableType]:
     """Yield the caption and the rows; of a grouped table a line per group, with all groups' columns below each other."""
     is_wide = width >= WIDE
     shown = [place for place, name in enumerate(table.head) if is_wide or name not in table.wide][1 if table.grouped else 0 :]
-    heads = [_text(table.head[place], "dim") for place in shown]
+    heads = [_text(gettext(table.head[place]), "dim") for place in shown]
     right = [not table.is_text(place) for place in shown]
     indent = INDENT if table.grouped else 0
     for beside in (True, False):
@@ -111,7 +112,10 @@ def _table(table: Table, width: int) -> Iterator[RenderableType]:
 def _one_line_table(table: Table, width: int) -> Iterator[RenderableType]:
     """Yield a table whose rows take one line each: columns that are not `wide`, then of the others those that are not empty."""
     columns = [
-        [_text(head, "dim"), *(_cell(row[place], table.kind, wide=True, beside=True, first=place == 0) for row in table.rows)]
+        [
+            _text(gettext(head), "dim"),
+            *(_cell(row[place], table.kind, wide=True, beside=True, first=place == 0) for row in table.rows),
+        ]
         for place, head in enumerate(table.head)
     ]
     widths = [max(cell_len(text.plain) for text in column) for column in columns]
@@ -136,7 +140,14 @@ def _one_line_table(table: Table, width: int) -> Iterator[RenderableType]:
         grid.add_row(*line)
     yield grid
     if table.kind == TableKind.MATRIX and len(shown) < len(table.head):
-        yield Text(f"… and {len(table.head) - len(shown)} more columns in a wider terminal", style="dim")
+        yield Text(
+            ngettext(
+                "… and {count} more columns in a wider terminal",
+                "… and {count} more columns in a wider terminal",
+                len(table.head) - len(shown),
+            ),
+            style="dim",
+        )
 
 
 def _cell(cell: Cell, kind: TableKind, *, wide: bool, beside: bool, first: bool) -> Text:

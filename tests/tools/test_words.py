@@ -9,8 +9,44 @@ from babel.messages.catalog import Catalog, Message
 
 from harness.errors import UsageError
 from harness.language import ngettext, using
-from tools.words import PLACEHOLDER, catalogues, compiled, extracted, in_code, problems, read, updated, written
+from harness.report.headings import COUNTED as COUNTED_FILES
+from harness.report.headings import FAILURES
+from harness.report.numbers import COUNTED
+from tools.words import (
+    PACKAGE,
+    PLACEHOLDER,
+    catalogues,
+    compiled,
+    extracted,
+    in_code,
+    problems,
+    read,
+    sources,
+    unwrapped,
+    updated,
+    written,
+)
 
+NOT_SHOWN = {"github.py", "junit.py"}
+"""Modules that write for programs."""
+RECORDED = {
+    "advice.py",
+    "capacity.py",
+    "controls.py",
+    "failures.py",
+    "measures.py",
+    "slo.py",
+    "tails.py",
+    "under_load.py",
+    "unpaired.py",
+    "warnings.py",
+}
+"""Modules of `harness.verdicts` whose texts are recorded with a run, in English."""
+MARKUP = re.compile(
+    r"""^<|viewBox|="|^git |\\|^\W*(RTT\W*)?ms$|\(\?|^ (good|bad|box)$|^bold |^out of memory\|"""
+    r"""|^measured $|MemoryError|^ more$|^\W+· RTT … ms"""
+)
+"""Markup, styles, units and patterns."""
 CATALOGUES = pytest.mark.parametrize("file", catalogues(), ids=lambda file: file.parents[1].name)
 PLURALS = [message.id for message in extracted() if isinstance(message.id, tuple)]
 
@@ -47,7 +83,22 @@ def test_every_plural_reads_well_with_none_one_and_two(forms: tuple[str, str], n
         for text in (english, shown):
             assert "{" not in text
             assert f"{number}" in text or "{count}" not in forms[0]
-        assert not re.search(r"\b1 (are|(?!is\b)\w+[^s]s)\b", english), english
+        assert not re.search(r"\b1 (are|(?!(?:is|has|was)\b)\w+[^s]s)\b", english), english
+
+
+@pytest.mark.parametrize("file", [file for file in sources() if file.name not in NOT_SHOWN], ids=lambda file: file.name)
+def test_no_text_of_a_report_is_left_to_wrap(file: Path, texts: Catalog) -> None:
+    """Every literal of several words is a text of the catalogue, or is not for a reader; recorded texts are in English."""
+    if file.is_relative_to(PACKAGE / "verdicts"):
+        assert file.name in RECORDED or not _left(file, texts)
+    else:
+        assert _left(file, texts) == []
+
+
+def _left(file: Path, texts: Catalog) -> list[str]:
+    known = {text for message in texts if message.id for text in ([message.id] if isinstance(message.id, str) else message.id)}
+    nouns = {noun.strip() for noun in (*COUNTED, *COUNTED_FILES, FAILURES)}
+    return [text for _, text in unwrapped(file) if text.strip() not in known | nouns and not MARKUP.search(text)]
 
 
 def test_a_text_is_a_literal() -> None:

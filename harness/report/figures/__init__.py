@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from harness.errors import UsageError
+from harness.language import gettext, mark
 from harness.report.blocks import Table
 from harness.report.plot import Chart
 from harness.report.samples import Samples
@@ -24,10 +25,10 @@ from harness.results.store import read_histograms, read_samples
 
 MANY_PLACES = 2
 """The number of engines and RTTs above which a page draws in brief: six times the figures would be half of its bytes."""
-IN_BRIEF = "Pairs and distributions are drawn in reports of one or two engines and RTTs."
-SOME_GROUPS = "{drawn} of {groups} groups drawn: the others have nothing to show here."
-SOME_DOTS = "{drawn} of {dots} pairs drawn, all of them in"
-ALL_SAMPLES = "All operations are in"
+IN_BRIEF = mark("Pairs and distributions are drawn in reports of one or two engines and RTTs.")
+SOME_GROUPS = mark("{drawn} of {groups} groups drawn: the others have nothing to show here.")
+SOME_DOTS = mark("{drawn} of {dots} pairs drawn, all of them in")
+ALL_SAMPLES = mark("All operations are in")
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,10 @@ def of_scenario(
             if chart is not None:
                 box = _boxed(drawing, chart, result.samples_file or "", samples_link, has_all_samples=needs_samples)
                 if in_brief:
-                    box = replace(box, table=None, notes=[*box.notes, IN_BRIEF] if chart.dots is not None else box.notes)
+                    box = replace(box, table=None, notes=[*box.notes, gettext(IN_BRIEF)] if chart.dots is not None else box.notes)
                 yield box
         elif result.latencies:
-            yield FigureBox(drawing.TITLE, drawing.HOW_TO_READ, missing=missing)
+            yield FigureBox(gettext(drawing.TITLE), gettext(drawing.HOW_TO_READ), missing=missing)
 
 
 def _boxed(
@@ -106,15 +107,16 @@ def _boxed(
 ) -> FigureBox:
     """Return a chart in its box; its dots are a part of the samples in a file."""
     drawn, dots = chart.dots or (0, 0)
-    note = ALL_SAMPLES if has_all_samples else SOME_DOTS.format(drawn=f"{drawn:,}", dots=f"{dots:,}") if drawn < dots else ""
+    some = gettext(SOME_DOTS, drawn=f"{drawn:,}", dots=f"{dots:,}") if drawn < dots else ""
+    note = gettext(ALL_SAMPLES) if has_all_samples else some
     return FigureBox(
-        drawing.TITLE,
-        drawing.HOW_TO_READ,
-        panels=[(shortened(visible(panel.title)), panel.svg(drawing.TITLE)) for panel in chart.panels],
+        gettext(drawing.TITLE),
+        gettext(drawing.HOW_TO_READ),
+        panels=[(shortened(visible(panel.title)), panel.svg(gettext(drawing.TITLE))) for panel in chart.panels],
         key=[(line, shortened(visible(name))) for line, name in chart.key],
-        notes=[SOME_GROUPS.format(drawn=len(chart.panels), groups=chart.groups)] if len(chart.panels) < chart.groups else [],
+        notes=[gettext(SOME_GROUPS, drawn=len(chart.panels), groups=chart.groups)] if len(chart.panels) < chart.groups else [],
         table=chart.table,
-        twin=getattr(drawing, "TWIN", ""),
+        twin=gettext(getattr(drawing, "TWIN", "")),
         samples_note=note if samples_file else "",
         samples_file=shortened(visible(samples_file)) if note else "",
         samples_link=link if note and samples_file else "",
@@ -124,13 +126,13 @@ def _boxed(
 def _samples(result: ScenarioResult, folder: Path | None) -> tuple[Samples | None, str]:
     """Return a scenario's raw samples, or under load its histograms; or why there are none."""
     if result.samples_file is None:
-        return None, "this run has no raw samples of the scenario"
+        return None, gettext("this run has no raw samples of the scenario")
     if folder is None:
-        return None, "the raw samples were not available; render the report from the run's folder"
+        return None, gettext("the raw samples were not available; render the report from the run's folder")
     try:
         if result.is_timed_under_load:
             return read_histograms(folder / result.samples_file), ""
         samples = read_samples(folder / result.samples_file)
     except UsageError as error:
         return None, str(error)
-    return samples, "" if len(samples["arm"]) else "the sample file is empty"
+    return samples, "" if len(samples["arm"]) else gettext("the sample file is empty")

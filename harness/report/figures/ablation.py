@@ -1,23 +1,25 @@
 """The gain of each switch, alone and last: two marks per switch, and a line for all of them together."""
 
+from harness.language import gettext, mark
 from harness.report.ablation import parts
 from harness.report.numbers import ratio_with_interval
 from harness.report.plot import EDGE, TEXT, WIDTH, Chart, ChartPanel, Scale, bar, dots, log_scale
 from harness.results.run import Ablation, Gain, Run, SwitchGain
 
 ORDER = 1
-TITLE = "Gain of each switch, alone and last"
-HOW_TO_READ = "Right of 1 is faster, hollow is not significant: solid line all on, dotted the product of the gains alone."
+TITLE = mark("Gain of each switch, alone and last")
+HOW_TO_READ = mark("Right of 1 is faster, hollow is not significant: solid line all on, dotted the product of the gains alone.")
 STRIP = 22
 """The height of the marks of a switch."""
-KEY = (("a1", "the switch alone (all off ÷ only this one on)"), ("a2", "the switch last (all but this one ÷ all on)"))
+KEY = (("a1", mark("the switch alone (all off ÷ only this one on)")), ("a2", mark("the switch last (all but this one ÷ all on)")))
 """The class and the meaning of the two marks of a switch."""
 
 
 def draw_run(run: Run) -> Chart | None:
     """Draw a panel per ablated group with a row per switch; None for a run without ablation."""
     panels = [_panel(heading, found) for heading, found in parts(run)]
-    return Chart(panels, None, len(panels), KEY) if panels else None
+    key = [(colour, gettext(name)) for colour, name in KEY]
+    return Chart(panels, None, len(panels), key) if panels else None
 
 
 def _panel(heading: str, found: Ablation) -> ChartPanel:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from harness.language import gettext, mark, word
 from harness.report.capacity import FAILED, SUSTAINED, in_order, level, limit, outcome, time_ns
 from harness.report.load import arms_of
 from harness.report.numbers import duration, unit_of
@@ -30,8 +31,8 @@ from harness.verdicts.capacity import knee
 from harness.verdicts.slo import Bound
 
 ORDER = 3
-TITLE = "Capacity: latency against throughput"
-HOW_TO_READ = "A line that turns up is saturated: filled steps meet the limit (dashed), hollow ones fail, a ring is the knee."
+TITLE = mark("Capacity: latency against throughput")
+HOW_TO_READ = mark("A line that turns up is saturated: filled steps meet the limit (dashed), hollow ones fail, a ring is the knee.")
 TALL = 60
 """The additional height of these panels."""
 RING = "a9 9 0 1 0 18 0a9 9 0 1 0-18 0"
@@ -65,11 +66,11 @@ def _panel(kind: str, found: Sequence[tuple[Capacity, str]]) -> ChartPanel:
     unit = unit_of(times_ns)
     across = log_scale((s.achieved_per_s for of_arm in points for s, _ in of_arm), LEFT, WIDTH - EDGE, margin=0.1)
     down = log_scale([*limits, *times_ns], bottom, TOP, margin=0.12)
-    panel = ChartPanel(f"{kind}: {limited.name}, {unit.name}", bottom + 16)
+    panel = ChartPanel(f"{word(kind)}: {limited.name}, {unit.name}", bottom + 16)
     for limit_ns in limits:
         panel.path("z", f"M{LEFT} {bottom}V{down.at(limit_ns)}H{WIDTH - EDGE}V{bottom}z")
     panel.up(down, LEFT, WIDTH - EDGE, unit.ns)
-    panel.across(across, TOP, bottom, "per s")
+    panel.across(across, TOP, bottom, gettext("per s"))
     for limit_ns in limits:
         panel.path("o h", f"M{LEFT} {down.at(limit_ns)}H{WIDTH - EDGE}")
         panel.text(LEFT + 4, down.at(limit_ns) - 4, f"{limited.name} < {duration(limit_ns)}", "k")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from harness.language import mark
 from harness.report.blocks import Cell, Table, cells
 from harness.report.numbers import duration, unit_of, whole
 from harness.report.plot import EDGE, TEXT, WIDTH, Chart, ChartPanel, Point, Scale, arm_classes, bar, dots, line, log_scale
@@ -13,8 +14,8 @@ from harness.report.tables import arms_in_order, listed
 from harness.results.run import AA_CONTROL, ScenarioResult
 
 ORDER = 20
-TITLE = "Latency distribution"
-HOW_TO_READ = "Left is faster, higher is more frequent: the line is the median, the bar half of all operations."
+TITLE = mark("Latency distribution")
+HOW_TO_READ = mark("Left is faster, higher is more frequent: the line is the median, the bar half of all operations.")
 NEEDS_SAMPLES = True
 STRIP = 24
 """The height of an arm's marks."""
@@ -103,4 +104,4 @@ def _table(by_group: dict[str, list[Row]]) -> Table:
             unit = unit_of([middle])
             median = Cell(f"{unit.write(middle)} {unit.name}", detail=f"[{unit.write(low)}, {unit.write(high)}]")
             rows.append(cells(group, arm, median, whole(len(times))))
-    return Table("", ("cases", "arm", "median [25 %, 75 %]", "operations"), tuple(rows), names=2, grouped=True)
+    return Table("", ("cases", "arm", mark("median [25 %, 75 %]"), mark("operations")), tuple(rows), names=2, grouped=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from harness.language import mark
 from harness.report.blocks import Table, cells
 from harness.report.numbers import exponent, whole
 from harness.report.plot import BOTTOM, EDGE, TOP, WIDTH, Chart, ChartPanel, Scale, arm_classes, dots, line, log_scale
@@ -10,8 +11,10 @@ from harness.report.tables import arms_in_order, in_order
 from harness.results.run import Growth, ScenarioResult
 
 ORDER = 50
-TITLE = "Growth with the data"
-HOW_TO_READ = "Right is a larger share of the rows, up a higher cost: the number at a line's end is its exponent, 0 does not grow."
+TITLE = mark("Growth with the data")
+HOW_TO_READ = mark(
+    "Right is a larger share of the rows, up a higher cost: the number at a line's end is its exponent, 0 does not grow."
+)
 DRAWN = 0.05
 """The exponent of an arm above which a cost has a panel."""
 LEFT, RIGHT = 58, 40
@@ -75,4 +78,6 @@ def _table(found: Sequence[Growth]) -> Table:
         points = sorted(zip(g.scales, g.values, strict=True))
         shown = ", ".join(f"{share:g}: {whole(value)}" for share, value in points)
         rows.append(cells(g.group, g.metric.replace("_", " "), g.arm, shown, exponent(g.exponent)))
-    return Table("", ("cases", "cost", "arm", "share of the rows: cost", "exponent"), tuple(rows), names=3, grouped=True)
+    return Table(
+        "", ("cases", mark("cost"), "arm", mark("share of the rows: cost"), "exponent"), tuple(rows), names=3, grouped=True
+    )

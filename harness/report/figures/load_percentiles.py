@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from harness.language import gettext, mark
 from harness.report.blocks import Table, cells
 from harness.report.figures.percentiles import FROM, NINES, percentile_axis, value_cell
 from harness.report.load import arms_of, groups, overloaded, row_of
@@ -15,8 +16,8 @@ from harness.results.run import ScenarioResult
 from harness.stats.intervals import MEDIAN, QUANTILES, highest_supported, is_supported
 
 ORDER = 2
-TITLE = "Response time by percentile, under load"
-HOW_TO_READ = "Lower is faster, further right is rarer: bars are 95 % confidence intervals, thin lines are without waiting."
+TITLE = mark("Response time by percentile, under load")
+HOW_TO_READ = mark("Lower is faster, further right is rarer: bars are 95 % confidence intervals, thin lines are without waiting.")
 POINTS = 28
 FIRST = 1.25
 """The start of a curve (p20): faster operations would only flatten the rest."""
@@ -44,7 +45,7 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Chart | None:
     classes = arm_classes((arm.name for arm in result.arms), arms)
     panels = [_panel(group, rows, samples, classes) for group, rows in shown.items()]
     sustained = {row.arm for rows in shown.values() for row in rows}
-    key = [(classes[arm], arm if arm in sustained else f"{arm}: saturated") for arm in arms]
+    key = [(classes[arm], arm if arm in sustained else gettext("{arm}: saturated", arm=arm)) for arm in arms]
     return Chart(panels, _table(shown), len(groups(result)), key)
 
 
@@ -52,7 +53,7 @@ def _panel(group: str, rows: Sequence[LoadedArm], samples: Samples | None, class
     curves = {
         (row.arm, kind): _points(times, samples, row, kind)
         for row in rows
-        for kind, times in (("service", row.service), ("response", row.response))
+        for kind, times in ((mark("service"), row.service), (mark("response"), row.response))
     }
     bars = {
         row.arm: [(NINES[label], within) for label, within in row.response.intervals_ns.items() if within and label in NINES]
@@ -62,7 +63,7 @@ def _panel(group: str, rows: Sequence[LoadedArm], samples: Samples | None, class
     down = log_scale([*bounds, *(ns for points in curves.values() for _, ns in points)], BOTTOM, TOP)
     across = Scale(FIRST, max([10.0, *(nines for points in curves.values() for nines, _ in points)]) * 1.05, LEFT, WIDTH - EDGE)
     unit = unit_of(row.response.percentiles_ns.get(MEDIAN) for row in rows)
-    panel = ChartPanel(f"{group.capitalize() if group == ALL else group}, {unit.name}", BOTTOM + 16)
+    panel = ChartPanel(f"{gettext(ALL).capitalize() if group == ALL else group}, {unit.name}", BOTTOM + 16)
     panel.up(down, LEFT, WIDTH - EDGE, unit.ns)
     percentile_axis(panel, across)
     for number, row in enumerate(rows):
@@ -97,10 +98,13 @@ def _table(shown: Mapping[str, Sequence[LoadedArm]]) -> Table:
     labels = [label for label in NINES if any(times.percentiles_ns.get(label) is not None for times in every)]
     rows = [
         cells(
-            group, row.arm, kind, *(value_cell(times.percentiles_ns.get(label), times.intervals_ns.get(label)) for label in labels)
+            gettext(ALL) if group == ALL else group,
+            row.arm,
+            gettext(kind),
+            *(value_cell(times.percentiles_ns.get(label), times.intervals_ns.get(label)) for label in labels),
         )
         for group, of_group in shown.items()
         for row in of_group
         for kind, times in (("response", row.response), ("service", row.service))
     ]
-    return Table("", ("cases", "arm", "time", *(f"p{label}" for label in labels)), tuple(rows), names=3, grouped=True)
+    return Table("", ("cases", "arm", mark("time"), *(f"p{label}" for label in labels)), tuple(rows), names=3, grouped=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from statistics import median
 
+from harness.language import gettext, mark
 from harness.report.blocks import Table, cells
 from harness.report.load import arms_of
 from harness.report.numbers import significant, unit_of
@@ -31,8 +32,8 @@ from harness.results.load import Phase, Tick
 from harness.results.run import ScenarioResult
 
 ORDER = 4
-TITLE = "The run over time"
-HOW_TO_READ = (
+TITLE = mark("The run over time")
+HOW_TO_READ = mark(
     "Shaded: a block of one arm, paler in warm-up and drain; a change that does not come back with the arm is the machine's."
 )
 IS_DETAIL = True
@@ -143,17 +144,17 @@ def _strips(ticks: Sequence[Tick], spans_s: Sequence[tuple[float, float]]) -> li
         times = [StripLine("p50", _values((t.p50_ns for t in ticks), unit.ns))]
         if any(t.p99_ns for t in ticks):
             times.append(StripLine("p99", _values((t.p99_ns for t in ticks), unit.ns), "n"))
-        strips.append(Strip(f"response time, {unit.name} (log)", times, is_log=True))
-    rates = [StripLine("completed", _values(t.operations / s for t, s in zip(ticks, spent_s, strict=True)))]
+        strips.append(Strip(gettext("response time, {unit} (log)", unit=unit.name), times, is_log=True))
+    rates = [StripLine(gettext("completed"), _values(t.operations / s for t, s in zip(ticks, spent_s, strict=True)))]
     if any(t.errors for t in ticks):
         errors = (t.errors / s if t.errors else None for t, s in zip(ticks, spent_s, strict=True))
-        rates.append(StripLine("errors", _values(errors), "x", of_arm=False))
-    strips.append(Strip("operations per second", rates))
+        rates.append(StripLine(gettext("errors"), _values(errors), "x", of_arm=False))
+    strips.append(Strip(gettext("operations per second"), rates))
     names = sorted({name for t in ticks for name in (*t.cpu_percent, *t.rss_bytes)}, key=lambda name: (name == GENERATOR, name))
     kinds = {name: "yg" if name == GENERATOR else PROCESS_LINES[place % len(PROCESS_LINES)] for place, name in enumerate(names)}
     for title, unit_size, by_tick in (
-        ("CPU, % of a core", 1.0, [t.cpu_percent for t in ticks]),
-        ("resident memory, MB", 1e6, [t.rss_bytes for t in ticks]),
+        (gettext("CPU, % of a core"), 1.0, [t.cpu_percent for t in ticks]),
+        (gettext("resident memory, MB"), 1e6, [t.rss_bytes for t in ticks]),
     ):
         if any(by_tick):
             lines = (
@@ -163,7 +164,10 @@ def _strips(ticks: Sequence[Tick], spans_s: Sequence[tuple[float, float]]) -> li
             strips.append(Strip(title, [line for line in lines if not all(map(math.isnan, line.values))]))
     counted = dict.fromkeys(name for t in ticks for name in t.counts)
     counts = {name: StripLine("", _values(t.counts.get(name) for t in ticks)) for name in counted}
-    return [*strips, *(Strip(f"{name.replace('_', ' ')} per operation", [line]) for name, line in counts.items())]
+    return [
+        *strips,
+        *(Strip(gettext("{count} per operation", count=name.replace("_", " ")), [line]) for name, line in counts.items()),
+    ]
 
 
 def _values(values: Iterable[float | None], unit: float = 1.0) -> list[float]:

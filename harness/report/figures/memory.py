@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from harness.language import gettext, mark
 from harness.report.blocks import Table, cells
 from harness.report.numbers import significant
 from harness.report.plot import BOTTOM, EDGE, LEFT, TOP, WIDTH, Chart, ChartPanel, arm_classes, dots, line, scale_from_0
@@ -10,8 +11,10 @@ from harness.report.tables import arms_in_order, groups_of, in_order
 from harness.results.run import Memory, ScenarioResult
 
 ORDER = 40
-TITLE = "Memory over time"
-HOW_TO_READ = "Lower and flatter is better: megabytes above idle while an operation runs; the dot is the peak, a cross a failure."
+TITLE = mark("Memory over time")
+HOW_TO_READ = mark(
+    "Lower and flatter is better: megabytes above idle while an operation runs; the dot is the peak, a cross a failure."
+)
 DRAWN_BYTES = 2**20
 """Memory added by one operation from which its curve is drawn."""
 POINTS = 60
@@ -70,8 +73,10 @@ def _highest(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
 
 def _table(runs: Sequence[Memory]) -> Table:
     rows = (
-        cells(m.group, m.arm, significant(m.added_bytes / 1e6), significant(m.seconds), "" if m.error is None else "failed")
+        cells(
+            m.group, m.arm, significant(m.added_bytes / 1e6), significant(m.seconds), "" if m.error is None else gettext("failed")
+        )
         for m in runs
     )
-    head = ("cases", "arm", "peak above idle, MB", "seconds", "outcome")
-    return Table("", head, tuple(rows), names=2, grouped=True, texts=("outcome",))
+    head = ("cases", "arm", mark("peak above idle, MB"), mark("seconds"), mark("outcome"))
+    return Table("", head, tuple(rows), names=2, grouped=True, texts=(mark("outcome"),))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from harness.language import mark
 from harness.report.blocks import Cell
 from harness.report.numbers import DASH, unit_of
 from harness.report.plot import BOTTOM, EDGE, LEFT, TOP, WIDTH, Chart, ChartPanel, Scale, arm_classes, is_crowded, line, log_scale
@@ -13,11 +14,11 @@ from harness.results.run import AA_CONTROL, Latency, ScenarioResult
 from harness.stats.intervals import MEDIAN, QUANTILES, highest_supported
 
 ORDER = 30
-TITLE = "Latency by percentile"
-HOW_TO_READ = (
+TITLE = mark("Latency by percentile")
+HOW_TO_READ = mark(
     "Lower is faster, further right is rarer: bars are 95 % confidence intervals, and lines end with the samples' support."
 )
-TWIN = "The table of percentiles above has the same figures."
+TWIN = mark("The table of percentiles above has the same figures.")
 NEEDS_SAMPLES = True
 FROM = "90"
 """The percentile that a group must have: with the median alone, a line says no more than its distribution."""

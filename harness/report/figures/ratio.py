@@ -4,16 +4,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from harness.language import gettext, mark
 from harness.report.numbers import ratio_with_interval
 from harness.report.plot import EDGE, TEXT, WIDTH, Chart, ChartPanel, Scale, arm_classes, bar, dots, every, log_scale
 from harness.report.samples import PairRatios, Samples, pair_ratios
 from harness.report.tables import groups_of, in_order
-from harness.results.run import Ratio, ScenarioResult
+from harness.results.run import AA_CONTROL, Ratio, ScenarioResult
 
 ORDER = 10
-TITLE = "Times faster than the baseline, by process"
-HOW_TO_READ = "Right of 1 is faster: bars are 95 % confidence intervals, large dots processes (one line each), small dots pairs."
-TWIN = "The table of times above has the same figures."
+TITLE = mark("Times faster than the baseline, by process")
+HOW_TO_READ = mark(
+    "Right of 1 is faster: bars are 95 % confidence intervals, large dots processes (one line each), small dots pairs."
+)
+TWIN = mark("The table of times above has the same figures.")
 STRIP = 20
 """The height of an arm's marks."""
 DOTS = 60
@@ -75,5 +78,5 @@ def _row(panel: ChartPanel, ratio: Ratio, pairs: Sequence[tuple[int, float]], sc
         panel.path("b", bar(scale.at(ratio.low), scale.at(ratio.high), middle))
     panel.path("c", dots([(scale.at(ratio.ratio), middle)]))
     panel.end()
-    panel.text(0, top + 12, ratio.arm, room=WIDTH - 7 * len(shown) - 10)
+    panel.text(0, top + 12, gettext(ratio.arm) if ratio.arm == AA_CONTROL else ratio.arm, room=WIDTH - 7 * len(shown) - 10)
     panel.text(WIDTH, top + 12, shown, "e")

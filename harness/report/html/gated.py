@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from harness.language import mark
 from harness.report import gate
 from harness.report.blocks import status
 from harness.report.html.compact import compact
@@ -36,13 +37,13 @@ def render(result: GateResult) -> str:
         verdict=status(result.verdict),
         heading=gate.heading(result),
         counts=gate.counts(result),
-        front=gate.table(changed, "verdict"),
+        front=gate.table(changed, mark("verdict")),
         more=gate.more(changed[gate.MOST :]) if len(changed) > gate.MOST else "",
         remarks=gate.remarks(result),
         folded=[
             (
                 gate.counted(len(rows), name),
-                gate.table(rows, "reason"),
+                gate.table(rows, mark("reason")),
                 gate.more(rows[gate.MOST :]) if len(rows) > gate.MOST else "",
             )
             for name, rows in ((gate.UNJUDGED, unjudged), (gate.QUIET, quiet))

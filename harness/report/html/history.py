@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
+from harness.language import gettext
 from harness.report import history as content
 from harness.report.html.compact import compact
 from harness.report.html.page import HISTORY_STYLE, style, templates
+from harness.report.numbers import counted
 from harness.report.trend import line_class, trend
 from harness.results.history import FigureHistory, History, ScenarioHistory
 from harness.results.store import write_bytes
@@ -47,7 +49,7 @@ def _group(group: content.StepGroup) -> dict[str, object]:
         "group": group,
         "table": content.step_table(shown),
         "rest": content.step_table(rest) if rest else None,
-        "more": content.counted(len(rest), "more row"),
+        "more": counted(len(rest), "more row"),
     }
 
 
@@ -60,13 +62,21 @@ def _card(scenario: ScenarioHistory, runs: int) -> dict[str, object]:
     return {
         "anchor": content.anchor(scenario),
         "title": content.located(scenario),
-        "about": f"{content.counted(scenario.runs, 'run')}, {content.counted(len(scenario.steps), 'step')} in "
-        f"{content.counted(len(scenario.figures), 'figure')}",
+        "about": gettext(
+            "{runs}, {steps} in {figures}",
+            runs=counted(scenario.runs, "run"),
+            steps=counted(len(scenario.steps), "step"),
+            figures=counted(len(scenario.figures), "figure"),
+        ),
         "notes": list(content.line_notes(scenario)),
         "stepped": _rows(stepped, runs),
-        "lists": [(f"{name} without a step: {len(rows):,}", rows, len(rows) <= FEW) for name, rows in lists if rows],
+        "lists": [
+            (gettext("{name} without a step: {count}", name=gettext(name), count=f"{len(rows):,}"), rows, len(rows) <= FEW)
+            for name, rows in lists
+            if rows
+        ],
         "same": same,
-        "unchanged": f"The same in every run: {content.counted(number, 'figure')}",
+        "unchanged": gettext("The same in every run: {figures}", figures=counted(number, "figure")),
     }
 
 
@@ -75,7 +85,7 @@ def _rows(figures: Iterable[FigureHistory], runs: int) -> list[dict[str, object]
     for figure in figures:
         name, ends = f"{content.arm_and_group(figure)} {content.metric(figure)}".strip(), content.ends(figure)
         steps = [(content.direction(step), content.change(step).full, step.evidence) for step in figure.steps]
-        label = escape(f"{name}: {'; '.join(shown for _, shown, _ in ends)}; {content.counted(len(steps), 'step')}")
+        label = escape(f"{name}: {'; '.join(shown for _, shown, _ in ends)}; {counted(len(steps), 'step')}")
         found.append(
             {
                 "name": content.arm_and_group(figure),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from harness.language import gettext, mark
 from harness.report import capacity, figures, headings, load, load_blocks, numbers, overview, tables
 from harness.report.blocks import of, warning_notices
 from harness.report.html import data_files
@@ -10,7 +11,7 @@ from harness.report.promises import LocatedResult, located
 from harness.results.names import shortened, visible
 from harness.results.run import BASELINE, Run, ScenarioResult, ScenarioStatus
 
-TEST, SEARCH = "Load test", "Capacity search"
+TEST, SEARCH = mark("Load test"), mark("Capacity search")
 ARM_CLASSES = 6
 """The number of colours for arms in the style sheet."""
 
@@ -18,16 +19,19 @@ ARM_CLASSES = 6
 def content(run: Run, folder: Path | None, out: Path | None = None) -> dict[str, object]:
     """Return what the template shows of a run under load; figures that need histograms are drawn from `folder`."""
     wanted = [found for found in located(run) if found.result.status != ScenarioStatus.NOT_RUN]
-    where = [", ".join(run.settings.engines), f"{run.settings.size or numbers.DASH} data, seed {run.settings.seed}"]
-    where += [numbers.clock_time(run.started_at), f"commit {overview.commit(run) or 'unknown'}"]
+    where = [
+        ", ".join(run.settings.engines),
+        gettext("{size} data, seed {seed}", size=run.settings.size or numbers.DASH, seed=run.settings.seed),
+    ]
+    where += [numbers.clock_time(run.started_at), gettext("commit {commit}", commit=overview.commit(run) or gettext("unknown"))]
     return {
         "kind": SEARCH if any(x.result.load and not x.result.load.arms and x.result.load.capacities for x in wanted) else TEST,
         "heading": headings.of_load_run(run),
         "where": [text for text in where if text],
         "notices_found": overview.notices(run),
         "loads": [_loaded(found, folder, out) for found in wanted],
-        "warnings": warning_notices("Warnings", [*run.warnings, *(w for x in wanted for w in x.result.warnings)]),
-        "environment": tables.facts("Environment", "name", run.environment),
+        "warnings": warning_notices(mark("Warnings"), [*run.warnings, *(w for x in wanted for w in x.result.warnings)]),
+        "environment": tables.facts(gettext("Environment"), mark("name"), run.environment),
         "duration": numbers.elapsed(run.started_at, run.finished_at),
     }
 
@@ -73,5 +77,5 @@ def classes(result: ScenarioResult) -> dict[str, str]:
 
 def heads(names: Iterable[str]) -> str:
     """Return a table's column names as variables of its style, by which narrow pages label cells."""
-    quoted = (name.replace("\\", "").replace('"', "'") for name in names)
+    quoted = (gettext(name).replace("\\", "").replace('"', "'") for name in names)
     return ";".join(f'--h{place}:"{name}"' for place, name in enumerate(quoted, 1))

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness import language
 from harness.errors import missing_extra
+from harness.language import gettext, mark
 from harness.report import (
     ablation,
     cards,
@@ -124,7 +125,7 @@ def render(run: Run, folder: Path | None = None, out: Path | None = None) -> str
 def _measured(run: Run, folder: Path | None, out: Path | None) -> dict[str, object]:
     judged = bool(promises.rows(run))
     concluded = conclusion.conclude(run) if conclusion.is_there(run) else None
-    found = [n for n in overview.notices(run) if n.name != f"This run {run.incomplete}"]
+    found = [n for n in overview.notices(run) if not run.incomplete or n.name != overview.incomplete(run)]
     if concluded:  # it has these as the catch of a row
         found = [notice for notice in found if notice.label != "cannot run as written"]
     shown = cards.cards(run)
@@ -137,22 +138,23 @@ def _measured(run: Run, folder: Path | None, out: Path | None) -> dict[str, obje
         "commit": overview.commit(run),
         "facts": list(_facts(run)),
         "notices_found": found,
-        "noted": list(Counter(notice.label or "general" for notice in found).items()),
+        "noted": list(Counter(notice.label or mark("general") for notice in found).items()),
         "unfolded": any(notice.label in UNFOLDED for notice in found) or not judged,
         "promised": promise_table.promise_table(run, ARM_CLASSES) if judged else None,
         "places": [] if judged else [_place_box(run, place) for place in promises.places(run)],
         "answers": []
         if not judged
         else [(place, made) for place in promises.places(run) if (made := review.answers(promises.at(run, place)))],
-        "warnings": warning_notices("Warnings", run.warnings),
+        "warnings": warning_notices(mark("Warnings"), run.warnings),
         "profile": profile.table(run),
         "profile_read": profile.READ,
         "data": data_files.links(run, folder, out),
         "addresses": {r.samples_file: data_files.address(r.samples_file, folder, out) for r in run.scenarios if r.samples_file},
         "repeat": data_files.repeat(run),
-        "environment": tables.facts("Environment", "name", run.environment),
+        "environment": tables.facts(gettext("Environment"), mark("name"), run.environment),
         "engine_settings": [
-            tables.facts(f"Settings of {engine}", "name", settings) for engine, settings in cards.engine_settings(run).items()
+            tables.facts(gettext("Settings of {engine}", engine=engine), "name", settings)
+            for engine, settings in cards.engine_settings(run).items()
         ],
         "cards": _drawn(run, shown, folder, out),
         "loads": [
@@ -165,14 +167,14 @@ def _measured(run: Run, folder: Path | None, out: Path | None) -> dict[str, obje
 
 def _facts(run: Run) -> Iterator[tuple[str, str]]:
     settings = run.settings
-    yield "measured", numbers.clock_time(run.started_at)
-    yield "duration", numbers.elapsed(run.started_at, run.finished_at)
-    yield "commit", overview.commit(run) or "unknown"
-    yield "engines", ", ".join(settings.engines) or numbers.DASH
-    yield "size", f"{settings.size or numbers.DASH}, seed {settings.seed}"
+    yield mark("measured"), numbers.clock_time(run.started_at)
+    yield mark("duration"), numbers.elapsed(run.started_at, run.finished_at)
+    yield mark("commit"), overview.commit(run) or gettext("unknown")
+    yield mark("engines"), ", ".join(settings.engines) or numbers.DASH
+    yield mark("size"), gettext("{size}, seed {seed}", size=settings.size or numbers.DASH, seed=settings.seed)
     yield "RTT", f"{', '.join(f'{rtt:g}' for rtt in settings.rtts_ms) or '0'} ms"
     if settings.quick:
-        yield "mode", "quick: every verdict is preliminary"
+        yield mark("mode"), gettext("quick: every verdict is preliminary")
 
 
 def _place_box(run: Run, place: str) -> dict[str, object]:

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
+from harness.language import ENGLISH, gettext, mark, using
 from harness.report import promises
 from harness.report.blocks import PRELIMINARY, CellStatus, status
 from harness.report.promises import PromiseRow
 from harness.results.names import shortened, visible
 from harness.results.run import Run, ScenarioStatus, Verdict
-from harness.verdicts.promise import EXPONENT, format_value
+from harness.verdicts.promise import EXPONENT, format_value, sentence
 
 TEXT, NAME, SHORT, REMARK = 200, 80, 40, 160
 """The most characters of a promise's text, of a name, of an arm's or a place's name, and of a remark."""
@@ -122,22 +123,38 @@ def promise_table(run: Run, arm_classes: int) -> PromiseTable:
             PromiseGroup(_short(result.title or result.name, NAME), _short(result.name, NAME), ran.anchor if ran else "", lines)
         )
     missing = tuple(_missing(by_promise)) if len(places) > 1 else ()
-    return PromiseTable(promises.heading(run), places, tuple(groups), missing, run.settings.quick)
+    return PromiseTable(gettext(promises.heading(run)), places, tuple(groups), missing, run.settings.quick)
 
 
 def remark(verdict: Verdict) -> str:
     """Return what a verdict's sentence adds to the promise, the figure and its interval: a reason, a count, a slower percentile."""
-    text, known = " ".join(verdict.sentence.split()), promises.measured(verdict)
+    text = " ".join(verdict.sentence.split())
     if verdict.value is None:
-        return text
+        return " ".join(sentence(verdict).split())
+    with using(ENGLISH):
+        rest = _rest(text, verdict)
+    return _in_language(rest, verdict)
+
+
+def _rest(text: str, verdict: Verdict) -> str:
+    known = promises.measured(verdict)
     text = text.partition("measured ")[2] or text
     if found := re.match(r"[^(;]*: not enough data \(between [^;)]*(?:; )?", text):
         rest = text[found.end() :]
         return f"({rest}" if rest.strip(")") else ""
     if verdict.unit == EXPONENT:
         return text[text.find("(exponent") :] if "(exponent" in text else text
-    for figure in (*known, format_value(verdict.value, verdict.unit), known[1]):
+    for figure in (*known, *([] if verdict.value is None else [format_value(verdict.value, verdict.unit)]), known[1]):
         text = text.removeprefix(figure).lstrip(" ;,")
+    return text
+
+
+def _in_language(text: str, verdict: Verdict) -> str:
+    """Return the rest of a recorded sentence with its fixed words in the current language."""
+    text = re.sub(r"(?<=[(; ])exact(?=[;)])", gettext("exact"), text)
+    for group, tail in verdict.slower.items():
+        for form in (mark("slower at {tail} in {group}"), mark("slower at {tail}")):
+            text = text.replace(form.format(tail=tail, group=group), gettext(form, tail=tail, group=group))
     return text
 
 
@@ -201,7 +218,7 @@ def _missing(by_promise: Iterable[list[PromiseRow | None]]) -> Iterator[MissingF
     for row in (cell for cells in by_promise for cell in cells if cell):
         for verdict in row.verdicts:
             if verdict.value is None:
-                names, places = found[_short(verdict.sentence, REMARK)]
+                names, places = found[_short(sentence(verdict), REMARK)]
                 names[_short(row.name, NAME)] = None
                 places[promises.place_of(row.result)] = None
     for reason, (names, places) in found.items():

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from harness.language import gettext, mark
 from harness.report import comparison, gate, headings
 from harness.report.blocks import Block, Cell, Paragraph, Table, TableKind, cells, of, status
 from harness.report.numbers import DASH, duration, interval, times
@@ -48,14 +49,14 @@ def _compared(run: Run) -> Table:
     rows = []
     for benchmark in comparison.benchmarks(run):
         verdict, (old, new) = benchmark.verdict, benchmark.latencies
-        only = "removed" if new is None and benchmark.operations[1] is None else "added"
+        only = gettext("removed") if new is None and benchmark.operations[1] is None else gettext("added")
         judged = Cell(only) if verdict is None else Cell("", status=status(verdict.verdict))
         before, after = (DASH if x is None else duration(comparison.median_ns(x)) for x in (old, new))
         value = None if verdict is None or None in (old, new) else verdict.value
         faster, bounds = (DASH, DASH) if verdict is None or value is None else (times(value), interval(verdict.low, verdict.high))
         reason = short(verdict.sentence, MESSAGE) if verdict else DASH
         rows.append(cells(_name(benchmark.name), judged, before, after, faster, bounds or DASH, reason))
-    head = ("benchmark", "verdict", "before", "after", "faster", "95 % CI", "why")
+    head = (mark("benchmark"), mark("verdict"), mark("before"), mark("after"), mark("faster"), "95 % CI", mark("why"))
     return Table("", head, tuple(rows), names=2, wide=head[-2:], texts=head[-1:], kind=TableKind.VERDICTS, is_one_line=True)
 
 
@@ -79,7 +80,7 @@ def gated(result: GateResult, more: str, width: int) -> list[Block]:
         where, reason = shortened(visible(row.place), NAME), short(row.reason, MESSAGE)
         figure = shortened(visible(f"{row.scenario} · {row.label}"), FIGURE)
         rows.append(cells(figure, verdict, change.text, base, candidate, where, change.detail or DASH, reason))
-    head = ("figure", "verdict", "change", "before", "after", "where", "interval", "why")
+    head = (mark("figure"), "verdict", mark("change"), "before", "after", mark("where"), mark("interval"), "why")
     table = Table("", head, tuple(rows), names=2, wide=head[-3:], texts=("where", "why"), kind=TableKind.VERDICTS, is_one_line=True)
     worst = (GateVerdict.REGRESSED, GateVerdict.NOT_COMPARABLE)
     pressing = [RunWarning(row.place, row.reason, "") for row in shown if row.verdict in worst and row.kind in NOT_FIGURES]
@@ -90,7 +91,10 @@ def gated(result: GateResult, more: str, width: int) -> list[Block]:
         hidden = {"more row": max(0, len(rows) - most), "more remark": max(0, len(remarks) - REMARKS)}
         return of(
             Paragraph(short(gate.headline(result), 2 * MESSAGE), tone=status(result.verdict).tone),
-            Paragraph(short(f"Baseline {result.base}, candidate {result.candidate}.", MESSAGE), quiet=True),
+            Paragraph(
+                short(gettext("Baseline {base}, candidate {candidate}.", base=result.base, candidate=result.candidate), MESSAGE),
+                quiet=True,
+            ),
             replace(table, rows=table.rows[:most]) if rows and most else None,
             *remarks[:REMARKS],
             Paragraph(f"{gate.counts(result)}.") if result.rows else None,

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
+from harness.language import gettext
 from harness.report import terminal
 from harness.report.blocks import Block, Notice, Paragraph
+from harness.report.numbers import counted
 from harness.results.names import short
 from harness.results.run import RunWarning
 
@@ -29,14 +31,9 @@ def fitted(make: Callable[[int], list[Block]], width: int, total: int, most: int
     return make(0)
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 promise`, `1,000 promises`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def left_out(total: int, shown: int) -> Paragraph | None:
     """Return the number of rows that are not shown; None if all are."""
-    return Paragraph(f"… and {total - shown:,} more.") if total > shown else None
+    return Paragraph(gettext("… and {count} more.", count=f"{total - shown:,}")) if total > shown else None
 
 
 def remark(found: RunWarning, label: str = "warning") -> Notice:
@@ -49,5 +46,7 @@ def remark(found: RunWarning, label: str = "warning") -> Notice:
 def pointer(numbers: Mapping[str, int], command: str, *, in_report: bool = True) -> Paragraph:
     """Return how much more there is, by noun, and the command that prints it."""
     texts = [counted(number, noun) for noun, number in numbers.items() if number]
-    where = "in the report, or printed by" if in_report else "printed by"
-    return Paragraph(f"{' and '.join(texts) or 'The details'}: {where}", code=command)
+    shown = gettext(" and ").join(texts) or gettext("The details")
+    if in_report:
+        return Paragraph(gettext("{what}: in the report, or printed by", what=shown), code=command)
+    return Paragraph(gettext("{what}: printed by", what=shown), code=command)

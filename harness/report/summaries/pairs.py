@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from harness.language import gettext, mark, word
 from harness.report import ablation, conclusion, headings, promises
 from harness.report.blocks import Block, Cell, Notice, Paragraph, Table, Tone, cells, of
 from harness.report.numbers import DASH, elapsed, interval, times
@@ -45,8 +46,9 @@ def concluded(run: Run, more: str, width: int) -> list[Block]:
 def preview(run: Run) -> str:
     """Return that a run was a preview, with its size and time, and how to get verdicts."""
     took = elapsed(run.started_at, run.finished_at)
-    timed = "" if took == DASH else f" ({took})"
-    return f"Preview on {run.settings.size} data{timed}: run without --quick for verdicts."
+    if took == DASH:
+        return gettext("Preview on {size} data: run without --quick for verdicts.", size=run.settings.size)
+    return gettext("Preview on {size} data ({time}): run without --quick for verdicts.", size=run.settings.size, time=took)
 
 
 def _opening(run: Run, made: conclusion.Conclusion) -> list[Paragraph]:
@@ -63,15 +65,20 @@ def stopped_scenarios(run: Run) -> list[Block]:
     made = []
     for place, x in enumerate(failed[:FAILURES]):
         others = len(failed) - FAILURES if place == FAILURES - 1 else 0
-        more = f" (and {others} more)" if others > 0 else ""
-        message = short(x.result.error or "no error was recorded", MESSAGE)
-        made.append(Notice(x.result.status, f"{short(x.result.name, NAME)}{more}", message, Tone.BAD))
+        name = short(x.result.name, NAME)
+        shown = gettext("{name} (and {count} more)", name=name, count=others) if others > 0 else name
+        message = short(x.result.error or gettext("no error was recorded"), MESSAGE)
+        made.append(Notice(x.result.status, shown, message, Tone.BAD))
     return [*made]
 
 
 def unfinished(run: Run) -> list[str]:
     """Return that a run did not come to its end, if so."""
-    return [f"This run {run.incomplete}: what had finished is shown."] if run.incomplete else []
+    if not run.incomplete:
+        return []
+    if run.interrupted:
+        return [gettext("This run was interrupted: what had finished is shown.")]
+    return [gettext("This run did not finish: what had finished is shown.")]
 
 
 def warnings(run: Run) -> int:
@@ -87,14 +94,15 @@ def _totals(run: Run, made: conclusion.Conclusion) -> list[str]:
     kept, _, _, controls, _ = made.figures
     if not run.settings.quick:
         unsure = Counter(row.advice.trust for row in made.rows if row.advice.trust not in {Trust.SOLID, Trust.EXACT})
-        reasons = ", ".join(f"{count} × {reason}" for reason, count in unsure.most_common(SOME))
-        lines.append(f"Trust: {len(made.rows) - unsure.total()} of {len(made.rows)} solid{f' ({reasons})' if reasons else ''}.")
+        reasons = ", ".join(f"{count} × {word(reason)}" for reason, count in unsure.most_common(SOME))
+        text = mark("Trust: {solid} of {total} solid ({reasons}).") if reasons else mark("Trust: {solid} of {total} solid.")
+        lines.append(gettext(text, solid=len(made.rows) - unsure.total(), total=len(made.rows), reasons=reasons))
         lines.append(_sentence(kept))
     return [*lines, _sentence(controls)]
 
 
 def _sentence(figure: conclusion.KeyFigure) -> str:
-    return f"{figure.value[:1].upper()}{figure.value[1:]} {figure.label}."
+    return figure.sentence[:1].upper() + figure.sentence[1:]
 
 
 def ablated(run: Run, more: str, width: int) -> list[Block]:
@@ -124,7 +132,7 @@ def _switches(rows: list[tuple[str, Ablation, SwitchGain]], *, several: bool) ->
         name = shortened(x.switch, SWITCH)
         alone, last = ablation.gain_text(x.alone), ablation.gain_text(x.last)
         bounds = interval(x.last.low, x.last.high) or DASH
-        made.append(cells(name, ablation.rank(x), alone, last, bounds, x.interaction, times(x.difference.ratio), heading))
-    columns = ("switch", "rank", "gain alone", "gain last", "95 % CI", "interaction", "last ÷ alone", "of")
+        made.append(cells(name, ablation.rank(x), alone, last, bounds, word(x.interaction), times(x.difference.ratio), heading))
+    columns = ("switch", "rank", "gain alone", mark("gain last"), "95 % CI", "interaction", mark("last ÷ alone"), mark("of"))
     head = columns if several else columns[:-1]
     return Table("", head, tuple(row[: len(head)] for row in made), wide=head[6:], texts=("interaction", "of"), is_one_line=True)

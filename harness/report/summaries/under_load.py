@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from harness.language import gettext, mark, word
 from harness.report import capacity, conclusion, headings, load
 from harness.report.blocks import Block, Notice, Paragraph, Table, cells, of
 from harness.report.numbers import DASH, duration, significant, unit_of, whole
@@ -21,7 +22,24 @@ NOTICES = 2
 """The most remarks about arms."""
 ARMS = 3
 """The most arms beside the baseline that have a column, of several scenarios."""
-SUSTAINED, NOT_SUSTAINED, FAILS, INVALID, FAILED = "sustained", "not sustained", "fails", "invalid", "failed"
+SUSTAINED, NOT_SUSTAINED, FAILS = mark("sustained"), mark("not sustained"), mark("fails")
+INVALID, FAILED = mark("invalid"), mark("failed")
+
+
+ALL_OF = {
+    SUSTAINED: mark("All {count} scenarios were sustained by all arms."),
+    NOT_SUSTAINED: mark("All {count} scenarios were not sustained by all arms."),
+    INVALID: mark("All {count} scenarios are invalid."),
+    FAILED: mark("All {count} scenarios failed."),
+}
+SOME_OF = {
+    SUSTAINED: (mark("{count} was sustained by all arms"), mark("{count} were sustained by all arms")),
+    NOT_SUSTAINED: (mark("{count} was not"), mark("{count} were not")),
+    INVALID: (mark("{count} is invalid"), mark("{count} are invalid")),
+    FAILED: (mark("{count} failed"), mark("{count} failed")),
+}
+NONE_OF = (mark("{count} was not sustained by all arms"), mark("{count} were not sustained by all arms"))
+"""What is with scenarios, singular and plural."""
 
 
 def summary(run: Run, more: str, width: int) -> list[Block]:
@@ -36,7 +54,7 @@ def summary(run: Run, more: str, width: int) -> list[Block]:
         return of(
             Paragraph(conclusion.where(run), quiet=True),
             Paragraph("", headings.of_load_run(run)),
-            Paragraph(short(planned[0], MESSAGE), "Load:", quiet=True) if len(set(planned)) == 1 else None,
+            Paragraph(short(planned[0], MESSAGE), gettext("Load:"), quiet=True) if len(set(planned)) == 1 else None,
             *stopped_scenarios(run),
             replace(table, rows=table.rows[:most]) if table.rows and most else None,
             left_out(len(table.rows), most),
@@ -50,7 +68,7 @@ def summary(run: Run, more: str, width: int) -> list[Block]:
 
 def _short(notice: Notice) -> Notice:
     """Return a notice that takes a few lines, without what the heading states."""
-    name = "" if notice.name == load.INVALID else short(notice.name, 2 * NAME)
+    name = "" if notice.name == gettext(load.INVALID) else short(notice.name, 2 * NAME)
     message = short(notice.message, MESSAGE)
     return Notice(notice.label, name, message, notice.tone)
 
@@ -84,8 +102,17 @@ def _arms(result: ScenarioResult) -> Table:
         ratio = load.ratio_cell(found, row.arm, group, MEDIAN)
         numbers = (significant(row.achieved_per_s), whole(row.errors), median, tail if tail == DASH else f"{tail} (p{label})")
         most = unit.write(row.response.max_ns) if usable else DASH
-        rows.append(cells(_name(row.arm), _state(found, row.arm), *numbers, ratio.text, ratio.detail or DASH, most, _dropped(row)))
-    heads = (f"p50, {unit.name}", f"tail, {unit.name}", "faster", "95 % CI", f"max, {unit.name}", "dropped or unfinished")
+        rows.append(
+            cells(_name(row.arm), gettext(_state(found, row.arm)), *numbers, ratio.text, ratio.detail or DASH, most, _dropped(row))
+        )
+    heads = (
+        f"p50, {unit.name}",
+        gettext("tail, {unit}", unit=unit.name),
+        mark("faster"),
+        "95 % CI",
+        gettext("max, {unit}", unit=unit.name),
+        mark("dropped or unfinished"),
+    )
     head = ("arm", "this load", "per second", "errors", *heads)
     return Table("", head, tuple(rows), names=2, wide=head[-3:], is_one_line=True)
 
@@ -104,7 +131,8 @@ def _scenarios(run: Run) -> Table:
         states = Counter(_state(found, arm) for arm in load.arms_of(x.result))
         outcome = headings.outcome_under_load(x.result)
         number = states[SUSTAINED]
-        state = outcome if outcome in {INVALID, FAILED} else f"{number} of {states.total()} arms"
+        state = gettext("{number} of {total} arms", number=number, total=states.total())
+        state = gettext(outcome) if outcome in {INVALID, FAILED} else state
         base = None if found.invalid or load.overloaded(found, BASELINE, group) else load.row_of(found, BASELINE, group)
         median = base.response.percentiles_ns.get(MEDIAN) if base else None
         before = DASH if median is None else duration(median)
@@ -112,7 +140,13 @@ def _scenarios(run: Run) -> Table:
         bounds = [gain.detail or DASH for gain in gains]
         rows.append(cells(shortened(visible(x.named(x.result.name)), NAME), state, before, *(g.text for g in gains), *bounds))
     names = [_name(arm) for arm in arms]
-    head = ("scenario", "sustained by", "baseline p50", *names, *(f"{name}, 95 % CI" for name in names))
+    head = (
+        "scenario",
+        mark("sustained by"),
+        mark("baseline p50"),
+        *names,
+        *(gettext("{name}, 95 % CI", name=name) for name in names),
+    )
     return Table("", head, tuple(rows), names=2, wide=head[3 + len(names) :], is_one_line=True)
 
 
@@ -124,6 +158,6 @@ def _capacities(results: Sequence[ScenarioResult]) -> Table:
         for x in capacity.in_order(result):
             levels = (capacity.level(x.sustained, x.kind), capacity.level(x.failed_at, x.kind))
             ratio = capacity.against(found, x).full
-            rows.append(cells(_name(x.arm), str(x.kind), *levels, ratio, whole(len(x.steps)), short(x.reason, MESSAGE)))
-    head = ("arm", "capacity", "sustains", "fails at", "÷ the baseline's", "steps", "the search ended")
+            rows.append(cells(_name(x.arm), word(x.kind), *levels, ratio, whole(len(x.steps)), short(x.reason, MESSAGE)))
+    head = ("arm", "capacity", "sustains", "fails at", "÷ the baseline's", "steps", mark("the search ended"))
     return Table("", head, tuple(rows), names=2, wide=head[-2:], texts=head[-1:], is_one_line=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.report import html, load, markdown, overview
-from harness.report.blocks import Notice, Table, Tone
+from harness.report.blocks import Notice, Table, Tone, status
 from harness.report.figures import of_scenario
 from harness.report.numbers import DASH
 from harness.results.load import ALL, LoadModel, LoadResult
@@ -98,11 +98,11 @@ def test_an_invalid_run_has_no_ratios(load_result: ScenarioResult) -> None:
     result = changed(load_result, invalid=INVALID)
     assert load.ratios(result) is None
     assert load.notices(result)[0] == Notice("invalid", load.INVALID, INVALID, Tone.BAD)
-    assert all(load.INVALID_CAPTION in table.caption for table in load.arms(result))
+    assert all("invalid, no conclusion" in table.caption for table in load.arms(result))
     summary = load.summary(result)
     assert summary is not None
     assert not [name for name in summary.head if "times faster" in name]
-    assert {row[1].status for row in summary.rows} == {load.NOT_JUDGED}
+    assert {row[1].status for row in summary.rows} == {status("not judged")}
 
 
 def test_the_closed_model_has_no_plan(load_result: ScenarioResult) -> None:
@@ -126,7 +126,7 @@ def test_an_arm_that_fails_is_not_compared(load_result: ScenarioResult) -> None:
     row = next(row for row in summary.rows if row[0].text == "optimised")
     assert row[1].status == load.FAILED
     assert not [name for name in summary.head if "times faster" in name]
-    assert load.FAILING in load.ratio_cell(result.load, "optimised", ALL, "50").note  # type: ignore[arg-type]
+    assert "failed operations are not fast answers" in load.ratio_cell(result.load, "optimised", ALL, "50").note  # type: ignore[arg-type]
     assert Notice("note", "optimised fails as written", failing) in load.notices(result)
     in_error = replace(result, error=f"optimised: {failing}")
     assert failing not in [notice.message for notice in load.notices(in_error)]
