@@ -222,7 +222,7 @@ def format_figure(value: float, unit: str, checks: int | None = None) -> str:
         return format_value(value, unit)
     if value in {0.0, 1.0}:
         return gettext("works") if value else gettext("does not work")
-    if checks is None or not math.isfinite(value):
+    if checks in {None, 1} or not math.isfinite(value):  # of one check, a part is not a number of checks
         return gettext("{percent} of the checks pass", percent=_percent(value))
     passed = round(value * checks)
     return ngettext("{count} of {total} checks passes", "{count} of {total} checks pass", passed, total=checks)

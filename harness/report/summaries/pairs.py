@@ -97,12 +97,8 @@ def _totals(run: Run, made: conclusion.Conclusion) -> list[str]:
         reasons = ", ".join(f"{count} × {word(reason)}" for reason, count in unsure.most_common(SOME))
         text = mark("Trust: {solid} of {total} solid ({reasons}).") if reasons else mark("Trust: {solid} of {total} solid.")
         lines.append(gettext(text, solid=len(made.rows) - unsure.total(), total=len(made.rows), reasons=reasons))
-        lines.append(_sentence(kept))
-    return [*lines, _sentence(controls)]
-
-
-def _sentence(figure: conclusion.KeyFigure) -> str:
-    return figure.sentence[:1].upper() + figure.sentence[1:]
+        lines.append(kept.sentence)
+    return [*lines, controls.sentence]
 
 
 def ablated(run: Run, more: str, width: int) -> list[Block]:
