@@ -1,6 +1,7 @@
 """Where the code of arms is."""
 
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.runtime import source_code
 from harness.runtime.source_code import code_of_arms, declared_lines, in_repository, repository, web_address
 
 SCENARIO = '''
@@ -31,7 +31,11 @@ def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     in_repository.cache_clear()
-    return lambda *arguments: subprocess.run(["git", *arguments], cwd=tmp_path, capture_output=True, check=True)
+
+    def run(*arguments: str) -> None:
+        subprocess.run(["git", *arguments], cwd=tmp_path, capture_output=True, check=True)
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -73,7 +77,7 @@ def test_code_is_where_the_repository_has_it(git: Callable[..., None], tmp_path:
     file.parent.mkdir()
     file.write_text(SCENARIO)
     kind = type("Shop", (), {"arms": {}, "__module__": "shop"})
-    monkeypatch.setitem(source_code.sys.modules, "shop", type("Module", (), {"__file__": str(file)}))
+    monkeypatch.setitem(sys.modules, "shop", type("Module", (), {"__file__": str(file)}))
     assert code_of_arms(kind) == {}
     assert repository() == ""
     git("init", "-q")
