@@ -264,7 +264,7 @@ def format_interval(value: float, low: float | None, high: float | None, unit: s
 def format_with_interval(
     value: float, low: float | None, high: float | None, unit: str, checks: int | None = None
 ) -> tuple[str, str]:
-    """Return a figure and its interval, the figure with at least as many decimals as a bound of the interval has.
+    """Return a figure and its interval, the figure with as many decimals as a bound of the interval has, zeros apart.
 
     Example:
         >>> format_with_interval(0.572, 0.571, 0.573, LESS), format_with_interval(1.99476, 1.99476, 1.99484, TIMES)
@@ -283,6 +283,8 @@ def format_with_interval(
     elif unit == TIME:
         shown = 100 * (value - 1)
     sign = "+" if unit == TIME and shown > 0 else ""
+    if round(shown, wanted) == float(number[0].replace(",", "")):
+        return figure, interval  # no digit is missing
     return f"{figure[: number.start()]}{sign}{shown:z,.{wanted}f}{figure[number.end() :]}", interval
 
 

@@ -107,7 +107,7 @@ def test_the_sentence_has_the_verdicts_words(make_run: MakeRun, make_result: Mak
     assert card.status is not None
     assert card.status.name == "do it optimised"
     assert re.sub(r" \[[^]]*\]", "", card.sentence) == (
-        "proposed 2.00× (promised 5–10×: fell short), 1 check failed; optimised 8× (promised 5–10×: confirmed)."
+        "proposed 2× (promised 5–10×: fell short), 1 check failed; optimised 8× (promised 5–10×: confirmed)."
     )
     several = [gain("confirmed", 6, 8, 9), replace(gain("missed", 0.9, 1.5, 3), promise="I2"), replace(check, promise="I3")]
     (card,) = cards(make_run(make_result(verdicts=several)))

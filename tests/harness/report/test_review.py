@@ -37,8 +37,8 @@ def test_scores_are_next_to_the_figures_of_their_promises(run: Run) -> None:
     (aspect, today, goal, proposed, optimised), queues = table.rows
     assert (aspect.text, today.text, goal.text) == ("speed", "70 %", "95 %")
     assert "I1" in proposed.text
-    assert "1.99×" in proposed.text
-    assert "8.03×" in optimised.text
+    assert "1.9948×" in proposed.text
+    assert "8.0305×" in optimised.text
     assert "Q1 not in this run" in queues[3].text
 
 

@@ -1,6 +1,8 @@
 """Where the code of arms is."""
 
 import subprocess
+import sys
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.runtime import source_code
 from harness.runtime.source_code import code_of_arms, declared_lines, in_repository, repository, web_address
 
 SCENARIO = '''
@@ -26,12 +27,16 @@ class Shop:
 
 
 @pytest.fixture
-def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
     """Change to an empty folder; return a function that runs git there."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     in_repository.cache_clear()
-    return lambda *arguments: subprocess.run(["git", *arguments], cwd=tmp_path, capture_output=True, check=True)
+
+    def run(*arguments: str) -> None:
+        subprocess.run(["git", *arguments], cwd=tmp_path, capture_output=True, check=True)
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -67,13 +72,13 @@ def test_an_arm_has_the_line_of_its_key() -> None:
     assert declared_lines(SCENARIO, "None") == declared_lines("class", "Shop") == declared_lines("\0", "Shop") == {}
 
 
-def test_code_is_where_the_repository_has_it(git: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_is_where_the_repository_has_it(git: Callable[..., object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that it does not have has no place, nor has one outside a repository."""
     file = tmp_path / "bench" / "shop.py"
     file.parent.mkdir()
     file.write_text(SCENARIO)
     kind = type("Shop", (), {"arms": {}, "__module__": "shop"})
-    monkeypatch.setitem(source_code.sys.modules, "shop", type("Module", (), {"__file__": str(file)}))
+    monkeypatch.setitem(sys.modules, "shop", type("Module", (), {"__file__": str(file)}))
     assert code_of_arms(kind) == {}
     assert repository() == ""
     git("init", "-q")
@@ -86,7 +91,7 @@ def test_code_is_where_the_repository_has_it(git: Callable[..., None], tmp_path:
     assert repository() == "https://github.com/a/b"
 
 
-def test_a_machine_without_git_has_no_code(git: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_git_has_no_code(git: Callable[..., object], monkeypatch: pytest.MonkeyPatch) -> None:
     """As outside a repository."""
     del git
     monkeypatch.setenv("PATH", "")
