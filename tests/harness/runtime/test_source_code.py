@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
