@@ -20,6 +20,7 @@ from harness.errors import UsageError, describe, extra_of, missing_extra
 from harness.results.run import BASELINE
 from harness.runnable import RunnableScenario, runnable
 from harness.scenario import DeclaredFinding, Scenario
+from harness.suggestions import choose_from
 
 TARGET_SUFFIX = ".target.json"
 """The end of the name of a file that stands for servers which run already; see `harness.targets.plan`."""
@@ -87,8 +88,8 @@ def find(names: Sequence[str], folder: Path) -> list[Path]:
         elif Path(name).exists():
             candidates = scenario_files(Path(name))
         else:
-            known = ", ".join(f.stem for f in _candidates(folder))
-            others = f"choose from {known}, or" if known else f"there are none in {str(folder)!r},"
+            known = [f.stem for f in _candidates(folder)]
+            others = choose_from(name, known, more=", or") if known else f"there are none in {str(folder)!r},"
             raise UsageError(f"unknown scenario {name!r}; {others} name a scenario file or a folder of them")
         for file in candidates:
             found.setdefault(file.resolve(), file)

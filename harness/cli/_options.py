@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness import options
 from harness.errors import UsageError
 from harness.language import ENGLISH, languages
+from harness.suggestions import choose_from
 
 if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
@@ -132,5 +133,5 @@ def known_arms(loaded: LoadedScenario, named: Sequence[str] | None) -> list[str]
     known = list(loaded.scenario.arms)
     unknown = [arm for arm in named or () if arm not in known]
     if unknown:
-        raise UsageError(f"unknown arm {unknown[0]!r} of scenario {loaded.name}; choose from {', '.join(known)}")
+        raise UsageError(f"unknown arm {unknown[0]!r} of scenario {loaded.name}; {choose_from(unknown[0], known)}")
     return known if named is None else list(named)

@@ -22,6 +22,7 @@ from harness.stats.intervals import (
     median,
     samples_needed,
 )
+from harness.suggestions import choose_from
 from harness.verdicts.promise import EXPONENT, TIME, Estimate, Measure, format_figure
 
 WORK = "work"
@@ -95,7 +96,7 @@ def latency(group: str, unit: str = "ms", percentile: str = MEDIAN) -> Measure:
     """
     per_unit = {"ms": 1e6, "s": 1e9}[unit]
     if percentile not in QUANTILES:
-        raise TypeError(f"unknown percentile {percentile!r}; choose from {', '.join(QUANTILES)}")
+        raise TypeError(f"unknown percentile {percentile!r}; {choose_from(percentile, QUANTILES)}")
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         timed = _latency(result, arm, group)
