@@ -50,7 +50,10 @@ class Declarations:
         for finding in findings:
             messages.append(finding.message)
             if finding.arm not in arms:
-                self._refuse(finding.arm, f"finding {finding.message!r} is about an unknown arm {finding.arm!r}; {_choose(finding.arm, arms)}")
+                self._refuse(
+                    finding.arm,
+                    f"finding {finding.message!r} is about an unknown arm {finding.arm!r}; {_choose(finding.arm, arms)}",
+                )
         promises: Any = self._kind.promises
         if not isinstance(promises, Sequence) or isinstance(promises, str):
             self._refuse("promises", f"`promises` is {_kind_of(promises)}; write a list: [Promise(id, text, claim, measure), …]")

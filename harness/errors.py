@@ -65,7 +65,7 @@ def print_traceback(found: BaseException | str) -> None:
 
     text = found if isinstance(found, str) else "".join(traceback.format_exception(found))
     lines = (for_log(printable(line)) for line in text.rstrip().split("\n"))
-    print(*lines, sep="\n", file=sys.stderr)
+    sys.stderr.write("\n".join([*lines, ""]))
 
 
 def reason(error: BaseException) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import ScenarioFailedError, UsageError
 from harness.results.run import Statement
 from harness.scenario import Arm, Case, Group, Prepared, Scenario, Setting
+from harness.suggestions import choose_from
 from harness.user_code import scenario_file, shown, user_code
 
 DECLARED = ("groups", "promises", "engines", "busy", "waits_to_open", "tolerances", "higher_is_better", "load_test", "switches")

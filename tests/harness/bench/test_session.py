@@ -19,7 +19,8 @@ from harness.bench.steps import Silent
 from harness.discovery import LoadedScenario, load
 from harness.results.load import ALL
 from harness.results.profile import RunPhase
-from harness.results.run import BUDGET, Memory, RunSettings, RunWarning, ScenarioStatus
+from harness.results.run import Memory, RunSettings, RunWarning, ScenarioStatus
+from harness.results.warning_names import WarningName
 from harness.runtime.child import JobFailed
 from harness.runtime.cores import Cores, Isolation
 from harness.scenario import Group, LoadTest, Server, Setting
@@ -295,7 +296,7 @@ def test_a_budget_that_ends_too_soon_says_what_it_would_need(tmp_path: Path) -> 
     run = RunSession(plan, Silent()).run()
     assert run.scenarios[0].latencies == []
     (warning,) = run.warnings
-    assert warning.name == BUDGET
+    assert warning.name == WarningName.BUDGET
     assert warning.message.startswith("it ended before 1 of 1 groups had the pairs of a median; about ")
     assert int(warning.message.split("about ")[1].split(" s")[0]) > settings.budget_s
     assert {row.not_measured for row in run.scenarios[0].memory} == {NO_TIME}
