@@ -12,9 +12,10 @@ from harness.errors import UsageError
 from harness.results.load import CapacityKind
 from harness.results.run import AA_CONTROL, BASELINE, PING, PURE_CPU
 from harness.scenario import Arm, DeclaredFinding, Group, LoadTest, Scenario
-from harness.suggestions import choose_from
+from harness.suggestions import choose_from, nearest
 from harness.user_code import METHODS
 from harness.verdicts import slo
+from harness.verdicts.measures import EVERYWHERE, OF_DATABASES
 from harness.verdicts.promise import Claim, Promise
 
 RESERVED = (AA_CONTROL, PURE_CPU, PING, "baseline slowed")
@@ -63,6 +64,19 @@ class Declarations:
             self._known(promise, promise.arms, arms, f"{subject} is about an unknown arm")
             self._known(promise, getattr(promise.measure, "groups", ()), groups, f"{subject} is measured on an unknown group")
             self._known(promise, getattr(promise.measure, "messages", ()), messages, f"{subject} needs an unknown finding")
+        probes, facts = self._kind.probes, self._kind.facts
+        if all(getattr(method, "__module__", "").startswith("harness.") for method in (probes, facts)):
+            self.check_metrics([] if probes is Scenario.probes else OF_DATABASES)
+
+    def check_metrics(self, given: Collection[str], *, only_near: bool = False) -> None:
+        """Raise UsageError for a promise that reads a metric which is neither `given` nor one of the harness.
+
+        With `only_near`, which is for metrics that depend on the engine, a name that is like none of these is left.
+        """
+        known = [*given, *(metric for metric in EVERYWHERE if metric not in given)]
+        for promise in self._kind.promises:
+            metrics = [metric for metric in getattr(promise.measure, "metrics", ()) if not only_near or nearest(metric, known)]
+            self._known(promise, metrics, known, f"promise {promise.id!r} reads an unknown metric")
 
     def _check_promise(self, promise: Any) -> None:
         if not isinstance(promise, Promise):

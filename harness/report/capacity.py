@@ -7,13 +7,13 @@ from harness.errors import UsageError
 from harness.report.blocks import Cell, Paragraph, Table, cells
 from harness.report.numbers import DASH, significant, times, unit_of, whole
 from harness.report.tables import arms_in_order, named_cells, with_interval
-from harness.results.load import Capacity, CapacityKind, CapacityStep, LoadResult
+from harness.results.load import Capacity, CapacityKind, CapacityStep, LoadResult, LoadState
 from harness.results.names import shortened, visible
 from harness.results.run import BASELINE, ScenarioResult
 from harness.verdicts import slo
 from harness.verdicts.capacity import knee, ratio
 
-SUSTAINED, FAILED, UNDECIDED = "sustained", "failed", "undecided"
+SUSTAINED, FAILED, UNDECIDED = LoadState.SUSTAINED, LoadState.FAILED, LoadState.UNDECIDED
 IS_BASELINE = "the baseline itself"
 MOST_REASON = 160
 """The most characters of a reason that are shown."""

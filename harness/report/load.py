@@ -9,7 +9,7 @@ from harness.report.capacity import IS_BASELINE, NO_LOAD
 from harness.report.numbers import DASH, Unit, significant, times, unit_of, whole
 from harness.report.promises import located
 from harness.report.tables import MOST_NAME, MOST_NOTE, arms_in_order, groups_of, named_cells, percentile, with_interval
-from harness.results.load import ALL, LatencySummary, LoadedArm, LoadResult
+from harness.results.load import ALL, LatencySummary, LoadedArm, LoadResult, LoadState
 from harness.results.names import shortened, visible
 from harness.results.run import BASELINE, Run, ScenarioResult
 from harness.stats.intervals import MEDIAN, QUANTILES
@@ -25,9 +25,9 @@ READ = (
 )
 OVERLOADED = "is saturated: it cannot sustain this load"
 SUSTAINED, SATURATED, FAILED = (
-    CellStatus("sustained", "✓", Tone.GOOD),
-    CellStatus("saturated", "▼", Tone.SHORT),
-    CellStatus("failed", "✗", Tone.BAD),
+    CellStatus(LoadState.SUSTAINED, "✓", Tone.GOOD),
+    CellStatus(LoadState.SATURATED, "▼", Tone.SHORT),
+    CellStatus(LoadState.FAILED, "✗", Tone.BAD),
 )
 NOT_JUDGED = status("not judged")
 """The outcomes of an arm under load."""

@@ -32,7 +32,7 @@ def written(folder: Path, old: str, new: str) -> Path:
         (
             PROMISES,
             PROMISES.replace('"lookup"', '"lookups"'),
-            "promise 'X1' is measured on an unknown group 'lookups'; choose from 'l",
+            "promise 'X1' is measured on an unknown group 'lookups'; did you mean 'lookup'? choose from 'l",
         ),
         (PROMISES, PROMISES.replace('speedup("lookup")', 'latency("lok")'), "promise 'X1' is measured on an unknown group 'lok'"),
         (
@@ -43,7 +43,7 @@ def written(folder: Path, old: str, new: str) -> Path:
         (
             PROMISES,
             PROMISES.replace("speedup(", 'arms=["optimized"], measure=speedup('),
-            "promise 'X1' is about an unknown arm 'optimized'; choose from 'baseline', 'optimised'",
+            "promise 'X1' is about an unknown arm 'optimized'; did you mean 'optimised'? choose from 'baseline', 'optimised'",
         ),
         (PROMISES, PROMISES.replace("speedup(", 'arms="optimised", measure=speedup('), "write a list: ['optimised']"),
         (PROMISES, f"promises = [{FINDING}]", "promise 'X2' needs an unknown finding 'it fails'; there are none"),

@@ -10,7 +10,7 @@ from harness.report.numbers import DASH, duration, interval, significant, times,
 from harness.report.promises import located
 from harness.report.summaries.frame import LINES, MESSAGE, NAME, fitted, left_out, pointer
 from harness.report.summaries.pairs import stopped_scenarios, unfinished, warnings
-from harness.results.load import Capacity, LoadedArm, LoadResult
+from harness.results.load import Capacity, LoadedArm, LoadResult, LoadState
 from harness.results.names import short, shortened, visible
 from harness.results.run import BASELINE, Run, ScenarioResult, ScenarioStatus
 from harness.stats.intervals import MEDIAN
@@ -21,7 +21,8 @@ NOTICES = 2
 """The most remarks about arms."""
 ARMS = 3
 """The most arms beside the baseline that have a column, of several scenarios."""
-SUSTAINED, NOT_SUSTAINED, FAILS, INVALID, FAILED = "sustained", "not sustained", "fails", "invalid", "failed"
+SUSTAINED, NOT_SUSTAINED, FAILS = LoadState.SUSTAINED, LoadState.NOT_SUSTAINED, LoadState.FAILS
+INVALID, FAILED = LoadState.INVALID, LoadState.FAILED
 
 
 def summary(run: Run, more: str, width: int) -> list[Block]:
@@ -72,7 +73,7 @@ def _load(result: ScenarioResult) -> LoadResult:
     return result.load or capacity.NO_LOAD
 
 
-def _state(load_result: LoadResult, arm: str) -> str:
+def _state(load_result: LoadResult, arm: str) -> LoadState:
     """Return whether an arm sustains its load over all groups."""
     if load.failing(load_result, arm):
         return FAILS
@@ -156,7 +157,7 @@ def scenarios_heading(results: Sequence[ScenarioResult]) -> str:
     return f"Of {len(results)} scenarios, {', '.join(parts[:-1])} and {parts[-1]}."
 
 
-def _outcome(result: ScenarioResult) -> str:
+def _outcome(result: ScenarioResult) -> LoadState:
     found = _load(result)
     if result.status != ScenarioStatus.OK or not found.arms:
         return FAILED

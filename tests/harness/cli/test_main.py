@@ -30,14 +30,15 @@ HEAVY = {
 }
 
 HELP = """\
-usage: harness [-h] [--version] COMMAND ...
+usage: harness [-h] [--traceback] [--version] COMMAND ...
 
 Test performance advice: measure the arms of a scenario in interleaved pairs
 and decide every promise with an interval.
 
 options:
-  -h, --help  show this help message and exit
-  --version   print the version and exit
+  -h, --help   show this help message and exit
+  --traceback  print the traceback of an error, also by HARNESS_TRACEBACK=1
+  --version    print the version and exit
 
 commands:
   COMMAND
@@ -49,6 +50,8 @@ commands:
               values that later runs start from
     doctor    Measure this machine's noise and the smallest change it can
               detect
+    explain   Explain a verdict, a warning, a state, an exit code, or any other
+              name that a result shows
     gate      Fail if the candidate does more work or is slower than the
               baseline
     history   Show figures over many runs, and at which commits they changed
