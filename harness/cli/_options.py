@@ -110,14 +110,16 @@ def load(names: Sequence[str], folder: Path, timeout_s: float = 0.0) -> list[Loa
 
     The import of each has `timeout_s` seconds, but at least IMPORT_S.
     """
-    from harness.discovery import find, load
+    from harness.discovery import WHAT, find, load_unless_helper
     from harness.runtime.deadline import deadline
 
     loaded = []
     for file in find(names, folder):
         with deadline(max(IMPORT_S, timeout_s), "its import", file=file.resolve()):
-            loaded.append(load(file))
-    return loaded
+            loaded.append(load_unless_helper(file, names))
+    if not any(loaded):
+        raise UsageError(f"no scenario in {folder if 'all' in names else ', '.join(map(str, names))}; add one: {WHAT}")
+    return [each for each in loaded if each is not None]
 
 
 def load_one(name: str, folder: Path, timeout_s: float = 0.0) -> LoadedScenario:
