@@ -30,7 +30,7 @@ WHAT = "a scenario is a .py file with a subclass of harness.Scenario"
 
 
 class NoScenarioError(UsageError):
-    """A file that neither has nor imports a scenario: beside scenarios, it is a helper of theirs."""
+    """A file that neither has nor imports a scenario: beside scenarios, it is a helper."""
 
 
 @dataclass(frozen=True)

@@ -409,3 +409,25 @@ def test_a_scenario_that_fails_as_it_gets_ready_in_a_lane_fails_with_its_reason(
     session._timing_step(found, 1).act()
     assert found.failure is not None
     assert found.failure.message == "no room"
+
+
+PROBES = """    def probes(self, instance):
+        return [Counters(lambda: {"clicks": 3})]
+
+    def cases("""
+
+
+def test_a_metric_that_no_probe_of_the_scenario_gives_is_refused_before_timing(tmp_path: Path) -> None:
+    """The scenario fails as a usage error with the line of the promise and the nearest metric; nothing was timed."""
+    member = (TOYS.parent / "cases/scenarios/member.py").read_text().replace("    def cases(", PROBES)
+    promise = 'Promise("X1", "less", cut(0.5), fewer("click", "lookup"))'
+    changed = member.replace("promises = [", f"promises = [{promise}, ").replace(
+        "from harness import", "from harness import cut, fewer,"
+    )
+    file = tmp_path / "clicking.py"
+    file.write_text(changed.replace("from harness", "from harness.probes.cache import Counters\nfrom harness", 1))
+    settings = replace(ONE, size="tiny", quick=True, processes=1, budget_s=5.0)
+    run = RunSession(RunPlan([load(file)], settings, tmp_path / "run", "harness run"), Silent()).run()
+    (result,) = run.scenarios
+    assert (result.status, result.exit_code, result.ratios) == (ScenarioStatus.FAILED, 2, [])
+    assert "promise 'X1' reads an unknown metric 'click'; did you mean 'clicks'? choose from 'clicks'" in (result.error or "")
