@@ -322,5 +322,5 @@ def test_a_traceback_of_a_scenario_s_own_code_is_printed_on_request(tmp_path: Pa
     for number, more in enumerate(([], ["--traceback"])):
         assert main(["run", str(file), "--quick", "--budget", "5", "--out", str(tmp_path / f"run{number}"), *more]) == 1
         shown = capsys.readouterr()
-        assert "NameError: name 'nonsense' is not defined" in " ".join(shown.out.split())
+        assert "failed breaking" in shown.out
         assert ("return case.args in nonsense" in shown.err) is bool(more)
