@@ -12,8 +12,10 @@ from harness.errors import UsageError
 from harness.results.load import CapacityKind
 from harness.results.run import AA_CONTROL, BASELINE, PING, PURE_CPU
 from harness.scenario import Arm, DeclaredFinding, Group, LoadTest, Scenario
+from harness.suggestions import choose_from, nearest
 from harness.user_code import METHODS
 from harness.verdicts import slo
+from harness.verdicts.measures import EVERYWHERE, OF_DATABASES
 from harness.verdicts.promise import Claim, Promise
 
 RESERVED = (AA_CONTROL, PURE_CPU, PING, "baseline slowed")
@@ -49,7 +51,10 @@ class Declarations:
         for finding in findings:
             messages.append(finding.message)
             if finding.arm not in arms:
-                self._refuse(finding.arm, f"finding {finding.message!r} is about an unknown arm {finding.arm!r}; {_choose(arms)}")
+                self._refuse(
+                    finding.arm,
+                    f"finding {finding.message!r} is about an unknown arm {finding.arm!r}; {_choose(finding.arm, arms)}",
+                )
         promises: Any = self._kind.promises
         if not isinstance(promises, Sequence) or isinstance(promises, str):
             self._refuse("promises", f"`promises` is {_kind_of(promises)}; write a list: [Promise(id, text, claim, measure), …]")
@@ -59,6 +64,19 @@ class Declarations:
             self._known(promise, promise.arms, arms, f"{subject} is about an unknown arm")
             self._known(promise, getattr(promise.measure, "groups", ()), groups, f"{subject} is measured on an unknown group")
             self._known(promise, getattr(promise.measure, "messages", ()), messages, f"{subject} needs an unknown finding")
+        probes, facts = self._kind.probes, self._kind.facts
+        if all(getattr(method, "__module__", "").startswith("harness.") for method in (probes, facts)):
+            self.check_metrics([] if probes is Scenario.probes else OF_DATABASES)
+
+    def check_metrics(self, given: Collection[str], *, only_near: bool = False) -> None:
+        """Raise UsageError for a promise that reads a metric which is neither `given` nor one of the harness.
+
+        With `only_near`, which is for metrics that depend on the engine, a name that is like none of these is left.
+        """
+        known = [*given, *(metric for metric in EVERYWHERE if metric not in given)]
+        for promise in self._kind.promises:
+            metrics = [metric for metric in getattr(promise.measure, "metrics", ()) if not only_near or nearest(metric, known)]
+            self._known(promise, metrics, known, f"promise {promise.id!r} reads an unknown metric")
 
     def _check_promise(self, promise: Any) -> None:
         if not isinstance(promise, Promise):
@@ -77,7 +95,7 @@ class Declarations:
         for name in names:
             if name not in known:
                 line = self._line_of_text(promise.id, name) or self._line_of_text(promise.id)
-                self._raise(line, f"{problem} {name!r}; {_choose(known)}")
+                self._raise(line, f"{problem} {name!r}; {_choose(name, known)}")
 
     def _check_methods(self) -> None:
         for name in ("cases", "open", "run"):
@@ -146,7 +164,7 @@ class Declarations:
                 )
             for arm in group.skip:
                 if arm not in arms or arm == BASELINE:
-                    self._refuse(arm, f"group {group.name!r} cannot skip arm {arm!r}; {_choose(arms[1:])}")
+                    self._refuse(arm, f"group {group.name!r} cannot skip arm {arm!r}; {_choose(arm, arms[1:])}")
 
     def _check_load_test(self) -> None:
         """Refuse a load that cannot be put on the arms."""
@@ -203,9 +221,8 @@ def _targets(statement: ast.stmt) -> list[str]:
     return [statement.name] if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) else []
 
 
-def _choose(known: Iterable[str]) -> str:
-    names = ", ".join(map(repr, known))
-    return f"choose from {names}" if names else "there are none"
+def _choose(name: str, known: Iterable[str]) -> str:
+    return choose_from(name, known, "{!r}")
 
 
 def _kind_of(value: Any) -> str:

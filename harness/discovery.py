@@ -17,14 +17,20 @@ from typing import Any, NoReturn
 
 from harness.declarations import Declarations
 from harness.errors import UsageError, describe, extra_of, missing_extra
+from harness.helper_files import is_helper
 from harness.results.run import BASELINE
 from harness.runnable import RunnableScenario, runnable
 from harness.scenario import DeclaredFinding, Scenario
+from harness.suggestions import choose_from
 
 TARGET_SUFFIX = ".target.json"
 """The end of the name of a file that stands for servers which run already; see `harness.targets.plan`."""
 WHAT = "a scenario is a .py file with a subclass of harness.Scenario"
 """The next step where there are no scenarios."""
+
+
+class NoScenarioError(UsageError):
+    """A file that neither has nor imports a scenario: beside scenarios, it is a helper."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class LoadedScenario:
 
 
 def scenario_files(folder: Path) -> list[Path]:
-    """Return the scenario files of a folder, sorted: every `*.py` except the locustfile and names that start with `_`.
+    """Return the scenario files of a folder, sorted: every `*.py` that may have a scenario, see `harness.helper_files`.
 
     Raises UsageError if there is no such folder, or no scenario file in it.
     """
@@ -70,7 +76,7 @@ def scenario_files(folder: Path) -> list[Path]:
 
 
 def _candidates(folder: Path) -> list[Path]:
-    return [f for f in sorted(folder.glob("*.py")) if not f.name.startswith("_") and f.stem != "locustfile"]
+    return [file for file in sorted(folder.glob("*.py")) if not is_helper(file)]
 
 
 def find(names: Sequence[str], folder: Path) -> list[Path]:
@@ -87,8 +93,8 @@ def find(names: Sequence[str], folder: Path) -> list[Path]:
         elif Path(name).exists():
             candidates = scenario_files(Path(name))
         else:
-            known = ", ".join(f.stem for f in _candidates(folder))
-            others = f"choose from {known}, or" if known else f"there are none in {str(folder)!r},"
+            known = [f.stem for f in _candidates(folder)]
+            others = choose_from(name, known, more=", or") if known else f"there are none in {str(folder)!r},"
             raise UsageError(f"unknown scenario {name!r}; {others} name a scenario file or a folder of them")
         for file in candidates:
             found.setdefault(file.resolve(), file)
@@ -105,23 +111,36 @@ def refuse_namesakes(files: Iterable[Path]) -> None:
             raise UsageError(f"two scenarios are named {file.stem!r}: {other} and {file}; rename one, or name one of them")
 
 
+def load_unless_helper(file: Path, named: Iterable[str | Path]) -> LoadedScenario | None:
+    """Load a scenario file as `load` does; return None for one without a scenario, unless it is among those `named` as such."""
+    try:
+        return load(file)
+    except NoScenarioError:
+        if any(Path(name).resolve() == file.resolve() or str(name) == file.stem for name in named):
+            raise
+        return None
+
+
 def load(file: Path) -> LoadedScenario:
     """Import a scenario file and check the scenario in it.
 
-    Raises UsageError if the file cannot be imported, has no scenario or several, or shadows an importable module; or if the
-    scenario is invalid, for instance without a baseline.
+    Raises UsageError if the file cannot be imported, has several scenarios, or shadows an importable module; or if the scenario is
+    invalid, for instance without a baseline. NoScenarioError if it has none, and imports none either.
     """
     file = file.resolve()
     if file.name.endswith(TARGET_SUFFIX):
         from harness.targets import loading  # noqa: PLC0415 - it imports the load generator, which scenario files do not need
 
         return loading.load(file)
-    _refuse_shadowing(file)
     module = _import(file)
     own = [c for c in vars(module).values() if inspect.isclass(c) and issubclass(c, Scenario) and c.__module__ == module.__name__]
     if len(own) != 1:
+        imports_one = any(inspect.isclass(value) and issubclass(value, Scenario) for value in vars(module).values())
         names = ", ".join(c.__name__ for c in own) or "none"
-        raise UsageError(f"{file} must have exactly one subclass of Scenario, found {names}; put each scenario in a separate file")
+        step = "put each scenario in a separate file" if own else f"rename a helper, for example to _{file.name}"
+        problem = f"{file} must have exactly one subclass of Scenario, found {names}; {step}"
+        raise UsageError(problem) if imports_one else NoScenarioError(problem)
+    _refuse_shadowing(file)
     (kind,) = own
     doc = inspect.cleandoc(kind.__doc__ or "")
     if not doc or kind.__doc__ == Scenario.__doc__:

@@ -1,15 +1,19 @@
 """Errors that the user can act on, each kind with its exit code."""
 
+import os
 import re
+import sys
 from typing import ClassVar
 
-from harness.text import ERRORS
+from harness.text import ERRORS, for_log, printable
 from harness.version import DISTRIBUTION, version
 
 INTERRUPTED = 3
 """The exit code of a run that is inconclusive or was interrupted."""
 
 
+TRACEBACK = "HARNESS_TRACEBACK"
+"""The environment variable that has the tracebacks of errors printed, as --traceback does; 0 or empty does not."""
 INTERNAL_ERROR = 70
 """The exit code of a bug: EX_SOFTWARE of sysexits.h, never 1, so that a bug is not taken for a regression."""
 
@@ -51,6 +55,17 @@ def describe(error: BaseException) -> str:
         return describe(error.exceptions[0])
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
+
+
+def print_traceback(found: BaseException | str) -> None:
+    """Print an error's traceback, or the text of one, on standard error if the user wants to see it."""
+    if os.environ.get(TRACEBACK, "0") in {"", "0"}:
+        return
+    import traceback  # noqa: PLC0415 - not needed while all is well
+
+    text = found if isinstance(found, str) else "".join(traceback.format_exception(found))
+    lines = (for_log(printable(line)) for line in text.rstrip().split("\n"))
+    sys.stderr.write("\n".join([*lines, ""]))
 
 
 def reason(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 
 from harness.databases.engines import engine_names
+from harness.suggestions import choose_from
 
 SIZES = ("tiny", "small", "medium", "large")
 """Sizes of a dataset, smallest first."""
@@ -154,7 +155,7 @@ engines = names_of("engine", known_engines, all_of_them=True)
 
 def _choose(noun: str, name: str, choices: list[str] | tuple[str, ...], more: str = "") -> str:
     if name not in choices:
-        raise argparse.ArgumentTypeError(f"unknown {noun} {name!r}; choose from {', '.join(choices)}{more}")
+        raise argparse.ArgumentTypeError(f"unknown {noun} {name!r}; {choose_from(name, choices, more=more)}")
     return name
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import ScenarioFailedError, UsageError
 from harness.results.run import Statement
 from harness.scenario import Arm, Case, Group, Prepared, Scenario, Setting
+from harness.suggestions import choose_from
 from harness.user_code import scenario_file, shown, user_code
 
 DECLARED = ("groups", "promises", "engines", "busy", "waits_to_open", "tolerances", "higher_is_better", "load_test", "switches")
@@ -126,8 +127,8 @@ def _checked(scenario: Scenario[Any], method: Callable[[Setting], Sequence[Case]
             if not isinstance(case, Case):
                 raise UsageError(f"{file}: {method.__name__}() returns {case!r:.60}; return a list of Case(group, name, args)")
             if case.group not in groups and not may_add_groups:
-                known = ", ".join(map(repr, groups))
-                raise UsageError(f"{file}: case {case.name!r} is of an undeclared group {case.group!r}; choose from {known}")
+                known = choose_from(case.group, groups, "{!r}")
+                raise UsageError(f"{file}: case {case.name!r} is of an undeclared group {case.group!r}; {known}")
         return made
 
     return cases

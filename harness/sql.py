@@ -43,6 +43,7 @@ from harness.results.store import write_bytes
 from harness.runnable import resolved
 from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting
 from harness.servers.lifecycle import is_embedded, processes, servers
+from harness.suggestions import choose_from
 
 BLOCK_ROWS = 10_000
 """Rows that are loaded at a time, of those that come as dictionaries."""
@@ -335,7 +336,7 @@ def _blocks(table: Table, rows: Iterable[Mapping[str, Any]]) -> Iterator[_Column
     while some := list(itertools.islice(left, BLOCK_ROWS)):
         names = list(some[0])
         if unknown := [name for name in names if name not in table.columns]:
-            raise UsageError(f"{table} has no column {unknown[0]!r}; choose from {', '.join(table.columns.keys())}")
+            raise UsageError(f"{table} has no column {unknown[0]!r}; {choose_from(unknown[0], table.columns.keys())}")
         for row in some:
             if row.keys() != some[0].keys():
                 raise UsageError(f"rows of {table} have different columns: {names} and {list(row)}; give every row the same")

@@ -1,6 +1,7 @@
 """Jobs that time nothing: verify the answers, count the work, collect the statements, try the findings, count instructions."""
 
 import gc
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from statistics import fmean
@@ -14,13 +15,15 @@ from harness.bench.probes.interpreter import watch_new_threads
 from harness.bench.probes.round_trips import counting_relay
 from harness.bench.verify import verify
 from harness.bench.work_counts import OperationCounter
+from harness.declarations import Declarations
 from harness.discovery import LoadedScenario
 from harness.errors import NotMeasurableError
 from harness.results.run import Finding, WorkCount
 from harness.runnable import RunnableScenario, resolved
 from harness.runtime.channel import LONG, begin
-from harness.scenario import Case, DeclaredFinding
+from harness.scenario import Case, DeclaredFinding, Scenario
 from harness.user_code import user_code
+from harness.verdicts.measures import OF_DATABASES
 
 
 async def examine(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> None:
@@ -48,12 +51,25 @@ async def examine(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> None
             return
         for found, shapes in counter.found.values():
             outbox.send(Figures(found, shapes))
+        facts: dict[str, list[WorkCount]] = {}
         for arm, instance in instances.items():
             begin("collecting figures", arm)
             with user_code(scenario.written, arm):
-                outbox.send(Figures(await work_counts.facts(scenario, arm, instance, job.setting.scale)))
+                facts[arm] = await work_counts.facts(scenario, arm, instance, job.setting.scale)
+            outbox.send(Figures(facts[arm]))
+    if counted:
+        _refuse_unknown_metrics(loaded, [count.metric for found, _ in counter.found.values() for count in found], facts)
     for finding in loaded.findings if job.task is not Task.REVISIT else ():
         outbox.send(Figures(findings=[await _demonstrate(scenario, finding, all_cases_of(scenario, job), job, outbox)]))
+
+
+def _refuse_unknown_metrics(loaded: LoadedScenario, counted: Sequence[str], facts: Mapping[str, Sequence[WorkCount]]) -> None:
+    """Raise UsageError for a promise that reads a metric which no probe gives, unless another engine may give it."""
+    kind = type(loaded.scenario.written)
+    if not counted or (kind.facts is not Scenario.facts and not all(facts.values())):
+        return
+    given = dict.fromkeys([*counted, *(fact.metric for found in facts.values() for fact in found), *OF_DATABASES])
+    Declarations(loaded.file, kind).check_metrics(list(given), only_near=len(kind.engines) > 1)
 
 
 async def _demonstrate(

@@ -40,6 +40,7 @@ from harness.discovery import LoadedScenario
 from harness.results import run as records
 from harness.results.profile import RunPhase
 from harness.results.run import AA_CONTROL, BASELINE
+from harness.results.warning_names import WarningName
 from harness.runnable import RunnableScenario
 from harness.runtime.child import JobFailed
 from harness.runtime.clock import Clock, MonotonicClock
@@ -82,7 +83,7 @@ SYNCHRONOUS = "synchronous, in the worker's thread"
 def left_running(names: Iterable[str]) -> records.RunWarning:
     """Return the warning about threads and processes that went on after the work of their process, and were ended."""
     message = f"after the work of a process there still ran, and was ended: {', '.join(names)}"
-    return records.RunWarning("left running", message, "end it where `open` closes the instance")
+    return records.RunWarning(WarningName.LEFT_RUNNING, message, "end it where `open` closes the instance")
 
 
 @dataclass
@@ -346,7 +347,9 @@ class ScenarioRun:
             case PairTimes():
                 self._add_pair(event, process)
             case DataPrepared():
-                self.warnings += [records.RunWarning("snapshot cache", *line.rpartition("; ")[::2]) for line in event.warnings]
+                self.warnings += [
+                    records.RunWarning(WarningName.SNAPSHOT_CACHE, *line.rpartition("; ")[::2]) for line in event.warnings
+                ]
                 if scale == 1.0:
                     self.prepared = event
             case AnswersVerified():
@@ -402,7 +405,7 @@ class ScenarioRun:
             self._add_memory_failure(failed, job)
         elif job.task is Task.INSTRUCTIONS:
             message = f"those of {job.arm} could not be counted: {failed.message}"
-            self.warnings.append(records.RunWarning("instructions", message, "leave --instructions out"))
+            self.warnings.append(records.RunWarning(WarningName.INSTRUCTIONS, message, "leave --instructions out"))
         else:
             if stopped := unreachable_server(self.setting.servers):
                 failed = JobFailed(f"{stopped} ({failed.message}); run this scenario again", detail=failed.detail)
@@ -548,7 +551,9 @@ def _about_memory(memory: list[records.Memory]) -> list[records.RunWarning]:
         if row.error is not None and row.limit_bytes is None:
             groups.setdefault((row.arm, row.error), []).append(row.group)
     return [
-        records.RunWarning("memory", f"that of {arm} in {', '.join(named)} was not measured: {error}", "run this scenario again")
+        records.RunWarning(
+            WarningName.MEMORY, f"that of {arm} in {', '.join(named)} was not measured: {error}", "run this scenario again"
+        )
         for (arm, error), named in groups.items()
     ]
 
@@ -652,4 +657,4 @@ def clean_controls(results: list[records.ScenarioResult]) -> list[records.RunWar
     if statistics.at_least_by_chance(len(off), len(judged), MISS_RATE) > CHANCE:
         return []
     message = f"{len(off)} of {len(judged)} controls, the baseline against itself, differ from 1"
-    return [records.RunWarning("A/A control", message, "run again on a quieter machine, or with more --processes")]
+    return [records.RunWarning(WarningName.CONTROL, message, "run again on a quieter machine, or with more --processes")]

@@ -22,8 +22,9 @@ from harness.bench.under_load import TrialLoad
 from harness.discovery import LoadedScenario
 from harness.errors import HarnessError, NotMeasurableError
 from harness.results.profile import RunPhase
-from harness.results.run import BUDGET, PEAK_MEMORY, Review, Run, RunKind, RunSettings, RunWarning, Slot
+from harness.results.run import PEAK_MEMORY, Review, Run, RunKind, RunSettings, RunWarning, Slot
 from harness.results.store import SCHEMA_VERSION, write_bytes, write_run, write_samples
+from harness.results.warning_names import WarningName
 from harness.runtime import machine
 from harness.runtime.child import JobFailed
 from harness.runtime.clock import Clock, MonotonicClock, utc_now
@@ -63,7 +64,7 @@ BUDGET_MARGIN = 1.1
 LATE, LATE_S = 1.25, 1.0
 """A process stops timing pairs when it takes this many times as long as expected, and these seconds more."""
 SIDE_BY_SIDE = RunWarning(
-    "side by side",
+    WarningName.SIDE_BY_SIDE,
     "scenarios without a server, or with network latency, were timed in parallel, one per core, which slows all arms equally",
     "name one engine and one RTT",
 )
@@ -188,7 +189,7 @@ class RunSession:
                 servers.close()
             except Exception as error:  # noqa: BLE001 - a scenario's own servers may raise anything
                 message = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
-                self._warnings.append(RunWarning("servers", message, "stop what may still run"))
+                self._warnings.append(RunWarning(WarningName.SERVERS, message, "stop what may still run"))
 
     def slots(self, scenario: str, group: str, arm: str) -> list[Slot]:
         """Return the slots of an arm in a group, of a plan with one engine and one RTT."""
@@ -364,7 +365,7 @@ class RunSession:
         groups = sum(len(trial.groups) for trial in self.schedule.trials.values())
         needed_s = 10 * math.ceil(BUDGET_MARGIN * (self.plan.settings.budget_s - self._left_s() + self.schedule.minimum_s()) / 10)
         message = f"it ended before {len(found)} of {groups} groups had the pairs of a median; about {needed_s} s would be enough"
-        return [RunWarning(BUDGET, message, f"run again with --budget {needed_s}s, or name fewer scenarios")]
+        return [RunWarning(WarningName.BUDGET, message, f"run again with --budget {needed_s}s, or name fewer scenarios")]
 
     def _after_s(self) -> float:
         """Return a first estimate of the seconds from the last step to the end of the report."""

@@ -24,6 +24,7 @@ from harness.load.totals import total
 from harness.load.warnings import load_warnings
 from harness.results.load import ALL, CapacityKind
 from harness.results.run import RunWarning
+from harness.results.warning_names import WarningName
 from harness.runtime.child import encode_path
 from harness.runtime.clock import Clock, MonotonicClock
 from harness.runtime.watch import OPERATION_TIMEOUT_S
@@ -173,7 +174,7 @@ class TrialLoad:
         if blocks >= MIN_CYCLES:
             return []
         message = f"{blocks} of {MIN_CYCLES} blocks of an arm were measured in {self.seconds:g} s, too few for confidence intervals"
-        return [RunWarning("load cut short", message, f"try {self._load_command}")]
+        return [RunWarning(WarningName.LOAD_CUT_SHORT, message, f"try {self._load_command}")]
 
     def _left_s(self) -> float:
         return self.seconds - (self.clock.now_ns() - self._begun_ns) / 1e9

@@ -13,7 +13,8 @@ import shlex
 import sys
 import textwrap
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,14 +24,17 @@ from harness.cli._streams import usable_streams
 from harness.errors import (
     INTERNAL_ERROR,
     INTERRUPTED,
+    TRACEBACK,
     HarnessError,
     ScenarioFailedError,
     UsageError,
     bug_report,
     extra_of,
     missing_extra,
+    print_traceback,
 )
 from harness.runtime.signals import as_interrupts, end_at_once
+from harness.suggestions import choose_from, did_you_mean
 from harness.text import message_line
 
 DESCRIPTION = (
@@ -74,6 +78,13 @@ class _PrintVersion(argparse.Action):
         parser.exit()
 
 
+class _WantTraceback(argparse.Action):
+    """Have the tracebacks of errors printed, in the processes of the command as well."""
+
+    def __call__(self, *_: object) -> None:
+        os.environ[TRACEBACK] = "1"
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose help fits the terminal and whose errors are one line."""
 
@@ -86,6 +97,8 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"formatter_class": _Help, "epilog": EXIT_CODES, **kwargs})
+        help_ = f"print the traceback of an error, also by {TRACEBACK}=1"
+        self.add_argument("--traceback", action=_WantTraceback, nargs=0, default=argparse.SUPPRESS, help=help_)
 
     def add_subparsers(self, **options: Any) -> Any:
         """Return the parser's actions, to which those of a project's command of the same name are added."""
@@ -98,12 +111,19 @@ class _Parser(argparse.ArgumentParser):
         declare, self.declare = self.declare, None
         if declare is not None:
             declare()
-        return super().parse_known_args(args, namespace)
+        namespace, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            options = (did_you_mean(text.partition("=")[0], self._option_string_actions) for text in unknown if text[:1] == "-")
+            near = next(filter(None, options), "")
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{f'; {near.rstrip()}' if near else ''}")
+        return namespace, unknown
 
     def error(self, message: str) -> NoReturn:
         """Print the error and the next step on one line, and exit with 2."""
         message = message.removeprefix("argument ")
-        if self.hint or ";" not in message:  # a converter's message has its own next step
+        if message.endswith("?"):
+            message = f"{message} {self.hint or f'see `{self.prog} --help`'}"
+        elif self.hint or ";" not in message:  # a converter's message has its own next step
             message = f"{message}; {self.hint or f'see `{self.prog} --help`'}"
         self.exit(2, message_line(f"{self.prog}: {message}") + "\n")
 
@@ -115,16 +135,29 @@ class _Parser(argparse.ArgumentParser):
         """Refuse a value that is not among the choices; argparse would list them with quotes and brackets."""
         if action.choices is not None and value not in action.choices:
             noun = (action.metavar if isinstance(action.metavar, str) else action.dest).lower()
-            raise argparse.ArgumentError(None, f"unknown {noun} {value!r}; choose from {', '.join(map(str, action.choices))}")
+            raise argparse.ArgumentError(None, f"unknown {noun} {value!r}; {choose_from(value, map(str, action.choices))}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. The one place where errors become lines on standard error."""
-    with usable_streams(), as_interrupts():
+    with usable_streams(), as_interrupts(), _own_traceback_setting():
         code = _main(argv)
     if argv is None:  # the process ends with it
         end_at_once(code)
     return code
+
+
+@contextmanager
+def _own_traceback_setting() -> Iterator[None]:
+    """Put back at the end what --traceback changes in the environment."""
+    before = os.environ.get(TRACEBACK)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(TRACEBACK, None)
+        else:
+            os.environ[TRACEBACK] = before
 
 
 def _main(argv: Sequence[str] | None) -> int:
@@ -134,12 +167,14 @@ def _main(argv: Sequence[str] | None) -> int:
         finally:
             sys.stdout.flush()
     except HarnessError as error:
+        print_traceback(error)
         return _refuse(str(error), error.code)
     except KeyboardInterrupt:
         return _refuse("interrupted", INTERRUPTED)
     except SystemExit:
         raise
     except BaseException as error:  # noqa: BLE001 - every bug ends with its own exit code
+        print_traceback(error)
         command = shlex.join(["harness", *(sys.argv[1:] if argv is None else argv)])
         return _refuse(bug_report(error, command), INTERNAL_ERROR)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness import options
 from harness.errors import UsageError
 from harness.language import ENGLISH, languages
+from harness.suggestions import choose_from
 
 if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
@@ -109,14 +110,16 @@ def load(names: Sequence[str], folder: Path, timeout_s: float = 0.0) -> list[Loa
 
     The import of each has `timeout_s` seconds, but at least IMPORT_S.
     """
-    from harness.discovery import find, load
+    from harness.discovery import WHAT, find, load_unless_helper
     from harness.runtime.deadline import deadline
 
     loaded = []
     for file in find(names, folder):
         with deadline(max(IMPORT_S, timeout_s), "its import", file=file.resolve()):
-            loaded.append(load(file))
-    return loaded
+            loaded.append(load_unless_helper(file, names))
+    if not any(loaded):
+        raise UsageError(f"no scenario in {folder if 'all' in names else ', '.join(map(str, names))}; add one: {WHAT}")
+    return [each for each in loaded if each is not None]
 
 
 def load_one(name: str, folder: Path, timeout_s: float = 0.0) -> LoadedScenario:
@@ -132,5 +135,5 @@ def known_arms(loaded: LoadedScenario, named: Sequence[str] | None) -> list[str]
     known = list(loaded.scenario.arms)
     unknown = [arm for arm in named or () if arm not in known]
     if unknown:
-        raise UsageError(f"unknown arm {unknown[0]!r} of scenario {loaded.name}; choose from {', '.join(known)}")
+        raise UsageError(f"unknown arm {unknown[0]!r} of scenario {loaded.name}; {choose_from(unknown[0], known)}")
     return known if named is None else list(named)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.results.run import RunWarning
+from harness.results.warning_names import WarningName
 from harness.stats.noise import SECONDS, Noise, detectable_in_pairs, detectable_in_process_pairs
 
 
@@ -115,34 +116,40 @@ def _noise_reasons(found: Noise, detectable: Sequence[DetectableChange]) -> Iter
         grade = Grade.USABLE if usable else Grade.POOR
         differ = f"differ by {_percent(found.process_pairs)} (sd over {found.number} pairs)"
         remedy = "give timed gates more processes or more seconds; work counts need neither"
-        yield grade, RunWarning("between processes", f"two processes of the same code on the same core {differ}", remedy)
+        yield grade, RunWarning(WarningName.BETWEEN_PROCESSES, f"two processes of the same code on the same core {differ}", remedy)
     if shortest.in_pairs is None:
-        yield Grade.POOR, RunWarning("slow", "two operations take more than ten seconds", "measure on a faster machine")
+        yield Grade.POOR, RunWarning(WarningName.SLOW, "two operations take more than ten seconds", "measure on a faster machine")
     elif (grade := _grade(shortest.in_pairs, PAIRS_GOOD, PAIRS_USABLE)) != Grade.GOOD:
         message = f"consecutive operations of a process differ by {_percent(found.pair)}"
-        yield grade, RunWarning("within a process", message, "give more time with --budget, or stop other processes")
+        yield grade, RunWarning(WarningName.WITHIN_A_PROCESS, message, "give more time with --budget, or stop other processes")
     if (grade := _grade(abs(found.drift), DRIFT_GOOD, DRIFT_USABLE)) != Grade.GOOD:
         message = f"the same work took {_percent(abs(found.drift))} {'longer' if found.drift > 0 else 'less'} in the second half"
         remedy = "wait until the machine is warm and idle; do not compare with times stored on another day"
-        yield grade, RunWarning("drift", message, remedy)
+        yield grade, RunWarning(WarningName.MACHINE_DRIFT, message, remedy)
 
 
 def _machine_reasons(machine: Machine) -> Iterator[tuple[Grade, RunWarning]]:
     if machine.stolen is not None and (grade := _grade(machine.stolen, STEAL_GOOD, STEAL_USABLE)) != Grade.GOOD:
         message = f"the host gave {_percent(machine.stolen)} of this machine's CPU time to others"
-        yield grade, RunWarning("steal", message, "measure on a machine that is not shared, or at a quieter time")
+        yield grade, RunWarning(WarningName.STEAL, message, "measure on a machine that is not shared, or at a quieter time")
     if machine.load_average > BUSY * machine.cores:
         message = f"a load average of {machine.load_average:.1f} on {machine.cores} cores before anything was measured"
-        yield Grade.USABLE, RunWarning("busy", message, "stop other processes")
+        yield Grade.USABLE, RunWarning(WarningName.BUSY, message, "stop other processes")
     if not machine.pinned:
         message = "there is only one core, or cores cannot be chosen: timed processes share it with the coordinator and the servers"
-        yield Grade.USABLE, RunWarning("not pinned", message, "use at least two cores")
+        yield Grade.USABLE, RunWarning(WarningName.NOT_PINNED, message, "use at least two cores")
     if machine.governor in SLOW_GOVERNORS:
         message = f"the governor is {machine.governor}: the core's frequency follows the load"
-        yield Grade.USABLE, RunWarning("governor", message, "set it to performance (`cpupower frequency-set -g performance`)")
+        yield (
+            Grade.USABLE,
+            RunWarning(WarningName.GOVERNOR, message, "set it to performance (`cpupower frequency-set -g performance`)"),
+        )
     if (coarse_ns := max(machine.resolution_ns, machine.tick_ns, machine.reading_ns)) > TICK_NS:
         remedy = "check the system's clock source; on Linux it should be tsc or the hypervisor's"
-        yield Grade.USABLE, RunWarning("clock", f"the clock advances in steps of {coarse_ns:,.0f} ns", remedy)
+        yield Grade.USABLE, RunWarning(WarningName.CLOCK, f"the clock advances in steps of {coarse_ns:,.0f} ns", remedy)
     if machine.late_p99_ns is not None and machine.late_p99_ns > LATE_NS:
         message = f"1 % of the timers are at least {machine.late_p99_ns / 1e6:.1f} ms late"
-        yield Grade.USABLE, RunWarning("timers", message, "do not rely on small delays of load tests; stop other processes")
+        yield (
+            Grade.USABLE,
+            RunWarning(WarningName.TIMERS, message, "do not rely on small delays of load tests; stop other processes"),
+        )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from harness.gate.verdict import SHOWN_NAMES, listed
 from harness.results.gate import GateRow, GateVerdict, status_row
 from harness.results.run import Run, RunWarning, ScenarioResult, ScenarioStatus
+from harness.results.warning_names import WarningName
 from harness.runtime.machine import INTERPRETER_FACTS, OPTIMISED
 
 MEASURE = "measure both versions with the same options"
@@ -72,11 +73,11 @@ def incomparable_runs(base: Run, candidate: Run) -> list[RunWarning]:
     other = [f"{name} {value} and {settings[1][name]}" for name, value in settings[0].items() if value != settings[1][name]]
     found = {}
     if base.schema_version != candidate.schema_version:
-        found["another schema"] = f"the runs have schema {base.schema_version} and {candidate.schema_version}"
+        found[WarningName.OTHER_SCHEMA] = f"the runs have schema {base.schema_version} and {candidate.schema_version}"
     if base.kind != candidate.kind:
-        found["another kind of run"] = f"the baseline is of kind {str(base.kind)!r}, the candidate {str(candidate.kind)!r}"
+        found[WarningName.OTHER_KIND] = f"the baseline is of kind {str(base.kind)!r}, the candidate {str(candidate.kind)!r}"
     if other:
-        found["other settings"] = f"the runs differ in {', '.join(other)}"
+        found[WarningName.OTHER_SETTINGS] = f"the runs differ in {', '.join(other)}"
     return [RunWarning(name, message, MEASURE) for name, message in found.items()]
 
 
@@ -216,7 +217,7 @@ def match(
     twice = [name for results in (before, after) for name, number in Counter(map(place, results)).items() if number > 1]
     if twice:
         message = f"a run has two scenarios named {listed(list(dict.fromkeys(twice)))}"
-        matched.incomparable.append(RunWarning("names", message, "measure runs in which each scenario has its own name"))
+        matched.incomparable.append(RunWarning(WarningName.NAMES, message, "measure runs in which each scenario has its own name"))
         return matched
     lacking = matched.warnings if allow_missing else matched.incomparable
     candidates, known = {place(r): r for r in after}, set(map(place, before))
@@ -226,7 +227,7 @@ def match(
         lacking.append(_missing_scenarios(missing, new))
     if new:
         message = f"{listed([place(r) for r in new])}: not in the baseline, so not compared"
-        matched.warnings.append(RunWarning("new scenarios", message, "accept a baseline that has them"))
+        matched.warnings.append(RunWarning(WarningName.NEW_SCENARIOS, message, "accept a baseline that has them"))
     matched.rows.extend(_failed(r) for r in new if r.status == ScenarioStatus.FAILED)
     for old in (r for r in before if place(r) in candidates):
         _add_pair(matched, MatchedPair(old, candidates[place(old)]), lacking)
@@ -244,7 +245,7 @@ def _add_pair(matched: MatchedRuns, pair: MatchedPair, lacking: list[RunWarning]
     elif old.status == ScenarioStatus.NOT_RUN:
         if new.status != ScenarioStatus.NOT_RUN:
             message = f"{place(old)} was not run in the baseline"
-            matched.warnings.append(RunWarning("new scenarios", message, "accept a baseline that has it"))
+            matched.warnings.append(RunWarning(WarningName.NEW_SCENARIOS, message, "accept a baseline that has it"))
     elif old.status != ScenarioStatus.OK:
         error = f": {_line(old.error)}" if old.error else ""
         matched.incomparable.append(RunWarning(place(old), f"{old.status} in the baseline{error}", "measure the baseline again"))
@@ -273,7 +274,7 @@ def _add_names(
         lacking.append(_missing(place(pair.old), noun, list(missing), renamed(missing, added)))
     if added:
         message = f"{noun} {listed(list(added))}: not in the baseline, so not compared"
-        matched.warnings.append(RunWarning(f"new in {place(pair.old)}", message, "accept a baseline that has it"))
+        matched.warnings.append(RunWarning(f"{WarningName.NEW} in {place(pair.old)}", message, "accept a baseline that has it"))
 
 
 def _missing_scenarios(missing: list[ScenarioResult], new: list[ScenarioResult]) -> RunWarning:

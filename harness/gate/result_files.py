@@ -34,6 +34,7 @@ from harness.results.run import (
     ScenarioStatus,
     Verdict,
 )
+from harness.results.warning_names import WarningName
 from harness.stats.intervals import QUANTILES, is_supported, median
 from harness.verdicts import failures
 from harness.verdicts.failures import Failures
@@ -171,9 +172,14 @@ def _others(missing: list[str], added: list[str], before: Reading, after: Readin
     gone = f"removed: {listed(missing)}, only in {one_line(before.file)}{hints}"
     new = f"added: {listed(added)}, only in {one_line(after.file)}"
     return (
-        [RunWarning("removed benchmarks", gone, "restore them; a gate passes without them with --allow-missing")] * bool(missing),
-        [RunWarning("added benchmarks", new, "measure a baseline that has them")] * bool(added),
+        [RunWarning(WarningName.REMOVED_BENCHMARKS, gone, "restore them; a gate passes without them with --allow-missing")]
+        * bool(missing),
+        [RunWarning(WarningName.ADDED_BENCHMARKS, new, "measure a baseline that has them")] * bool(added),
     )
+
+
+_OTHER_LOAD = WarningName.OTHER_LOAD, "under the same load"
+_OTHER_SETTINGS = WarningName.OTHER_SETTINGS, "with the same settings"
 
 
 def _other_load(before: Reading, after: Reading, common: Sequence[_Benchmark]) -> list[RunWarning]:
@@ -183,7 +189,7 @@ def _other_load(before: Reading, after: Reading, common: Sequence[_Benchmark]) -
     rates = [f"{shortened(b.name)} {_rate(x)} → {_rate(y)} per s" for b in common for x, y in [_rates(b)] if x and y]
     throughput = f"; throughput: {listed(rates, quote=False)}" if rates else ""
     is_load = any(key in LOAD_KEYS for key in old if key in new and old[key] != new[key])
-    name, noun = ("another load", "under the same load") if is_load else ("other settings", "with the same settings")
+    name, noun = _OTHER_LOAD if is_load else _OTHER_SETTINGS
     return [RunWarning(name, f"{', '.join(differ)}{throughput if is_load else ''}", f"measure both {noun}")] * bool(differ)
 
 
@@ -195,7 +201,7 @@ def _maybe_other_load(before: Reading, after: Reading, common: Sequence[_Benchma
     far = [f"{shortened(name)} {_rate(x)} → {_rate(y)} per s" for name, (x, y) in rates.items() if max(x / y, y / x) >= OTHER_LOAD]
     if far:
         message = f"the throughput changed much: {listed(far, quote=False)}; the files do not state the load"
-        yield RunWarning("perhaps another load", message, "check that both runs had the same users, rate and duration")
+        yield RunWarning(WarningName.PERHAPS_OTHER_LOAD, message, "check that both runs had the same users, rate and duration")
 
 
 def _rates(benchmark: _Benchmark) -> tuple[float | None, float | None]:
@@ -283,10 +289,18 @@ def _invalid_loads(before: Reading, after: Reading) -> Iterator[tuple[Reading, R
     """Yield each file whose load was not what it should be, with the warning."""
     for file, when in ((before, "before"), (after, "after")):
         if file.invalid:
-            yield file, RunWarning(f"invalid load {when}", file.invalid, "give the load generator more cores, or lower the load")
+            yield (
+                file,
+                RunWarning(
+                    f"{WarningName.INVALID_LOAD} {when}", file.invalid, "give the load generator more cores, or lower the load"
+                ),
+            )
         if file.dropped:
             message = f"{file.dropped:,} operations were due and did not start"
-            yield file, RunWarning(f"invalid load {when}", message, "lower the rate, or allow more concurrent operations")
+            yield (
+                file,
+                RunWarning(f"{WarningName.INVALID_LOAD} {when}", message, "lower the rate, or allow more concurrent operations"),
+            )
 
 
 def _failures(benchmark: _Benchmark, tool: str, tolerance: float) -> GateRow | None:
@@ -519,14 +533,16 @@ def _warnings(before: Reading, after: Reading, drift: float) -> list[RunWarning]
     default = "the default, from runs of the same code on two shared cores; compare two such runs here to find yours"
     differ = f"differ by up to {drift * 100:.3g} % ({'as given' if drift != DRIFT else default})"
     message = f"these runs were not interleaved; separate runs of the same code {differ}, so smaller differences are not judged"
-    found = [RunWarning("unpaired", message, "measure both versions interleaved, in one run, to detect smaller differences")]
+    found = [
+        RunWarning(WarningName.UNPAIRED, message, "measure both versions interleaved, in one run, to detect smaller differences")
+    ]
     if _is_identical(before, after):
-        found = [RunWarning("identical files", "both files hold the same bytes", "name the file of the other run")]
+        found = [RunWarning(WarningName.IDENTICAL_FILES, "both files hold the same bytes", "name the file of the other run")]
     other = differences(before.environment, after.environment)
     if other:
         more = f" and {len(other) - SHOWN_NAMES} more" if len(other) > SHOWN_NAMES else ""
         message = f"before and after differ in {'; '.join(other[:SHOWN_NAMES])}{more}"
-        found.append(RunWarning("another machine or version", message, "measure both on the same machine, with the same versions"))
+        found.append(RunWarning(WarningName.OTHER_MACHINE, message, "measure both on the same machine, with the same versions"))
     for file, when in ((before, "before"), (after, "after")):
         for warning in file.warnings:
             if not (warning in before.warnings and warning in after.warnings):
@@ -546,7 +562,7 @@ def _shifted(ratios: Sequence[float]) -> Iterator[RunWarning]:
     if shift > SHIFT and alike >= SHARE * len(ratios):
         message = f"{alike} of {len(ratios)} benchmarks became {direction}, half of all are at least {in_words(middle)}"
         remedy = "check the machine before the code: measure both versions again, interleaved"
-        yield RunWarning("all times shifted", message, remedy)
+        yield RunWarning(WarningName.ALL_TIMES_SHIFTED, message, remedy)
 
 
 def _environment(before: Reading, after: Reading, drift: float) -> dict[str, str]:

@@ -31,6 +31,7 @@ from harness.importers import own_run
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
 from harness.results.load import ALL, LoadedArm
 from harness.results.run import AA_CONTROL, Latency, Run, RunWarning, ScenarioResult, WorkCount
+from harness.results.warning_names import WarningName
 from harness.stats.intervals import median
 from harness.verdicts import failures
 from harness.verdicts.failures import Failures
@@ -71,7 +72,7 @@ def gate(
     before, after = ([r for r in run.scenarios if r.name in selected] for run in (base, candidate))
     reasons = incomparable_runs(base, candidate)
     if base.incomplete:
-        reasons.append(RunWarning("the baseline", f"the run {base.incomplete}{unmeasured(before, after)}", MEASURE))
+        reasons.append(RunWarning(WarningName.THE_BASELINE, f"the run {base.incomplete}{unmeasured(before, after)}", MEASURE))
     if reasons:
         return GateResult(*names, GateVerdict.NOT_COMPARABLE, reasons[0].message, incomparable=reasons)
     loads = _other_loads(before, after)
@@ -79,7 +80,9 @@ def gate(
     matched = match(before, after, is_partial=bool(candidate.incomplete), allow_missing=allow_missing)
     rows, incomparable, warnings = matched.rows, [*loads.values(), *matched.incomparable], matched.warnings
     if candidate.incomplete:
-        incomparable.append(RunWarning("the candidate", f"the run {candidate.incomplete}{unmeasured(after, before)}", MEASURE))
+        incomparable.append(
+            RunWarning(WarningName.THE_CANDIDATE, f"the run {candidate.incomplete}{unmeasured(after, before)}", MEASURE)
+        )
     for pair in matched.pairs:
         found, excluded, missing = _rows(pair, _rules(pair, tolerances or {}, base, candidate))
         rows += [*found, *_load_rows(pair, errors)]
@@ -101,7 +104,7 @@ def _other_loads(before: Sequence[ScenarioResult], after: Sequence[ScenarioResul
 
 def refused(base: str, candidate: str, reason: str) -> GateResult:
     """Return the result on a baseline and a candidate that cannot be compared at all."""
-    incomparable = [RunWarning("not comparable", reason, ACCEPT)]
+    incomparable = [RunWarning(WarningName.NOT_COMPARABLE, reason, ACCEPT)]
     return GateResult(base, candidate, GateVerdict.NOT_COMPARABLE, reason, incomparable=incomparable)
 
 
@@ -182,20 +185,22 @@ def _warnings(base: Run, candidate: Run, pairs: Sequence[MatchedPair], rows: Seq
     ]
     if base.started_at == candidate.started_at and base.scenarios == candidate.scenarios:
         message, remedy = "baseline and candidate hold the same figures", "name the run of the other version"
-        found.append(RunWarning("the same run", message, remedy))
+        found.append(RunWarning(WarningName.THE_SAME_RUN, message, remedy))
     if other := new_versions(pairs, base, candidate):
         message = f"baseline and candidate differ in {listed(other, quote=False)}"
-        found.append(RunWarning("another machine or version", message, "measure both on the same machine, with the same versions"))
+        found.append(RunWarning(WarningName.OTHER_MACHINE, message, "measure both on the same machine, with the same versions"))
     work = [row for row in rows if row.kind == RowKind.WORK]
     unsteady = [r for r in work if r.verdict == GateVerdict.NOT_JUDGED and r.group and r.base != r.candidate]
     if unsteady:
         changed = f"{counted(len(unsteady), 'count')} of {_metrics(unsteady)} changed"
         message = f"{changed}, but did not repeat within the baseline either"
-        found.append(RunWarning("unsteady counts", message, "set a tolerance in the scenario or in [tool.harness.gate.tolerances]"))
+        found.append(
+            RunWarning(WarningName.UNSTEADY_COUNTS, message, "set a tolerance in the scenario or in [tool.harness.gate.tolerances]")
+        )
     guarded = {r.place for r in work if r.verdict in {GateVerdict.EQUAL, GateVerdict.IMPROVED, GateVerdict.REGRESSED}}
     unguarded = list(dict.fromkeys(row.place for row in rows if row.kind == RowKind.TIME and row.place not in guarded))
     if guarded and unguarded:  # times alone do not guard these
-        found.append(RunWarning("not guarded", f"no work count guards {listed(unguarded, quote=False)}", AGAINST))
+        found.append(RunWarning(WarningName.NOT_GUARDED, f"no work count guards {listed(unguarded, quote=False)}", AGAINST))
     return found
 
 
@@ -239,7 +244,7 @@ def _times(change: float) -> float:
 def _shifted(shift: float, number: int) -> Iterator[RunWarning]:
     if _times(shift) >= SHIFTED:
         message = f"half of {number} times are now at least {in_words(1 / shift)}, which is the machine or the code"
-        yield RunWarning("all times shifted", message, AGAINST)
+        yield RunWarning(WarningName.ALL_TIMES_SHIFTED, message, AGAINST)
 
 
 def _large(rows: Sequence[GateRow], shift: float) -> Iterator[RunWarning]:
@@ -250,7 +255,7 @@ def _large(rows: Sequence[GateRow], shift: float) -> Iterator[RunWarning]:
         named = listed(
             [f"{row.place} · {row.label} {in_words(shift / (row.change or shift))}{beside}" for row in worst], quote=False
         )
-        yield RunWarning("large changes of stored times", f"{named}; separate runs cannot tell the code from the machine", AGAINST)
+        yield RunWarning(WarningName.LARGE_CHANGES, f"{named}; separate runs cannot tell the code from the machine", AGAINST)
 
 
 def _time_row(result: ScenarioResult, new_result: ScenarioResult, old: Latency, new: Latency | None) -> GateRow:

@@ -16,6 +16,7 @@ from harness.importers import own_run
 from harness.importers.reading import UNREADABLE, Reading, TimeCounts, Timing, one_line
 from harness.results.run import Latency, OperationCounts, Run, RunKind, RunWarning, ScenarioResult, ScenarioStatus
 from harness.results.store import COMPRESSED_RUN_FILE, RUN_FILE, run_file
+from harness.results.warning_names import WarningName
 from harness.runtime.workspace import commit_order
 from harness.stats.intervals import OUTSIDE, bounding_ranks, t_quantile
 from harness.text import encode_json
@@ -72,12 +73,14 @@ def collect(paths: Sequence[Path]) -> CollectedRuns:
         reason = next(iter(unreadable.values()), "no run and no result file was found; name run folders or result files")
         more = f" (and {len(unreadable) - 1} more that cannot be read)" if len(unreadable) > 1 else ""
         raise UsageError(f"{one_line(reason)}{more}")
-    warnings = [RunWarning("left out", one_line(reason), "") for reason in islice(unreadable.values(), SHOWN_NAMES)]
+    warnings = [RunWarning(WarningName.LEFT_OUT, one_line(reason), "") for reason in islice(unreadable.values(), SHOWN_NAMES)]
     if len(unreadable) > SHOWN_NAMES:
-        warnings.append(RunWarning("left out", f"{counted(len(unreadable) - SHOWN_NAMES, 'more file')}, as unreadable", ""))
+        warnings.append(
+            RunWarning(WarningName.LEFT_OUT, f"{counted(len(unreadable) - SHOWN_NAMES, 'more file')}, as unreadable", "")
+        )
     if repeated:
         message = f"{counted(len(repeated), 'file')} with a run that is shown already: {listed(repeated, quote=False)}"
-        warnings.append(RunWarning("the same run", one_line(message), "name each run once"))
+        warnings.append(RunWarning(WarningName.THE_SAME_RUN, one_line(message), "name each run once"))
     ordered, unknown = _in_order(_coded(found))
     return CollectedRuns(ordered, [*warnings, *unknown])
 
@@ -207,7 +210,7 @@ def _in_order(runs: Sequence[CollectedRun]) -> tuple[list[CollectedRun], list[Ru
         return ordered, []
     missing = sum(commit is None or commit not in order for commit in commits)
     message = f"by time, because this folder's repository does not have the commit of {missing} of {counted(len(runs), 'run')}"
-    return ordered, [RunWarning("order of the runs", message, "run the command in the repository that was measured")]
+    return ordered, [RunWarning(WarningName.RUN_ORDER, message, "run the command in the repository that was measured")]
 
 
 def moment(run: Run) -> datetime | None:

@@ -42,6 +42,7 @@ from harness.results.run import (
     ScenarioStatus,
     WorkCount,
 )
+from harness.results.warning_names import WarningName
 from harness.stats.intervals import median, t_quantile
 from harness.stats.level_changes import LevelChange, RunLevel, level_changes, places
 from harness.verdicts import failures
@@ -352,5 +353,7 @@ def _shift_warnings(shifted: Sequence[int], runs: Sequence[HistoryRun]) -> Itera
     for run in sorted(set(shifted)):
         message = f"{counted(shifted.count(run), 'time')} changed only as all times of the run did: the machine or the code"
         yield RunWarning(
-            f"all times shifted at {runs[run].label}", message, "time both versions interleaved: harness gate --against REF"
+            f"{WarningName.ALL_TIMES_SHIFTED} at {runs[run].label}",
+            message,
+            "time both versions interleaved: harness gate --against REF",
         )

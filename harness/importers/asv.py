@@ -33,10 +33,11 @@ from harness.importers.reading import (
     raw_timing,
 )
 from harness.results.run import FileMetric, RunWarning
+from harness.results.warning_names import WarningName
 
 FORMAT = "asv's results"
 _AVERAGES = "a value is the average of many calls, so that percentiles of single calls are unknown"
-LIMITATIONS = (RunWarning("asv's limitations", _AVERAGES, "time single calls with `harness run`"),)
+LIMITATIONS = (RunWarning(WarningName.ASV, _AVERAGES, "time single calls with `harness run`"),)
 MACHINE = ("arch", "cpu", "os", "ram", "python")
 SKIPPED = "NaN"
 MAX_COMBINATIONS = 100_000
@@ -78,8 +79,8 @@ def parse(content: Content) -> Reading:
             else:
                 found.metrics.append(_metric(name, result))
     for names, title, message in (
-        (failed, "failed benchmarks", "failed"),
-        (skipped, "skipped benchmarks", "skipped, and left out"),
+        (failed, WarningName.FAILED_BENCHMARKS, "failed"),
+        (skipped, WarningName.SKIPPED_BENCHMARKS, "skipped, and left out"),
     ):
         if names:
             found.warnings.append(RunWarning(title, f"{message}: {listed(names)}", "see what `asv run -e` prints"))

@@ -21,10 +21,11 @@ from harness.importers.reading import (
     one_line,
 )
 from harness.results.run import RunWarning
+from harness.results.warning_names import WarningName
 
 FORMAT = "CodSpeed's JSON"
 _LIMITS = "it has aggregates only, so that percentiles are unknown"
-LIMITATIONS = (RunWarning("CodSpeed's limitations", _LIMITS, "time single calls with `harness run`"),)
+LIMITATIONS = (RunWarning(WarningName.CODSPEED, _LIMITS, "time single calls with `harness run`"),)
 PER_S = 1e9
 
 

@@ -26,10 +26,11 @@ from harness.importers.reading import (
 )
 from harness.results.names import visible
 from harness.results.run import FileMetric, RunWarning
+from harness.results.warning_names import WarningName
 
 FORMAT = "github-action-benchmark's JSON or data.js"
 _LIMITS = "it has one value per benchmark, so that there is no interval"
-LIMITATIONS = (RunWarning("github-action-benchmark's limitations", _LIMITS, "compare the files of the tool that measured"),)
+LIMITATIONS = (RunWarning(WarningName.GITHUB_BENCHMARK, _LIMITS, "compare the files of the tool that measured"),)
 SCRIPT = re.compile(rb"\A\s*(?:window\.)?BENCHMARK_DATA\s*=\s*")
 TIME = re.compile(
     r"(ns|nsec|us|µs|μs|usec|ms|msec|s|sec|secs|seconds?|min|minutes?)(?:/(?:iter|iteration|op|call|run|request|\w*op))?"

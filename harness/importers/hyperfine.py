@@ -20,10 +20,11 @@ from harness.importers.reading import (
     raw_timing,
 )
 from harness.results.run import RunWarning
+from harness.results.warning_names import WarningName
 
 FORMAT = "hyperfine's JSON"
 _WHOLE = "a time is that of a whole process, including its start and, unless run with --shell=none, a correction for the shell"
-LIMITATIONS = (RunWarning("hyperfine's limitations", _WHOLE, "time the operation inside the process, with `harness run`"),)
+LIMITATIONS = (RunWarning(WarningName.HYPERFINE, _WHOLE, "time the operation inside the process, with `harness run`"),)
 
 
 class _Result(msgspec.Struct):
@@ -67,10 +68,12 @@ def parse(content: Content) -> Reading:
             found.add(_timing(name, result))
     if unknown:
         message = f"exit codes are missing in {listed(unknown)}: those runs count as successful"
-        found.warnings.append(RunWarning("unknown exit codes", message, "measure again with a newer version of hyperfine"))
+        found.warnings.append(
+            RunWarning(WarningName.UNKNOWN_EXIT_CODES, message, "measure again with a newer version of hyperfine")
+        )
     if mixed:
         message = f"the times of failed runs are included in {listed(mixed)}"
-        found.warnings.append(RunWarning("failed commands", message, "fix the command, and measure again"))
+        found.warnings.append(RunWarning(WarningName.FAILED_COMMANDS, message, "fix the command, and measure again"))
     return found.reading("hyperfine", FORMAT)
 
 

@@ -26,12 +26,13 @@ from harness.importers.reading import (
 )
 from harness.results.names import visible
 from harness.results.run import FileMetric, RunWarning
+from harness.results.warning_names import WarningName
 from harness.stats.intervals import QUANTILES
 
 FORMAT = "k6's summary"
 _LIMITS = "it has aggregates only, so that there is no interval; a request's phases (blocked, connecting, waiting …) are left out"
 _REMEDY = "write the points with --out json=FILE, or add `count` and p(99) with --summary-trend-stats"
-LIMITATIONS = (RunWarning("limitations of k6's summary", _LIMITS, _REMEDY),)
+LIMITATIONS = (RunWarning(WarningName.K6_SUMMARY, _LIMITS, _REMEDY),)
 
 COUNTED_BY = {REQUESTS: "http_reqs", ITERATIONS: "iterations"}
 """The counter with as many values as a metric has, for those without a `count`."""
@@ -177,17 +178,17 @@ def parse(content: Content) -> Reading:
     for names, title, message, remedy in (
         (
             incomplete,
-            "left out",
+            WarningName.LEFT_OUT,
             "without average, median, minimum or maximum, so that they are not compared as times",
             "keep avg, min, med and max in --summary-trend-stats",
         ),
         (
             unknown,
-            "unknown units",
+            WarningName.UNKNOWN_UNITS,
             "the file does not state whether these trends are times, so that they are shown as plain numbers",
             "write the summary with handleSummary, and declare times: new Trend(name, true)",
         ),
-        (others, "left out", "counters and gauges of the script", "record a Trend or a Rate for figures to compare"),
+        (others, WarningName.LEFT_OUT, "counters and gauges of the script", "record a Trend or a Rate for figures to compare"),
     ):
         if names:
             found.warnings.append(RunWarning(title, f"{message}: {listed(names)}", remedy))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from harness.importers.reading import Benchmarks, Reading
 from harness.results.names import shortened
 from harness.results.run import RunWarning
+from harness.results.warning_names import WarningName
 
 TOOL = "k6"
 REQUESTS, ITERATIONS, FAILED, CHECKS = "http_req_duration", "iteration_duration", "http_req_failed", "checks"
@@ -32,10 +33,10 @@ def finished(
     checks |= {f"check {name}": f" ({fails:,} failed)" for name, fails in failed_checks.items()}
     if checks:
         message = f"failed: {'; '.join(f'{shortened(check)}{count}' for check, count in checks.items())}"
-        found.warnings.append(RunWarning("failed thresholds and checks", message, "fix what they check before times are compared"))
+        found.warnings.append(RunWarning(WarningName.FAILED_CHECKS, message, "fix what they check before times are compared"))
     if dropped:
         message = f"{dropped:,} iterations were due and did not start: the load was lower than planned"
-        found.warnings.append(RunWarning("dropped iterations", message, "give k6 more VUs (maxVUs), or lower the rate"))
+        found.warnings.append(RunWarning(WarningName.DROPPED_ITERATIONS, message, "give k6 more VUs (maxVUs), or lower the rate"))
     return found.reading(
         TOOL,
         form,
@@ -49,4 +50,4 @@ def failures_warning(errors: int, requests: int, *, left_out: bool) -> RunWarnin
     """Return the warning about failed requests and their times; `left_out` says that the file separates them."""
     times = "their times are left out, but not those of their iterations" if left_out else "their times are included"
     share = f"{errors / requests:.2%} of the requests failed ({errors:,} of {requests:,})"
-    return RunWarning("failed requests", f"{share}: {'there are no times' if errors >= requests else times}", "fix them")
+    return RunWarning(WarningName.FAILED_REQUESTS, f"{share}: {'there are no times' if errors >= requests else times}", "fix them")

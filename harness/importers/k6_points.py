@@ -28,10 +28,11 @@ from harness.importers.reading import (
 )
 from harness.results.names import shortened, visible
 from harness.results.run import RunWarning
+from harness.results.warning_names import WarningName
 
 FORMAT = "k6's points (--out json or csv)"
 _LIMITS = "a request's phases (blocked, connecting, waiting …) are left out, and thresholds are not in the file"
-LIMITATIONS = (RunWarning("limitations of k6's points", _LIMITS, "write the summary as well, for the outcome of thresholds"),)
+LIMITATIONS = (RunWarning(WarningName.K6_POINTS, _LIMITS, "write the summary as well, for the outcome of thresholds"),)
 COLUMNS = ("metric_name", "timestamp", "metric_value")
 TREND, RATE = "trend", "rate"
 SECONDS_DIGITS = 10
@@ -141,10 +142,10 @@ def parse(content: Content) -> Reading:
                 others.append(shown)
     if unknown:
         message = f"the file does not state whether these are times, so that they are shown as plain numbers: {listed(unknown)}"
-        found.warnings.append(RunWarning("unknown units", message, "write --out json=FILE, which does"))
+        found.warnings.append(RunWarning(WarningName.UNKNOWN_UNITS, message, "write --out json=FILE, which does"))
     if others:
         message = f"counters and gauges of the script: {listed(others)}"
-        found.warnings.append(RunWarning("left out", message, "record a Trend or a Rate for figures to compare"))
+        found.warnings.append(RunWarning(WarningName.LEFT_OUT, message, "record a Trend or a Rate for figures to compare"))
     users = set(points.values.get("vus_max", ()))
     settings = {"users": f"{users.pop():g}"} if len(users) == 1 else {}
     return finished(found, [], points.checks, points.total("dropped_iterations"), settings, FORMAT)
@@ -184,7 +185,7 @@ def _of_lines(content: Content, points: _Points, found: Benchmarks) -> Iterator[
             if place < len(lines):
                 raise InvalidFileError(f"line {place} cannot be read ({shortened(str(error))})") from error
             message = f"the last line is cut short, and left out: the run was interrupted after line {place - 1}"
-            found.warnings.append(RunWarning("cut short", message, "let k6 finish"))
+            found.warnings.append(RunWarning(WarningName.CUT_SHORT, message, "let k6 finish"))
             return
         if decoded.type == "Metric":
             points.declared[decoded.metric or decoded.data.name] = (decoded.data.type, decoded.data.contains == "time")

@@ -15,6 +15,7 @@ from harness.importers.locust_json import TOOL, failed, request, rounding_ms
 from harness.importers.reading import Benchmarks, Content, InvalidFileError, Reading, Timing, four_figures, nanoseconds, number
 from harness.results.names import quoted
 from harness.results.run import RunWarning
+from harness.results.warning_names import WarningName
 from harness.stats.intervals import QUANTILES
 
 FORMAT = "Locust's CSV"
@@ -22,7 +23,7 @@ _UNFINISHED = "the file is written once per second and not at the end, so that t
 _STATED = "percentiles are those that Locust states, however few requests they rest on"
 LIMITATIONS = (
     *OF_LOCUST,
-    RunWarning("limitations of Locust's CSV", f"{_UNFINISHED}; {_STATED}", "compare Locust's --json-file instead"),
+    RunWarning(WarningName.LOCUST_CSV, f"{_UNFINISHED}; {_STATED}", "compare Locust's --json-file instead"),
 )
 FIGURES = {
     "median": "median response time",

@@ -25,6 +25,7 @@ from harness.importers.reading import (
 )
 from harness.results.names import shortened
 from harness.results.run import OperationCounts, RunWarning
+from harness.results.warning_names import WarningName
 
 TOOL, FORMAT = "Locust", "Locust's JSON"
 _ROUNDED = "response times are rounded to whole milliseconds, above 100 ms to two digits, and so are medians and percentiles"
@@ -32,8 +33,8 @@ _WAITS = "times of failed requests are included, and a user who waits for a slow
 _INCLUDED = "their times are included, unless all requests of a kind failed"
 _LOAD = "run the scenario with `harness load`, which separates failures and measures from the intended start"
 LIMITATIONS = (
-    RunWarning("Locust's rounding", _ROUNDED, "run the scenario with `harness load`, which keeps nanoseconds"),
-    RunWarning("Locust's limitations", _WAITS, _LOAD),
+    RunWarning(WarningName.LOCUST_ROUNDING, _ROUNDED, "run the scenario with `harness load`, which keeps nanoseconds"),
+    RunWarning(WarningName.LOCUST, _WAITS, _LOAD),
 )
 _STEPS_MS = ((100.0, 1), (1_000.0, 10), (10_000.0, 100), (float("inf"), 1_000))
 """The time below which Locust rounds to a step, and the step."""
@@ -114,4 +115,4 @@ def failed(operations: Iterable[OperationCounts]) -> tuple[RunWarning, ...]:
     found = [
         f"{counted.errors:,} of {counted.operations:,} × {shortened(counted.group)}" for counted in operations if counted.errors
     ]
-    return (RunWarning("failed requests", f"failed: {', '.join(found)}; {_INCLUDED}", "fix them"),) if found else ()
+    return (RunWarning(WarningName.FAILED_REQUESTS, f"failed: {', '.join(found)}; {_INCLUDED}", "fix them"),) if found else ()

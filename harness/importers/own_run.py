@@ -24,6 +24,7 @@ from harness.results.run import (
     ScenarioStatus,
 )
 from harness.results.store import SCHEMA_VERSION
+from harness.results.warning_names import WarningName
 from harness.stats.intervals import QUANTILES
 from harness.text import encode_json
 
@@ -89,9 +90,9 @@ def _failed(run: Run) -> Iterator[tuple[str, str]]:
 def _warnings(run: Run, failed: Mapping[str, str]) -> Iterator[RunWarning]:
     """Yield the errors of a run, and that it is only a part of one."""
     for name, error in failed.items():
-        yield RunWarning("failed", one_line(f"{name}: {error}"), "fix it, and measure again")
+        yield RunWarning(WarningName.FAILED, one_line(f"{name}: {error}"), "fix it, and measure again")
     if run.incomplete:
-        yield RunWarning("part of a run", f"the run {run.incomplete}, so that results may be missing", "run it again")
+        yield RunWarning(WarningName.PART_OF_A_RUN, f"the run {run.incomplete}, so that results may be missing", "run it again")
 
 
 def _identity(run: Run) -> dict[str, str]:

@@ -25,11 +25,12 @@ from harness.importers.reading import (
     raw_timing,
 )
 from harness.results.run import RunWarning
+from harness.results.warning_names import WarningName
 from harness.stats.intervals import median
 
 FORMAT = "pyperf's JSON"
 _AVERAGES = "a value is the average of many loops, so that percentiles of single calls are unknown"
-LIMITATIONS = (RunWarning("pyperf's limitations", _AVERAGES, "time single calls with `harness run`"),)
+LIMITATIONS = (RunWarning(WarningName.PYPERF, _AVERAGES, "time single calls with `harness run`"),)
 VERSIONS = {"1.0", "6"}
 MACHINE = ("cpu_model_name", "cpu_count", "platform", "python_implementation", "python_version", "aslr")
 UNITS = {"byte": ("bytes", True), "integer": ("", None)}
@@ -82,7 +83,7 @@ def parse(content: Content) -> Reading:
                 found.metrics.append(raw_metric(name, shown, values, single=False, less_is_better=less_is_better))
     if failed:
         message = f"without values, so that they count as failed: {listed(failed)}"
-        found.warnings.append(RunWarning("failed benchmarks", message, "see what pyperf printed, and measure again"))
+        found.warnings.append(RunWarning(WarningName.FAILED_BENCHMARKS, message, "see what pyperf printed, and measure again"))
     environment = {key: one_line(str(common[key])) for key in MACHINE if common.get(key)}
     return found.reading("pyperf", FORMAT, started_at=one_line(min(dates, default="")), environment=environment)
 

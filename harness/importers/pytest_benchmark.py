@@ -26,11 +26,12 @@ from harness.importers.reading import (
     raw_timing,
 )
 from harness.results.run import RunWarning
+from harness.results.warning_names import WarningName
 
 FORMAT = "pytest-benchmark's JSON"
 _AVERAGES = "a value is the average of a round's iterations, so that percentiles of calls are unknown where a round has several"
 _REMEDY = "use one iteration per round (benchmark.pedantic), or time the calls with `harness run`"
-LIMITATIONS = (RunWarning("pytest-benchmark's limitations", _AVERAGES, _REMEDY),)
+LIMITATIONS = (RunWarning(WarningName.PYTEST_BENCHMARK, _AVERAGES, _REMEDY),)
 MACHINE = ("machine", "system", "release", "python_implementation", "python_version")
 """The facts that identify a machine; the rest of `machine_info`, such as the clock rate, changes from run to run."""
 

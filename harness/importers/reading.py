@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from harness.results.names import distinct, quoted, shortened, visible
 from harness.results.run import FileMetric, OperationCounts, RunWarning
+from harness.results.warning_names import WarningName
 from harness.stats.intervals import QUANTILES, is_supported
 
 MAX_S, MAX_VALUES = 1e9, 2**40
@@ -24,7 +25,7 @@ LAST_START_S = 2**32
 IQR_PER_DEVIATION = 1.349
 """The interquartile range of a normal distribution, in standard deviations."""
 
-UNREADABLE = "unreadable benchmarks"
+UNREADABLE = WarningName.UNREADABLE
 """The name of the warning that benchmarks of a file were left out."""
 UNNAMED = "(unnamed)"
 """The name of a benchmark whose name is empty."""
@@ -177,7 +178,7 @@ class Benchmarks:
         if equal:
             message = f"several benchmarks are named {', '.join(map(quoted, equal))}: they are distinguished by what else differs, "
             remedy = "give each benchmark its own name"
-            self.warnings.append(RunWarning("equal names", f"{message}or by their order in the file", remedy))
+            self.warnings.append(RunWarning(WarningName.EQUAL_NAMES, f"{message}or by their order in the file", remedy))
         return found
 
     @contextmanager
@@ -218,7 +219,7 @@ class Benchmarks:
             self.warnings.append(RunWarning(UNREADABLE, message, "measure them again"))
         for total in (x for x in self.operations if not x.operations):
             message = f"{quoted(total.group)} has no operations, and so no times"
-            self.warnings.append(RunWarning("nothing measured", message, "check that the load reached it"))
+            self.warnings.append(RunWarning(WarningName.NOTHING_MEASURED, message, "check that the load reached it"))
         known = Reading("", tool, form, tuple(self.timings), operations=tuple(self.operations), metrics=tuple(self.metrics))
         return replace(known, warnings=tuple(self.warnings), **about)  # type: ignore[arg-type]
 
@@ -284,14 +285,14 @@ def deviation_ns(stddev: Number, iqr: Number, per_s: float = 1.0) -> float | Non
 
 
 APPROXIMATE = RunWarning(
-    "approximate intervals",
+    WarningName.APPROXIMATE,
     "the single values are not in the file: an interval comes from their number and standard deviation, and is approximate",
     "save the single values as well",
 )
 """The warning of a file whose timings have a `deviation_ns` only."""
 
 ONE_FIGURE = RunWarning(
-    "one figure per benchmark",
+    WarningName.ONE_FIGURE,
     "the file states one time per benchmark: it is shown as median, mean, minimum and maximum alike",
     "compare files with the single values where spread and tails matter",
 )

@@ -29,6 +29,7 @@ from harness.load.warnings import shared_process_warning
 from harness.results.load import Capacity, CapacityKind, LoadModel, LoadResult
 from harness.results.run import PromiseVerdict, Run, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, Verdict
 from harness.results.store import SCHEMA_VERSION, write_histograms, write_run
+from harness.results.warning_names import WarningName
 from harness.runtime import machine
 from harness.runtime.child import encode_path
 from harness.runtime.clock import Clock, MonotonicClock, utc_now
@@ -302,7 +303,7 @@ class CapacitySession:
         short = [f"{s.arm}, {s.plan.kind}" for s in self._searches.searches if s.end is not None and s.end.out_of_budget]
         if short:
             message = f"the time budget was exhausted: {'; '.join(short)}"
-            warnings.append(RunWarning("search cut short", message, "raise it with --budget"))
+            warnings.append(RunWarning(WarningName.SEARCH_CUT_SHORT, message, "raise it with --budget"))
         return warnings
 
 

@@ -8,13 +8,14 @@ from harness.load.sampler import USERS
 from harness.load.totals import Blocks
 from harness.results.load import ALL, LoadResult, Phase
 from harness.results.run import RunWarning
+from harness.results.warning_names import WarningName
 from harness.verdicts import tails
 
 
 def shared_process_warning(remedy: str) -> RunWarning:
     """Return the warning that the load generator and the data layer run in one process."""
     message = "the load generator and the data layer share a process, so that each takes CPU time from the other"
-    return RunWarning("one process for both", message, remedy)
+    return RunWarning(WarningName.ONE_PROCESS_FOR_BOTH, message, remedy)
 
 
 def _cpu_bound_warning(load: LoadResult, blocks: Blocks) -> list[RunWarning]:
@@ -27,7 +28,7 @@ def _cpu_bound_warning(load: LoadResult, blocks: Blocks) -> list[RunWarning]:
     bound = f"operations are CPU-bound in the load generator's process: {queueing} their queueing for that core"
     message = f"{bound}; {'; '.join(found.values())}"
     remedy = "compare arms by throughput and latency; a gain is rather understated; a server in another process may sustain more"
-    return [RunWarning("CPU-bound operations", message, remedy)]
+    return [RunWarning(WarningName.CPU_BOUND_OPERATIONS, message, remedy)]
 
 
 def _late_warnings(blocks: Blocks) -> list[RunWarning]:
@@ -38,7 +39,7 @@ def _late_warnings(blocks: Blocks) -> list[RunWarning]:
         if is_remote_users and core_usage(of_arm)[0] <= MAX_CPU_PERCENT and (late := late_starts(of_arm)):
             message = f"with {arm} the load generator's event loop started {late}"
             remedy = "give the generator a core to itself; operations with much CPU time in its process delay it too"
-            warnings.append(RunWarning("late event loop", message, remedy))
+            warnings.append(RunWarning(WarningName.LATE_EVENT_LOOP, message, remedy))
     return warnings
 
 
@@ -47,7 +48,9 @@ def _slower_warnings(load: LoadResult) -> list[RunWarning]:
     found = tails.slower(
         (r for r in load.ratios if r.group != ALL), {(a.arm, a.group): a.response.percentiles_ns for a in load.arms}
     )
-    return [RunWarning("slower under load", f"{arm}, {group}: {text}", tails.REMEDY) for (arm, group), text in found.items()]
+    return [
+        RunWarning(WarningName.SLOWER_UNDER_LOAD, f"{arm}, {group}: {text}", tails.REMEDY) for (arm, group), text in found.items()
+    ]
 
 
 def _users_warnings(load: LoadResult) -> list[RunWarning]:
@@ -60,14 +63,16 @@ def _users_warnings(load: LoadResult) -> list[RunWarning]:
             queueing = "response time contains their queueing for it"
             message = f"with {arm} the process of the Locust users used {share:.0f} % of a core: {queueing}"
             remedy = "lower the load, use FastHttpUser, or name a URL instead of the locustfile"
-            warnings.append(RunWarning("CPU-bound users", message, remedy))
+            warnings.append(RunWarning(WarningName.CPU_BOUND_USERS, message, remedy))
     return warnings
 
 
 def load_warnings(load: LoadResult, blocks: Blocks) -> list[RunWarning]:
     """Return the warnings of one scenario."""
     warnings = [
-        RunWarning("failed operations", f"{a.arm}: {count} × {message}{where}", "they are within the tolerance; see --errors")
+        RunWarning(
+            WarningName.FAILED_OPERATIONS, f"{a.arm}: {count} × {message}{where}", "they are within the tolerance; see --errors"
+        )
         for a in load.arms
         if a.group == ALL and not a.failing
         for messages, where in ((a.error_messages, ""), (a.warm_up_errors, " in the warm-up"))
@@ -84,4 +89,4 @@ def one_process_warnings(blocks: Blocks, sharing: int) -> list[RunWarning]:
     if not len(blocks) == sharing == 1:
         return []
     message = "intervals are over the cycles of a single load worker"
-    return [RunWarning("one process", message, "add --processes 2 or more")]
+    return [RunWarning(WarningName.ONE_PROCESS, message, "add --processes 2 or more")]

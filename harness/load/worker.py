@@ -18,6 +18,7 @@ import os
 import random
 import sys
 import threading
+import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -363,9 +364,10 @@ def main() -> None:
 
 
 def _failure(error: BaseException) -> JobFailed:
+    detail = "".join(traceback.format_exception(error))
     if isinstance(error, HarnessError):
-        return JobFailed(str(error), error.code, kind=type(error).__name__)
-    return JobFailed(message_of(error), kind=type(error).__name__)
+        return JobFailed(str(error), error.code, detail, type(error).__name__)
+    return JobFailed(message_of(error), detail=detail, kind=type(error).__name__)
 
 
 async def _serve(job: LoadJob, supervisor: channel.Channel, send: Callable[[WorkerReport | JobFailed], None]) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from locust import User, tag, task
 
 from harness import options as converters
-from harness.discovery import LoadedScenario, load, refuse_namesakes, scenario_files
+from harness.discovery import LoadedScenario, load, load_unless_helper, refuse_namesakes, scenario_files
 from harness.errors import HarnessError, UsageError
 from harness.load import arrivals
 from harness.load.environment import LoadEnvironment
@@ -48,7 +48,7 @@ def users(folder: Path) -> dict[str, type[User]]:
     try:
         files = scenario_files(folder)
         refuse_namesakes([*_files.values(), *files])
-        found = [load(file) for file in files]
+        found = [loaded for file in files if (loaded := load_unless_helper(file, ()))]
     except HarnessError as error:
         sys.stderr.write(message_line(f"harness: {error}") + "\n")
         sys.exit(error.code)

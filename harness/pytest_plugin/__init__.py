@@ -65,7 +65,11 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     """Collect the scenario files of the folder that the ini file names."""
     folder = parent.config.getini(options.SCENARIOS)
     in_it = folder and file_path.parent == parent.config.rootpath / folder and file_path.suffix == ".py"
-    if not in_it or file_path.name.startswith("_") or file_path.stem == "locustfile":
+    if not in_it:
+        return None
+    from harness.helper_files import is_helper  # noqa: PLC0415 - only where there are scenarios
+
+    if is_helper(file_path):
         return None
     return ScenarioFile.from_parent(parent, path=file_path)
 

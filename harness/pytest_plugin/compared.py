@@ -19,6 +19,7 @@ from harness.gate.verdict import counted, in_words, overall
 from harness.results import run as records
 from harness.results.gate import EXIT_CODES, GateRow, GateVerdict, RowKind
 from harness.results.store import SCHEMA_VERSION
+from harness.results.warning_names import WarningName
 
 SAVED_VERSION = 3
 """The version of `SavedItem`. 2 added work counts and the environment; 3 renamed `exact` to `work_counts`."""
@@ -171,7 +172,9 @@ class ComparedItem:
 
     def verdict(self, limit: float) -> GateVerdict:
         """Return the gate's verdict on the item, if its ratio may become smaller by the share `limit`."""
-        incomparable = [records.RunWarning("not comparable", reason, "") for reason in (self.refused, *self.missing) if reason]
+        incomparable = [
+            records.RunWarning(WarningName.NOT_COMPARABLE, reason, "") for reason in (self.refused, *self.missing) if reason
+        ]
         rows = self.rows if self.then.times_faster is None else [*self.rows, self._ratio_row(limit)]
         return overall(rows, incomparable)[0]
 

@@ -64,7 +64,7 @@ class ScenarioFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yield one item per arm and group."""
-        from harness.discovery import load, refuse_namesakes  # noqa: PLC0415 - only where scenarios are collected
+        from harness.discovery import load_unless_helper, refuse_namesakes  # noqa: PLC0415 - only where scenarios are collected
         from harness.runtime.deadline import deadline  # noqa: PLC0415 - only where scenarios are collected
 
         files = self.config.stash.setdefault(FILES, [])
@@ -73,9 +73,13 @@ class ScenarioFile(pytest.File):
         try:
             refuse_namesakes(files)
             with deadline(timeout_s, "its import", file=self.path):
-                loaded = load(self.path)
+                named = [self.config.invocation_params.dir / argument.split("::")[0] for argument in self.config.args]
+                loaded = load_unless_helper(self.path, named)
         except UsageError as error:
             raise self.CollectError(str(error).replace("raise --timeout", "raise --harness-timeout")) from None
+        if loaded is None:
+            files.remove(self.path)
+            return
         for group in loaded.scenario.group:
             for arm in loaded.scenario.arms:
                 yield ArmItem.make(self, loaded, group, arm)

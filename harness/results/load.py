@@ -28,6 +28,23 @@ class Phase(StrEnum):
     DRAIN = "drain"
 
 
+class LoadState(StrEnum):
+    """The state of an arm, a level or a scenario under load."""
+
+    SUSTAINED = "sustained"
+    SATURATED = "saturated"
+    """An arm that cannot sustain the load, and has no times."""
+    NOT_SUSTAINED = "not sustained"
+    """Of a scenario: by some arms, or by all of them."""
+    FAILS = "fails"
+    """More operations of an arm fail than are tolerated."""
+    FAILED = "failed"
+    INVALID = "invalid"
+    """The generator was the limit."""
+    UNDECIDED = "undecided"
+    """A level of a search at which the generator was the limit, or with too few operations."""
+
+
 class CapacityKind(StrEnum):
     """The quantity that a capacity search raises until the SLO is missed."""
 

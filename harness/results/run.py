@@ -146,8 +146,6 @@ class GainSum(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
-BUDGET = "budget"
-"""Name of the warning that the budget ended before every group had a median."""
 CLEAR = 0.05
 """The corrected p-value below which a gain is significant."""
 

@@ -18,7 +18,7 @@ from typing import Any, Generic, Self, TypeVar
 import msgspec
 import psutil
 
-from harness.errors import HarnessError, ScenarioFailedError, UsageError
+from harness.errors import HarnessError, ScenarioFailedError, UsageError, print_traceback
 from harness.runtime import channel
 from harness.runtime.cores import keep_to
 from harness.runtime.machine import worker_environment
@@ -142,7 +142,10 @@ class Child(Generic[M]):
         Raises TimeoutError after `timeout_s` seconds.
         """
         line = self._channel.read_line(timeout_s)
-        return self._decoder.decode(line) if line else None
+        message = self._decoder.decode(line) if line else None
+        if isinstance(message, JobFailed):
+            print_traceback(message.detail)
+        return message
 
     def move(self, core: int) -> None:
         """Move the process to a core, with all its threads and all processes that it has started."""

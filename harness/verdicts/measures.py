@@ -22,12 +22,17 @@ from harness.stats.intervals import (
     median,
     samples_needed,
 )
+from harness.suggestions import choose_from
 from harness.verdicts.promise import EXPONENT, TIME, Estimate, Measure, format_figure
 
 WORK = "work"
 """As a metric: the engine's measure of work, whichever it counts."""
 WORK_METRICS = ("vm_steps", "blocks")
 """The work counts of engines: SQLite's virtual-machine steps, PostgreSQL's blocks."""
+EVERYWHERE = ("python_calls", "bytes_in_allocations", "instructions", "round_trips", PEAK_MEMORY)
+"""The metrics that the harness gives for every scenario."""
+OF_DATABASES = ("statements", "parameter_sets", "rows", "transactions", *WORK_METRICS, WORK, "query_buffers")
+"""The metrics of the probes of databases, some of them on some engines only."""
 Rest = ParamSpec("Rest")
 Row = TypeVar("Row", bound=ArmFigure)
 
@@ -43,7 +48,8 @@ def as_measure(figure: Callable[Concatenate[ScenarioResult, str, Rest], Estimate
             if parameter.kind is Parameter.VAR_POSITIONAL and not given.get(name):
                 raise TypeError(f"{figure.__name__}() needs at least one of its {name}")
         groups = (given.get("group", ""), given.get("as_group", ""), *given.get("groups", ()))
-        read = (groups, given.get("messages", ()), (given.get("metric", ""),))
+        metrics = [given.get(name, "") for name in ("metric", "hits", "tried", "rate_per_1000")]
+        read = (groups, given.get("messages", ()), metrics)
         return reading(lambda result, arm: figure(result, arm, *args, **kwargs), *read)
 
     make.__name__, make.__doc__ = figure.__name__, figure.__doc__
@@ -95,7 +101,7 @@ def latency(group: str, unit: str = "ms", percentile: str = MEDIAN) -> Measure:
     """
     per_unit = {"ms": 1e6, "s": 1e9}[unit]
     if percentile not in QUANTILES:
-        raise TypeError(f"unknown percentile {percentile!r}; choose from {', '.join(QUANTILES)}")
+        raise TypeError(f"unknown percentile {percentile!r}; {choose_from(percentile, QUANTILES)}")
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         timed = _latency(result, arm, group)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from harness.errors import UsageError
 from harness.results.load import LatencySummary
 from harness.stats.intervals import QUANTILES
+from harness.suggestions import choose_from
 
 EXAMPLE = 'try "p95 < 150ms, errors < 0.1%"'
 MAX_ERRORS = 0.01
@@ -191,7 +192,7 @@ def _clause(part: str) -> Bound:
     name, sign, unit = match["name"], _SIGNS.get(match["sign"], match["sign"]), match["unit"]
     if name not in (*STATISTICS, "errors", "achieved"):
         raise UsageError(
-            f"--slo has an unknown figure {name!r} in {part!r}; choose from {', '.join(STATISTICS)}, errors, achieved; {EXAMPLE}"
+            f"--slo has an unknown figure {name!r} in {part!r}; {choose_from(name, [*STATISTICS, 'errors', 'achieved'])}; {EXAMPLE}"
         )
     floor = name == "achieved"
     if sign.startswith(">") is not floor:

@@ -7,6 +7,7 @@ from harness.errors import NotMeasurableError
 from harness.results.load import ALL, LatencySummary, LoadedArm, LoadRatio, LoadResult
 from harness.results.run import BASELINE, ScenarioResult
 from harness.stats.intervals import QUANTILES
+from harness.suggestions import choose_from
 from harness.verdicts.promise import Estimate, Measure
 from harness.verdicts.slo import format_ns
 
@@ -52,7 +53,7 @@ def speedup_under_load(percentile: str) -> Measure:
 
 def _check(percentile: str) -> None:
     if percentile not in QUANTILES:
-        raise ValueError(f"unknown percentile {percentile!r}; choose from {', '.join(QUANTILES)}")
+        raise ValueError(f"unknown percentile {percentile!r}; {choose_from(percentile, QUANTILES)}")
 
 
 def _load(result: ScenarioResult) -> LoadResult:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from harness.results.run import AA_CONTROL, RunWarning, ScenarioResult, ScenarioStatus
+from harness.results.warning_names import WarningName
 from harness.verdicts import tails
 
 FEW_PROCESSES = 5
@@ -29,20 +30,20 @@ def warnings_about(result: ScenarioResult) -> list[RunWarning]:
 
 def _about_the_run(result: ScenarioResult) -> Iterator[RunWarning]:
     if result.status == ScenarioStatus.INTERRUPTED:
-        yield RunWarning("interrupted", "the run was stopped before this scenario was finished", "run it again")
+        yield RunWarning(WarningName.INTERRUPTED, "the run was stopped before this scenario was finished", "run it again")
     if result.ratios and result.processes < FEW_PROCESSES:
         based = f"confidence intervals are based on {result.processes} fresh processes"
         message = f"{based}; at least {FEW_PROCESSES} are recommended"
-        yield RunWarning("few processes", message, f"run with --processes {FEW_PROCESSES} or without --quick")
+        yield RunWarning(WarningName.FEW_PROCESSES, message, f"run with --processes {FEW_PROCESSES} or without --quick")
     thin = sorted({r.group for r in result.ratios if r.arm != AA_CONTROL and r.pairs < FEW_PAIRS})
     if thin:
-        yield RunWarning("few pairs", f"fewer than {FEW_PAIRS} pairs in {', '.join(thin)}", "increase --budget")
+        yield RunWarning(WarningName.FEW_PAIRS, f"fewer than {FEW_PAIRS} pairs in {', '.join(thin)}", "increase --budget")
 
 
 def _about_tails(result: ScenarioResult) -> Iterator[RunWarning]:
     found = tails.slower(result.percentile_ratios, {(x.arm, x.group): x.percentiles_ns for x in result.latencies})
     for (arm, group), text in found.items():
-        yield RunWarning("slower tail", f"{arm}, {group}: {text}", tails.REMEDY)
+        yield RunWarning(WarningName.SLOWER_TAIL, f"{arm}, {group}: {text}", tails.REMEDY)
 
 
 def _about_controls(result: ScenarioResult) -> Iterator[RunWarning]:
@@ -57,9 +58,9 @@ def _about_controls(result: ScenarioResult) -> Iterator[RunWarning]:
     measured = "the baseline against itself measured"
     if off:
         remedy = "read differences of this size there as noise; run again on a quieter machine"
-        yield RunWarning("A/A control off", f"{measured} {'; '.join(off)}", remedy)
+        yield RunWarning(WarningName.CONTROL_OFF, f"{measured} {'; '.join(off)}", remedy)
     if noisy:
-        yield RunWarning("noisy A/A control", f"{measured} {'; '.join(noisy)}", "increase --budget or --processes")
+        yield RunWarning(WarningName.NOISY_CONTROL, f"{measured} {'; '.join(noisy)}", "increase --budget or --processes")
 
 
 def _about_work_counts(result: ScenarioResult) -> Iterator[RunWarning]:
@@ -68,7 +69,7 @@ def _about_work_counts(result: ScenarioResult) -> Iterator[RunWarning]:
     if moving:
         message = ", ".join(moving[:LISTED]) + " …" * (len(moving) > LISTED)
         remedy = "look for caches, clocks or background work in the operation"
-        yield RunWarning("work counts differ between repeats", message, remedy)
+        yield RunWarning(WarningName.WORK_COUNTS, message, remedy)
 
 
 def _about_drift(result: ScenarioResult) -> Iterator[RunWarning]:
@@ -78,7 +79,7 @@ def _about_drift(result: ScenarioResult) -> Iterator[RunWarning]:
         remedy = (
             "ratios of pairs cancel drift, latencies do not: run again on a quieter machine; `harness doctor` measures its noise"
         )
-        yield RunWarning("machine drifted", f"in the second half of the processes {changes}", remedy)
+        yield RunWarning(WarningName.DRIFT, f"in the second half of the processes {changes}", remedy)
 
 
 def _about_injected(result: ScenarioResult) -> Iterator[RunWarning]:
@@ -87,4 +88,4 @@ def _about_injected(result: ScenarioResult) -> Iterator[RunWarning]:
         slowdown = f"a slowdown of {missed[0].share * 100:.2g} % in the baseline"
         message = f"{slowdown} was not detected in {', '.join(p.group for p in missed)}"
         remedy = "a regression of this size would be missed there too; increase --budget or --processes"
-        yield RunWarning("injected slowdown not detected", message, remedy)
+        yield RunWarning(WarningName.INJECTED, message, remedy)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.declarations import Declarations
 from harness.discovery import find, load
 from harness.errors import UsageError
 
@@ -32,7 +33,7 @@ def written(folder: Path, old: str, new: str) -> Path:
         (
             PROMISES,
             PROMISES.replace('"lookup"', '"lookups"'),
-            "promise 'X1' is measured on an unknown group 'lookups'; choose from 'l",
+            "promise 'X1' is measured on an unknown group 'lookups'; did you mean 'lookup'? choose from 'l",
         ),
         (PROMISES, PROMISES.replace('speedup("lookup")', 'latency("lok")'), "promise 'X1' is measured on an unknown group 'lok'"),
         (
@@ -43,7 +44,7 @@ def written(folder: Path, old: str, new: str) -> Path:
         (
             PROMISES,
             PROMISES.replace("speedup(", 'arms=["optimized"], measure=speedup('),
-            "promise 'X1' is about an unknown arm 'optimized'; choose from 'baseline', 'optimised'",
+            "promise 'X1' is about an unknown arm 'optimized'; did you mean 'optimised'? choose from 'baseline', 'optimised'",
         ),
         (PROMISES, PROMISES.replace("speedup(", 'arms="optimised", measure=speedup('), "write a list: ['optimised']"),
         (PROMISES, f"promises = [{FINDING}]", "promise 'X2' needs an unknown finding 'it fails'; there are none"),
@@ -152,3 +153,45 @@ def test_two_files_of_one_name_are_refused_with_both_paths(tmp_path: Path) -> No
     assert str(refused.value) == f"two scenarios are named 'member': {one} and {other}; rename one, or name one of them"
     (tmp_path / "link").symlink_to(tmp_path / "a")
     assert find([str(one), str(tmp_path / "link")], tmp_path) == [one]
+
+
+PROBED = """    def probes(self, instance):
+        return []
+
+    def cases("""
+
+
+@pytest.mark.parametrize(
+    ("metric", "complaint"),
+    [
+        ("bytes_in_alocations", "unknown metric 'bytes_in_alocations'; did you mean 'bytes_in_allocations'? choose from"),
+        ("statements", "promise 'X1' reads an unknown metric 'statements'; choose from 'python_calls'"),
+    ],
+)
+def test_a_metric_that_no_probe_gives_is_refused_with_its_line(tmp_path: Path, metric: str, complaint: str) -> None:
+    """A scenario without probes and facts of its own has the metrics of the harness, and no others."""
+    promise = f'promises = [Promise("X1", "less", cut(0.5), fewer("{metric}", "lookup"))]'
+    file = written(tmp_path, PROMISES, promise)
+    file.write_text(file.read_text().replace("from harness import", "from harness import cut, fewer,", 1))
+    with pytest.raises(UsageError) as refused:
+        load(file)
+    line = file.read_text()[: file.read_text().index(promise)].count("\n") + 1
+    assert f"{file}, line {line}: " in str(refused.value)
+    assert complaint in str(refused.value)
+
+
+def test_metrics_of_a_scenario_s_own_probes_are_left_to_the_run(tmp_path: Path) -> None:
+    """Its probes exist only with an instance: what they give is known when work is counted."""
+    promise = 'promises = [Promise("X1", "less", cut(0.5), fewer("clicks", "lookup"))]'
+    file = written(tmp_path, PROMISES, promise)
+    file.write_text(
+        file.read_text().replace("from harness import", "from harness import cut, fewer,", 1).replace("    def cases(", PROBED)
+    )
+    loaded = load(file)
+    declared = Declarations(loaded.file, type(loaded.scenario.written))
+    declared.check_metrics(["clicks"])
+    with pytest.raises(UsageError, match="unknown metric 'clicks'; did you mean 'click'"):
+        declared.check_metrics(["click"], only_near=True)
+    declared.check_metrics(["statements"], only_near=True)
+    with pytest.raises(UsageError, match="unknown metric 'clicks'; choose from 'statements'"):
+        declared.check_metrics(["statements"])

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.discovery import find, load, scenario_files, watch_locust
+from harness.discovery import NoScenarioError, find, load, load_unless_helper, scenario_files, watch_locust
 from harness.errors import UsageError
 
 TOYS = Path(__file__).parents[1] / "toys"
@@ -250,3 +250,47 @@ def test_a_file_is_read_in_the_encoding_that_python_reads_it_in(tmp_path: Path, 
     file = written(tmp_path, "")
     file.write_bytes(head + GOOD.encode())
     assert load(file).name == "some_scenario"
+
+
+MODELS = "from sqlalchemy.orm import DeclarativeBase\n\n\nclass Base(DeclarativeBase): ...\n"
+
+
+def test_helpers_beside_scenarios_are_skipped(tmp_path: Path) -> None:
+    """conftest.py, __init__.py and modules without a class that may be a scenario are not scenario files."""
+    file = written(tmp_path / "mine", GOOD)
+    for other in ("conftest.py", "__init__.py", "helpers.py"):
+        written(tmp_path / "mine", "import json\n\nVALUE = json.dumps(1)\n", other)
+    assert scenario_files(tmp_path / "mine") == [file]
+
+
+def test_a_file_without_a_scenario_is_skipped_unless_it_is_named(tmp_path: Path) -> None:
+    """What only an import can show is decided then; a file that was named is refused with the next step."""
+    models = written(tmp_path / "mine", MODELS, "models.py")
+    assert scenario_files(tmp_path / "mine") == [models]
+    assert load_unless_helper(models, ["all", str(tmp_path)]) is None
+    for named in (str(models), "models"):
+        with pytest.raises(NoScenarioError, match=r"exactly one subclass of Scenario, found none; rename a helper, .* _models\.py"):
+            load_unless_helper(models, [named])
+
+
+def test_a_file_that_imports_a_scenario_and_has_none_is_refused(tmp_path: Path) -> None:
+    """Its author meant it to be one."""
+    file = written(tmp_path / "mine", "from harness import Scenario\n")
+    with pytest.raises(UsageError, match="found none"):
+        load_unless_helper(file, [])
+
+
+def test_an_unknown_name_gets_the_nearest_one(tmp_path: Path) -> None:
+    """A typing error in a scenario's name is answered with the name."""
+    written(tmp_path / "mine", GOOD)
+    with pytest.raises(UsageError, match=r"unknown scenario 'some_scenari'; did you mean some_scenario\? choose from"):
+        find(["some_scenari"], tmp_path / "mine")
+
+
+def test_two_files_of_one_name_in_different_folders_are_refused(tmp_path: Path) -> None:
+    """The message has both."""
+    first, other = written(tmp_path / "mine", GOOD), written(tmp_path / "other", GOOD)
+    with pytest.raises(UsageError, match="two scenarios are named 'some_scenario'") as refused:
+        find([str(first.parent), str(other.parent)], tmp_path)
+    assert str(first) in str(refused.value)
+    assert str(other) in str(refused.value)

@@ -17,6 +17,7 @@ from harness.errors import UsageError
 from harness.gate.against import protocol
 from harness.gate.against.compare import VersionCommand
 from harness.results.run import RunWarning
+from harness.results.warning_names import WarningName
 from harness.runtime.signals import deferred
 
 _REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
@@ -137,12 +138,12 @@ def _missing_parts(tree: Path, root: Path) -> list[RunWarning]:
     empty = [name for name in modules if not any((tree / name).glob("*")) and any((root / name).glob("*"))]
     if empty:
         message = f"submodules are not checked out in it: {', '.join(empty[:3])}"
-        found.append(RunWarning("old version", message, "compare a benchmark that does not need them"))
+        found.append(RunWarning(WarningName.OLD_VERSION, message, "compare a benchmark that does not need them"))
     files = _run_git(tree, "ls-files", "-z", ":(attr:filter=lfs)").stdout.split("\0")
     pointers = [name for name in files if name and _is_pointer(tree / name)]
     if pointers:
         message = f"files of Git LFS are only pointers in it: {', '.join(pointers[:3])}"
-        found.append(RunWarning("old version", message, "install Git LFS, and run: git lfs fetch --all"))
+        found.append(RunWarning(WarningName.OLD_VERSION, message, "install Git LFS, and run: git lfs fetch --all"))
     return found
 
 

@@ -13,6 +13,7 @@ from harness.gate.matching import renamed
 from harness.gate.verdict import SHOWN_NAMES, listed, result
 from harness.results.gate import GateResult, GateRow, GateVerdict, status_row
 from harness.results.run import RunWarning
+from harness.results.warning_names import WarningName
 from harness.runtime.child import last_error_line
 from harness.runtime.watch import OPERATION_TIMEOUT_S
 
@@ -74,7 +75,7 @@ def compare(
             if error.as_refusal().code == 1:
                 rows.append(_failed(error.benchmark or "the suite", f"while timed, {error.message}"))
             else:
-                incomparable.append(RunWarning("the suite", str(error), "run pytest on the old version to see why"))
+                incomparable.append(RunWarning(WarningName.THE_SUITE, str(error), "run pytest on the old version to see why"))
         else:
             for time in times:
                 file, _, test = time.name.partition("::")
@@ -125,12 +126,19 @@ def _compared(
         hint = f"; it may have been renamed to {likely[name]!r}" if name in likely else ""
         missing.append(RunWarning(name, f"missing in the new version{hint}", RENAMED))
     if len(lacking) > SHOWN_NAMES:
-        missing.append(RunWarning("benchmarks", f"{len(lacking) - SHOWN_NAMES} more are missing in the new version", RENAMED))
+        missing.append(
+            RunWarning(WarningName.BENCHMARKS, f"{len(lacking) - SHOWN_NAMES} more are missing in the new version", RENAMED)
+        )
     names = [name for name in added if name not in likely.values()]
     if not names:
         return rows, incomparable, missing, []
     message = f"{listed(names, quote=False)}: not in the old version, so not compared"
-    return rows, incomparable, missing, [RunWarning("new benchmarks", message, "they are compared from the next version on")]
+    return (
+        rows,
+        incomparable,
+        missing,
+        [RunWarning(WarningName.NEW_BENCHMARKS, message, "they are compared from the next version on")],
+    )
 
 
 def _failed(name: str, error: str) -> GateRow:

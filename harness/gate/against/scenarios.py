@@ -26,6 +26,7 @@ from harness.gate.verdict import result
 from harness.importers import own_run
 from harness.results.gate import GateResult, GateRow, GateVerdict
 from harness.results.run import ArmResult, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, WorkCount
+from harness.results.warning_names import WarningName
 from harness.runtime.cores import choose_cores
 from harness.runtime.watch import OPERATION_TIMEOUT_S
 
@@ -243,4 +244,6 @@ def _not_timed(new: ExaminedVersion) -> Iterator[RunWarning]:
     left_out = dict.fromkeys(group for name, group, _ in new.found["all"] if name not in timed)
     if left_out:
         message = f"one operation of {', '.join(left_out)} takes seconds, too long to be timed interleaved"
-        yield RunWarning(f"not timed in {place(new.result)}", message, "compare its work counts, or two runs of `harness run`")
+        yield RunWarning(
+            f"{WarningName.NOT_TIMED} in {place(new.result)}", message, "compare its work counts, or two runs of `harness run`"
+        )

@@ -1,15 +1,16 @@
 """The summary of a run of pairs: what to do about each optimisation, or the gain of each switch."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from harness.language import gettext, mark, word
 from harness.report import ablation, conclusion, headings, promises
 from harness.report.blocks import Block, Cell, Notice, Paragraph, Table, Tone, cells, of
-from harness.report.numbers import DASH, elapsed, interval, times
-from harness.report.promises import located
+from harness.report.numbers import DASH, elapsed, interval, ratio_with_interval, times
+from harness.report.promises import LocatedResult, located
 from harness.report.summaries.frame import MESSAGE, NAME, fitted, left_out, pointer
 from harness.results.names import short, shortened
-from harness.results.run import Ablation, Run, ScenarioStatus, SwitchGain
+from harness.results.run import AA_CONTROL, BASELINE, Ablation, Run, ScenarioStatus, SwitchGain
 from harness.verdicts.advice import Trust
 
 SOME = 3
@@ -24,7 +25,8 @@ def concluded(run: Run, more: str, width: int) -> list[Block]:
     """Return a run's conclusion, a row per optimisation, and the command that prints `more`; a preview has no verdicts."""
     made = conclusion.conclude(run)
     is_matrix = len(made.places) > 1
-    names, stopped = len(made.by_place()), stopped_scenarios(run)
+    names, stopped, unpromised = len(made.by_place()), stopped_scenarios(run), _unpromised(run)
+    total = names + len(unpromised)
 
     def blocks(rows: int) -> list[Block]:
         table = None
@@ -34,13 +36,37 @@ def concluded(run: Run, more: str, width: int) -> list[Block]:
             *_opening(run, made),
             Paragraph(made.sentence) if made.sentence else None,
             table,
-            left_out(names, rows),
+            _speeds(unpromised[: max(0, rows - names)], several=len(run.scenarios) > 1),
+            left_out(total, rows),
             *stopped,
             *map(Paragraph, _totals(run, made)),
             pointer({"promise": len(promises.rows(run)), "warning": warnings(run)}, more),
         )
 
-    return fitted(blocks, width, names)
+    return fitted(blocks, width, total)
+
+
+def _unpromised(run: Run) -> list[tuple[LocatedResult, str]]:
+    """Return each group of cases of the scenarios that promise nothing, whose paired ratios are then all there is to see."""
+    found = [x for x in located(run) if not x.result.verdicts and not x.result.is_timed_under_load]
+    return [(x, group) for x in found for group in dict.fromkeys(r.group for r in x.result.ratios)]
+
+
+def _speeds(groups: Sequence[tuple[LocatedResult, str]], *, several: bool) -> Table | None:
+    """Return how many times faster each arm is in each of these groups, a column per arm; None without groups.
+
+    With `several` scenarios the rows name theirs.
+    """
+    ratios = {(x.named(x.result.name), r.group, r.arm): r for x, _ in groups for r in x.result.ratios if r.arm != AA_CONTROL}
+    arms = list(dict.fromkeys(arm.name for x, _ in groups for arm in x.result.arms if arm.name != BASELINE))
+    rows = []
+    for x, group in groups:
+        name = x.named(x.result.name)
+        of_arms = [ratios.get((name, group, arm)) for arm in arms]
+        gains = [DASH if r is None else ratio_with_interval(r) for r in of_arms]
+        rows.append(cells(shortened(f"{name} · {group}" if several else group, 2 * NAME), *gains))
+    head = (mark("times faster, 95 % CI"), *(shortened(arm, NAME) for arm in arms))
+    return Table("", head, tuple(rows), wide=head[3:], is_one_line=True) if rows else None
 
 
 def preview(run: Run) -> str:

@@ -26,22 +26,6 @@ SUSTAINED, NOT_SUSTAINED, FAILS = mark("sustained"), mark("not sustained"), mark
 INVALID, FAILED = mark("invalid"), mark("failed")
 
 
-ALL_OF = {
-    SUSTAINED: mark("All {count} scenarios were sustained by all arms."),
-    NOT_SUSTAINED: mark("All {count} scenarios were not sustained by all arms."),
-    INVALID: mark("All {count} scenarios are invalid."),
-    FAILED: mark("All {count} scenarios failed."),
-}
-SOME_OF = {
-    SUSTAINED: (mark("{count} was sustained by all arms"), mark("{count} were sustained by all arms")),
-    NOT_SUSTAINED: (mark("{count} was not"), mark("{count} were not")),
-    INVALID: (mark("{count} is invalid"), mark("{count} are invalid")),
-    FAILED: (mark("{count} failed"), mark("{count} failed")),
-}
-NONE_OF = (mark("{count} was not sustained by all arms"), mark("{count} were not sustained by all arms"))
-"""What is with scenarios, singular and plural."""
-
-
 def summary(run: Run, more: str, width: int) -> list[Block]:
     """Return the conclusion of a run under load, a row per arm, or per scenario if there are several."""
     results = [x.result for x in located(run)]

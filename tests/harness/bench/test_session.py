@@ -19,7 +19,8 @@ from harness.bench.steps import Silent
 from harness.discovery import LoadedScenario, load
 from harness.results.load import ALL
 from harness.results.profile import RunPhase
-from harness.results.run import BUDGET, Memory, RunSettings, RunWarning, ScenarioStatus
+from harness.results.run import Memory, RunSettings, RunWarning, ScenarioStatus
+from harness.results.warning_names import WarningName
 from harness.runtime.child import JobFailed
 from harness.runtime.cores import Cores, Isolation
 from harness.scenario import Group, LoadTest, Server, Setting
@@ -295,7 +296,7 @@ def test_a_budget_that_ends_too_soon_says_what_it_would_need(tmp_path: Path) -> 
     run = RunSession(plan, Silent()).run()
     assert run.scenarios[0].latencies == []
     (warning,) = run.warnings
-    assert warning.name == BUDGET
+    assert warning.name == WarningName.BUDGET
     assert warning.message.startswith("it ended before 1 of 1 groups had the pairs of a median; about ")
     assert int(warning.message.split("about ")[1].split(" s")[0]) > settings.budget_s
     assert {row.not_measured for row in run.scenarios[0].memory} == {NO_TIME}
@@ -408,3 +409,25 @@ def test_a_scenario_that_fails_as_it_gets_ready_in_a_lane_fails_with_its_reason(
     session._timing_step(found, 1).act()
     assert found.failure is not None
     assert found.failure.message == "no room"
+
+
+PROBES = """    def probes(self, instance):
+        return [Counters(lambda: {"clicks": 3})]
+
+    def cases("""
+
+
+def test_a_metric_that_no_probe_of_the_scenario_gives_is_refused_before_timing(tmp_path: Path) -> None:
+    """The scenario fails as a usage error with the line of the promise and the nearest metric; nothing was timed."""
+    member = (TOYS.parent / "cases/scenarios/member.py").read_text().replace("    def cases(", PROBES)
+    promise = 'Promise("X1", "less", cut(0.5), fewer("click", "lookup"))'
+    changed = member.replace("promises = [", f"promises = [{promise}, ").replace(
+        "from harness import", "from harness import cut, fewer,"
+    )
+    file = tmp_path / "clicking.py"
+    file.write_text(changed.replace("from harness", "from harness.probes.cache import Counters\nfrom harness", 1))
+    settings = replace(ONE, size="tiny", quick=True, processes=1, budget_s=5.0)
+    run = RunSession(RunPlan([load(file)], settings, tmp_path / "run", "harness run"), Silent()).run()
+    (result,) = run.scenarios
+    assert (result.status, result.exit_code, result.ratios) == (ScenarioStatus.FAILED, 2, [])
+    assert "promise 'X1' reads an unknown metric 'click'; did you mean 'clicks'? choose from 'clicks'" in (result.error or "")

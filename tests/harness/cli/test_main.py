@@ -1,6 +1,8 @@
 """The command line: commands found by file, errors in one line with their exit codes, and help that imports nothing heavy."""
 
 import asyncio
+import json
+import os
 import pkgutil
 import re
 import subprocess
@@ -30,33 +32,37 @@ HEAVY = {
 }
 
 HELP = """\
-usage: harness [-h] [--version] COMMAND ...
+usage: harness [-h] [--traceback] [--version] COMMAND ...
 
 Test performance advice: measure the arms of a scenario in interleaved pairs
 and decide every promise with an interval.
 
 options:
-  -h, --help  show this help message and exit
-  --version   print the version and exit
+  -h, --help   show this help message and exit
+  --traceback  print the traceback of an error, also by HARNESS_TRACEBACK=1
+  --version    print the version and exit
 
 commands:
   COMMAND
-    ablate    Measure the contribution of each switch (ablation)
-    baseline  Save a run as the baseline for later gates
-    capacity  Find the highest load at which each arm meets an SLO
-    compare   Compare two result files, before and after
-    data      List or prune the snapshot cache: filled databases and computed
-              values that later runs start from
-    doctor    Measure this machine's noise and the smallest change it can
-              detect
-    gate      Fail if the candidate does more work or is slower than the
-              baseline
-    history   Show figures over many runs, and at which commits they changed
-    list      List the scenarios, or with --promises all promises
-    load      Load-test all arms with the same schedule, interleaved in blocks
-    network   Measure the accuracy of the latency proxy on this machine
-    report    Write the report of a run, or of result files of another tool
-    run       Measure scenarios in interleaved pairs and write a report
+    ablate     Measure the contribution of each switch (ablation)
+    baseline   Save a run as the baseline for later gates
+    capacity   Find the highest load at which each arm meets an SLO
+    compare    Compare two result files, before and after
+    data       List or prune the snapshot cache: filled databases and computed
+               values that later runs start from
+    doctor     Measure this machine's noise and the smallest change it can
+               detect
+    explain    Explain a verdict, a warning, a state, an exit code, or any
+               other name that a result shows
+    gate       Fail if the candidate does more work or is slower than the
+               baseline
+    history    Show figures over many runs, and at which commits they changed
+    list       List the scenarios, or with --promises all promises
+    load       Load-test all arms with the same schedule, interleaved in
+               blocks
+    network    Measure the accuracy of the latency proxy on this machine
+    report     Write the report of a run, or of result files of another tool
+    run        Measure scenarios in interleaved pairs and write a report
 
 exit codes:
   0   pass
@@ -244,3 +250,61 @@ def test_a_removed_folder_is_one_line(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "here").rmdir()
     assert main(["list"]) == 2
     assert capsys.readouterr().err == "harness: the current folder was removed; change to another one\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["rum"], "harness: unknown command 'rum'; did you mean run? choose from ablate, "),
+        (["run", "--sise", "tiny"], "harness run: unrecognized arguments: --sise; did you mean --size? see `harness run --help`\n"),
+        (["run", "--qick=3"], "harness run: unrecognized arguments: --qick=3; did you mean --quick? see `harness run --help`\n"),
+        (["run", "--size", "smal"], "harness run: --size: unknown size 'smal'; did you mean small? choose from tiny, "),
+        (["run", "--engine", "sqlite,turs"], "harness run: --engine: unknown engine 'turs'; did you mean turso? choose from "),
+        (["report", "x", "--format", "htm"], "harness report: unknown format 'htm'; did you mean html? choose from html, "),
+        (["data", "lst"], "harness data: unknown action 'lst'; did you mean list? choose from "),
+    ],
+)
+def test_an_unknown_name_gets_the_nearest_one(command: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Commands, actions, options and their values: one line with the name that was probably meant."""
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(message)
+
+
+def test_a_traceback_is_printed_on_request_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By default one line; with --traceback before or after the command, or the variable, where it was raised and the line."""
+    monkeypatch.delenv("HARNESS_TRACEBACK", raising=False)
+    (tmp_path / "broken.py").write_text("from harness import Scenario\n\nnonsense()\n")
+    command = ["list", "--scenarios", str(tmp_path)]
+    assert main(command) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    for asked in (["--traceback", *command], [*command, "--traceback"]):
+        assert main(asked) == 2
+        printed = capsys.readouterr().err.splitlines()
+        assert printed[0] == "Traceback (most recent call last):"
+        assert "NameError: name 'nonsense' is not defined" in printed
+        assert printed[-1].startswith(f"harness: {tmp_path / 'broken.py'}, line 3, cannot be imported")
+        assert "HARNESS_TRACEBACK" not in os.environ
+    for value, is_shown in (("1", True), ("0", False), ("", False)):
+        monkeypatch.setenv("HARNESS_TRACEBACK", value)
+        assert main(command) == 2
+        assert ("Traceback" in capsys.readouterr().err) is is_shown
+
+
+def test_a_folder_with_helpers_is_listed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """conftest.py, helpers and models beside a scenario are not in the way; a folder of such files only has no scenario."""
+    member = (ROOT / "tests/cases/scenarios/member.py").read_text()
+    for name, text in {
+        "conftest": "import pytest\n",
+        "aid": "X = 1\n",
+        "tables": "import harness\n\nclass A(harness.Arm): ...\n",
+    }.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    assert main(["list", "--scenarios", str(tmp_path)]) == 2
+    assert f"no scenario in {tmp_path}; add one" in capsys.readouterr().err
+    (tmp_path / "member_too.py").write_text(member)
+    assert main(["list", "--json", "--scenarios", str(tmp_path)]) == 0
+    assert [each["name"] for each in json.loads(capsys.readouterr().out)] == ["member_too"]

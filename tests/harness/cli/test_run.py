@@ -245,7 +245,7 @@ def test_an_interruption_keeps_what_was_measured(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["indexs"], "unknown scenario 'indexs'; choose from "),
+        (["indexs"], "unknown scenario 'indexs'; did you mean indexes? choose from "),
         (["no/such/folder"], "unknown scenario 'no/such/folder'"),
         (["all", "--engine", "oracle"], "--engine: unknown engine 'oracle'; choose from postgres, sqlite, turso, all"),
         (["all", "--size", "huge"], "--size: unknown size 'huge'; choose from tiny, small, medium, large"),
@@ -312,3 +312,15 @@ def test_workers_end_with_a_killed_coordinator(tmp_path: Path) -> None:
     child.stderr.close()
     _, alive = psutil.wait_procs(workers, timeout=5)
     assert alive == []
+
+
+def test_a_traceback_of_a_scenario_s_own_code_is_printed_on_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By default the error is one line of the result; with --traceback the worker's traceback is on standard error."""
+    member = (Path(__file__).parents[2] / "cases/scenarios/member.py").read_text()
+    file = tmp_path / "breaking.py"
+    file.write_text(member.replace("case.args in instance", "case.args in nonsense"))
+    for number, more in enumerate(([], ["--traceback"])):
+        assert main(["run", str(file), "--quick", "--budget", "5", "--out", str(tmp_path / f"run{number}"), *more]) == 1
+        shown = capsys.readouterr()
+        assert "failed breaking" in shown.out
+        assert ("return case.args in nonsense" in shown.err) is bool(more)

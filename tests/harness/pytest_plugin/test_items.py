@@ -25,6 +25,20 @@ def test_plain_pytest_runs_each_arm_once(project: Any) -> None:
 
 
 @pytest.mark.slow
+def test_helpers_beside_scenarios_are_not_items(project: Any) -> None:
+    """conftest.py and helpers are not collected as scenarios; a file without one that is named is refused with the next step."""
+    project.write("trials/conftest.py", "import pytest\n")
+    project.write("trials/helpers.py", "VALUE = 1\n")
+    project.write("trials/tables.py", "import harness\n\n\nclass Own(harness.Arm): ...\n")
+    done = project.pytest("-q", "--collect-only")
+    assert done.returncode == 0, done.stdout
+    assert "4 tests collected" in done.stdout
+    named = project.pytest("-q", "--collect-only", "trials/tables.py")
+    assert named.returncode == 2, named.stdout
+    assert "exactly one subclass of Scenario, found none; rename a helper, for example to _tables.py" in named.stdout
+
+
+@pytest.mark.slow
 def test_bare_benchmark_compare_works_with_and_without_a_saved_run(project: Any) -> None:
     """Ratio, interval and work counts are saved by the first run, and compared by the second."""
     first = project.pytest("--benchmark-compare", "--benchmark-autosave", *QUICK)

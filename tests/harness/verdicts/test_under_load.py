@@ -84,7 +84,7 @@ def test_a_percentile_that_the_operations_do_not_support_is_not_measured() -> No
 
 def test_an_unknown_percentile_is_refused_where_it_is_declared() -> None:
     """The message names those that there are."""
-    with pytest.raises(ValueError, match=r"unknown percentile 'p95'; choose from 50, 90, 95, 99, 99\.9"):
+    with pytest.raises(ValueError, match=r"unknown percentile 'p95'; did you mean 95\? choose from 50, 90, 95, 99, 99\.9"):
         response_time("p95")
     with pytest.raises(ValueError, match="unknown percentile"):
         speedup_under_load("0.95")

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
+from harness.report.numbers import times
 from harness.report.summaries import summary
 from harness.results.run import Ablation, Gain, GainSum, Interaction, Run, ScenarioResult, ScenarioStatus, SwitchGain
 from tests.harness.report.printing import printed
@@ -31,6 +34,30 @@ def test_a_preview_says_so_first(make_run: MakeRun, make_result: MakeResult) -> 
 def test_an_empty_preview_has_its_sentence(make_run: MakeRun) -> None:
     """That nothing finished is said below."""
     assert "No scenario finished" in printed(summary(quick(make_run()), "x"))
+
+
+def test_a_scenario_without_promises_shows_its_ratios(make_run: MakeRun, make_result: MakeResult) -> None:
+    """A row per group of cases, and a column per arm of the scenario; with several scenarios the row names its own."""
+    result = make_result(verdicts=[])
+    lines = printed(summary(make_run(result), "x")).splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("times faster, 95 % CI"))
+    assert lines[place].split()[-2:] == ["proposed", "optimised"]
+    expected = {r.arm: f"{times(r.ratio)} [" for r in result.ratios}
+    assert lines[place + 1].startswith(result.ratios[0].group)
+    assert expected["proposed"] in lines[place + 1]
+    assert expected["optimised"] in lines[place + 1]
+    both = printed(summary(make_run(result, make_result(name="other")), "x"))
+    assert f"indexes · {result.ratios[0].group}" in both
+    assert "other · " not in both
+
+
+def test_many_groups_without_promises_fit_a_terminal(make_run: MakeRun, make_result: MakeResult) -> None:
+    """The rows that do not fit in 24 lines are counted."""
+    result = make_result(verdicts=[])
+    ratios = [replace(r, group=f"{r.group} {number}") for number in range(40) for r in result.ratios]
+    lines = printed(summary(make_run(replace(result, ratios=ratios)), "x")).splitlines()
+    assert len(lines) <= 24
+    assert "… and 31 more." in lines
 
 
 def ablation(*gains: Gain) -> Ablation:
