@@ -21,7 +21,7 @@ from harness.results.run import BASELINE
 from harness.runnable import RunnableScenario, runnable
 from harness.scenario import DeclaredFinding, Scenario
 
-WHAT = "a scenario is a .py file with a subclass of harness.Scenario"
+FIRST = "`harness init` writes a first one"
 """The next step where there are no scenarios."""
 
 
@@ -59,11 +59,11 @@ def scenario_files(folder: Path) -> list[Path]:
         return [folder]
     if not folder.is_dir():
         raise UsageError(
-            f"no folder {str(folder)!r}; name your folder of scenario files, as in `harness run DIR` or `--scenarios DIR`; {WHAT}"
+            f"no folder {str(folder)!r} of scenario files; {FIRST}, or name your folder: `harness run DIR`, `--scenarios DIR`"
         )
     files = _candidates(folder)
     if not files:
-        raise UsageError(f"no scenario file in {folder}; add one: {WHAT}")
+        raise UsageError(f"no scenario file in {folder}; {FIRST}: a .py file with a subclass of harness.Scenario")
     return files
 
 
@@ -86,7 +86,7 @@ def find(names: Sequence[str], folder: Path) -> list[Path]:
             candidates = scenario_files(Path(name))
         else:
             known = ", ".join(f.stem for f in _candidates(folder))
-            others = f"choose from {known}, or" if known else f"there are none in {str(folder)!r},"
+            others = f"choose from {known}, or" if known else f"there are none in {str(folder)!r}; {FIRST}, or"
             raise UsageError(f"unknown scenario {name!r}; {others} name a scenario file or a folder of them")
         for file in candidates:
             found.setdefault(file.resolve(), file)
@@ -179,9 +179,9 @@ def _refuse_shadowing(file: Path) -> None:
 
 
 def _import(file: Path) -> ModuleType:
-    root = str(file.parent.parent)
-    if root not in sys.path:
-        sys.path.insert(0, root)
+    for root in (file.parent.parent / "src", file.parent.parent):
+        if str(root) not in sys.path and root.is_dir():
+            sys.path.insert(0, str(root))
     spec = importlib.util.spec_from_file_location(f"scenario_{file.stem}", file)
     if spec is None or spec.loader is None:
         raise UsageError(f"{file} cannot be imported: not a Python file; name a .py file")

@@ -143,7 +143,7 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     """No scenario is an error with the next step, not an empty success."""
-    with pytest.raises(UsageError, match=r"no scenario file in .*; add one: a scenario is a .py file"):
+    with pytest.raises(UsageError, match=r"no scenario file in .*; `harness init` writes a first one: a .py file"):
         scenario_files(tmp_path)
 
 
@@ -172,9 +172,13 @@ def test_a_missing_extra_is_named_by_its_pip_command(tmp_path: Path) -> None:
 
 def test_a_project_without_scenarios_gets_the_next_step(tmp_path: Path) -> None:
     """Without a scenarios folder, the message says how to name another one, whether or not a scenario was named."""
-    with pytest.raises(UsageError, match=r"no folder '.*nowhere'; name your folder of scenario files, as in `harness run DIR`"):
+    with pytest.raises(
+        UsageError, match=r"no folder '.*nowhere' of scenario files; `harness init` writes a first one, or name your folder"
+    ):
         find(["all"], tmp_path / "nowhere")
-    with pytest.raises(UsageError, match=r"unknown scenario 'x'; there are none in '.*nowhere', name a scenario file or a folder"):
+    with pytest.raises(
+        UsageError, match=r"unknown scenario 'x'; there are none in '.*nowhere'; `harness init` writes a first one, or name a"
+    ):
         find(["x"], tmp_path / "nowhere")
 
 

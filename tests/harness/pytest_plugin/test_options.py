@@ -21,7 +21,7 @@ from harness.pytest_plugin.options import share
         (["--harness-compare-fail=25%", "--benchmark-compare"], "save one first, with --benchmark-autosave"),
         (["--benchmark-compare", "trials"], "write the path before it: pytest trials --benchmark-compare"),
         (["--benchmark-compare", "tests/test_own.py::test_own"], "took 'tests/test_own.py::test_own' as the saved run"),
-        (["-o", "harness_scenarios=trails"], "pytest.ini: harness_scenarios names 'trails', but "),
+        (["--harness-scenarios", "trails"], "--harness-scenarios trails: "),
     ],
     ids=[
         "size",
@@ -46,10 +46,10 @@ def test_options_that_can_only_mislead_are_usage_errors(project: Any, arguments:
 @pytest.mark.slow
 def test_a_gate_without_scenarios_is_a_usage_error(project: Any) -> None:
     """A gate that always passes is refused."""
-    project.write("pytest.ini", "[pytest]\n")
+    project.write("pyproject.toml", "")
     done = project.pytest("--harness-compare-fail=25%", "--benchmark-compare")
     assert done.returncode == 4
-    assert "set the ini option harness_scenarios" in done.stderr
+    assert "set `scenarios` in [tool.harness]" in done.stderr
 
 
 @pytest.mark.slow
