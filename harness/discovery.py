@@ -61,13 +61,14 @@ def scenario_files(folder: Path) -> list[Path]:
         raise UsageError(
             f"no folder {str(folder)!r} of scenario files; {FIRST}, or name your folder: `harness run DIR`, `--scenarios DIR`"
         )
-    files = _candidates(folder)
+    files = scenario_candidates(folder)
     if not files:
         raise UsageError(f"no scenario file in {folder}; {FIRST}: a .py file with a subclass of harness.Scenario")
     return files
 
 
-def _candidates(folder: Path) -> list[Path]:
+def scenario_candidates(folder: Path) -> list[Path]:
+    """Return the files of a folder that have to be scenarios, sorted."""
     return [f for f in sorted(folder.glob("*.py")) if not f.name.startswith("_") and f.stem != "locustfile"]
 
 
@@ -85,7 +86,7 @@ def find(names: Sequence[str], folder: Path) -> list[Path]:
         elif Path(name).exists():
             candidates = scenario_files(Path(name))
         else:
-            known = ", ".join(f.stem for f in _candidates(folder))
+            known = ", ".join(f.stem for f in scenario_candidates(folder))
             others = f"choose from {known}, or" if known else f"there are none in {str(folder)!r}; {FIRST}, or"
             raise UsageError(f"unknown scenario {name!r}; {others} name a scenario file or a folder of them")
         for file in candidates:
@@ -218,6 +219,20 @@ def watch_locust(main: Any) -> None:
             sys.exit(UsageError.code)
 
     main.load_locustfile = load_locustfile
+    main.locust.events.init_command_line_parser.add_listener(_require_users)
+
+
+def _require_users(*_: Any, **__: Any) -> None:
+    """Exit with the next step if Locust has loaded scenarios, and no file that makes users of them or defines others."""
+    left, is_used = [sys.modules["locust"].User], "harness.locust_adapter" in sys.modules
+    while left and not is_used:
+        kind = left.pop()
+        is_used = not kind.__module__.startswith("locust.")
+        left += kind.__subclasses__()
+    files = sorted(inspect.getfile(kind) for kind in Scenario.__subclasses__() if not kind.__module__.startswith("harness."))
+    if files and not is_used:
+        sys.stderr.write(f"harness: {Path(files[0]).parent} has scenarios and no locustfile.py; `harness init` writes one\n")
+        sys.exit(UsageError.code)
 
 
 @contextmanager

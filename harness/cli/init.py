@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,12 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from harness.init.files import PlannedFile
     from harness.init.findings import Imported, Sources
-    from harness.init.scenarios import ScenarioText
+    from harness.init.templating import ScenarioText
 
 TEMPLATES = {"sql": "SQLAlchemy tables", "http": "a web application", "function": "a function", "empty": "to fill in"}
 WORKFLOWS = ("github", "gitlab")
 WIDTH = 80
-MAX_PROBLEMS = 2
+MAX_FINDINGS, MAX_PROBLEMS = 4, 1
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,18 +51,24 @@ def run(options: argparse.Namespace) -> int:
     sources = read_sources(tree)
     imported = inspect_modules(root, sources)
     _print_findings(root, sources, imported, is_complete=tree.is_complete)
+    existing = files.existing_scenarios(root, folder)
     is_asking = not options.yes and sys.stdin.isatty()
-    chosen = options.template or _chosen(scenarios.fitting(root, sources, imported), is_asking=is_asking)
-    scenario = scenarios.written(chosen, root, sources, imported)
+    scenario = None
+    if options.template or not existing:
+        chosen = options.template or _chosen(scenarios.fitting(root, sources, imported), is_asking=is_asking)
+        scenario = scenarios.written(chosen, root, sources, imported)
     plan = files.planned(root, folder, scenario, options.ci or "")
     if options.dry_run:
         _print_files(root, plan)
         return 0
-    if is_asking and not _agreed([_shown(root, file) for file in plan if file.status in {"write", "add to"}]):
+    if is_asking and not _agreed([_shown(root, file) for file in plan if file.is_written]):
         print("nothing was written")
         return 0
     files.write(plan)
-    _print_written(root, plan, scenario, sources, folder)
+    if scenario is None:
+        _line(f"exists   {folder} with {', '.join(existing)}; for one more: --template")
+    _print_written(root, plan, scenario)
+    _print_next(root, folder, scenario, sources)
     return 0
 
 
@@ -98,27 +105,26 @@ def _line(text: str) -> None:
 
 
 def _print_findings(root: Path, sources: Sources, imported: Imported, *, is_complete: bool) -> None:
-    engines = [f"{kind} engine in {places[0]}" for kind, places in _engines(sources) if places]
-    tables = [f"{len(schema.tables)} tables of {schema.module}.{schema.expression}" for schema in imported.schemas]
-    apps = [f"{app.framework} application {app.module}.{app.name}" for app in sources.apps[:2]]
-    suites = [f"pytest-benchmark suite {sources.benchmarks[0].file}"] if sources.benchmarks else []
-    suites += [f"locustfile {sources.locustfiles[0].file}"] if sources.locustfiles else []
-    functions = [f"{len(sources.functions)} functions with arguments that can be drawn"] if sources.functions else []
-    found = [*tables[:2], *engines, *apps, *suites, *functions]
-    print(f"project: {root}" if not is_complete or not found else f"project: {root}, found:")
-    for each in found:
-        _line(f"  {each}")
+    found = [
+        *(f"{len(schema.tables)} tables of {schema.module}.{schema.expression}" for schema in imported.schemas[:2]),
+        *(f"synchronous engine in {place}" for place in sources.sync_engines[:1]),
+        *(f"asynchronous engine in {place}" for place in sources.async_engines[:1]),
+        *(f"{app.framework} application {app.module}.{app.name}" for app in sources.apps[:1]),
+        *(f"pytest-benchmark suite {place.file}" for place in sources.benchmarks[:1]),
+        *(f"locustfile {place.file}" for place in sources.locustfiles[:1]),
+        *(f"function {site.module}.{site.name}" for site in sources.functions[:1]),
+    ]
+    print(f"project: {root}")
+    for each in found[:MAX_FINDINGS]:
+        _line(f"  found {each}")
     if not is_complete:
-        _line("  the project has more files than are looked at; name a folder in it, or --template")
+        _line("  more files than are looked at: name a folder of the project instead")
     problems = [*imported.problems, *sources.problems]
     for problem in problems[:MAX_PROBLEMS]:
-        print(f"  {problem}")
+        for line in textwrap.wrap(problem, WIDTH, initial_indent="  ", subsequent_indent="    ", max_lines=3, placeholder=" …"):
+            print(line)
     if len(problems) > MAX_PROBLEMS:
-        print(f"  and {len(problems) - MAX_PROBLEMS} other files that cannot be read or imported")
-
-
-def _engines(sources: Sources) -> list[tuple[str, list[object]]]:
-    return [("synchronous", list(sources.sync_engines)), ("asynchronous", list(sources.async_engines))]
+        print(f"  and {len(problems) - MAX_PROBLEMS} more files that cannot be read or imported")
 
 
 def _shown(root: Path, file: PlannedFile) -> str:
@@ -138,18 +144,23 @@ def _print_files(root: Path, plan: list[PlannedFile]) -> None:
     print("nothing was written (--dry-run)")
 
 
-def _print_written(root: Path, plan: list[PlannedFile], scenario: ScenarioText, sources: Sources, folder: str) -> None:
+def _print_written(root: Path, plan: list[PlannedFile], scenario: ScenarioText | None) -> None:
     for file in plan:
         if file.status == "write":
-            about = f"  {scenario.about or 'two functions of its own'}" if file.path.stem == scenario.name else ""
+            about = f": {scenario.about}" if scenario and scenario.about and file.path.stem == scenario.name else ""
             _line(f"wrote    {_shown(root, file)}{about}")
         elif file.status == "add to":
-            _line(f"added    {'; '.join(file.added.split(chr(10)))} to {_shown(root, file)}")
+            _line(f"added    {'; '.join(file.added.splitlines())} to {_shown(root, file)}")
         elif file.status == "exists":
-            _line(f"exists   {_shown(root, file)}, not changed; {file.hint or 'see --dry-run'}")
-    where = "" if root == Path.cwd() else f"cd {root} && "
+            _line(f"exists   {_shown(root, file)}, not changed; {file.hint or '--dry-run shows the other one'}")
+
+
+def _print_next(root: Path, folder: str, scenario: ScenarioText | None, sources: Sources) -> None:
     print("next:")
-    _line(f"  {where}harness run        measures {folder}, and writes a report")
-    _line(f"  look for TODO in {folder}/{scenario.name}.py: the change to try")
+    if root != Path.cwd():
+        print(f"  cd {root}")
+    _line(f"  harness run        # measures {folder}, and writes a report")
+    if scenario:
+        _line(f"  look for TODO in {folder}/{scenario.name}.py: the change to try")
     if sources.benchmarks:
         _line(f"  harness gate --against HEAD -- pytest {sources.benchmarks[0].file}")

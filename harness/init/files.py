@@ -7,9 +7,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from harness.configuration import PROJECT_FILE, read
+from harness.discovery import scenario_candidates
 from harness.errors import UsageError
-from harness.init.scenarios import ScenarioText, template
 from harness.init.settings_text import with_settings
+from harness.init.templating import ScenarioText, template
 from harness.version import DISTRIBUTION
 
 FOLDERS = ("bench", "scenarios", "performance", "harness_bench")
@@ -42,7 +43,12 @@ class PlannedFile:
     added: str = ""
     """The lines that are added to a file that exists."""
     hint: str = ""
-    """What the user can do where nothing is written."""
+    """The next step where nothing is written."""
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the file is new, or has new lines."""
+        return self.status in {FileStatus.NEW, FileStatus.EXTENDED}
 
 
 def scenario_folder(root: Path) -> str:
@@ -52,18 +58,23 @@ def scenario_folder(root: Path) -> str:
     return configured or next((name for name in FOLDERS if _is_usable(root / name)), FOLDERS[0])
 
 
+def existing_scenarios(root: Path, folder: str) -> list[str]:
+    """Return the names of the scenarios that a folder has."""
+    return [file.stem for file in scenario_candidates(root / folder)] if (root / folder).is_dir() else []
+
+
 def _is_usable(folder: Path) -> bool:
     """Return whether a folder is free, or has scenarios only: every other file in it would be refused as one."""
     if not folder.is_dir():
         return not (folder.exists() or folder.is_symlink())
-    files = [file for file in folder.glob("*.py") if not file.name.startswith("_") and file.stem != "locustfile"]
+    files = scenario_candidates(folder)
     return all(re.search(rb"^\s*(from|import) harness\b", file.read_bytes(), re.MULTILINE) for file in files)
 
 
-def planned(root: Path, folder: str, scenario: ScenarioText, workflow: str = "") -> list[PlannedFile]:
-    """Return the files for a project; `workflow` is github, gitlab or empty."""
-    files = [
-        _new(root / folder / f"{scenario.name}.py", scenario.text),
+def planned(root: Path, folder: str, scenario: ScenarioText | None, workflow: str = "") -> list[PlannedFile]:
+    """Return the files for a project; without a scenario it has some. `workflow` is github, gitlab or empty."""
+    files = [_new(root / folder / f"{scenario.name}.py", scenario.text)] if scenario else []
+    files += [
         _new(root / folder / "locustfile.py", template("locustfile", folder=folder)),
         _settings(root / PROJECT_FILE, {"scenarios": folder, "budget": BUDGET}),
         _ignored(root / ".gitignore"),
@@ -130,7 +141,7 @@ def write(files: Sequence[PlannedFile]) -> None:
     """Write the files that are new or extended; UsageError names the one that cannot be written, and those that were."""
     done: list[str] = []
     for file in files:
-        if file.status not in {FileStatus.NEW, FileStatus.EXTENDED}:
+        if not file.is_written:
             continue
         try:
             file.path.parent.mkdir(parents=True, exist_ok=True)

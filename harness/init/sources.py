@@ -141,12 +141,7 @@ class _FileReader:
         }
         schema, text = next(iter(schemas.items()), ("", ""))
         for node in self._tree.body:
-            if (
-                not isinstance(node, ast.FunctionDef)
-                or node.name.startswith("_")
-                or EFFECTS.match(node.name)
-                or node.decorator_list
-            ):
+            if not isinstance(node, ast.FunctionDef) or not _is_callable_alone(node):
                 continue
             required = _required(node)
             parameters = [(each.arg, ast.unparse(each.annotation) if each.annotation else "") for each in required]
@@ -159,11 +154,20 @@ class _FileReader:
                 yield FunctionSite(self._module, node.name, parameters, self._place(node), *own)
 
 
+def _is_callable_alone(node: ast.FunctionDef) -> bool:
+    """Return whether a function is public, probably has no effect elsewhere, and needs no argument by name."""
+    return not (node.name.startswith("_") or EFFECTS.match(node.name) or node.decorator_list or _named(node))
+
+
 def _required(node: ast.FunctionDef) -> list[ast.arg]:
-    """Return the parameters of a function that have no default."""
+    """Return the parameters of a function that have no default, those that are given by name last."""
     plain = [*node.args.posonlyargs, *node.args.args]
-    named = [each for each, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if default is None]
-    return [*plain[: len(plain) - len(node.args.defaults)], *named]
+    return [*plain[: len(plain) - len(node.args.defaults)], *_named(node)]
+
+
+def _named(node: ast.FunctionDef) -> list[ast.arg]:
+    """Return the parameters without a default that are given by name."""
+    return [each for each, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if default is None]
 
 
 def _imports(tree: ast.Module) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.init.findings import ColumnFact, TableFact
+from harness.init.templating import quoted
 
 
 class NoValueError(Exception):
@@ -94,7 +95,7 @@ def value(column: ColumnFact, number: str, *, is_key: bool, where: str) -> str:
         "date": f"date(2025, 1, 1) + timedelta(days={n} % 365)",
         "time": f"time({n} % 24)",
         "interval": f"timedelta(seconds={number})",
-        "enum": f"draw.choice({column.choices!r})",
+        "enum": f"draw.choice([{', '.join(map(quoted, column.choices))}])",
         "json": f'{{"n": {number}}}',
         "bytes": f"str({number}).encode()",
         "uuid": f"UUID(int={number})",

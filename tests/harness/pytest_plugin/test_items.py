@@ -126,6 +126,7 @@ def test_a_project_without_scenarios_loads_only_the_plugin(project: Any) -> None
     assert "harness.pytest_plugin" in loaded
     light = {
         "harness.errors",
+        "harness.configuration",
         "harness.text",
         "harness.version",
         "harness.options",
