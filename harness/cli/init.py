@@ -89,14 +89,23 @@ def _chosen(fitting: list[str], *, is_asking: bool) -> str:
     if not is_asking or len(fitting) < 2:  # noqa: PLR2004 - a choice needs two
         return fitting[0] if fitting else "function"
     default = fitting[0]
-    answer = input(f"template: {', '.join(f'{name} ({TEMPLATES[name]})' for name in fitting)} [{default}] ").strip() or default
+    answer = _answer(f"template: {', '.join(f'{name} ({TEMPLATES[name]})' for name in fitting)} [{default}] ") or default
     if answer not in TEMPLATES:
         raise UsageError(f"unknown template {answer!r}; choose from {', '.join(TEMPLATES)}")
     return answer
 
 
 def _agreed(names: list[str]) -> bool:
-    return not names or input(f"write {', '.join(names)}? [Y/n] ").strip().lower() in {"", "y", "yes"}
+    return not names or _answer(f"write {', '.join(names)}? [Y/n] ").lower() in {"", "y", "yes"}
+
+
+def _answer(question: str) -> str:
+    """Return the user's answer; "no" where the input ends instead."""
+    try:
+        return input(question).strip()
+    except EOFError:
+        print()
+        return "no"
 
 
 def _line(text: str) -> None:
