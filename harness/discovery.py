@@ -219,11 +219,13 @@ def watch_locust(main: Any) -> None:
             sys.exit(UsageError.code)
 
     main.load_locustfile = load_locustfile
-    main.locust.events.init_command_line_parser.add_listener(_require_users)
 
 
-def _require_users(*_: Any, **__: Any) -> None:
-    """Exit with the next step if Locust has loaded scenarios, and no file that makes users of them or defines others."""
+def require_users(*_: Any, **__: Any) -> None:
+    """Exit with the next step if Locust has loaded scenarios, and no file that makes users of them or defines others.
+
+    A listener of Locust's, which calls it when all files are loaded, and would say that it has found no class of users.
+    """
     left, is_used = [sys.modules["locust"].User], "harness.locust_adapter" in sys.modules
     while left and not is_used:
         kind = left.pop()
