@@ -84,16 +84,27 @@ def _schemas(modules: dict[str, Any], problems: list[str]) -> Iterator[SchemaFac
     seen: dict[int, tuple[str, str, Any]] = {}
     for module, content in modules.items():
         for name, value in vars(content).items():
-            metadata = value if isinstance(value, MetaData) else getattr(value, "metadata", None)
+            metadata = value if isinstance(value, MetaData) else _attribute(value, "metadata")
             if not isinstance(metadata, MetaData) or not metadata.tables or name.startswith("_") or not name.isidentifier():
                 continue
-            own = getattr(value, "__module__", module) == module
+            own = _attribute(value, "__module__") in {None, module}
             expression = name if value is metadata else f"{name}.metadata"
             is_base = inspect.isclass(value) and not hasattr(value, "__table__")
             if id(metadata) not in seen or (own and is_base and not _is_base(seen[id(metadata)][1])):
                 seen[id(metadata)] = (module, expression, metadata)
     for module, expression, metadata in seen.values():
-        yield _schema(module, expression, metadata, modules)
+        try:
+            yield _schema(module, expression, metadata, modules)
+        except Exception as error:  # noqa: BLE001 - a foreign key may refer to nothing, for instance
+            problems.append(f"{module}.{expression} cannot be used: {' '.join(str(error).split())}")
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """Return an attribute of a foreign object; None if it has none or raises, as proxies of Flask do outside of a request."""
+    try:
+        return getattr(value, name, None)
+    except Exception:  # noqa: BLE001 - foreign code may raise anything
+        return None
 
 
 def _is_base(expression: str) -> bool:
@@ -116,7 +127,7 @@ def _schema(module: str, expression: str, metadata: Any, modules: dict[str, Any]
 
 
 def _is_table(value: Any, metadata: Any) -> bool:
-    return getattr(value, "key", None) in metadata.tables and getattr(value, "metadata", None) is metadata
+    return _attribute(value, "metadata") is metadata and _attribute(value, "key") in metadata.tables
 
 
 def _mappers(metadata: Any, modules: dict[str, Any]) -> list[Any]:

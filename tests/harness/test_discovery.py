@@ -254,3 +254,13 @@ def test_a_file_is_read_in_the_encoding_that_python_reads_it_in(tmp_path: Path, 
     file = written(tmp_path, "")
     file.write_bytes(head + GOOD.encode())
     assert load(file).name == "some_scenario"
+
+
+def test_a_scenario_imports_from_the_project_and_from_its_src(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are on the path, the project's folder first, whether or not the project is installed."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "code_below_src.py").write_text("WHERE = 'src'\n")
+    (tmp_path / "code_beside.py").write_text("from code_below_src import WHERE\n")
+    assert load(written(tmp_path / "bench", f"from code_beside import WHERE\n{GOOD}")).name == "some_scenario"
+    assert sys.path[:2] == [str(tmp_path), str(tmp_path / "src")]

@@ -31,7 +31,7 @@ class Post(Base):
     author: Mapped[Author] = relationship(back_populates="posts")
 """
 FLASK = """\
-from flask import Flask, jsonify
+from flask import Flask, g, jsonify, request
 from sqlalchemy import create_engine, select
 from sqlalchemy.orm import Session
 

@@ -73,9 +73,13 @@ def test_an_import_error_has_its_line(project: Project) -> None:
         ("import sys\nsys.exit('no')\n", "oddity cannot be imported: oddity.py, line 5: SystemExit: no"),
         ("import time\ntime.sleep(60)\n", "importing oddity took over 3 s"),
         ("print('x' * 100_000)\nimport nothing_there\n", "oddity cannot be imported: oddity.py, line 5: ModuleNotFoundError"),
+        (
+            "sqlalchemy.Table('a', metadata, sqlalchemy.Column('b', sqlalchemy.ForeignKey('nowhere.id')))\n",
+            "oddity.metadata cannot be used: ",
+        ),
         (MAPPING, "the mapped classes cannot be configured: "),
     ],
-    ids=["_exit", "exit", "hang", "missing", "mapping"],
+    ids=["_exit", "exit", "hang", "missing", "key", "mapping"],
 )
 def test_foreign_code_that_misbehaves_is_a_problem(tmp_path: Path, text: str, problem: str) -> None:
     """It exits, hangs, prints or raises in its own process."""
