@@ -118,7 +118,7 @@ def _print_findings(root: Path, sources: Sources, imported: Imported, *, is_comp
         *(f"{len(schema.tables)} tables of {schema.module}.{schema.expression}" for schema in imported.schemas[:2]),
         *(f"synchronous engine in {place}" for place in sources.sync_engines[:1]),
         *(f"asynchronous engine in {place}" for place in sources.async_engines[:1]),
-        *(f"{app.framework} application {app.module}.{app.name}" for app in sources.apps[:1]),
+        *(f"{app.framework} application {app.label}" for app in sources.apps[:1]),
         *(f"pytest-benchmark suite {place.file}" for place in sources.benchmarks[:1]),
         *(f"locustfile {place.file}" for place in sources.locustfiles[:1]),
         *(f"function {site.module}.{site.name}" for site in sources.functions[:1]),

@@ -26,6 +26,16 @@ class AppSite(msgspec.Struct, frozen=True):
     """Whether it is a function without required parameters that returns the application."""
     place: Place
 
+    @property
+    def label(self) -> str:
+        """Its dotted name."""
+        return self.name if self.framework == "django" else f"{self.module}.{self.name}"
+
+    @property
+    def subject(self) -> str:
+        """The module that it is known by: of Django the package of its settings."""
+        return self.name.partition(".")[0] if self.framework == "django" else self.module
+
 
 class FunctionSite(msgspec.Struct, frozen=True):
     """A function whose arguments can be drawn."""

@@ -58,7 +58,7 @@ def main() -> None:
         try:
             found.routes.append(RoutesFact(app, list(dict.fromkeys(_paths(app)))[:MAX_PATHS]))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code may raise anything
-            found.problems.append(f"{app.module}.{app.name} cannot be used: {_described(error, job.root)}")
+            found.problems.append(f"{app.label} cannot be used: {_described(error, job.root)}")
     parent.write_line(msgspec.json.encode(found, enc_hook=str))  # names may be subclasses of text
 
 

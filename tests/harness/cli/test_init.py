@@ -200,6 +200,7 @@ CASES = [
     ("blog", None, "author_posts", ("flask", "sqlalchemy", "aiosqlite")),
     ("blog", "http", "app_pages", ("flask", "sqlalchemy")),
     ("shop", None, "customer_orders", ("sqlalchemy", "aiosqlite")),
+    ("django", None, "mysite_pages", ("django",)),
     ("shop", "http", "web_pages", ("fastapi", "httpx", "sqlalchemy", "aiosqlite")),
 ]
 

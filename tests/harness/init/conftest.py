@@ -168,11 +168,26 @@ visits = Table(
     Column("page", String(3), nullable=False),
 )
 """
+MANAGE = """\
+import os
+
+
+def main():
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.settings")
+"""
+URLS = """\
+from django.http import HttpResponse
+from django.urls import path
+
+urlpatterns = [path("hello/", lambda request: HttpResponse("hello")), path("n/<int:n>/", lambda request, n: HttpResponse(n))]
+"""
+DJANGO = {"manage.py": MANAGE, "mysite/__init__.py": "", "mysite/urls.py": URLS}
 PROJECTS: Mapping[str, Mapping[str, str]] = {
     "blog": {"blog/__init__.py": "", "blog/models.py": BLOG, "blog/app.py": FLASK},
     "shop": {"src/shop/__init__.py": "", "src/shop/models.py": SHOP, "src/shop/web.py": FASTAPI},
     "inventory": {"inventory.py": INVENTORY},
     "core": {"tables.py": CORE},
+    "django": {**DJANGO, "mysite/settings.py": "SECRET_KEY = 'x'\nDEBUG = True\nROOT_URLCONF = 'mysite.urls'\n"},
     "nothing": {},
 }
 """Name → the files of a project."""
