@@ -13,6 +13,10 @@ class NoValueError(Exception):
 
 DATETIME = ("UTC", "date", "datetime", "time", "timedelta")
 """Names of the module `datetime` that expressions use."""
+KINDS = frozenset(
+    {"integer", "boolean", "float", "decimal", "datetime", "date", "time", "interval", "enum", "json", "bytes", "uuid", "text"}
+)
+"""Kinds of columns that have a value."""
 SHORT_TEXT = 20
 """The length of a text from which it can hold the column's name and a number."""
 
@@ -36,16 +40,16 @@ def has_own_row_each(table: TableFact) -> bool:
 def row(tables: Mapping[str, TableFact], table: TableFact, before: Sequence[str]) -> dict[str, str]:
     """Return column → an expression in `n`, the row's number from 1, `count`, the rows of other tables, and `draw`, a `Random`.
 
-    `before` are the tables that have rows already; keys of other tables are None. Raises NoValueError for a column that needs a
-    value of an unknown kind.
+    `before` are the tables that have rows already; keys of other tables are None. A column of an unknown kind is
+    left out; NoValueError if it needs a value.
     """
     keys = [column.name for column in table.columns if column.primary_key]
     together = [keys, *([name for name in names if _is_narrow(table.column(name))] for names in table.unique)]
     places = {name: place for group in together if len(group) > 1 for place, name in enumerate(group)}
     found: dict[str, str] = {}
     for column in table.columns:
-        if column.made and not column.primary_key:
-            continue
+        if (column.made and not column.primary_key) or (column.nullable and not _is_known(column) and not column.table):
+            continue  # the database has a value, or NULL
         is_key = column.primary_key or column.unique or bool(column.table) or column.name in places
         if column.table == table.name:
             found[column.name] = "None" if column.nullable else value(column, "n", is_key=True, where=table.name)
@@ -83,6 +87,10 @@ def _is_narrow(column: ColumnFact) -> bool:
     return bool(column.table) or column.kind in {"integer", "boolean", "enum"}
 
 
+def _is_known(column: ColumnFact) -> bool:
+    return column.kind in KINDS and (column.kind != "enum" or bool(column.choices))
+
+
 def value(column: ColumnFact, number: str, *, is_key: bool, where: str) -> str:
     """Return the expression of a column's value; that of a key depends on `number` alone."""
     n = number if number.isidentifier() else f"({number})"
@@ -99,13 +107,10 @@ def value(column: ColumnFact, number: str, *, is_key: bool, where: str) -> str:
         "json": f'{{"n": {number}}}',
         "bytes": f"str({number}).encode()",
         "uuid": f"UUID(int={number})",
-        "array": "[]",
         "text": _text(column, number),
     }
-    if column.kind in simple and (column.kind != "enum" or column.choices):
+    if _is_known(column):
         return simple[column.kind]
-    if column.nullable:
-        return "None"
     raise NoValueError(f"{where}.{column.name} has the type {column.kind}, for which no value is known")
 
 
