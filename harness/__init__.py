@@ -135,7 +135,9 @@ def __dir__() -> list[str]:
 
 def _watch_locust() -> None:
     if "locust.main" in sys.modules:  # this process is Locust's
-        importlib.import_module("harness.discovery").watch_locust(sys.modules["locust.main"])
+        discovery = importlib.import_module("harness.discovery")
+        discovery.watch_locust(sys.modules["locust.main"])
+        sys.modules["locust"].events.init_command_line_parser.add_listener(discovery.require_users)
 
 
 _watch_locust()

@@ -25,7 +25,7 @@ from harness.suggestions import choose_from
 
 TARGET_SUFFIX = ".target.json"
 """The end of the name of a file that stands for servers which run already; see `harness.targets.plan`."""
-WHAT = "a scenario is a .py file with a subclass of harness.Scenario"
+FIRST = "`harness init` writes a first one"
 """The next step where there are no scenarios."""
 
 
@@ -67,15 +67,16 @@ def scenario_files(folder: Path) -> list[Path]:
         return [folder]
     if not folder.is_dir():
         raise UsageError(
-            f"no folder {str(folder)!r}; name your folder of scenario files, as in `harness run DIR` or `--scenarios DIR`; {WHAT}"
+            f"no folder {str(folder)!r} of scenario files; {FIRST}, or name your folder: `harness run DIR`, `--scenarios DIR`"
         )
-    files = _candidates(folder)
+    files = scenario_candidates(folder)
     if not files:
-        raise UsageError(f"no scenario file in {folder}; add one: {WHAT}")
+        raise UsageError(f"no scenario file in {folder}; {FIRST}: a .py file with a subclass of harness.Scenario")
     return files
 
 
-def _candidates(folder: Path) -> list[Path]:
+def scenario_candidates(folder: Path) -> list[Path]:
+    """Return the files of a folder that may be scenarios, sorted."""
     return [file for file in sorted(folder.glob("*.py")) if not is_helper(file)]
 
 
@@ -93,8 +94,8 @@ def find(names: Sequence[str], folder: Path) -> list[Path]:
         elif Path(name).exists():
             candidates = scenario_files(Path(name))
         else:
-            known = [f.stem for f in _candidates(folder)]
-            others = choose_from(name, known, more=", or") if known else f"there are none in {str(folder)!r},"
+            known = [f.stem for f in scenario_candidates(folder)]
+            others = choose_from(name, known, more=", or") if known else f"there are none in {str(folder)!r}; {FIRST}, or"
             raise UsageError(f"unknown scenario {name!r}; {others} name a scenario file or a folder of them")
         for file in candidates:
             found.setdefault(file.resolve(), file)
@@ -204,9 +205,9 @@ def _refuse_shadowing(file: Path) -> None:
 
 
 def _import(file: Path) -> ModuleType:
-    root = str(file.parent.parent)
-    if root not in sys.path:
-        sys.path.insert(0, root)
+    for root in (file.parent.parent / "src", file.parent.parent):
+        if str(root) not in sys.path and root.is_dir():
+            sys.path.insert(0, str(root))
     spec = importlib.util.spec_from_file_location(f"scenario_{file.stem}", file)
     if spec is None or spec.loader is None:
         raise UsageError(f"{file} cannot be imported: not a Python file; name a .py file")
@@ -243,6 +244,22 @@ def watch_locust(main: Any) -> None:
             sys.exit(UsageError.code)
 
     main.load_locustfile = load_locustfile
+
+
+def require_users(*_: Any, **__: Any) -> None:
+    """Exit with the next step if Locust has loaded scenarios, and no file that makes users of them or defines others.
+
+    A listener of Locust's, which calls it when all files are loaded, and would say that it has found no class of users.
+    """
+    left, is_used = [sys.modules["locust"].User], "harness.locust_adapter" in sys.modules
+    while left and not is_used:
+        kind = left.pop()
+        is_used = not kind.__module__.startswith("locust.")
+        left += kind.__subclasses__()
+    files = sorted(inspect.getfile(kind) for kind in Scenario.__subclasses__() if not kind.__module__.startswith("harness."))
+    if files and not is_used:
+        sys.stderr.write(f"harness: {Path(files[0]).parent} has scenarios and no locustfile.py; `harness init` writes one\n")
+        sys.exit(UsageError.code)
 
 
 @contextmanager

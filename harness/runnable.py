@@ -12,7 +12,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import ScenarioFailedError, UsageError
-from harness.results.run import Statement
+from harness.results.run import RunSettings, Statement
 from harness.scenario import Arm, Case, Group, Prepared, Scenario, Setting
 from harness.suggestions import choose_from
 from harness.user_code import scenario_file, shown, user_code
@@ -67,6 +67,10 @@ class RunnableScenario(Scenario[Any]):
     def groups_with(self, flag: str) -> list[str]:
         """Return the names of the groups with a flag of `Group`, such as "slow", in their order."""
         return [group.name for group in self.groups if getattr(group, flag)]
+
+    def engines_of(self, settings: RunSettings) -> list[str]:
+        """Return the engines to run on: those of a request, or else the first one of the scenario."""
+        return list(settings.engines or self.engines[:1])
 
     def in_threads(self, pool: Executor) -> RunnableScenario:
         """Return the same scenario with its synchronous methods run in a pool, so that they do not block the event loop."""

@@ -125,7 +125,8 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
                     return await newest_orders(session, case.args)
     """
 
-    engines: ClassVar[Sequence[str]] = engine_names()
+    engines: ClassVar[Sequence[str]] = sorted(engine_names(), key=lambda name: (name != "sqlite", name))
+    """The engines that the scenario supports; the first one, SQLite, is the default."""
     metadata: ClassVar[MetaData]
     """The tables. All of them are made, with their keys and indexes."""
     migrations: ClassVar[Mapping[str, Migration]] = {}

@@ -149,6 +149,11 @@ class RunSession:
         self.allocator, self._side_by_side = CoreAllocator(self.cores), Overlap(self.clock)
         self._ends_s = self._now_s() + self.plan.settings.budget_s
 
+    def _settings(self) -> RunSettings:
+        """Return the settings of the record."""
+        settings = self.plan.settings
+        return settings.on(engine for loaded in self.plan.scenarios for engine in loaded.scenario.engines_of(settings))
+
     @property
     def _effort(self) -> Effort:
         """The effort of the run; of items that the user chose, as in pytest, it leaves none out."""
@@ -205,7 +210,7 @@ class RunSession:
     def _begin(self, space: Path, servers: ExitStack) -> None:
         """Create the trials of the run, every scenario on every engine at every RTT, and start their servers."""
         settings = self.plan.settings
-        for loaded, engine in itertools.product(self.plan.scenarios, settings.engines):
+        for loaded, engine in ((x, engine) for x in self.plan.scenarios for engine in x.scenario.engines_of(settings)):
             folder, shared = space / f"{loaded.name}-{engine}", space / f"shared-{engine}"
             folder.mkdir(exist_ok=True)
             shared.mkdir(exist_ok=True)
@@ -548,7 +553,7 @@ class RunSession:
             commit=commit,
             dirty=dirty,
             interrupted=self._interrupted,
-            settings=self.plan.settings,
+            settings=self._settings(),
             environment=self._environment,
             scenarios=results,
             warnings=[

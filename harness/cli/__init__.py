@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+from harness.cli import _options
 from harness.cli._project import ProjectCommand, find_project_commands
 from harness.cli._streams import usable_streams
 from harness.errors import (
@@ -187,6 +188,7 @@ def _run(argv: Sequence[str] | None) -> int:
     if here not in sys.path:
         sys.path.insert(0, here)  # scenarios import the project's code, as under pytest
     options = _parser().parse_args(argv)
+    _options.resolve(options)
     try:
         code: int = options.run(options)
     except ModuleNotFoundError as error:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import options
+from harness.configuration import Configuration, configuration
 from harness.errors import UsageError
 from harness.language import ENGLISH, languages
 from harness.suggestions import choose_from
@@ -35,12 +37,13 @@ def setting(parser: Parser, *, size: str | None = "small", engines: bool = False
     """Add `--engine`, `--size`, `--seed` and `--rtt`, `engines` and `rtts` take several; the command decides on no size."""
     known = ", ".join(options.known_engines())
     if engines:
-        value(parser, "--engine ENGINE[,ENGINE]", options.engines, f"database engines: {known} or all", "sqlite")
+        help_ = f"database engines: {known} or all (default: each scenario's first)"
+        configured(parser, "--engine ENGINE[,ENGINE]", options.engines, help_, "engine", [])
     else:
-        value(parser, "--engine ENGINE", options.engine, f"database engine: {known}", "sqlite")
-    value(
-        parser, "--size SIZE", options.size, f"size of the dataset: {', '.join(options.SIZES)} (default: {size or 'small'})", size
-    )
+        help_ = f"database engine: {known} (default: the scenario's first)"
+        configured(parser, "--engine ENGINE", options.engine, help_, "engine", None)
+    help_ = f"size of the dataset: {', '.join(options.SIZES)} (default: {size or 'small'})"
+    configured(parser, "--size SIZE", options.size, help_, "size", size)
     value(parser, "--seed SEED", options.seed, "seed of the data, the cases and the order", "0")
     if rtts:
         value(parser, "--rtt MS[,MS]", options.rtts_ms, "round-trip times to the engine, in ms", "0")
@@ -50,7 +53,44 @@ def setting(parser: Parser, *, size: str | None = "small", engines: bool = False
 
 def scenarios_folder(parser: Parser) -> None:
     """Add `--scenarios`."""
-    value(parser, "--scenarios DIR", Path, "directory of scenario files", "scenarios")
+    configured(parser, "--scenarios DIR", Path, "directory of scenario files (default: scenarios)", "scenarios", Path("scenarios"))
+
+
+@dataclass(frozen=True)
+class Configured:
+    """The default of an option that `[tool.harness]` may set."""
+
+    key: str
+    """The key in `[tool.harness]`."""
+    otherwise: Any
+    """The default where the key is not set."""
+
+
+def configured(parser: Parser, form: str, convert: Callable[[str], Any], help_: str, key: str, otherwise: Any) -> None:
+    """Add an option whose default is a key of `[tool.harness]`, or else `otherwise`; `form` is its flag and metavar."""
+    flag, metavar = form.split()
+    parser.add_argument(flag, metavar=metavar, type=convert, default=Configured(key, otherwise), help=help_)
+
+
+def resolve(found: argparse.Namespace) -> None:
+    """Replace each default that the project may set by its value; UsageError if the project's settings cannot be used.
+
+    A preview has its own size and budget.
+    """
+    defaults = {name: default for name, default in vars(found).items() if isinstance(default, Configured)}
+    project = configuration(Path.cwd()) if defaults else Configuration()
+    for name, default in defaults.items():
+        if default.key == "scenarios":
+            chosen: Any = project.folder("scenarios")
+        elif default.key in {"size", "budget"} and getattr(found, "quick", False):
+            chosen = None
+        else:
+            chosen = getattr(project, default.key)
+        if chosen is None:
+            chosen = default.otherwise
+        elif isinstance(default.otherwise, list):
+            chosen = [chosen]
+        setattr(found, name, chosen)
 
 
 def json_output(parser: Parser, help_: str = "print JSON") -> None:
@@ -110,7 +150,7 @@ def load(names: Sequence[str], folder: Path, timeout_s: float = 0.0) -> list[Loa
 
     The import of each has `timeout_s` seconds, but at least IMPORT_S.
     """
-    from harness.discovery import WHAT, find, load_unless_helper
+    from harness.discovery import FIRST, find, load_unless_helper
     from harness.runtime.deadline import deadline
 
     loaded = []
@@ -118,7 +158,7 @@ def load(names: Sequence[str], folder: Path, timeout_s: float = 0.0) -> list[Loa
         with deadline(max(IMPORT_S, timeout_s), "its import", file=file.resolve()):
             loaded.append(load_unless_helper(file, names))
     if not any(loaded):
-        raise UsageError(f"no scenario in {folder if 'all' in names else ', '.join(map(str, names))}; add one: {WHAT}")
+        raise UsageError(f"no scenario in {folder if 'all' in names else ', '.join(map(str, names))}; {FIRST}")
     return [each for each in loaded if each is not None]
 
 

@@ -7,16 +7,13 @@ chosen, so a slow or broken one does not affect the others.
 import ast
 import importlib.util
 import sys
-import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from harness.configuration import configuration
 from harness.errors import UsageError
-
-PROJECT_FILE = "pyproject.toml"
-KEY = "tool.harness.commands"
 
 
 @dataclass(frozen=True)
@@ -66,26 +63,13 @@ class ProjectCommand:
 
 def find_project_commands(start: Path, reserved: Collection[str]) -> list[ProjectCommand]:
     """Return the commands of the project that `start` belongs to, or raise UsageError; `reserved` names are those of `harness`."""
-    file = next((found for folder in (start, *start.parents) if (found := folder / PROJECT_FILE).is_file()), None)
-    named = read_key(file, KEY) if file is not None else None
-    if file is None or named is None:
+    configured = configuration(start)
+    folder = configured.folder("commands")
+    if configured.file is None or folder is None:
         return []
-    if not isinstance(named, str) or not (file.parent / named).is_dir():
-        wanted = "is not a folder next to this file; create it or fix the name"
-        raise UsageError(f"{file}: [tool.harness] commands = {named!r} {wanted}")
-    modules = sorted(module for module in (file.parent / named).glob("*.py") if not module.name.startswith("_"))
-    return [_command(module, file.parent, reserved) for module in modules]
-
-
-def read_key(file: Path, key: str) -> object:
-    """Return the value at a dotted key of a TOML file, None if there is none; UsageError if the file cannot be read."""
-    try:
-        found: object = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{file} cannot be read: {error}; fix the file") from error
-    for part in key.split("."):
-        found = found.get(part) if isinstance(found, dict) else None
-    return found
+    project = configured.file.parent
+    modules = sorted(module for module in folder.absolute().glob("*.py") if not module.name.startswith("_"))
+    return [_command(module, project, reserved) for module in modules]
 
 
 def _command(file: Path, folder: Path, reserved: Collection[str]) -> ProjectCommand:

@@ -62,7 +62,7 @@ def arguments(parser: argparse.ArgumentParser, budget: Budget) -> None:
     )
     _options.value(parser, "--processes COUNT", converters.count_or_zero, processes)
     whole = f"time for the whole run, report included; answers are compared whatever it is (default: {budget.usual})"
-    _options.value(parser, "--budget DURATION", converters.duration, whole)
+    _options.configured(parser, "--budget DURATION", converters.duration, whole, "budget", None)
     parser.add_argument("--profile", action="store_true", help="print where the time went: the phases of every scenario")
     _options.timeout(parser)
     _options.output(parser)
@@ -77,7 +77,7 @@ def under_load(parser: argparse.ArgumentParser, suffix: str) -> None:
 
 def load_settings(options: argparse.Namespace, *, processes: int, budget_s: float) -> RunSettings:
     """Return the settings of a run under load: one engine, one round-trip time."""
-    engines, rtts_ms = [options.engine], [options.rtt]
+    engines, rtts_ms = [options.engine] if options.engine else [], [options.rtt]
     return RunSettings(engines, options.size, options.seed, rtts_ms, quick=False, processes=processes, budget_s=budget_s)
 
 
@@ -87,7 +87,7 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
     from harness.cli._console import Progress, warn_of_removed_settings
     from harness.results import store
 
-    places = len(options.engine) * len(options.rtt)
+    places = max(1, len(options.engine)) * len(options.rtt)
     usual = PROCESSES_QUICK if options.quick else PROCESSES_SEVERAL if places > 1 else budget.processes
     trials, load_tests = (places * number for number in (len(loaded), sum(x.scenario.load_test is not None for x in loaded)))
     settings = RunSettings(

@@ -10,7 +10,6 @@ smaller changes are inconclusive (3). With --against, both versions are timed no
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 from collections.abc import Sequence
@@ -19,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import options as converters
-from harness.cli import _options, _project, _runs, compare
+from harness.cli import _options, _runs, compare
+from harness.configuration import configuration
 from harness.errors import NotComparableError, UsageError
 from harness.results.gate import GateResult, GateVerdict
 from harness.results.run import RunKind, RunSettings
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 SIDES = 2
 PYTEST = "pytest"
-TOLERANCES = "tool.harness.gate.tolerances"
 MIN_BUDGET_S, BENCHMARK_BUDGET_S = 30.0, 12.0
 """Seconds for timing by default: BENCHMARK_BUDGET_S per benchmark, but at least MIN_BUDGET_S."""
 
@@ -85,7 +84,7 @@ def gated(base: Path, candidate: Path, rules: FileRules | None = None) -> GateRe
     from harness.gate import result_files, stored_runs
     from harness.results import store
 
-    allowed, runs, names = tolerances(), [], (str(base), str(candidate))
+    allowed, runs, names = configuration(Path.cwd()).tolerances, [], (str(base), str(candidate))
     rules = result_files.FileRules(allow_missing=False) if rules is None else rules
     try:
         for path in (base, candidate):
@@ -111,23 +110,6 @@ def gated(base: Path, candidate: Path, rules: FileRules | None = None) -> GateRe
         )
     except NotComparableError as error:
         return stored_runs.refused(*names, str(error))
-
-
-def tolerances() -> dict[str, float]:
-    """Return "scenario.metric" → share from the project's `[tool.harness.gate.tolerances]`; none without such a file or section."""
-    file = Path(_project.PROJECT_FILE)
-    section = _project.read_key(file, TOLERANCES) if file.is_file() else None
-    if section is None:
-        return {}
-    example = 'write "scenario.metric" = 0.02'
-    if not isinstance(section, dict):
-        raise UsageError(f"{file}: [{TOLERANCES}] is not a table; {example} below it")
-    for name, share in section.items():
-        if not (isinstance(share, (int, float)) and not isinstance(share, bool) and math.isfinite(share) and share >= 0):
-            raise UsageError(f"{file}: [{TOLERANCES}] {name!r} is not a share of 0 or more; {example}")
-        if "." not in name:
-            raise UsageError(f"{file}: [{TOLERANCES}] {name!r} is not a metric of a scenario; {example}")
-    return {name: float(share) for name, share in section.items()}
 
 
 def _publish(result: GateResult, options: argparse.Namespace) -> int:
@@ -180,7 +162,7 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
     from harness.gate.against.checkout import checkout, interpreter
     from harness.runtime.workspace import workspace
 
-    rules = compare.rules(options, allow_missing=options.allow_missing)
+    rules, tolerances = compare.rules(options, allow_missing=options.allow_missing), configuration(Path.cwd()).tolerances
 
     def budget_s(benchmarks: int) -> float:
         seconds: float | None = options.budget
@@ -197,7 +179,7 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
                 selected = set(rules.selection.of((file.stem for file in files), "scenario"))
                 files = [file for file in files if file.stem in selected]
                 request = scenarios.CompareRequest(
-                    files, settings, options.margin, tolerances(), budget_s, rules.allow_missing, options.timeout
+                    files, settings, options.margin, tolerances, budget_s, rules.allow_missing, options.timeout
                 )
             elif options.only or options.excluded:
                 raise UsageError("--only and --except select scenarios; select tests with pytest's own options, such as -k")

@@ -4,6 +4,7 @@ Works for any SQLAlchemy tables of the default schema; the result is what `MetaD
 """
 
 import asyncio
+import struct
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from sqlalchemy import URL, MetaData, NullPool
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from harness.databases.copy_values import BINARY
 from harness.databases.interface import RowBlock
 from harness.errors import UsageError
 
@@ -27,7 +29,7 @@ _FIRST_US = -210_866_803_200_000_000  # 4714-11-24 BC, where PostgreSQL's timest
 
 _CHUNK_BYTES = 1 << 18
 _TYPES = """
-SELECT attname, typname FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
+SELECT attname, CASE typtype WHEN 'e' THEN 'text' ELSE typname END FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
 WHERE attrelid = to_regclass(quote_ident($1)) AND attnum > 0 AND NOT attisdropped ORDER BY attnum
 """
 
@@ -194,7 +196,7 @@ def _values(block: RowBlock, name: str, types: Mapping[str, str]) -> _Values:
         raise UsageError(f"cannot load {table}.{name} of type {types[name]}; use one of {', '.join(_ENCODERS)}")
     try:
         return _ENCODERS[types[name]](column)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, ArithmeticError, struct.error) as error:
         raise UsageError(f"cannot load {table}.{name} as {types[name]}: {error}; correct the rows") from error
 
 
@@ -254,6 +256,14 @@ def _array(column: Column, kinds: str) -> tuple[NDArray[Any], NDArray[np.bool_]]
     return values, nulls
 
 
+def _binary(column: Column, *, encode_one: Callable[[Any], bytes]) -> _Values:
+    encoded = [None if value is None else encode_one(value) for value in column]
+    sizes = np.fromiter((0 if each is None else len(each) for each in encoded), np.int64, len(encoded))
+    starts = np.cumsum(sizes) - sizes
+    sizes[[row for row, each in enumerate(encoded) if each is None]] = -1
+    return _Values(np.frombuffer(b"".join(filter(None, encoded)), np.uint8), starts, sizes)
+
+
 def _fixed(values: NDArray[Any], nulls: NDArray[np.bool_], dtype: str) -> _Values:
     stored = np.where(nulls, np.zeros(1, values.dtype), values).astype(dtype)
     size = stored.dtype.itemsize
@@ -262,8 +272,10 @@ def _fixed(values: NDArray[Any], nulls: NDArray[np.bool_], dtype: str) -> _Value
 
 _ENCODERS: Mapping[str, Callable[[Column], _Values]] = {
     **{f"int{size}": partial(_integers, dtype=f">i{size}") for size in (2, 4, 8)},
+    "float4": lambda column: _fixed(*_array(column, "biuf"), ">f4"),
     "float8": lambda column: _fixed(*_array(column, "biuf"), ">f8"),
     "bool": lambda column: _fixed(*_array(column, "b"), "?"),
     **dict.fromkeys(("timestamp", "timestamptz"), _times),
     **dict.fromkeys(("text", "varchar", "bpchar"), _texts),
+    **{kind: partial(_binary, encode_one=encode_one) for kind, encode_one in BINARY.items()},
 }

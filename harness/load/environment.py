@@ -44,7 +44,9 @@ def load_environment(
     allow_remote: bool = False,
     timeout_s: float = OPERATION_TIMEOUT_S,
 ) -> Iterator[LoadEnvironment]:
-    """Start the servers of scenarios on the first database engine at the first RTT, build their data, and remove both at the end.
+    """Start the servers of scenarios, build their data, and remove both at the end.
+
+    Each is on the first database engine of the settings, or else on its own first one, at the first RTT.
 
     Starting, building and stopping may each take LONG times the timeout of one operation, `timeout_s`.
 
@@ -52,14 +54,14 @@ def load_environment(
         UsageError: a scenario does not run here, or one of its servers is on another machine.
         ScenarioFailedError: its data cannot be built.
     """
-    found, engine = LoadEnvironment(), settings.engines[0]
+    found = LoadEnvironment()
     with ExitStack() as stack:
         space = stack.enter_context(workspace())
-        shared = space / f"shared-{engine}"
-        shared.mkdir()
         for loaded in scenarios:
-            folder = space / loaded.name
+            engine = loaded.scenario.engines_of(settings)[0]
+            folder, shared = space / loaded.name, space / f"shared-{engine}"
             folder.mkdir()
+            shared.mkdir(exist_ok=True)
             wanted = Setting(folder, shared, engine, settings.size, 1.0, settings.seed, settings.rtts_ms[0], quick=True)
             try:
                 setting = served(loaded.scenario, wanted, stack, timeout_s)

@@ -376,7 +376,7 @@ def record(
         commit=commit,
         dirty=dirty,
         interrupted=collected.interrupted,
-        settings=settings,
+        settings=settings.on(scenario.engine for scenario in scenarios),
         environment=facts,
         scenarios=scenarios,
         repository=repository(),

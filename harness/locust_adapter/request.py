@@ -14,6 +14,7 @@ import msgspec
 from locust import User, tag, task
 
 from harness import options as converters
+from harness.configuration import Configuration, configuration
 from harness.discovery import LoadedScenario, load, load_unless_helper, refuse_namesakes, scenario_files
 from harness.errors import HarnessError, UsageError
 from harness.load import arrivals
@@ -26,7 +27,7 @@ from harness.text import message_line
 
 Converted = TypeVar("Converted")
 
-ALL_ARMS = "all"
+ALL_ARMS, OWN = "all", "default"
 _SHARE = converters.percent(1.0, zero=True, example="0.1%")
 
 CLOSED_BLOCK_S, OPEN_BLOCK_S, OPEN_WARM_UP_S, DRAIN_S = 0.25, 1.0, 0.25, 10.0
@@ -126,7 +127,9 @@ class RunRequest(msgspec.Struct, frozen=True):
         )
         if schedule:
             load = msgspec.structs.replace(load, arrivals=schedule)
-        settings = RunSettings([options.engine], options.size, seed, [rtt_ms], quick=False, processes=1, budget_s=0.0)
+        settings = RunSettings(
+            [] if options.engine == OWN else [options.engine], options.size, seed, [rtt_ms], quick=False, processes=1, budget_s=0.0
+        )
         return cls(list(classes), settings, load, bool(options.allow_remote), list(workers), run)
 
     @property
@@ -153,10 +156,12 @@ def _selected_arms(loaded: LoadedScenario, options: argparse.Namespace) -> list[
 def add_options(parser: Any, **_: Any) -> None:
     """Add the harness's options to Locust's; most of them are in the web UI's form as well."""
     found = _scenarios_of(_files)
-    engines = sorted({engine for loaded in found for engine in loaded.scenario.engines} | {"sqlite"})
+    engines = sorted({engine for loaded in found for engine in loaded.scenario.engines})
     arms = dict.fromkeys(arm for loaded in found for arm in loaded.scenario.arms)
-    parser.add_argument("--size", default="tiny", choices=list(converters.SIZES), help="size of the dataset")
-    parser.add_argument("--engine", default="sqlite", choices=engines, help="database engine")
+    project = _configured()
+    parser.add_argument("--size", default=project.size or "tiny", choices=list(converters.SIZES), help="size of the dataset")
+    about = f"database engine; {OWN}: each scenario's first"
+    parser.add_argument("--engine", default=project.engine or OWN, choices=[OWN, *engines], help=about)
     about = "the arm under load; with all, arms alternate in blocks"
     parser.add_argument("--arm", default=ALL_ARMS, choices=[ALL_ARMS, *arms], help=about)
     about = "in operations per second, all workers together (open model; users limit the operations in flight)"
@@ -173,6 +178,15 @@ def add_options(parser: Any, **_: Any) -> None:
     parser.add_argument("--allow-remote", action="store_true", default=False, include_in_web_ui=False, help=about)
     about = "folder of the run (default: runs/<UTC time>-<commit>-load)"
     parser.add_argument("--out", default="", metavar="DIR", include_in_web_ui=False, help=about)
+
+
+def _configured() -> Configuration:
+    """Return the project's settings; exit with one line on standard error if they cannot be used."""
+    try:
+        return configuration(Path.cwd())
+    except HarnessError as error:
+        sys.stderr.write(f"harness: {error}\n")
+        sys.exit(error.code)
 
 
 def rate(text: str) -> str:

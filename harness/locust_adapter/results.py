@@ -38,13 +38,14 @@ def write(results: CollectedResults, request: RunRequest, out: str) -> tuple[Pat
     """Write a run and return its folder and record; `UsageError` if it cannot be written. Several workers are one load."""
     folder = Path(out or f"runs/{utc_now():%Y%m%dT%H%M%SZ}-{git_commit()[0] or 'nocommit'}-load")
     scenarios, blocks, took_part = request.scenarios, combined(results.blocks.values()), len(results.blocks)
-    engine, rtt_ms = request.settings.engines[0], request.settings.rtts_ms[0]
+    settings, rtt_ms = request.settings, request.settings.rtts_ms[0]
     collected = replace(
         results,
         blocks={1: blocks} if blocks else {},
         sharing=max(1, took_part),
         ticks=results.ticks if len(scenarios) == 1 else [],  # a tick does not name its scenario
-        environments={s.name: ScenarioEnvironment(engine, rtt_ms) for s in scenarios} | results.environments,
+        environments={s.name: ScenarioEnvironment(s.scenario.engines_of(settings)[0], rtt_ms) for s in scenarios}
+        | results.environments,
         facts={**machine.describe(Cores(None, None)), **results.facts, "workers": str(took_part)},
     )
     limit = request.load.in_flight_limit * max(1, len(request.workers))
@@ -52,7 +53,7 @@ def write(results: CollectedResults, request: RunRequest, out: str) -> tuple[Pat
     facts = load_facts(collected, whole, max((block.users for block in blocks), default=0))
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
     judged = [scenario_result(loaded, collected, whole) for loaded in scenarios]
-    found = record(judged, collected, facts, replace(request.settings, processes=took_part), folder, command, utc_now())
+    found = record(judged, collected, facts, replace(settings, processes=took_part), folder, command, utc_now())
     save(found, collected, folder)
     return folder, found
 

@@ -5,7 +5,7 @@ Plain `pytest` runs each arm once: the arms must agree. With any of pytest-bench
 hands its arm's times to pytest-benchmark, for its tables, files and comparisons. Against a saved run each item's paired ratio
 and work counts are compared as well; with `--harness-compare-fail` they decide.
 
-Scenario files are those of the folder in the ini option `harness_scenarios`. In such a project all benchmarks of a session are
+Scenario files are those of the folder `scenarios` in `[tool.harness]`. In such a project all benchmarks of a session are
 guarded, scenarios or not: a failed run is not saved as the next one to compare with; a saved benchmark that is missing, has other
 parameters, or would be compared with times of another machine, is an error. In every project a test fails whose `benchmark` was
 given a function that returns before its work is done: a coroutine, a generator, a lazy query. Otherwise this plugin does nothing,
@@ -32,6 +32,7 @@ pytest_addoption = options.add
 def pytest_configure(config: pytest.Config) -> None:
     """Check the options and prepare to run scenarios."""
     config.addinivalue_line("markers", MARKER_HELP)
+    options.configure(config)
     options.check(config)
     config.stash[TRIALS] = Trials(config)
     config.add_cleanup(config.stash[TRIALS].close)
@@ -63,9 +64,7 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect the scenario files of the folder that the ini file names."""
-    folder = parent.config.getini(options.SCENARIOS)
-    in_it = folder and file_path.parent == parent.config.rootpath / folder and file_path.suffix == ".py"
-    if not in_it:
+    if file_path.suffix != ".py" or file_path.parent.resolve() != parent.config.stash[options.FOLDER]:
         return None
     from harness.helper_files import is_helper  # noqa: PLC0415 - only where there are scenarios
 

@@ -314,7 +314,7 @@ class Trials:
         option = self._config.getoption
         self.folder = self.folder or Path(tempfile.mkdtemp(prefix="harness-pytest-"))
         engines, size, seed, rtts_ms = (
-            [option("harness_engine")],
+            [engine] if (engine := option("harness_engine")) else [],
             option("harness_size"),
             option("harness_seed"),
             [option("harness_rtt")],

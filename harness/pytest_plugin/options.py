@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 
 from harness import options as converters
+from harness.configuration import configuration
+from harness.errors import HarnessError
 
 SIZE, BUDGET_S, PROCESSES = "tiny", 20.0, 3
 TIMEOUT_S = 60.0
 MEASURING = ("only", "compare", "autosave", "save", "save_data", "json", "histogram")
 """pytest-benchmark's options that request times."""
 FAIL = "--harness-compare-fail"
-SCENARIOS = "harness_scenarios"
-"""The ini option that names the folder of scenario files."""
+FOLDER = pytest.StashKey[Path | None]()
+"""The folder of scenario files."""
 
 FAIL_HELP = (
     "with --benchmark-compare: fail a scenario's item if a work count regressed, or if its paired ratio fell below the saved one "
@@ -23,11 +25,12 @@ FAIL_HELP = (
 share = converters.percent(zero=True, example="25%")
 """Converts the limit of `FAIL`, such as 25%, to a share."""
 OPTIONS: tuple[tuple[str, object, Callable[[str], object], str, str], ...] = (
-    ("--harness-size", SIZE, converters.size, "SIZE", f"size of the dataset (default: {SIZE})"),
-    ("--harness-engine", "sqlite", converters.engine, "ENGINE", "database engine (default: sqlite)"),
+    ("--harness-scenarios", None, str, "DIR", "folder of scenario files (default: `scenarios` in [tool.harness])"),
+    ("--harness-size", None, converters.size, "SIZE", f"size of the dataset (default: {SIZE})"),
+    ("--harness-engine", None, converters.engine, "ENGINE", "database engine (default: each scenario's first)"),
     ("--harness-rtt", 0.0, converters.rtt_ms, "MS", "round-trip time to servers, in ms (default: 0)"),
     ("--harness-seed", 0, converters.seed, "SEED", "seed of the data, the cases and the order (default: 0)"),
-    ("--harness-budget", BUDGET_S, converters.duration, "DURATION", f"time for timing pairs (default: {BUDGET_S:g}s)"),
+    ("--harness-budget", None, converters.duration, "DURATION", f"time for timing pairs (default: {BUDGET_S:g}s)"),
     ("--harness-timeout", TIMEOUT_S, converters.duration, "DURATION", f"longest time of one operation (default: {TIMEOUT_S:g}s)"),
     ("--harness-processes", PROCESSES, converters.count(), "COUNT", f"fresh processes per arm (default: {PROCESSES})"),
     (FAIL, None, share, "PERCENT", FAIL_HELP),
@@ -40,17 +43,28 @@ def add(parser: pytest.Parser) -> None:
     group = parser.getgroup("harness", "performance scenarios")
     for name, default, convert, metavar, text in OPTIONS:
         group.addoption(name, default=default, type=convert, metavar=metavar, help=text)
-    parser.addini(SCENARIOS, "folder of scenario files, relative to the root directory", default="")
+
+
+def configure(config: pytest.Config) -> None:
+    """Give the options that are not on the command line their value in `[tool.harness]`, or else the default."""
+    given = config.option
+    try:
+        project = configuration(config.rootpath)
+        configured = project.folder("scenarios")
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
+    folder = configured if given.harness_scenarios is None else config.invocation_params.dir / given.harness_scenarios
+    if folder is not None and not folder.is_dir():
+        raise pytest.UsageError(f"--harness-scenarios {given.harness_scenarios}: {folder} is not a folder; correct it")
+    config.stash[FOLDER] = folder and folder.resolve()
+    given.harness_engine = given.harness_engine or project.engine
+    given.harness_size = given.harness_size or project.size or SIZE
+    given.harness_budget = given.harness_budget or project.budget or BUDGET_S
 
 
 def check(config: pytest.Config) -> None:
     """Raise UsageError for options that can only mislead, such as a gate without a run to compare with."""
-    folder = config.getini(SCENARIOS)
-    if folder and not (config.rootpath / folder).is_dir():
-        place = config.inipath or config.rootpath
-        raise pytest.UsageError(
-            f"{place}: {SCENARIOS} names {folder!r}, but {config.rootpath / folder} is not a folder; correct it"
-        )
+    folder = has_scenarios(config)
     named = config.getoption("benchmark_compare", default=None)
     if folder and isinstance(named, str) and (Path(named).is_dir() or Path(named.partition("::")[0]).suffix == ".py"):
         raise pytest.UsageError(
@@ -65,14 +79,14 @@ def check(config: pytest.Config) -> None:
     if fail_beyond(config) is None:
         return
     if not has_scenarios(config):
-        raise pytest.UsageError(f"{FAIL} gates scenarios, but there are none; set the ini option {SCENARIOS} to their folder")
+        raise pytest.UsageError(f"{FAIL} gates scenarios, but there are none; set `scenarios` in [tool.harness] to their folder")
     if not is_measuring(config) or not config.getoption("benchmark_compare", default=None):
         raise pytest.UsageError(f"{FAIL} needs a saved run to compare with: add --benchmark-compare, and no --benchmark-disable")
 
 
 def has_scenarios(config: pytest.Config) -> bool:
     """Return whether the project has scenarios, so that its comparisons are guarded."""
-    return bool(config.getini(SCENARIOS))
+    return config.stash[FOLDER] is not None
 
 
 def is_measuring(config: pytest.Config) -> bool:

@@ -95,9 +95,9 @@ class GateRow:
 
     @property
     def place(self) -> str:
-        """The scenario with its engine and RTT: `indexes · postgres, RTT 5 ms`."""
+        """The scenario with its engine, if that is known, and RTT: `indexes · postgres, RTT 5 ms`."""
         rtt = f", RTT {self.rtt_ms:g} ms" if self.rtt_ms else ""
-        return f"{self.scenario} · {self.engine}{rtt}"
+        return f"{self.scenario} · {self.engine}{rtt}" if self.engine else f"{self.scenario}{rtt}"
 
     @property
     def label(self) -> str:

@@ -3,8 +3,8 @@
 Every record is frozen, numbers have their unit in the name, and there are flat lists with named dimensions instead of nested maps.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Self
 
@@ -524,6 +524,7 @@ class RunSettings:
     """The options of a run."""
 
     engines: list[str]
+    """Database engines; of a request that names none, each scenario's first one."""
     size: str
     seed: int
     rtts_ms: list[float]
@@ -531,6 +532,10 @@ class RunSettings:
     processes: int
     budget_s: float
     """The time budget of the whole run in seconds; of a run under load, the duration of its load."""
+
+    def on(self, engines: Iterable[str]) -> Self:
+        """Return the settings of a record: those of a request, with the engines that were used where it named none."""
+        return self if self.engines else replace(self, engines=list(dict.fromkeys(engines)))
 
 
 @dataclass(frozen=True)

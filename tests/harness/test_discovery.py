@@ -143,7 +143,7 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     """No scenario is an error with the next step, not an empty success."""
-    with pytest.raises(UsageError, match=r"no scenario file in .*; add one: a scenario is a .py file"):
+    with pytest.raises(UsageError, match=r"no scenario file in .*; `harness init` writes a first one: a .py file"):
         scenario_files(tmp_path)
 
 
@@ -172,9 +172,13 @@ def test_a_missing_extra_is_named_by_its_pip_command(tmp_path: Path) -> None:
 
 def test_a_project_without_scenarios_gets_the_next_step(tmp_path: Path) -> None:
     """Without a scenarios folder, the message says how to name another one, whether or not a scenario was named."""
-    with pytest.raises(UsageError, match=r"no folder '.*nowhere'; name your folder of scenario files, as in `harness run DIR`"):
+    with pytest.raises(
+        UsageError, match=r"no folder '.*nowhere' of scenario files; `harness init` writes a first one, or name your folder"
+    ):
         find(["all"], tmp_path / "nowhere")
-    with pytest.raises(UsageError, match=r"unknown scenario 'x'; there are none in '.*nowhere', name a scenario file or a folder"):
+    with pytest.raises(
+        UsageError, match=r"unknown scenario 'x'; there are none in '.*nowhere'; `harness init` writes a first one, or name a"
+    ):
         find(["x"], tmp_path / "nowhere")
 
 
@@ -294,3 +298,13 @@ def test_two_files_of_one_name_in_different_folders_are_refused(tmp_path: Path) 
         find([str(first.parent), str(other.parent)], tmp_path)
     assert str(first) in str(refused.value)
     assert str(other) in str(refused.value)
+
+
+def test_a_scenario_imports_from_the_project_and_from_its_src(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are on the path, the project's folder first, whether or not the project is installed."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "code_below_src.py").write_text("WHERE = 'src'\n")
+    (tmp_path / "code_beside.py").write_text("from code_below_src import WHERE\n")
+    assert load(written(tmp_path / "bench", f"from code_beside import WHERE\n{GOOD}")).name == "some_scenario"
+    assert sys.path[:2] == [str(tmp_path), str(tmp_path / "src")]

@@ -5,12 +5,14 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
 from harness.errors import UsageError
+from harness.results.run import RunSettings
 from harness.runnable import RunnableScenario, runnable
 from harness.scenario import Arm, Case, Group, Prepared, Scenario, Setting
 
@@ -241,3 +243,17 @@ def test_a_load_test_may_have_groups_of_its_own() -> None:
             return [Case("one request", "n 0", 0)]
 
     assert [case.group for case in runnable(Loaded()).load_cases(SETTING)] == ["one request"]
+
+
+def test_without_an_engine_each_scenario_has_its_first_one() -> None:
+    """A request that names engines has these; the record of one that names none has those that were used, each once."""
+    request = RunSettings([], "tiny", 0, [0.0], quick=False, processes=1, budget_s=1.0)
+
+    class OnPostgres(Synchronous):
+        engines = ("postgres", "sqlite")
+
+    scenario = runnable(OnPostgres())
+    assert scenario.engines_of(request) == ["postgres"]
+    assert scenario.engines_of(replace(request, engines=["turso", "sqlite"])) == ["turso", "sqlite"]
+    assert request.on(["postgres", "sqlite", "postgres"]).engines == ["postgres", "sqlite"]
+    assert replace(request, engines=["turso"]).on(["sqlite"]).engines == ["turso"]

@@ -48,7 +48,7 @@ def main() -> None:
         scenario: Any = loaded.scenario
         if not hasattr(scenario, "self_reported_ns"):  # it was `own_ns`, and first did not exist
             scenario.self_reported_ns = getattr(scenario, "own_ns", lambda *_: None)
-        setting = _setting(job)
+        setting = _setting(scenario, job)
         found = TASKS[job["task"]](channel, scenario, setting, job)
         if asyncio.iscoroutine(found):
             found = asyncio.run(found)
@@ -67,12 +67,14 @@ def _known(kind: Any, values: dict[str, Any]) -> Any:
     return kind(**{field.name: values[field.name] for field in fields(kind) if field.name in values})
 
 
-def _setting(job: dict[str, Any]) -> Any:
+def _setting(scenario: Any, job: dict[str, Any]) -> Any:
+    """Return the setting; a job without an engine is for the scenario's first one."""
     from harness import scenario as contract  # noqa: PLC0415 - the tree's own
 
     paths = {name: Path(job["setting"][name]) for name in ("folder", "shared")}
     servers = {name: _known(contract.Server, server) for name, server in job["setting"]["servers"].items()}
-    return _known(contract.Setting, {**job["setting"], **paths, "servers": servers})
+    engine = job["setting"]["engine"] or next(iter(scenario.engines))
+    return _known(contract.Setting, {**job["setting"], **paths, "servers": servers, "engine": engine})
 
 
 def _serve(channel: VersionChannel, scenario: Any, setting: Any, _: dict[str, Any]) -> dict[str, Any] | None:
@@ -81,7 +83,7 @@ def _serve(channel: VersionChannel, scenario: Any, setting: Any, _: dict[str, An
         return None
     begin("starting its servers", times=LONG)
     with scenario.servers(setting) as servers:
-        channel.send("servers", servers={name: _server(server) for name, server in servers.items()})
+        channel.send("servers", engine=setting.engine, servers={name: _server(server) for name, server in servers.items()})
         channel.next_slice()
     return {}
 

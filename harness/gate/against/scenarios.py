@@ -82,15 +82,16 @@ def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, 
     examined: dict[str, list[ExaminedVersion]] = {"old": [], "new": []}
     times: list[GateRow] = []
     reasons: list[RunWarning] = []
-    for file, engine in product(request.files, settings.engines):
-        step = _prefixed(progress, f"{file.stem} · {engine}")
+    for file, engine in product(request.files, settings.engines or [""]):
+        step = _prefixed(progress, f"{file.stem} · {engine}" if engine else file.stem)
         with ExitStack() as servers:
             both: dict[str, ExaminedVersion] = {}
             for name, tree in (("old", trees.old), ("new", trees.new)):
                 step(f"preparing the {name} version")
                 if (tree / file).is_file():
-                    folder = space / f"{file.stem}-{engine}-{name}"
-                    both[name] = _examine(trees, name, python, request, folder, file, engine, servers, step)
+                    folder = space / f"{file.stem}-{engine or 'own'}-{name}"
+                    on = engine or (both["old"].result.engine if both else "")  # both versions on the same
+                    both[name] = _examine(trees, name, python, request, folder, file, on, servers, step)
             if failure := _old_failure(trees, both):
                 reasons.append(failure)
                 continue
@@ -102,7 +103,9 @@ def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, 
                 reasons += incomparable
     before, after = ([version.result for version in versions] for versions in examined.values())
     base, candidate = (  # both of this machine, so that they need no environment; other times, so that neither is a copy
-        replace(own_run.blank(RunKind.PAIRS, name, settings, results, started_at=name), finished_at=name)
+        replace(
+            own_run.blank(RunKind.PAIRS, name, settings.on(r.engine for r in results), results, started_at=name), finished_at=name
+        )
         for name, results in zip(trees.names, (before, after), strict=True)
     )
     counted = stored_runs.gate(base, candidate, request.tolerances, names=trees.names, allow_missing=request.allow_missing)
@@ -164,7 +167,9 @@ def _examine(
         serving = servers.enter_context(
             VersionProcess(version("serve"), core=core, exit_timeout_s=STOP_TIMEOUT_S, progress=progress)
         )
-        setting["servers"] = serving.receive()["servers"]
+        started = serving.receive()
+        setting["servers"], setting["engine"] = started["servers"], started["engine"]
+        blank = replace(blank, engine=started["engine"])
         if rtt_ms and not setting["servers"]:
             raise VersionError(name, NO_NETWORK, NotMeasurableError.__name__)  # noqa: TRY301 - as others
         ready, found = run_to_end(version("prepare"), progress), run_to_end(version("examine"), progress)

@@ -42,7 +42,7 @@ positional arguments:
 options:
   -h, --help            show this help message and exit
   --engine ENGINE[,ENGINE]
-                        database engines: postgres, sqlite, turso or all (default: sqlite)
+                        database engines: postgres, sqlite, turso or all (default: each scenario's first)
   --size SIZE           size of the dataset: tiny, small, medium, large (default: small)
   --seed SEED           seed of the data, the cases and the order (default: 0)
   --rtt MS[,MS]         round-trip times to the engine, in ms (default: 0)

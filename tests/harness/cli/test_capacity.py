@@ -48,7 +48,7 @@ options:
   --budget DURATION   time per arm and kind (default: 120s)
   --max-users LIMIT   highest number of users to try (default: 2000)
   --timeout DURATION  longest time of one operation (default: 60s)
-  --engine ENGINE     database engine: postgres, sqlite, turso (default: sqlite)
+  --engine ENGINE     database engine: postgres, sqlite, turso (default: the scenario's first)
   --size SIZE         size of the dataset: tiny, small, medium, large (default: small)
   --seed SEED         seed of the data, the cases and the order (default: 0)
   --rtt MS            round-trip time to the engine, in ms (default: 0)

@@ -125,7 +125,7 @@ def test_tolerances_are_read_from_the_project(refused: Refused, capsys: pytest.C
         Path("pyproject.toml").write_text(f"[tool.harness.gate.tolerances]\n{section}\n")
         refused(["gate", "base.json", "candidate"], complaint)
     Path("pyproject.toml").write_text("[tool.harness]\ngate = 3\n")
-    assert gate(run(), run(result(statements=4))) == 1
+    refused(["gate", "base.json", "candidate"], "gate is not a table")
 
 
 def test_only_selects_scenarios(refused: Refused, capsys: pytest.CaptureFixture[str]) -> None:

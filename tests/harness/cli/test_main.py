@@ -57,6 +57,7 @@ commands:
     gate       Fail if the candidate does more work or is slower than the
                baseline
     history    Show figures over many runs, and at which commits they changed
+    init       Write a first scenario for a project, and its settings
     list       List the scenarios, or with --promises all promises
     load       Load-test all arms with the same schedule, interleaved in
                blocks

@@ -120,7 +120,7 @@ def test_a_command_of_harness_takes_precedence(project: Path, capsys: pytest.Cap
             '[tool.harness]\ncommands = "no/such"\n',
             "commands = 'no/such' is not a folder next to this file; create it or fix the name",
         ),
-        ("[tool.harness]\ncommands = 3\n", "[tool.harness] commands = 3 is not a folder next to this file"),
+        ("[tool.harness]\ncommands = 3\n", '[tool.harness] commands = 3 is not a text; write commands = "commands"'),
         ("[tool.harness\n", "pyproject.toml cannot be read: "),
     ],
 )
@@ -134,7 +134,7 @@ def test_a_folder_that_cannot_be_used_is_one_line(
     assert printed_help(capsys, "run").startswith("usage: harness run")
 
 
-@pytest.mark.parametrize("text", ["", "[tool]\nharness = 3\n", "tool = 3\n", "[tool.harness.gate.tolerances]\n"])
+@pytest.mark.parametrize("text", ["", "tool = 3\n", "[tool.harness.gate.tolerances]\n"])
 def test_a_project_without_commands_has_no_heading(project: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
     """Without the key, the help names the commands of harness only."""
     (project / "pyproject.toml").write_text(text)

@@ -4,6 +4,7 @@ import asyncio
 import struct
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from datetime import datetime
+from decimal import Decimal
 from itertools import count
 from typing import Any
 
@@ -418,7 +419,9 @@ def test_a_block_larger_than_one_message_is_loaded(opened: OpenConnection) -> No
             "timestamp",
             "cannot load loaded.x as timestamp: a time is before 4714-11-24 BC",
         ),
-        (["{}"], "jsonb", "cannot load loaded.x of type jsonb; use one of int2, .*"),
+        (["{}"], "box", "cannot load loaded.x of type box; use one of int2, .*"),
+        ([Decimal("NaN")], "numeric", "cannot load loaded.x as numeric: NaN is not a finite number; correct"),
+        (["odd"], "uuid", "cannot load loaded.x as uuid: badly formed hexadecimal UUID string; correct"),
     ],
 )
 def test_an_invalid_value_is_one_line(column: Any, kind: str, message: str) -> None:

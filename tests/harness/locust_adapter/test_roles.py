@@ -346,3 +346,24 @@ def test_a_worker_that_cannot_prepare_ends_the_run(folder: Path, locust: Run, tw
     assert "harness: adding: proposed gives another answer than baseline" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_scenarios_without_a_locustfile_name_the_next_step(folder: Path, locust: Run) -> None:
+    """Locust alone would say that it has found no class of users."""
+    (folder / "locustfile.py").unlink()
+    done = locust("-t", "1s")
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.endswith(f"harness: {folder} has scenarios and no locustfile.py; `harness init` writes one\n")
+
+
+def test_settings_of_the_project_are_the_defaults_of_locust(locust: Run, tmp_path: Path) -> None:
+    """The size is that of [tool.harness], and each scenario runs on its first engine; a wrong key is a usage error."""
+    (tmp_path / "pyproject.toml").write_text('[tool.harness]\nsize = "medium"\n')
+    done = locust("-u", "1", "-t", "1s")
+    assert "Traceback" not in done.stderr
+    settings = read_run(tmp_path / "run").settings
+    assert (settings.size, settings.engines) == ("medium", ["sqlite"])
+    (tmp_path / "pyproject.toml").write_text("[tool.harness]\nsice = 1\n")
+    done = locust("-u", "1", "-t", "1s")
+    assert done.returncode == 2
+    assert "[tool.harness] has an unknown key 'sice'; did you mean 'size'?" in done.stderr

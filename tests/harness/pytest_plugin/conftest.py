@@ -85,7 +85,8 @@ def new_project(path: Path) -> Project:
     found = Project(path)
     found.write("trials/adding.py", TOY.read_text())
     found.write("trials/locustfile.py", "raise RuntimeError('not for pytest')")
-    found.write("pytest.ini", "[pytest]\nharness_scenarios = trials\ntestpaths = trials tests\n")
+    found.write("pytest.ini", "[pytest]\ntestpaths = trials tests\n")
+    found.write("pyproject.toml", '[tool.harness]\nscenarios = "trials"\n')
     found.write("tests/test_own.py", "def test_own():\n    assert True\n")
     return found
 

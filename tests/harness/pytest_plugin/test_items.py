@@ -82,9 +82,10 @@ def test_a_broken_scenario_is_an_error_that_names_its_file(project: Any) -> None
     assert "broken_one.py, line 1, cannot be imported: ModuleNotFoundError" in done.stdout
 
 
-def test_without_the_ini_option_nothing_is_collected(project: Any) -> None:
+def test_without_the_setting_nothing_is_collected(project: Any) -> None:
     """Folders of another project are ignored, whatever their names."""
     project.write("pytest.ini", "[pytest]\n")
+    project.write("pyproject.toml", "")
     done = project.pytest("--collect-only", "-q", "trials", "tests")
     assert "adding" not in done.stdout
     assert "test_own" in done.stdout
@@ -126,6 +127,7 @@ def test_warnings_and_hints_name_options_of_pytest(project: Any) -> None:
 def test_a_project_without_scenarios_loads_only_the_plugin(project: Any) -> None:
     """Plain pytest imports what declares the plugin's options, and nothing else of the harness or of its large dependencies."""
     project.write("pytest.ini", "[pytest]\n")
+    project.write("pyproject.toml", "")
     project.write(
         "conftest.py",
         "import sys\n\ndef pytest_unconfigure(config):\n"
@@ -138,6 +140,7 @@ def test_a_project_without_scenarios_loads_only_the_plugin(project: Any) -> None
     assert "harness.pytest_plugin" in loaded
     light = {
         "harness.errors",
+        "harness.configuration",
         "harness.text",
         "harness.version",
         "harness.options",

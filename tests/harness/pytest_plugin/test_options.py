@@ -21,7 +21,7 @@ from harness.pytest_plugin.options import share
         (["--harness-compare-fail=25%", "--benchmark-compare"], "save one first, with --benchmark-autosave"),
         (["--benchmark-compare", "trials"], "write the path before it: pytest trials --benchmark-compare"),
         (["--benchmark-compare", "tests/test_own.py::test_own"], "took 'tests/test_own.py::test_own' as the saved run"),
-        (["-o", "harness_scenarios=trails"], "pytest.ini: harness_scenarios names 'trails', but "),
+        (["--harness-scenarios", "trails"], "--harness-scenarios trails: "),
     ],
     ids=[
         "size",
@@ -46,10 +46,10 @@ def test_options_that_can_only_mislead_are_usage_errors(project: Any, arguments:
 @pytest.mark.slow
 def test_a_gate_without_scenarios_is_a_usage_error(project: Any) -> None:
     """A gate that always passes is refused."""
-    project.write("pytest.ini", "[pytest]\n")
+    project.write("pyproject.toml", "")
     done = project.pytest("--harness-compare-fail=25%", "--benchmark-compare")
     assert done.returncode == 4
-    assert "set the ini option harness_scenarios" in done.stderr
+    assert "set `scenarios` in [tool.harness]" in done.stderr
 
 
 @pytest.mark.slow
@@ -70,3 +70,21 @@ def test_only_a_percentage_from_0_up_is_one(text: str) -> None:
 def test_a_percentage_is_a_share() -> None:
     """A percentage may have a fraction, unlike that of pytest-benchmark's own option."""
     assert share("2.5%") == 0.025
+
+
+@pytest.mark.slow
+def test_settings_of_the_project_are_the_defaults(project: Any) -> None:
+    """The time and the folder are those of [tool.harness]; the command line wins, and a wrong key is a usage error."""
+    project.write("pyproject.toml", '[tool.harness]\nscenarios = "trials"\nbudget = "7s"\nsize = "medium"\n')
+    announced = "timed for 7 s in all"
+    done = project.pytest("--benchmark-only", "--harness-processes", "1", "-k", "nothing")
+    assert announced not in done.stdout
+    done = project.pytest("--benchmark-only", "--harness-processes", "1", "--harness-size", "tiny")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert announced in done.stdout
+    project.write("pyproject.toml", '[tool.harness]\nscenario = "trials"\n')
+    done = project.pytest()
+    assert done.returncode == 4
+    assert "pyproject.toml: [tool.harness] has an unknown key 'scenario'; did you mean 'scenarios'?" in done.stderr
+    project.write("pyproject.toml", "")
+    assert "4 passed" in project.pytest("--harness-scenarios", "trials").stdout

@@ -149,6 +149,7 @@ def test_extra_info_that_is_not_finite_fails_if_saved(project: Any) -> None:
 def test_a_project_without_scenarios_is_not_guarded(project: Any) -> None:
     """A project that only has this package installed keeps pytest-benchmark's behaviour."""
     project.write("pytest.ini", "[pytest]\n")
+    project.write("pyproject.toml", "")
     project.write("tests/test_own.py", BENCHMARK + "    assert 0\n")
     done = project.pytest("tests", "--benchmark-autosave")
     assert done.returncode == 1

@@ -102,7 +102,7 @@ def test_a_version_too_old_for_a_scenario_is_not_comparable_by_name(toy: Toy, ca
     change(toy, "import nothing_there\n", "")
     code, result, _ = gate(capsys, "adding")
     assert code == 4
-    assert "adding · sqlite: it fails in main" in result["sentence"]
+    assert "adding: it fails in main" in result["sentence"]
     assert "nothing_there" in result["sentence"]
 
 
@@ -137,7 +137,7 @@ def test_a_scenario_that_neither_version_can_import_is_a_usage_error(toy: Toy, c
     code, _, err = gate(capsys, "adding")
     assert code == 2
     *steps, error = err.splitlines()
-    assert all(step.startswith(("comparing ", "adding · sqlite: preparing ")) for step in steps)
+    assert all(step.startswith(("comparing ", "adding: preparing ")) for step in steps)
     assert "adding.py, line " in error
     assert "cannot be imported: " in error
     assert "nothing_there" in error
@@ -187,7 +187,7 @@ def test_ctrl_c_leaves_nothing_behind(toy: Toy, tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
     with subprocess.Popen(command, cwd=toy.folder, env=environment, stderr=subprocess.PIPE, text=True) as running:
         deadline = time.monotonic() + 60
-        while not list(tmp_path.glob("tmp/harness-*/adding-sqlite-old/*.json")) and time.monotonic() < deadline:
+        while not list(tmp_path.glob("tmp/harness-*/adding-own-old/*.json")) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert toy.worktrees == 2
         running.send_signal(signal.SIGINT)

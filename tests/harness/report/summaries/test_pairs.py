@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-import pytest
-
 from harness.report.numbers import times
 from harness.report.summaries import summary
 from harness.results.run import Ablation, Gain, GainSum, Interaction, Run, ScenarioResult, ScenarioStatus, SwitchGain

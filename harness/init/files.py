@@ -1,0 +1,155 @@
+"""The files that `harness init` writes: new ones, and lines at the end of two that may exist. None is overwritten."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from harness.configuration import PROJECT_FILE, read
+from harness.discovery import scenario_candidates
+from harness.errors import UsageError
+from harness.init.settings_text import with_settings
+from harness.init.templating import ScenarioText, template
+from harness.version import DISTRIBUTION
+
+FOLDERS = ("bench", "scenarios", "performance", "harness_bench")
+"""Names of a new folder of scenarios, the preferred one first."""
+BUDGET = "40s"
+"""The budget of a project's runs to begin with: enough for a first scenario."""
+RUNS = re.compile(r"/?runs(/\*{0,2})?")
+"""A line of .gitignore that covers the folder of runs."""
+
+
+class FileStatus(StrEnum):
+    """The outcome for one file."""
+
+    NEW = "write"
+    EXTENDED = "add to"
+    EXISTS = "exists"
+    """It has other content, and stays as it is."""
+    DONE = "done"
+    """It has the content already."""
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    """A file to write, or the reason why it is not written."""
+
+    path: Path
+    text: str
+    """The new content, whole; of a file that stays as it is, what would have been written."""
+    status: FileStatus
+    added: str = ""
+    """The lines that are added to a file that exists."""
+    hint: str = ""
+    """The next step where nothing is written."""
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the file is new, or has new lines."""
+        return self.status in {FileStatus.NEW, FileStatus.EXTENDED}
+
+
+def scenario_folder(root: Path) -> str:
+    """Return the folder of a project's scenarios, relative to it: the configured one, or a new one with a free name."""
+    file = root / PROJECT_FILE
+    configured = read(file).scenarios if file.is_file() else None
+    return configured or next((name for name in FOLDERS if _is_usable(root / name)), FOLDERS[0])
+
+
+def existing_scenarios(root: Path, folder: str) -> list[str]:
+    """Return the names of the scenarios that a folder has."""
+    return [file.stem for file in scenario_candidates(root / folder)] if (root / folder).is_dir() else []
+
+
+def _is_usable(folder: Path) -> bool:
+    """Return whether a folder is free, or has scenarios only: every other file in it would be refused as one."""
+    if not folder.is_dir():
+        return not (folder.exists() or folder.is_symlink())
+    files = scenario_candidates(folder)
+    return all(re.search(rb"^\s*(from|import) harness\b", file.read_bytes(), re.MULTILINE) for file in files)
+
+
+def planned(root: Path, folder: str, scenario: ScenarioText | None, workflow: str = "") -> list[PlannedFile]:
+    """Return the files for a project; without a scenario it has some. `workflow` is github, gitlab or empty."""
+    files = [_new(root / folder / f"{scenario.name}.py", scenario.text)] if scenario else []
+    files += [
+        _new(root / folder / "locustfile.py", template("locustfile", folder=folder)),
+        _settings(root / PROJECT_FILE, {"scenarios": folder, "budget": BUDGET}),
+        _ignored(root / ".gitignore"),
+    ]
+    if workflow == "github":
+        files.append(_new(root / ".github" / "workflows" / "performance.yml", _workflow(root, workflow)))
+    elif workflow:
+        files.append(_new(root / ".gitlab-ci.yml", _workflow(root, workflow)))
+    return files
+
+
+def _new(path: Path, text: str) -> PlannedFile:
+    content = _content(path)
+    status = FileStatus.NEW if content is None else FileStatus.DONE if content == text else FileStatus.EXISTS
+    return PlannedFile(path, text, status)
+
+
+def _content(path: Path) -> str | None:
+    """Return the content of a file, line ends unchanged; None if there is none, UsageError if it cannot be read as text."""
+    if not path.exists() and not path.is_symlink():
+        return None
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 ({error}); convert it") from error
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}; fix that first") from error
+
+
+def _settings(path: Path, settings: dict[str, str]) -> PlannedFile:
+    before = _content(path)
+    text = with_settings(before or "", settings)
+    table = with_settings("", settings) or ""
+    if text is None:
+        return PlannedFile(path, table, FileStatus.EXISTS, hint=f"add by hand: {'; '.join(table.splitlines())}")
+    if before is None:
+        return PlannedFile(path, text, FileStatus.NEW)
+    added = "\n".join(line for line in text.splitlines() if line not in before.splitlines())
+    return PlannedFile(path, text, FileStatus.DONE if text == before else FileStatus.EXTENDED, added)
+
+
+def _ignored(path: Path) -> PlannedFile:
+    before = _content(path)
+    if before is None:
+        return PlannedFile(path, "/runs/\n", FileStatus.NEW)
+    if any(RUNS.fullmatch(line.strip()) for line in before.splitlines()):
+        return PlannedFile(path, before, FileStatus.DONE)
+    newline = "\r\n" if "\r\n" in before else "\n"
+    gap = "" if not before or before.endswith("\n") else newline
+    return PlannedFile(path, f"{before}{gap}/runs/{newline}", FileStatus.EXTENDED, "/runs/")
+
+
+def _workflow(root: Path, kind: str) -> str:
+    """Return a workflow that installs the project, as far as its files say how, and the harness."""
+    own = ["requirements.txt"] if (root / "requirements.txt").is_file() else []
+    is_package = (root / "setup.py").is_file() or "[project]" in (_content(root / PROJECT_FILE) or "")
+    commands = [f"pip install --requirement {name}" for name in own] + ["pip install --editable ."] * is_package
+    commands.append(f'pip install "{DISTRIBUTION}[all]" # or its address: "{DISTRIBUTION}[all] @ git+https://…"')
+    form = "      - run: {}" if kind == "github" else "    - {}"
+    return template(kind, python="3.12", install="\n".join(form.format(command) for command in commands))
+
+
+def write(files: Sequence[PlannedFile]) -> None:
+    """Write the files that are new or extended; UsageError names the one that cannot be written, and those that were."""
+    done: list[str] = []
+    for file in files:
+        if not file.is_written:
+            continue
+        try:
+            file.path.parent.mkdir(parents=True, exist_ok=True)
+            with file.path.open("xb" if file.status == FileStatus.NEW else "r+b") as target:
+                target.write(file.text.encode())
+        except OSError as error:
+            before = f"; written before: {', '.join(done)}" if done else ""
+            raise UsageError(
+                f"cannot write {file.path}: {error.strerror or error}{before}; allow writing there, then run this again"
+            ) from error
+        done.append(file.path.name)
