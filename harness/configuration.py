@@ -5,7 +5,6 @@ Command-line options override it. A key that is unknown or has an invalid value 
 """
 
 import argparse
-import difflib
 import math
 import os
 import tomllib
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from harness import options
 from harness.errors import UsageError
+from harness.suggestions import did_you_mean
 
 PROJECT_FILE = "pyproject.toml"
 SECTION = "tool.harness"
@@ -84,8 +84,7 @@ def read(file: Path) -> Configuration:
 
 def _refuse_unknown(file: Path, section: str, found: Mapping[str, object], known: set[str]) -> None:
     for key in found.keys() - known:
-        close = difflib.get_close_matches(key, known, n=1)
-        remedy = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(sorted(known))}"
+        remedy = did_you_mean(key, known, "{!r}").strip() or f"choose from {', '.join(sorted(known))}"
         raise UsageError(f"{file}: [{section}] has an unknown key {key!r}; {remedy}")
 
 

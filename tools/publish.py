@@ -57,7 +57,7 @@ def publish(folder: Path, out: Path) -> list[Path]:
     record = gzip.compress(unpacked(stored, stored.read_bytes()), mtime=0)
     stored = write_bytes(out / COMPRESSED_RUN_FILE, record)  # before the page, which links to what is beside it
     page = html.write(run, folder, out)
-    written = [page, write_bytes(out / MARKDOWN_FILE, encode(markdown.write(overview.full(run)))), stored]
+    written = [page, write_bytes(out / MARKDOWN_FILE, encode(markdown.write(overview.full(run, everything=False)))), stored]
     return [*written, *picture(page, out / PICTURE_FILE)]
 
 
