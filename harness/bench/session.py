@@ -50,7 +50,11 @@ MEMORY_S = {False: 1.5, True: 1.0}
 LANES_PER_CORE = 2
 """Jobs in parallel per core, of those that time nothing: many of them wait for a server or for network latency."""
 READY = 12
-"""The most processes that are ready to time pairs at once: they get ready side by side, and then time one after another."""
+"""The most processes that are ready to time pairs at once: they get ready side by side, and then time one after another.
+
+Those with a database on a server get ready alone: the pools of all arms of a process are open then, and those of several processes
+together need more connections than a server allows, 100 by PostgreSQL's default.
+"""
 BETWEEN_PAIRS = "between pairs"
 """The stage of the steps that close instances and open the next ones."""
 USUAL = Effort()
@@ -76,6 +80,14 @@ def effort(settings: RunSettings) -> Effort:
     if len(settings.engines) * len(settings.rtts_ms) > 1:
         return SEVERAL
     return QUICK if settings.quick else USUAL
+
+
+def ready_together(trials: Sequence[ScenarioRun]) -> Iterator[Sequence[ScenarioRun]]:
+    """Yield the trials of a round whose processes get ready side by side: those with an embedded engine, and then one by one."""
+    on_server = [trial for trial in trials if trial.setting.engine in trial.setting.servers]
+    embedded = [trial for trial in trials if trial not in on_server]
+    yield from (embedded[first : first + READY] for first in range(0, len(embedded), READY))
+    yield from ([trial] for trial in on_server)
 
 
 def _longest_first(trial: ScenarioRun) -> tuple[int, bool]:
@@ -255,7 +267,7 @@ class RunSession:
             due = [t for t in in_order if process <= t.timing.processes]
             alone = [t for t in due if self._isolation(t) is Isolation.MACHINE]
             steps += [self._timing_step(t, process) for t in due if t not in alone]
-            for side_by_side in (alone[first : first + READY] for first in range(0, len(alone), READY)):
+            for side_by_side in ready_together(alone):
                 opening = [self._opening_step(t, process) for t in side_by_side]
                 description = f"opening instances side by side, round {process} of {settings.processes}"
                 steps += [replace(step, description=description, is_shown=step is opening[0]) for step in opening]

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -14,7 +16,7 @@ from harness.bench import under_load
 from harness.bench.job import SLOWED, AnswersVerified, BenchJob, Figures, JobDone, PairTimes, SlotTimes, Task
 from harness.bench.process import Event, LeftRunning
 from harness.bench.result import LIMITED_S, LIMITED_TIMES, NO_TIME, ScenarioRun
-from harness.bench.session import QUICK, SEVERAL, USUAL, RunPlan, RunSession, effort
+from harness.bench.session import QUICK, SEVERAL, USUAL, RunPlan, RunSession, effort, ready_together
 from harness.bench.steps import Silent
 from harness.discovery import LoadedScenario, load
 from harness.results.load import ALL
@@ -358,6 +360,20 @@ def test_no_more_processes_are_ready_than_the_limit(tmp_path: Path, monkeypatch:
     steps = Steps()
     RunSession(two_toys(tmp_path, 1), steps).run()
     assert [step.split(" · ")[-1][:7] for step in steps.found if " of 1" in step] == ["opening", "timing ", "opening", "timing "]
+
+
+def test_processes_on_a_server_do_not_share_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those with an embedded engine get ready together, with another server or without; the others one after another."""
+
+    def trial(engine: str, *servers: str) -> ScenarioRun:
+        found: Any = SimpleNamespace(setting=SimpleNamespace(engine=engine, servers=dict.fromkeys(servers)))
+        return cast("ScenarioRun", found)
+
+    first, second, third = trial("sqlite"), trial("sqlite", "redis"), trial("turso")
+    one, other = trial("postgres", "postgres"), trial("postgres", "postgres", "redis")
+    monkeypatch.setattr(session_module, "READY", 2)
+    assert list(ready_together([one, first, second, other, third])) == [[first, second], [third], [one], [other]]
+    assert list(ready_together([])) == []
 
 
 def test_a_process_that_dies_while_it_waits_for_its_turn_fails_its_scenario_alone(tmp_path: Path) -> None:
