@@ -129,6 +129,9 @@ class RunPlan:
     """Timeout of one operation, in seconds."""
     timing_only: bool = False
     """Whether the budget is for timing pairs alone, without start-up; else it is for the whole run."""
+    budget_of: Callable[[int, int], float] | None = None
+    """Returns the budget in seconds in place of that of the settings, given the number of trials that can run, and of those with a
+    load test: a scenario on one engine at one RTT is a trial."""
 
 
 @dataclass
@@ -182,6 +185,7 @@ class RunSession:
         with workspace() as space, self._servers() as servers:
             try:
                 self._begin(space, servers)
+                self._set_budget()
                 steps, lanes = self._steps(), LANES_PER_CORE * max(1, len(self.cores.all))
                 after_s, rest_s = self._after_s(), self._timing_s
                 StepRunner(steps, self.observer, lanes=lanes, abandon=self._interrupt, after_s=after_s, rest_s=rest_s).run()
@@ -194,6 +198,14 @@ class RunSession:
         record = self._record(utc_now().isoformat(timespec="seconds"))
         self._save(record, self._trials if self.plan.saving else [])
         return record
+
+    def _set_budget(self) -> None:
+        """Set the budget by what can run, if the plan has none."""
+        if self.plan.budget_of is not None:
+            active = [trial for trial in self._trials if trial.is_active]
+            budget_s = self.plan.budget_of(len(active), sum(t.loaded.scenario.load_test is not None for t in active))
+            self._ends_s += budget_s - self.plan.settings.budget_s
+            self.plan = replace(self.plan, settings=replace(self.plan.settings, budget_s=budget_s))
 
     @contextmanager
     def _servers(self) -> Iterator[ExitStack]:

@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,6 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
 
     places = max(1, len(options.engine)) * len(options.rtt)
     usual = PROCESSES_QUICK if options.quick else PROCESSES_SEVERAL if places > 1 else budget.processes
-    trials, load_tests = (places * number for number in (len(loaded), sum(x.scenario.load_test is not None for x in loaded)))
     settings = RunSettings(
         engines=options.engine,
         size=options.size or ("tiny" if options.quick else "small"),
@@ -97,11 +97,12 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
         rtts_ms=options.rtt,
         quick=options.quick,
         processes=usual if options.processes is None else options.processes,
-        budget_s=options.budget or budget.seconds(trials, load_tests, quick=options.quick),
+        budget_s=options.budget or 0.0,
     )
     out = folder(options.out)
     review = store.read_review(loaded[0].file.parent)
-    plan = RunPlan(loaded, settings, out, command(), review=review, timeout_s=options.timeout, **more)
+    budget_of = None if options.budget else partial(budget.seconds, quick=options.quick)
+    plan = RunPlan(loaded, settings, out, command(), review=review, timeout_s=options.timeout, budget_of=budget_of, **more)
     warn_of_removed_settings()
     with Progress() as progress:
         record = RunSession(plan, progress).run()

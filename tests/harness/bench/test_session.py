@@ -362,6 +362,23 @@ def test_no_more_processes_are_ready_than_the_limit(tmp_path: Path, monkeypatch:
     assert [step.split(" · ")[-1][:7] for step in steps.found if " of 1" in step] == ["opening", "timing ", "opening", "timing "]
 
 
+def test_the_budget_is_for_what_can_run(tmp_path: Path) -> None:
+    """What does not support an engine or an RTT takes no part of it; without `budget_of` the budget of the settings is kept."""
+
+    def budget_of(trials: int, load_tests: int) -> float:
+        asked.append((trials, load_tests))
+        return 90.0
+
+    asked: list[tuple[int, int]] = []
+    plan = two_toys(tmp_path, 0)
+    settings = replace(plan.settings, rtts_ms=[0.0, 5.0])
+    run = RunSession(replace(plan, settings=settings, budget_of=budget_of), Steps()).run()
+    assert asked == [(2, 0)]
+    assert len(run.scenarios) == 4
+    assert run.settings.budget_s == 90.0
+    assert RunSession(replace(plan, out=tmp_path / "other"), Steps()).run().settings.budget_s == 100.0
+
+
 def test_processes_on_a_server_do_not_share_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those with an embedded engine get ready together, with another server or without; the others one after another."""
 
