@@ -95,7 +95,7 @@ EXTRAS = {
     "prometheus": ("prometheus_client",),
     "pytest": ("pytest", "pytest_benchmark"),
     "report": ("jinja2",),
-    "pandas": ("pandas",),
+    "pandas": ("matplotlib", "pandas"),
 }
 """Extra → the packages to import that it installs; pyproject.toml has the names of their distributions."""
 

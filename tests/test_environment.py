@@ -254,7 +254,7 @@ def test_a_file_that_exits_while_it_is_imported_is_refused(command: list[str], t
     folder = tmp_path / "sc"
     folder.mkdir()
     (folder / "member.py").write_bytes((SCENARIOS / "member.py").read_bytes())
-    (folder / "zz.py").write_text("import sys\nsys.exit(0)\n")
+    (folder / "zz.py").write_text("from harness import Scenario\nraise SystemExit(0)\n")
     done = run(tmp_path, *command)
     assert done.returncode == 2
     assert "zz.py, line 2, cannot be imported: SystemExit" in done.stderr
@@ -264,7 +264,7 @@ def test_a_file_that_exits_while_it_is_imported_is_refused(command: list[str], t
 def test_locust_refuses_a_file_that_exits_while_it_is_imported(tmp_path: Path) -> None:
     """Its locustfile imports all scenarios of the folder."""
     (tmp_path / "locustfile.py").write_bytes((ROOT / "scenarios" / "locustfile.py").read_bytes())
-    (tmp_path / "zz.py").write_text("import sys\nsys.exit(0)\n")
+    (tmp_path / "zz.py").write_text("from harness import Scenario\nraise SystemExit(0)\n")
     command = [sys.executable, "-m", "locust", "-f", "locustfile.py", "--headless", "-u", "1", "-t", "1s"]
     done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False, timeout=HANG_S)
     assert done.returncode == 2

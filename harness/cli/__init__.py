@@ -235,7 +235,8 @@ def _add_project(parser: _Parser, commands: Any, extensible: Sequence[str]) -> N
         found = find_project_commands(Path.cwd(), commands.choices.keys() - {*extensible})
     except UsageError as problem:
         parser.hint = str(problem)
-    width = max(map(len, [*commands.choices, *(command.name for command in found)]))
+    aligned = [*commands.choices, *(command.name for command in found), "traceback"]  # an option, whose dashes take the indent
+    width = max(map(len, aligned))
     lines = [f"  {command.name:<{width}}  {command.summary}" for command in found] or [f"  {parser.hint}"]
     if found or parser.hint:
         parser.add_argument_group("commands of this project", "\n".join(lines))

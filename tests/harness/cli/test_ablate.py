@@ -21,8 +21,8 @@ ARMS = {"only halve", "only skip", "only idle", "all", "all but halve", "all but
 COMMAND = [sys.executable, "-m", "harness", "ablate"]
 
 HELP = f"""\
-usage: harness ablate [-h] [--engine ENGINE[,ENGINE]] [--size SIZE] [--seed SEED] [--rtt MS[,MS]] [--quick]
-                      [--processes COUNT] [--budget DURATION] [--profile] [--timeout DURATION] [--out DIR]
+usage: harness ablate [-h] [--traceback] [--engine ENGINE[,ENGINE]] [--size SIZE] [--seed SEED] [--rtt MS[,MS]]
+                      [--quick] [--processes COUNT] [--budget DURATION] [--profile] [--timeout DURATION] [--out DIR]
                       [--scenarios DIR] [--lang LANG] [--json] [--all]
                       [SCENARIO]
 
@@ -41,6 +41,7 @@ positional arguments:
 
 options:
   -h, --help            show this help message and exit
+  --traceback           print the traceback of an error, also by HARNESS_TRACEBACK=1
   --engine ENGINE[,ENGINE]
                         database engines: postgres, sqlite, turso or all (default: each scenario's first)
   --size SIZE           size of the dataset: tiny, small, medium, large (default: small)

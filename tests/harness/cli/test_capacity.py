@@ -18,10 +18,10 @@ TOYS = ROOT / "tests" / "toys"
 COMMAND = [sys.executable, "-m", "harness", "capacity"]
 
 HELP = f"""\
-usage: harness capacity [-h] --slo SLO [--kind KIND[,KIND]] [--arms ARM[,ARM]] [--step DURATION] [--warm-up DURATION]
-                        [--budget DURATION] [--max-users LIMIT] [--timeout DURATION] [--engine ENGINE] [--size SIZE]
-                        [--seed SEED] [--rtt MS] [--allow-remote] [--out DIR] [--scenarios DIR] [--lang LANG] [--json]
-                        [--all]
+usage: harness capacity [-h] [--traceback] --slo SLO [--kind KIND[,KIND]] [--arms ARM[,ARM]] [--step DURATION]
+                        [--warm-up DURATION] [--budget DURATION] [--max-users LIMIT] [--timeout DURATION]
+                        [--engine ENGINE] [--size SIZE] [--seed SEED] [--rtt MS] [--allow-remote] [--out DIR]
+                        [--scenarios DIR] [--lang LANG] [--json] [--all]
                         SCENARIO
 
 Find the highest load at which each arm meets an SLO.
@@ -40,6 +40,7 @@ positional arguments:
 
 options:
   -h, --help          show this help message and exit
+  --traceback         print the traceback of an error, also by HARNESS_TRACEBACK=1
   --slo SLO           limits to meet, such as "p95 < 150ms, errors < 0.1%"
   --kind KIND[,KIND]  rate, users (default: both)
   --arms ARM[,ARM]    arms to search (default: all)

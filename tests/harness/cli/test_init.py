@@ -14,7 +14,7 @@ from harness.results.store import read_run
 from tests.harness.init.conftest import PROJECTS
 
 HELP = """\
-usage: harness init [-h] [--template TEMPLATE] [--ci CI] [--yes] [--dry-run] [FOLDER]
+usage: harness init [-h] [--traceback] [--template TEMPLATE] [--ci CI] [--yes] [--dry-run] [FOLDER]
 
 Write a first scenario for a project, and its settings.
 
@@ -29,6 +29,7 @@ positional arguments:
 
 options:
   -h, --help           show this help message and exit
+  --traceback          print the traceback of an error, also by HARNESS_TRACEBACK=1
   --template TEMPLATE  sql, http, function or empty (default: what fits the code)
   --ci CI              also write a workflow: github or gitlab
   --yes                ask nothing, as where standard input is not a terminal
@@ -77,7 +78,7 @@ next:
 """
     )
     assert main(["list"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].split()[:3] == ["shared_words", "sqlite", "F1"]
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["sqlite", "·", "F1"]
 
 
 def test_a_second_time_nothing_is_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

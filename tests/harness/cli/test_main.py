@@ -305,7 +305,7 @@ def test_a_folder_with_helpers_is_listed(capsys: pytest.CaptureFixture[str], tmp
     }.items():
         (tmp_path / f"{name}.py").write_text(text)
     assert main(["list", "--scenarios", str(tmp_path)]) == 2
-    assert f"no scenario in {tmp_path}; add one" in capsys.readouterr().err
+    assert f"no scenario in {tmp_path}; `harness init` writes a first one" in capsys.readouterr().err
     (tmp_path / "member_too.py").write_text(member)
     assert main(["list", "--json", "--scenarios", str(tmp_path)]) == 0
     assert [each["name"] for each in json.loads(capsys.readouterr().out)] == ["member_too"]

@@ -116,13 +116,15 @@ def test_a_folder_without_permission_is_one_line(tmp_path: Path, monkeypatch: py
 
 
 def test_the_folder_of_scenarios(tmp_path: Path) -> None:
-    """It is the configured one, or the first whose files all are scenarios; a pytest-benchmark suite has its own."""
+    """It is the configured one, or the first without a file that may be taken for a scenario."""
     assert scenario_folder(tmp_path) == "bench"
     (tmp_path / "bench").mkdir()
     (tmp_path / "bench" / "first.py").write_text(SCENARIO.text)
     assert scenario_folder(tmp_path) == "bench"
     assert existing_scenarios(tmp_path, "bench") == ["first"]
     (tmp_path / "bench" / "test_speed.py").write_text("def test_x(benchmark): ...\n")
+    assert scenario_folder(tmp_path) == "bench"
+    (tmp_path / "bench" / "models.py").write_text("from shop import Base\n\n\nclass Order(Base): ...\n")
     (tmp_path / "scenarios").write_text("")
     assert scenario_folder(tmp_path) == "performance"
     (tmp_path / "pyproject.toml").write_text('[tool.harness]\nscenarios = "mine"\n')

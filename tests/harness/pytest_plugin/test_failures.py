@@ -62,7 +62,11 @@ def test_a_failure_in_a_timed_pair_fails_the_items_and_no_others(project: Any, f
 
 
 @pytest.mark.parametrize(
-    "text", ["import sys\nsys.exit(0)\n", "import sys\nraise SystemExit\n", "import pytest\npytest.skip('no')\n"]
+    "text",
+    [
+        f"import sys, pytest; from harness import Scenario\n{end}\n"
+        for end in ("sys.exit(0)", "raise SystemExit", "pytest.skip('no')")
+    ],
 )
 def test_a_scenario_file_that_leaves_while_it_is_imported_is_an_error(project: Any, text: str) -> None:
     """It neither ends pytest nor passes for a skipped file."""

@@ -76,7 +76,7 @@ def test_a_wrong_answer_fails_every_arm_by_name(project: Any) -> None:
 
 def test_a_broken_scenario_is_an_error_that_names_its_file(project: Any) -> None:
     """The collection error names the file and the reason."""
-    project.write("trials/broken_one.py", "import nothing_like_it\n")
+    project.write("trials/broken_one.py", "import nothing_like_it; from harness import Scenario\n")
     done = project.pytest("--collect-only", "-q")
     assert done.returncode == 2
     assert "broken_one.py, line 1, cannot be imported: ModuleNotFoundError" in done.stdout
@@ -144,6 +144,7 @@ def test_a_project_without_scenarios_loads_only_the_plugin(project: Any) -> None
         "harness.text",
         "harness.version",
         "harness.options",
+        "harness.suggestions",
         "harness.databases",
         "harness.databases.engines",
     }

@@ -123,7 +123,7 @@ def test_a_coroutine_function_is_refused(toy: Toy, capsys: Captured) -> None:
     assert code == 2
     *steps, error = err.splitlines()
     assert "benchmarks/test_total.py::test_it: benchmark was given the coroutine function 'work'" in error
-    assert steps == STEPS
+    assert steps in (STEPS, STEPS[:1])  # the second one is not due if the first was short
 
 
 def test_a_test_that_fails_now_is_a_regression(toy: Toy, capsys: Captured) -> None:
@@ -145,7 +145,7 @@ def test_a_file_that_neither_version_can_import_is_a_usage_error(toy: Toy, capsy
     code, _, err = gate(capsys)
     assert code == 2
     assert "benchmarks/test_broken.py cannot be imported: ModuleNotFoundError: No module named 'nothing_there'" in err
-    assert err.splitlines()[:-1] == STEPS
+    assert err.splitlines()[:-1] in (STEPS, STEPS[:1])
 
 
 def test_a_file_that_one_version_cannot_import_names_the_error(toy: Toy, capsys: Captured) -> None:
@@ -180,7 +180,7 @@ def test_a_usage_error_of_pytest_is_reported(capsys: Captured) -> None:
     *steps, error = err.splitlines()
     assert "pytest of the old version: " in error
     assert "unrecognized arguments: --no-such-option" in error
-    assert steps == STEPS
+    assert steps in (STEPS, STEPS[:1])  # the second one is not due if the first was short
 
 
 def hanging(toy: Toy) -> None:
