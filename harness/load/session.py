@@ -223,9 +223,9 @@ class CapacitySession:
         Raises the errors of `LoadSession.run`, and `ScenarioFailedError` if the arms' answers differ.
         """
         plan, self.collected.facts = self.plan, machine.describe(self.cores)
-        self._save()  # a folder that cannot be written has to show before minutes of load
-        self._show("preparing")
         try:
+            self._save()  # a folder that cannot be written has to show before minutes of load
+            self._show("preparing")
             with _prepared(plan, self.cores, self.collected) as environment:
                 self._search(environment.settings(0))
         except KeyboardInterrupt:

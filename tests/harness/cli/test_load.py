@@ -133,7 +133,7 @@ def test_failed_operations_fail_the_run(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     printed = " ".join(done.stdout.split())
     failed = "failed fails optimised: 200 of 200 operations failed (100 %): ConnectionRefusedError: pool exhausted (200)"
-    assert "1 of 2 arms fails: optimised." in printed
+    assert "too many operations of optimised fail" in printed
     assert printed.index(failed) < printed.index("per second errors")
     (result,) = read_run(out).scenarios
     assert result.load is not None
