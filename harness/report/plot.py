@@ -26,7 +26,7 @@ TICKS = 5
 COLOURS = 6
 """The number of colours for arms in the style sheet."""
 TINY = 1e-18
-"""A value at most this, and one above its inverse, has no place on an axis."""
+"""A value at most this, or above its inverse, is left out of an axis."""
 LEAST_STEPS = 4.0
 """The ratio of a logarithmic axis' ends below which its labels are at equal steps."""
 

@@ -72,7 +72,7 @@ def test_an_arm_has_the_line_of_its_key() -> None:
 
 
 def test_code_is_where_the_repository_has_it(git: Callable[..., object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that it does not have has no place, nor has one outside a repository."""
+    """A file that it does not have is left out, and so is one outside a repository."""
     file = tmp_path / "bench" / "shop.py"
     file.parent.mkdir()
     file.write_text(SCENARIO)

@@ -138,10 +138,11 @@ def test_further_users_start_when_all_are_busy(serve: Serve, tmp_path: Path) -> 
     with LocustUsers(job(tmp_path, SHOP, host=server.url, users={"Fast": 1})) as users:
         users.start(TIMEOUT_S)
 
-        async def both() -> None:
-            await asyncio.gather(users.run("Fast", 0), users.run("Fast", 0))
+        async def both() -> list[TaskEnded]:
+            return await asyncio.gather(users.run("Fast", 0), users.run("Fast", 0))
 
-        asyncio.run(asyncio.wait_for(both(), TIMEOUT_S))
+        ended = asyncio.run(asyncio.wait_for(both(), TIMEOUT_S))
+    assert [task.error for task in ended] == ["", ""]
 
 
 def test_a_task_that_is_cancelled(serve: Serve, tmp_path: Path) -> None:

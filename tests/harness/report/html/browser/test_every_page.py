@@ -83,7 +83,7 @@ def test_what_scrolls_can_be_reached_with_the_keyboard(name: str, visit: Visitin
     """Unfolded on a phone, each box that scrolls takes the focus, or something in it does."""
     page = visit(name, viewport={"width": WIDTHS[0], "height": HEIGHT})
     page.unfold()
-    page.page.wait_for_function(NO_LOST_BOX)
+    assert page.page.wait_for_function(NO_LOST_BOX).json_value() is True
 
 
 @pytest.mark.parametrize(
