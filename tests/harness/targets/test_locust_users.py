@@ -138,7 +138,7 @@ def test_further_users_start_when_all_are_busy(serve: Serve, tmp_path: Path) -> 
     with LocustUsers(job(tmp_path, SHOP, host=server.url, users={"Fast": 1})) as users:
         users.start(TIMEOUT_S)
 
-        async def both() -> list[TaskEnded]:
+        async def both() -> tuple[TaskEnded, TaskEnded]:
             return await asyncio.gather(users.run("Fast", 0), users.run("Fast", 0))
 
         ended = asyncio.run(asyncio.wait_for(both(), TIMEOUT_S))
