@@ -143,6 +143,8 @@ class Prepared:
     """The engine's settings and version."""
     warnings: Sequence[str] = ()
     """Problems, one line each with the next step, that cost time and nothing else."""
+    changes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Arm → the DDL statements that changed its database, such as those that create an index."""
 
 
 class Probe(Protocol):

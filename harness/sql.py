@@ -7,6 +7,7 @@ import inspect
 import itertools
 import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
@@ -49,6 +50,11 @@ BLOCK_ROWS = 10_000
 """Rows that are loaded at a time, of those that come as dictionaries."""
 SNAPSHOT = "snapshot"
 """Name of the fact, in the data's description, whether the filled database came from the snapshot cache."""
+DDL = re.compile(
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:CREATE|ALTER|DROP|RENAME|TRUNCATE|ANALYZE|REINDEX|CLUSTER|COMMENT)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+"""How a statement begins that changes tables, indexes or their statistics."""
 Migration = Callable[[Connection], object] | str | Sequence[str]
 """A function of a synchronous `Connection`, or SQL: one statement or several."""
 Rows = RowBlock | tuple[str, Iterable[Mapping[str, Any]]]
@@ -176,20 +182,26 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
             else:
                 prepared = await self._prepared(found, base, parts, setting)
                 write_bytes(record, json.dumps(asdict(replace(prepared, warnings=()))).encode())
-        problems = dict.fromkeys(prepared.warnings)
+        problems, changes = dict.fromkeys(prepared.warnings), dict[str, Sequence[str]]()
         for arm, migration in self.migrations.items():
             snapshot = self._snapshot(arm, setting)
-            with _locked(setting.shared / snapshot):
-                if not found.exists(snapshot):
+            record = setting.shared / f"{snapshot}.json"
+            with _locked(record):
+                if not record.exists():
+                    found.remove(snapshot)  # that of a process which was killed before it wrote the record
                     with found.slot(migrated_parts(parts, migration)) as slot:
-                        if found.restore(snapshot, slot) is None:
-                            partial = f"{snapshot}-partial"
+                        note = found.restore(snapshot, slot)
+                        if note is None:
+                            partial, executed = f"{snapshot}-partial", list[str]()
                             found.copy(base, partial)
-                            found.migrate(partial, functools.partial(_execute, migration))
+                            found.migrate(partial, functools.partial(_execute, migration, executed))
                             found.rename(partial, snapshot)
-                            found.keep(snapshot, slot, "")
+                            note = json.dumps(executed)
+                            found.keep(snapshot, slot, note)
                         problems |= dict.fromkeys(slot.problems)
-        return replace(prepared, warnings=tuple(problems))
+                    write_bytes(record, note.encode())
+                changes[arm] = json.loads(record.read_text())
+        return replace(prepared, warnings=tuple(problems), changes=changes)
 
     def open(self, arm: str, setting: Setting) -> Any:
         """Open the arm's own copy: synchronously where `run` is a plain function."""
@@ -386,7 +398,14 @@ async def _synchronous(model: AsyncEngine, options: ConnectionOptions) -> Engine
     return engine
 
 
-def _execute(migration: Migration, connection: Connection) -> None:
+def _execute(migration: Migration, executed: list[str], connection: Connection) -> None:
+    """Execute a migration; add each of its DDL statements to `executed`, once."""
+
+    @event.listens_for(connection, "before_cursor_execute")
+    def add(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if DDL.match(statement) and statement not in executed:
+            executed.append(statement)
+
     if callable(migration):
         migration(connection)
         return

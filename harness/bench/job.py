@@ -129,6 +129,8 @@ class DataPrepared(msgspec.Struct, tag=True, frozen=True):
     """Version and settings of the engine."""
     warnings: list[str] = []
     """Problems that cost time and nothing else."""
+    changes: dict[str, list[str]] = {}
+    """Arm → the DDL statements that changed its database."""
 
 
 class AnswersVerified(msgspec.Struct, tag=True, frozen=True):

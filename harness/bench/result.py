@@ -474,7 +474,12 @@ class ScenarioRun:
             exit_code=failed.code if failed else 0,
             arms=[
                 records.ArmResult(
-                    name, arm.description, {group: why for a, group, why in broken if a == name}, arm.as_written, code.get(name, "")
+                    name,
+                    arm.description,
+                    {group: why for a, group, why in broken if a == name},
+                    arm.as_written,
+                    code.get(name, ""),
+                    at_lowest_rtt.prepared.changes.get(name, []),
                 )
                 for name, arm in scenario.arms.items()
             ],

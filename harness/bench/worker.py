@@ -50,7 +50,8 @@ def _do(job: BenchJob, loaded: LoadedScenario, outbox: Outbox, runner: asyncio.R
     if job.task in {Task.PREPARE, Task.TRY}:
         begin("preparing the data", times=LONG)
         ready = loaded.scenario.prepare(job.setting)
-        outbox.send(DataPrepared(dict(ready.dataset), dict(ready.engine_settings), list(ready.warnings)))
+        changes = {arm: list(statements) for arm, statements in ready.changes.items()}
+        outbox.send(DataPrepared(dict(ready.dataset), dict(ready.engine_settings), list(ready.warnings), changes))
     if job.task is Task.PAIRS:  # each task imports what it needs: most processes time pairs, and would wait for the rest
         from harness.bench.pairing import time_pairs  # noqa: PLC0415 - see above
 

@@ -52,6 +52,7 @@ def migrated_parts(filled: Mapping[str, str] | None, migration: Callable[..., An
     """Return the parts of a copy with a migration; None if those of the rows or the migration's code are not known."""
     if filled is None:
         return None
+    filled = {**filled, "note": "statements"}
     if not callable(migration):
         return {**filled, "migration": repr(migration)}
     is_plain = isinstance(migration, FunctionType) and not (migration.__closure__ or "<" in migration.__qualname__)

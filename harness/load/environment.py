@@ -81,7 +81,7 @@ def _built(loaded: LoadedScenario, setting: Setting, timeout_s: float) -> Scenar
         if isinstance(event, JobFailed):
             raise event.error(loaded.name)
         if isinstance(event, DataPrepared):
-            found = replace(found, dataset=event.dataset, engine_settings=event.engine_settings)
+            found = replace(found, dataset=event.dataset, engine_settings=event.engine_settings, changes=event.changes)
     return found
 
 

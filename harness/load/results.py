@@ -30,6 +30,8 @@ class ScenarioEnvironment:
     rtt_ms: float
     dataset: Mapping[str, str | int] = field(default_factory=dict)
     engine_settings: Mapping[str, str] = field(default_factory=dict)
+    changes: Mapping[str, list[str]] = field(default_factory=dict)
+    """Arm → the DDL statements that changed its database."""
 
 
 @dataclass
@@ -82,7 +84,7 @@ def started_result(
         error=status[1],
         exit_code=status[2],
         arms=[
-            ArmResult(name, arm.description, errors[name], arm.as_written, code.get(name, ""))
+            ArmResult(name, arm.description, errors[name], arm.as_written, code.get(name, ""), environment.changes.get(name, []))
             for name, arm in loaded.scenario.arms.items()
         ],
         dataset=dict(environment.dataset),

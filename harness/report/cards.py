@@ -48,9 +48,7 @@ LISTED = 3
 EVIDENCE = 300
 """The most characters of a finding's evidence."""
 PERCENTILES = mark("Percentiles with intervals, ratios of percentiles")
-DETAILED = 3
-"""The number of places up to which all have the intervals of percentiles; of more, the first of each engine, to limit the page."""
-FULL = 4
+FULL = 2
 """The number of places up to which all have a table of their own; of more, the first of each engine, to limit the page."""
 REPOSITORY = re.compile(r"https://[\w.-]+(?:/[\w.~-]+)+")
 COMMIT = re.compile("[0-9a-f]{7,64}")
@@ -179,9 +177,10 @@ def _card(run: Run, scenario: Sequence[tuple[LocatedResult, ConclusionRow | None
     results = [(place_of(found.result), found.result) for found, _ in tried]
     rows = [row for _, row in tried if row is not None]
     is_alone = len(tried) == 1
-    full = (
-        tried if len(tried) <= FULL else list({found.result.engine: (found, row) for found, row in reversed(tried)}.values())[::-1]
-    )
+    of_engines: dict[str, tuple[LocatedResult, ConclusionRow | None]] = {}
+    for found, row in tried:
+        of_engines.setdefault(found.result.engine, (found, row))
+    full = tried if len(tried) <= FULL else list(of_engines.values())
     made = [p.strip() for p in re.split(r"\n\s*\n", result.doc) if p.strip()]
     repeats_title = bool(made) and made[0].rstrip(".") == result.title.rstrip(".")
     return Card(
@@ -245,17 +244,11 @@ def _every_place(tried: Sequence[LocatedResult], with_parts: set[str]) -> Places
 
 
 def _without_repetitions(places: Sequence[CardPlace]) -> Iterator[CardPlace]:
-    """Yield the places without folded tables that an earlier one has, and of many places those of an engine's first alone."""
+    """Yield the places without folded tables that an earlier one has."""
     seen: dict[Block, str] = {}
-    engines: set[str] = set()
     for place in places:
-        engine = place.located.result.engine
-        is_left_out = len(places) > DETAILED and engine in engines
-        engines.add(engine)
         details = []
         for title, blocks in place.details:
-            if is_left_out and title == PERCENTILES:
-                continue
             known: dict[Block, str] = {block: seen.setdefault(block, place.label) for block in blocks if isinstance(block, Table)}
             same = {label for label in known.values() if label != place.label}
             kept = tuple(block for block in blocks if known.get(block, place.label) == place.label)
@@ -377,7 +370,9 @@ def _facts(run: Run, results: Results, rows: Sequence[ConclusionRow], skipped: S
     yield _folded(mark("Price"), results, _price)
     most_plans = PLANS if len(results) == 1 else 1
     yield _folded(mark("Why"), results, lambda result: _why(result, arms, most_plans))
-    yield CardFact(mark("To do"), tuple(_to_do(run, results)))
+    changes = tuple(_across(results, _changes))
+    folded = changes if len(changes) > FEW else ()
+    yield CardFact(mark("To do"), (*_to_do(run, results), *changes[: len(changes) - len(folded)]), folded)
     yield _found(results)
     warnings = _folded(mark("Warning"), results, _warnings)
     yield replace(warnings, more=(*warnings.more, *_across(results, _further_warnings)))
@@ -591,6 +586,18 @@ def _arms(run: Run, result: ScenarioResult) -> Iterator[CardItem]:
         for error, groups in errors.items():
             lead = gettext("{arm} cannot run {groups}", arm=visible(shortened(arm.name, ARM)), groups=names(groups))
             yield CardItem(short(error, TEXT), lead=lead, status=CellStatus(gettext("cannot run"), "✗", Tone.BAD))
+
+
+def _changes(result: ScenarioResult) -> Iterator[CardItem]:
+    """Yield the DDL statements of arms that the baseline does not have, each once."""
+    common = next((arm.changes for arm in result.arms if arm.name == BASELINE), [])
+    changing: dict[str, list[str]] = {}
+    for arm in result.arms:
+        for statement in dict.fromkeys(arm.changes):
+            if statement not in common:
+                changing.setdefault(statement, []).append(arm.name)
+    for statement, arms in changing.items():
+        yield CardItem("", lead=names(arms), code=short(" ".join(statement.split()), TEXT))
 
 
 def _findings(result: ScenarioResult) -> Iterator[CardItem]:

@@ -391,6 +391,8 @@ class ArmResult:
     """Whether it tests advice literally and may fail to run."""
     code: str = ""
     """Its declaration as `path:line` in the repository; empty if that is not known."""
+    changes: list[str] = field(default_factory=list)
+    """The DDL statements that changed its database, such as those that create an index."""
 
     @property
     def cannot_run(self) -> str | None:

@@ -262,25 +262,40 @@ def test_preparing_again_makes_nothing_twice(setting: Setting) -> None:
     assert {file: file.stat().st_mtime_ns for file in setting.shared.glob("*.snapshot")} == before
 
 
+INDEX = "CREATE INDEX newest_orders ON orders (customer_id, created_at)"
+
+
 def _add_index(connection: Connection) -> None:
-    connection.execute(text("CREATE INDEX newest_orders ON orders (customer_id, created_at)"))
+    if connection.scalar(text("SELECT count(*) FROM sqlite_master WHERE name = 'newest_orders'")) == 0:
+        connection.execute(text(INDEX))
 
 
 @pytest.mark.parametrize(
     "migration",
-    [_add_index, ["CREATE INDEX newest_orders ON orders (customer_id, created_at)", "CREATE TABLE more (x INTEGER)"]],
+    [_add_index, [INDEX, "/* for\nlater */ create table more (x INTEGER)"]],
 )
 def test_a_migration_is_a_function_or_several_statements(setting: Setting, migration: Any) -> None:
     """Each gives the arm its index; arms with the same migration share a snapshot."""
     shop = AsyncShop()
     shop.migrations = {"optimised": migration, "baseline": migration}  # type: ignore[misc]  # of this one, not of the class
-    runnable(shop).prepare(setting)
+    changes = runnable(shop).prepare(setting).changes
+    assert changes == dict.fromkeys(["optimised", "baseline"], [INDEX] if callable(migration) else migration)
 
     async def check(scenario: Any, instances: Any) -> list[bool]:
         return [(await scenario.statements(i, Case("newest", "", 1)))[0].uses_index for i in instances.values()]
 
     assert asyncio.run(with_arms(shop, setting, check)) == [True, True]
     assert len(list(setting.shared.glob("*.snapshot"))) == 2
+
+
+def test_a_migration_that_was_cut_short_is_made_again(setting: Setting) -> None:
+    """A process that was killed between the snapshot and its record leaves the first alone."""
+    first = runnable(AsyncShop()).prepare(setting)
+    (snapshot,) = [file for file in setting.shared.glob("*.snapshot") if "-sql-" in file.name]
+    record = snapshot.with_suffix(".json")
+    record.unlink()
+    assert runnable(AsyncShop()).prepare(setting).changes == first.changes
+    assert json.loads(record.read_text()) == first.changes["optimised"]
 
 
 class Colour(Enum):
@@ -457,6 +472,7 @@ def test_a_later_run_restores_its_databases(own_cache: Path, tmp_path: Path, mon
     second = runs(tmp_path / "2", SameRows())
     assert second.dataset == {**first.dataset, "snapshot": "from the cache"}
     assert second.engine_settings == first.engine_settings
+    assert second.changes == first.changes != {}
     assert second.warnings == ()
     setting = Setting(tmp_path / "2" / "own", tmp_path / "2" / "shared", size="tiny")
 
