@@ -403,8 +403,8 @@ def _execute(migration: Migration, executed: list[str], connection: Connection) 
 
     @event.listens_for(connection, "before_cursor_execute")
     def add(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if DDL.match(statement) and statement not in executed:
-            executed.append(statement)
+        if DDL.match(statement) and statement.strip() not in executed:
+            executed.append(statement.strip())
 
     if callable(migration):
         migration(connection)

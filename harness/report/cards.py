@@ -371,8 +371,8 @@ def _facts(run: Run, results: Results, rows: Sequence[ConclusionRow], skipped: S
     most_plans = PLANS if len(results) == 1 else 1
     yield _folded(mark("Why"), results, lambda result: _why(result, arms, most_plans))
     changes = tuple(_across(results, _changes))
-    folded = changes if len(changes) > FEW else ()
-    yield CardFact(mark("To do"), (*_to_do(run, results), *changes[: len(changes) - len(folded)]), folded)
+    shown = len(changes) if len(changes) <= FEW + 1 else FEW
+    yield CardFact(mark("To do"), (*_to_do(run, results), *changes[:shown]), changes[shown:])
     yield _found(results)
     warnings = _folded(mark("Warning"), results, _warnings)
     yield replace(warnings, more=(*warnings.more, *_across(results, _further_warnings)))
