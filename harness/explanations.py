@@ -164,6 +164,9 @@ WORTHS: Texts = {
     Worth.OPEN: Explanation("The data do not decide about the arm.", "Read the reason; give more --budget.", ADVICE),
 }
 TRUSTS: Texts = {
+    Trust.NOT_RUN: Explanation(
+        "The scenario does not apply to this engine or RTT, or cannot run here.", "Read the reason, which is beside it.", ADVICE
+    ),
     Trust.FAILED: Explanation("The scenario failed.", "Fix the error, and run it again.", ADVICE),
     Trust.QUICK: Explanation("The run was a quick one: little data, few pairs, few processes.", "Run without --quick.", ADVICE),
     Trust.INTERRUPTED: Explanation("The run was stopped before the scenario was finished.", "Run it again.", ADVICE),

@@ -52,6 +52,8 @@ FULL = 2
 """The number of places up to which all have a table of their own; of more, the first of each engine, to limit the page."""
 REPOSITORY = re.compile(r"https://[\w.-]+(?:/[\w.~-]+)+")
 COMMIT = re.compile("[0-9a-f]{7,64}")
+ELSEWHERE = mark("A page of many places has them at the first one; {command} prints all.")
+ALL_TABLES = "harness report RUN --format markdown --all"
 ALL_SAME = mark("The tables are the same as at {places}.")
 OTHERS_SAME = mark("Further tables are the same as at {places}.")
 FEW = 3
@@ -190,7 +192,7 @@ def _card(run: Run, scenario: Sequence[tuple[LocatedResult, ConclusionRow | None
         status=rows[0].status if rows and is_alone else None,
         sentence="" if not rows else sentence(rows[0]) if is_alone else _over_places(rows),
         paragraphs=tuple(cut(p) for p in (made[1:] if repeats_title else made)),
-        places=tuple(_without_repetitions([_place(found, row) for found, row in full])),
+        places=tuple(_without_repetitions([_place(found, row) for found, row in full], of_many=len(tried) > FULL)),
         others=_every_place([found for found, _ in tried], {found.anchor for found, _ in full}) if len(full) < len(tried) else None,
         facts=tuple(fact for fact in _facts(run, results, rows, skipped) if fact.items),
         arms=tuple(result.arms),
@@ -243,12 +245,15 @@ def _every_place(tried: Sequence[LocatedResult], with_parts: set[str]) -> Places
     )
 
 
-def _without_repetitions(places: Sequence[CardPlace]) -> Iterator[CardPlace]:
-    """Yield the places without folded tables that an earlier one has."""
+def _without_repetitions(places: Sequence[CardPlace], *, of_many: bool) -> Iterator[CardPlace]:
+    """Yield the places without folded tables that an earlier one has, and `of_many` places the intervals of percentiles at one."""
     seen: dict[Block, str] = {}
     for place in places:
         details = []
         for title, blocks in place.details:
+            if of_many and title == PERCENTILES and place is not places[0]:
+                details.append((title, (Paragraph(gettext(ELSEWHERE, command=ALL_TABLES), quiet=True),)))
+                continue
             known: dict[Block, str] = {block: seen.setdefault(block, place.label) for block in blocks if isinstance(block, Table)}
             same = {label for label in known.values() if label != place.label}
             kept = tuple(block for block in blocks if known.get(block, place.label) == place.label)

@@ -142,7 +142,7 @@ def _one_line_table(table: Table, width: int) -> Iterator[RenderableType]:
     if table.kind == TableKind.MATRIX and len(shown) < len(table.head):
         yield Text(
             ngettext(
-                "… and {count} more columns in a wider terminal",
+                "… and {count} more column in a wider terminal",
                 "… and {count} more columns in a wider terminal",
                 len(table.head) - len(shown),
             ),

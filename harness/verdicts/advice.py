@@ -58,6 +58,7 @@ class Action(StrEnum):
 class Trust(StrEnum):
     """The trust in the figures behind an action: solid, exact, or the first reason against it."""
 
+    NOT_RUN = "not run"
     FAILED = "failed"
     QUICK = "quick run"
     INTERRUPTED = "interrupted"
@@ -174,10 +175,13 @@ def trust(
     result: ScenarioResult, case: ArmCase | None, judged: Iterable[Verdict], failed_controls: Collection[str], *, quick: bool
 ) -> Trust:
     """Return how far the figures of an arm can be trusted: the first reason against it, or that there is none."""
-    if result.status != ScenarioStatus.OK or case is None:
-        return Trust.INTERRUPTED if result.status == ScenarioStatus.INTERRUPTED else Trust.FAILED
+    by_status = {ScenarioStatus.NOT_RUN: Trust.NOT_RUN, ScenarioStatus.INTERRUPTED: Trust.INTERRUPTED}
+    if result.status != ScenarioStatus.OK:
+        return by_status.get(result.status, Trust.FAILED)
     if quick:
         return Trust.QUICK
+    if case is None:
+        return Trust.NOT_TIMED
     promised = [v for v in judged if v.arm == case.arm and v.promised_low is not None]
     gain = case.gain
     if gain.low == gain.value == gain.high if gain else promised and all(map(_is_exact, promised)):

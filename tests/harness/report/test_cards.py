@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.report import cards as report_cards
-from harness.report.blocks import Paragraph
+from harness.report.blocks import Paragraph, Table
 from harness.report.cards import PERCENTILES, Card, CardItem, cards, command, engine_settings, spread
 from harness.results.run import (
     AA_CONTROL,
@@ -428,5 +428,10 @@ def test_of_many_places_the_first_of_each_engine_has_a_part(make_run: MakeRun, m
     assert card.others is not None
     assert [bool(place.anchor) for place in card.others.places] == [False, True, True, False, True, True]
     assert {len(row) for _, _, row in card.others.rows} == {6}
+    first, second = (dict(place.details)[PERCENTILES] for place in card.places)
+    assert any(isinstance(block, Table) for block in first)
+    (note,) = second
+    assert isinstance(note, Paragraph)
+    assert "harness report RUN --format markdown --all" in note.text
     (few,) = cards(make_run(*places[:2]))
     assert (len(few.places), few.others) == (2, None)

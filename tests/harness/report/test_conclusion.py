@@ -191,6 +191,8 @@ def test_a_reason_comes_before_all_catches(make_run: MakeRun) -> None:
     row = row_of(make_run(result(DO, status=ScenarioStatus.FAILED, error="boom\n  in two lines")))
     assert row.catches[0] == "failed: boom in two lines"
     assert (row.advice.action, row.advice.trust) == (Action.UNDECIDED, Trust.FAILED)
+    row = row_of(make_run(result(DO, status=ScenarioStatus.NOT_RUN, error="no server")))
+    assert (row.catches[0], row.advice.trust) == ("not run: no server", Trust.NOT_RUN)
 
 
 @pytest.mark.parametrize(
