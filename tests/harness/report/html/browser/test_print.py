@@ -4,15 +4,12 @@ import io
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.harness.report.html.browser.conftest import Visiting
 from tests.harness.report.html.browser.pages import TITLES
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+from tests.harness.report.html.browser.visit import Windows
 
 MOST_PAGES = 12
 WIDTH_PX, HEIGHT_PX = 794, 1123
@@ -20,13 +17,12 @@ WIDTH_PX, HEIGHT_PX = 794, 1123
 
 
 @pytest.fixture(scope="module")
-def sheets(browser: "Browser", page_file: Callable[[str], Path]) -> list[str]:
+def sheets(windows: Windows, page_file: Callable[[str], Path]) -> list[str]:
     """Return the text of each printed page of a full run's report, without white space."""
     reader = pytest.importorskip("pypdf", reason="pypdf is not installed").PdfReader
-    page = browser.new_page()
-    page.goto(page_file("full").as_uri())
+    page = windows.open(page_file("full")).page
+    page.emulate_media(media="null")
     printed = reader(io.BytesIO(page.pdf(format="A4", print_background=True)))
-    page.close()
     return [squeezed(each.extract_text()) for each in printed.pages]
 
 
@@ -50,7 +46,7 @@ def test_the_first_page_is_the_summary(sheets: list[str], visit: Visiting) -> No
 
 def test_figures_are_not_higher_than_a_page(visit: Visiting) -> None:
     """So that none needs to be cut."""
-    page = visit("full", viewport={"width": WIDTH_PX, "height": HEIGHT_PX})
+    page = visit("full", width=WIDTH_PX)
     page.unfold()
     page.page.emulate_media(media="print")
     heights = page.page.locator("figure:visible").evaluate_all("all => all.map(e => e.getBoundingClientRect().height)")
