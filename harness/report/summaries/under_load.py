@@ -36,7 +36,7 @@ def summary(run: Run, more: str, width: int) -> list[Block]:
         return of(
             Paragraph(conclusion.where(run), quiet=True),
             Paragraph("", headings.of_load_run(run)),
-            Paragraph(short(planned[0], MESSAGE), gettext("Load:"), quiet=True) if len(set(planned)) == 1 else None,
+            Paragraph(short(planned[0], 2 * MESSAGE), gettext("Load:"), quiet=True) if len(set(planned)) == 1 else None,
             *stopped_scenarios(run),
             replace(table, rows=table.rows[:most]) if table.rows and most else None,
             left_out(len(table.rows), most),

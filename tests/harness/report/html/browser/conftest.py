@@ -4,6 +4,7 @@ Pages are made once per test session, and windows are used by one test after the
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -42,7 +43,7 @@ def page_file(
     shared.mkdir(exist_ok=True)
 
     def find(name: str) -> Path:
-        folder = shared / name.replace(" ", "-")
+        folder = shared / re.sub(r"\W+", "-", name)
         if not folder.exists():
             made = Path(mkdtemp(dir=shared))
             written(name, records, made)
