@@ -55,6 +55,8 @@ TITLES = (
 
 PLACES = (("sqlite", 0.0), ("postgres", 0.0), ("postgres", 5.0), ("turso", 0.0))
 ENGINES = ("cockroachdb", "mariadb", "mysql", "postgres", "sqlite", "turso")
+PART = "part of a full run"
+"""The page for tests of what is on every page of a run: a full one takes three times as long to open."""
 LONG_ARM = "optimised by an engineer with more time, memory, indexes and connections than the review had"
 FILES = tuple(f"tests/test_prompts.py::test_that_the_list_of_a_user_is_quick[{name}-{n}]" for name in "abc" for n in range(25))
 
@@ -261,6 +263,7 @@ def all_failed(records: Records) -> Run:
 
 MAKERS: dict[str, Callable[[Records], Run | History | GateResult]] = {
     "full": full,
+    PART: lambda records: records.make_run(*full(records).scenarios[:3], review=review()),
     "several places": several_places,
     "many places": many_places,
     "one scenario": lambda records: records.make_run(scenario(records, 3)),
@@ -288,7 +291,8 @@ MAKERS: dict[str, Callable[[Records], Run | History | GateResult]] = {
 """What each page shows."""
 TRANSLATED = tuple(f"{name}, in Japanese" for name in ("many places", "capacity", "ablation", "comparison", "history"))
 """The kinds of pages whose fixed texts are in another language as well."""
-PAGES = (*MAKERS, *TRANSLATED)
+PAGES = (*(name for name in MAKERS if name != PART), *TRANSLATED)
+"""The pages to examine; nothing in a part of a full run is new."""
 
 
 def written(name: str, records: Records, folder: Path) -> Path:

@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote
 import pytest
 
 from tests.harness.report.html.browser.conftest import Visiting
+from tests.harness.report.html.browser.pages import PART
 from tests.harness.report.html.browser.promise_table import PromiseTable
 from tests.harness.report.html.browser.visit import Visit
 
@@ -46,7 +47,7 @@ HOSTILE_FRAGMENTS = (
 @pytest.mark.parametrize(("choice", "verdicts"), VERDICTS.items())
 def test_a_filter_shows_the_rows_with_its_verdicts(choice: str, verdicts: set[str], visit: Visiting) -> None:
     """There are some, they have no other verdict, and their number is shown."""
-    table = PromiseTable(visit("full"))
+    table = PromiseTable(visit(PART))
     everything = table.ids()
     table.show(choice)
     shown = table.texts()
@@ -60,7 +61,7 @@ def test_a_filter_shows_the_rows_with_its_verdicts(choice: str, verdicts: set[st
 
 def test_each_row_is_kept_or_missed_or_not_judged(visit: Visiting) -> None:
     """The three choices have no row in common and leave none out."""
-    table = PromiseTable(visit("full"))
+    table = PromiseTable(visit(PART))
     everything, found = table.ids(), []
     for choice in VERDICTS:
         table.show(choice)
@@ -85,7 +86,7 @@ def test_an_engine_or_an_rtt_can_be_chosen(visit: Visiting) -> None:
 
 def test_a_search_shows_rows_with_all_of_its_words(visit: Visiting) -> None:
     """Without regard to case; a search without a result says so, and everything can be shown again."""
-    table = PromiseTable(visit("full"))
+    table = PromiseTable(visit(PART))
     everything = table.ids()
     table.search.fill("SCANS full")
     shown = table.texts()
@@ -100,7 +101,7 @@ def test_a_search_shows_rows_with_all_of_its_words(visit: Visiting) -> None:
 
 def test_rows_are_sorted_by_every_column(visit: Visiting) -> None:
     """Both ways, without losing any; the column says so to screen readers, and the keyboard sorts as well."""
-    table = PromiseTable(visit("full"))
+    table = PromiseTable(visit(PART))
     everything = table.ids()
     for column in range(len(table.heads())):
         orders = []
@@ -117,7 +118,7 @@ def test_rows_are_sorted_by_every_column(visit: Visiting) -> None:
 
 def test_a_column_of_a_place_sorts_its_verdicts(visit: Visiting) -> None:
     """The best come first, then the worst, then with the first column the order of the scenarios again."""
-    table = PromiseTable(visit("full"))
+    table = PromiseTable(visit(PART))
     order, column = table.ids(), len(table.heads()) - 2
     table.sort(column)
     best_first = [TONES.index(tone) for tone in table.tones(column)]
@@ -130,12 +131,12 @@ def test_a_column_of_a_place_sorts_its_verdicts(visit: Visiting) -> None:
 
 def test_the_state_can_be_copied_with_the_address(visit: Visiting) -> None:
     """Another window shows the same rows in the same order, with the same choices."""
-    table = PromiseTable(visit("full"))
+    table = PromiseTable(visit(PART))
     table.search.fill("queries")
     table.show("kept")
     table.sort(1)
     table.sort(1)
-    copied = PromiseTable(visit("full", table.fragment()))
+    copied = PromiseTable(visit(PART, table.fragment()))
     assert table.fragment() == copied.fragment() != ""
     assert table.ids()
     assert copied.ids() == table.ids()
@@ -164,7 +165,7 @@ def test_the_place_is_in_the_address(visit: Visiting) -> None:
 
 def test_a_link_unfolds_what_it_leads_to(visit: Visiting) -> None:
     """Such as the rules of the conclusion, which are folded."""
-    page = visit("full").page
+    page = visit(PART).page
     rules = page.locator("#rules")
     assert not rules.is_visible()
     page.locator("a[href='#rules']").first.click()
@@ -184,7 +185,7 @@ def test_a_link_leads_to_its_row_and_marks_it(visit: Visiting) -> None:
 
 def test_a_link_to_a_row_that_is_filtered_out_shows_it(visit: Visiting) -> None:
     """Following it makes the row visible again."""
-    table = PromiseTable(visit("full"))
+    table = PromiseTable(visit(PART))
     last = table.ids()[-1]
     table.search.fill("<nothing of this kind>")
     assert table.ids() == []
@@ -214,7 +215,7 @@ def _rows_and_elements(page: Visit) -> tuple[list[str], int]:
 
 def test_the_csv_has_the_rows_that_are_shown(visit: Visiting) -> None:
     """All at first, those of a filter then; each has the claim and the arm that the page shows."""
-    table = PromiseTable(visit("full"))
+    table = PromiseTable(visit(PART))
     for choice in ("all", "missed"):
         table.show(choice)
         rows = list(csv.DictReader(io.StringIO(table.downloaded("CSV").decode("utf-8-sig"))))
@@ -250,7 +251,7 @@ def test_downloads_of_hostile_names_are_data(name: str, visit: Visiting) -> None
 
 def test_the_command_is_copied(visit: Visiting) -> None:
     """With the commit that it belongs to, exactly as the page shows it."""
-    page = visit("full").page
+    page = visit(PART).page
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name=re.compile("copy", re.IGNORECASE)).first.click()
     page.get_by_role("button", name=re.compile("copied", re.IGNORECASE)).wait_for()
@@ -260,7 +261,7 @@ def test_the_command_is_copied(visit: Visiting) -> None:
     assert page.evaluate("getSelection().toString()").strip() == copied, "so that it can be copied by hand as well"
 
 
-@pytest.mark.parametrize("name", ["full", "load"])
+@pytest.mark.parametrize("name", [PART, "load"])
 def test_the_data_is_linked(name: str, visit: Visiting) -> None:
     """The run and its samples lie where the page's links lead."""
     page = visit(name)
