@@ -133,7 +133,7 @@ def many_places(records: Records) -> Run:
     failed = [replace(records.failed, name=x.name, engine=x.engine, rtt_ms=x.rtt_ms) for x in found[:2]]
     run = records.make_run(*failed, *found[2:], review=review(), interrupted=True, finished_at=None)
     settings = replace(run.settings, engines=list(ENGINES), rtts_ms=[0.0, 25.0])
-    return renamed(replace(run, settings=settings), "optimised", LONG_ARM)
+    return renamed(replace(run, settings=settings), "optimised", LONG_ARM, whole=True)
 
 
 def load(records: Records) -> Run:
@@ -158,7 +158,9 @@ def several_loads(records: Records) -> Run:
         replace(records.loaded, name="failing", load=replace(under, arms=failing)),
         replace(records.failed, name="failed", error=LONG),
     ]
-    return records.make_run(*renamed(renamed(named, "list", LONG), "optimised", LONG_ARM).scenarios, *others, kind="load")
+    return records.make_run(
+        *renamed(renamed(named, "list", LONG, whole=True), "optimised", LONG_ARM, whole=True).scenarios, *others, kind="load"
+    )
 
 
 def ablation(records: Records) -> Run:
@@ -218,12 +220,11 @@ def hostile_places(records: Records) -> Run:
     return renamed(records.make_run(*found, name=HOSTILE, command=HOSTILE, commit=HOSTILE), HOSTILE, LONG)
 
 
-def renamed(record: Record, old: str, new: str) -> Record:
-    """Return a record with another text wherever it has a text or a part of one; of one without markup, a whole text."""
-    before, after = (msgspec.json.encode(text) for text in (old, new))
-    if old == HOSTILE:
-        before, after = before[1:-1], after[1:-1]
-    return msgspec.json.decode(msgspec.json.encode(record).replace(before, after), type=type(record))
+def renamed(record: Record, old: str, new: str, *, whole: bool = False) -> Record:
+    """Return a record with another text in place of one, or of a part of one unless it has to be `whole`."""
+    body, before, after = (msgspec.json.encode(each) for each in (record, old, new))
+    found = body.replace(before, after) if whole else body.replace(before[1:-1], after[1:-1])
+    return msgspec.json.decode(found, type=type(record))
 
 
 def one_sample(records: Records) -> Run:
