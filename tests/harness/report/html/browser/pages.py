@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
@@ -59,9 +58,6 @@ PART = "part of a full run"
 """The page for tests of what is on every page of a run: a full one takes three times as long to open."""
 LONG_ARM = "optimised by an engineer with more time, memory, indexes and connections than the review had"
 FILES = tuple(f"tests/test_prompts.py::test_that_the_list_of_a_user_is_quick[{name}-{n}]" for name in "abc" for n in range(25))
-
-
-Record = TypeVar("Record", Run, GateResult)
 
 
 @dataclass(frozen=True)
@@ -220,11 +216,11 @@ def hostile_places(records: Records) -> Run:
     return renamed(records.make_run(*found, name=HOSTILE, command=HOSTILE, commit=HOSTILE), HOSTILE, LONG)
 
 
-def renamed(record: Record, old: str, new: str, *, whole: bool = False) -> Record:
-    """Return a record with another text in place of one, or of a part of one unless it has to be `whole`."""
-    body, before, after = (msgspec.json.encode(each) for each in (record, old, new))
+def renamed(run: Run, old: str, new: str, *, whole: bool = False) -> Run:
+    """Return a run with another text in place of one, or of a part of one unless it has to be `whole`."""
+    body, before, after = (msgspec.json.encode(each) for each in (run, old, new))
     found = body.replace(before, after) if whole else body.replace(before[1:-1], after[1:-1])
-    return msgspec.json.decode(found, type=type(record))
+    return msgspec.json.decode(found, type=Run)
 
 
 def one_sample(records: Records) -> Run:
@@ -286,7 +282,7 @@ MAKERS: dict[str, Callable[[Records], Run | History | GateResult]] = {
     "one file": one_file,
     "history": history,
     "gate": lambda _: gates.result(),
-    "hostile gate": lambda _: renamed(gates.hostile(), HOSTILE, LONG),
+    "hostile gate": lambda _: gates.hostile(gates.HOSTILE + LONG),
     "equal gate": lambda _: gates.result(GateVerdict.EQUIVALENT, [gates.row("equal")]),
 }
 """What each page shows."""
