@@ -22,7 +22,7 @@ from harness.errors import UsageError
 from harness.language import DOMAIN, FOLDER, WORD
 from harness.report.blocks import STATUSES
 from harness.report.tables import DIRECTIONS
-from harness.results.load import ALL, CapacityKind, LoadModel
+from harness.results.load import ALL, CapacityKind, LoadModel, LoadState
 from harness.results.run import AA_CONTROL, GainSum, Interaction, PromiseVerdict, ScenarioStatus
 from harness.verdicts.advice import Action, Trust
 from tools import exit_code
@@ -44,6 +44,7 @@ WORDS: tuple[Iterable[str], ...] = (
     Trust,
     CapacityKind,
     LoadModel,
+    LoadState,
     DIRECTIONS.values(),
 )
 """The closed sets whose words are shown."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from harness.language import gettext, word
 from harness.report.numbers import DASH
+from harness.results.load import LoadState
 from harness.results.run import RunWarning
 
 REASON, REASONS = 80, 4
@@ -43,14 +44,14 @@ class CellStatus:
 
 _SIGNS = {
     Tone.GREAT: {"exceeded": "▲"},
-    Tone.GOOD: {"confirmed": "✓", "improved": "▲", "equivalent": "✓"},
-    Tone.SHORT: {"fell short": "▽", "missed": "▼"},
-    Tone.BAD: {"refuted": "✗", "regressed": "✗", "observed": "!"},
+    Tone.GOOD: {"confirmed": "✓", "improved": "▲", "equivalent": "✓", LoadState.SUSTAINED: "✓"},
+    Tone.SHORT: {"fell short": "▽", "missed": "▼", LoadState.SATURATED: "▼"},
+    Tone.BAD: {"refuted": "✗", "regressed": "✗", "observed": "!", LoadState.FAILS: "✗"},
     Tone.OPEN: {"inconclusive": "?", "withheld": "⊘", "not comparable": "≠"},
-    Tone.FLAT: {"not measured": "–", "measured": "•", "equal": "=", "not judged": "·", "not observed": "○"},
+    Tone.FLAT: {"not measured": "–", "measured": "•", "equal": "=", "not judged": "○", "not observed": "○"},
 }
 STATUSES = {name: CellStatus(name, sign, tone) for tone, signs in _SIGNS.items() for name, sign in signs.items()}
-"""Every status of promises, gates, comparisons and findings."""
+"""Every status of promises, gates, comparisons, findings and arms under load."""
 
 
 PRELIMINARY = "~"

@@ -8,13 +8,12 @@ from harness.language import gettext, mark, word
 from harness.report.blocks import Cell, Paragraph, Table, cells
 from harness.report.numbers import DASH, significant, times, unit_of, whole
 from harness.report.tables import arms_in_order, named_cells, with_interval
-from harness.results.load import Capacity, CapacityKind, CapacityStep, LoadResult
+from harness.results.load import Capacity, CapacityKind, CapacityStep, LoadResult, LoadState
 from harness.results.names import shortened, visible
 from harness.results.run import BASELINE, ScenarioResult
 from harness.verdicts import slo
 from harness.verdicts.capacity import knee, ratio
 
-SUSTAINED, FAILED, UNDECIDED = mark("sustained"), mark("failed"), mark("undecided")
 IS_BASELINE = mark("the baseline itself")
 MOST_REASON = 160
 """The most characters of a reason that are shown."""
@@ -140,7 +139,7 @@ def steps(result: ScenarioResult) -> Table | None:
         where = (
             word(x.kind),
             arm_names[x.arm],
-            Cell(gettext(outcome(step)), step.invalid or step.reason),
+            Cell(word(outcome(step)), step.invalid or step.reason),
             level(step.level, x.kind),
         )
         rows.append(cells(*where, significant(step.achieved_per_s), unit.write(ns), whole(step.operations), whole(step.errors)))
@@ -157,8 +156,8 @@ def steps(result: ScenarioResult) -> Table | None:
     return Table(gettext("Every step of the search"), head, tuple(rows), names=3)
 
 
-def outcome(step: CapacityStep) -> str:
-    """Return the outcome of a step: `SUSTAINED`, `FAILED` or `UNDECIDED`."""
+def outcome(step: CapacityStep) -> LoadState:
+    """Return whether an arm sustained its load in a step of the search."""
     if step.invalid is not None or step.sustained is None:
-        return UNDECIDED
-    return SUSTAINED if step.sustained else FAILED
+        return LoadState.UNDECIDED
+    return LoadState.SUSTAINED if step.sustained else LoadState.FAILED

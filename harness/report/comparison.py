@@ -45,7 +45,7 @@ PYTHON = ("python", "python_version")
 UNKNOWN = mark("not in the file")
 TOTALS = {"Aggregated", "Total"}
 """Names of a benchmark that sums up all others."""
-NO_TIMES = mark("no operation succeeded, or none was tried")
+NO_TIMES = mark("no operation succeeded, none was tried, or it is not a time")
 
 READ = (
     mark("Times faster is the median before ÷ the median after: above 1 is faster."),
@@ -61,7 +61,10 @@ READ = (
 
 @dataclass(frozen=True)
 class FileBenchmark:
-    """One benchmark of one file or of two: of each a pair (before, after), of one file (it, nothing)."""
+    """One benchmark of one file or of two: of each a pair (before, after), of one file (it, nothing).
+
+    A judged figure that is not a time is one as well, with a verdict alone.
+    """
 
     name: str
     latencies: tuple[Latency | None, Latency | None]
@@ -77,7 +80,7 @@ def benchmarks(run: Run) -> list[FileBenchmark]:
         operations = {(x.group, x.arm in {BASELINE, ""}): x for x in result.operations}
         verdicts = {verdict.promise: verdict for verdict in result.verdicts}
         timed, counted = ([x.group for x in records] for records in (result.latencies, result.operations))
-        for name in dict.fromkeys([*(counted if set(timed) <= set(counted) else timed), *timed, *counted]):
+        for name in dict.fromkeys([*(counted if set(timed) <= set(counted) else timed), *timed, *counted, *verdicts]):
             pairs = [(of_side.get((name, True)), of_side.get((name, False))) for of_side in (latencies, operations)]
             found.append(FileBenchmark(name, pairs[0], pairs[1], verdicts.get(name)))  # type: ignore[arg-type]
     return sorted(found, key=_urgency if run.kind == RunKind.COMPARISON else lambda x: not is_total(x.name))
@@ -212,10 +215,8 @@ def _two_files(run: Run) -> Table:
     rows, names = [], named(run)
     for benchmark in benchmarks(run):
         verdict, (old, new) = benchmark.verdict, benchmark.latencies
-        medians = [
-            Cell(DASH, gettext(NO_TIMES) if verdict else gettext("not in this file")) if x is None else duration(median_ns(x))
-            for x in (old, new)
-        ]
+        missing = gettext(NO_TIMES) if verdict else gettext("not in this file")
+        medians = [Cell(DASH, missing) if x is None else duration(median_ns(x)) for x in (old, new)]
         samples = [whole(x.samples) if x and x.samples else DASH for x in (old, new)]
         number = Cell(" → ".join(dict.fromkeys(samples)), gettext(UNKNOWN) if DASH in samples else "")
         rows.append(cells(names[benchmark.name], _judged(benchmark), *medians, _ratio(benchmark), number))
@@ -227,7 +228,7 @@ def _ratio(benchmark: FileBenchmark) -> Cell:
     """Return the ratio of the medians with its interval; a dash with the reason for none."""
     verdict = benchmark.verdict
     if verdict is None or None in benchmark.latencies:
-        return Cell(DASH, gettext("only one file has times"))
+        return Cell(DASH, gettext("only one file has times") if any(benchmark.latencies) else gettext(NO_TIMES))
     if verdict.value is None:
         is_zero = any(x is not None and not median_ns(x) for x in benchmark.latencies)
         return Cell(DASH, verdict.sentence, gettext("(a median is 0)") if is_zero else gettext("(not judged)"))

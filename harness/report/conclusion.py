@@ -13,7 +13,7 @@ from itertools import chain
 from harness.language import gettext, listed, mark, ngettext, word
 from harness.report import promises
 from harness.report.blocks import Cell, CellStatus, Table, TableKind, Tone, cells
-from harness.report.numbers import DASH, clock_time, elapsed, unit_of
+from harness.report.numbers import DASH, clock_time, elapsed, percent, unit_of
 from harness.report.promises import LocatedResult, located, place_of
 from harness.report.tables import MEMORY_RESOLUTION_BYTES
 from harness.results.load import ALL
@@ -30,9 +30,10 @@ from harness.results.run import (
     ScenarioStatus,
     Verdict,
 )
+from harness.stats.ablation import are_ablated
 from harness.verdicts import tails
 from harness.verdicts.advice import KEPT, Action, Advice, ArmCase, ArmGain, Trust, advise
-from harness.verdicts.promise import LESS, NOT_ENOUGH, TIME, TIMES, format_claim, format_figure, format_measured
+from harness.verdicts.promise import LESS, NOT_ENOUGH, TIME, TIMES, WORKS, format_claim, format_figure, format_measured
 
 STATUSES = {
     Action.DO: ("✓", Tone.GOOD),
@@ -157,8 +158,9 @@ class Conclusion:
 
 
 def is_there(run: Run) -> bool:
-    """Return whether a run has a conclusion: it measured in pairs, or nothing was measured at all, and no switch was ablated."""
-    return run.kind == RunKind.PAIRS and not any(result.ablation for result in run.scenarios)
+    """Return whether a run has a conclusion: it measured in pairs, or nothing was measured at all, and is not an ablation."""
+    ablated = any(result.ablation or are_ablated(arm.name for arm in result.arms) for result in run.scenarios)
+    return run.kind == RunKind.PAIRS and not ablated
 
 
 def conclude(run: Run) -> Conclusion:
@@ -354,11 +356,13 @@ def _catches(result: ScenarioResult, advice: Advice) -> list[str]:
     if case:
         found += _broken(case)
         own = [v for v in result.verdicts if v.arm == case.arm]
-        found += [
-            f"{short(_about(v), SUBJECT)} {format_figure(v.value, v.unit)}" for v in own if _is_loss(v) and v.value is not None
-        ]
+        found += [_lost(v, v.value) for v in own if _is_loss(v) and v.value is not None]
         slow = tails.slower(result.percentile_ratios, {(x.arm, x.group): x.percentiles_ns for x in result.latencies})
-        found += [f"{group} {text.partition(' (')[0]}" for (arm, group), text in slow.items() if arm == case.arm]
+        for (arm, group), text in slow.items():
+            if arm == case.arm:
+                label, _, change = text.partition(" (")[0].partition(": ")
+                name = short(group, SUBJECT)
+                found.append(gettext("{subject}: slower at {percentile}, {change}", subject=name, percentile=label, change=change))
         pair = _measured_memory(result, case.arm)
         if pair and pair[1].added_bytes - pair[0].added_bytes > MEMORY_RESOLUTION_BYTES:
             more = (pair[1].added_bytes - pair[0].added_bytes) / 1e6
@@ -371,16 +375,28 @@ def _catches(result: ScenarioResult, advice: Advice) -> list[str]:
 
 def _broken(case: ArmCase) -> list[str]:
     """Return that an arm cannot run somewhere, and its failed checks."""
-    failed = [
-        f"{short(_about(v), SUBJECT)}: {format_figure(v.value, v.unit, v.checks)}"
-        for v in case.failed_checks
-        if v.value is not None
-    ]
+    failed = [_failed(v, v.value) for v in case.failed_checks if v.value is not None]
     stopped = [
         gettext("{group} cannot run: {error}", group=short(group, ARM), error=short(error, SUBJECT))
         for group, error in case.errors.items()
     ]
     return failed + stopped[:1]
+
+
+def _failed(verdict: Verdict, value: float) -> str:
+    """Return a failed check in words: `“own writes” fails (12 reads)`."""
+    check = short(_about(verdict), SUBJECT)
+    if verdict.unit == WORKS and not value:
+        return gettext("“{check}” fails", check=check)
+    return gettext("“{check}” fails ({figure})", check=check, figure=format_figure(value, verdict.unit, verdict.checks))
+
+
+def _lost(verdict: Verdict, value: float) -> str:
+    """Return a loss in words: `insert: 10.5 % more time`, `with writes: worse, 0.80×`."""
+    subject = short(_about(verdict), SUBJECT)
+    if verdict.unit == TIME and math.isfinite(value):
+        return gettext("{subject}: {percent} more time", subject=subject, percent=percent(value - 1).removeprefix("+"))
+    return gettext("{subject}: worse, {figure}", subject=subject, figure=format_figure(value, verdict.unit))
 
 
 def _about(verdict: Verdict) -> str:

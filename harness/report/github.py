@@ -4,6 +4,7 @@ from harness.report import markdown
 from harness.report.gate import full, headline, message, shown
 from harness.results.gate import GateResult, GateVerdict
 from harness.results.names import shortened
+from harness.text import printable
 
 MOST = 10
 """The most annotations per level and step; GitHub drops the rest silently."""
@@ -44,6 +45,5 @@ def summary(result: GateResult) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Return a text escaped as GitHub's toolkit does, so that it cannot start another command."""
-    printable = "".join(c if c.isprintable() or c in "\r\n\t" else "\ufffd" for c in text)
-    return printable.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    """Return a text escaped as GitHub's toolkit does, so that it cannot start another command; a log does not obey it either."""
+    return printable(text).replace("%", "%25").replace("\n", "%0A")

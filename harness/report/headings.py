@@ -9,7 +9,7 @@ from harness.report import ablation, capacity, comparison, load
 from harness.report.capacity import NO_LOAD
 from harness.report.numbers import duration, interval, significant, times, whole
 from harness.report.promises import located
-from harness.results.load import Capacity, CapacityKind, LoadedArm, LoadModel, LoadRatio, LoadResult
+from harness.results.load import Capacity, CapacityKind, LoadedArm, LoadModel, LoadRatio, LoadResult, LoadState
 from harness.results.names import shortened, visible
 from harness.results.run import (
     BASELINE,
@@ -139,19 +139,17 @@ def of_load_run(run: Run) -> str:
     return gettext(NOTHING_LOADED)
 
 
-SUSTAINED, NOT_SUSTAINED = mark("sustained"), mark("not sustained")
-NO_CONCLUSION, NO_RESULT = mark("invalid"), mark("failed")
 ALL_OF = {
-    SUSTAINED: mark("All {count} scenarios were sustained by all arms."),
-    NOT_SUSTAINED: mark("All {count} scenarios were not sustained by all arms."),
-    NO_CONCLUSION: mark("All {count} scenarios are invalid."),
-    NO_RESULT: mark("All {count} scenarios failed."),
+    LoadState.SUSTAINED: mark("All {count} scenarios were sustained by all arms."),
+    LoadState.NOT_SUSTAINED: mark("All {count} scenarios were not sustained by all arms."),
+    LoadState.INVALID: mark("All {count} scenarios are invalid."),
+    LoadState.FAILED: mark("All {count} scenarios failed."),
 }
 SOME_OF = {
-    SUSTAINED: (mark("{count} was sustained by all arms"), mark("{count} were sustained by all arms")),
-    NOT_SUSTAINED: (mark("{count} was not"), mark("{count} were not")),
-    NO_CONCLUSION: (mark("{count} is invalid"), mark("{count} are invalid")),
-    NO_RESULT: (mark("{count} failed"), mark("{count} failed")),
+    LoadState.SUSTAINED: (mark("{count} was sustained by all arms"), mark("{count} were sustained by all arms")),
+    LoadState.NOT_SUSTAINED: (mark("{count} was not"), mark("{count} were not")),
+    LoadState.INVALID: (mark("{count} is invalid"), mark("{count} are invalid")),
+    LoadState.FAILED: (mark("{count} failed"), mark("{count} failed")),
 }
 NONE_OF = (mark("{count} was not sustained by all arms"), mark("{count} were not sustained by all arms"))
 """What is with scenarios, singular and plural."""
@@ -162,22 +160,23 @@ def of_scenarios(results: Sequence[ScenarioResult]) -> str:
     counts = Counter(outcome_under_load(result) for result in results)
     if len(counts) == 1:
         return gettext(ALL_OF[next(iter(counts))], count=len(results))
-    texts = SOME_OF if counts[SUSTAINED] else SOME_OF | {NOT_SUSTAINED: NONE_OF}
+    texts = SOME_OF if counts[LoadState.SUSTAINED] else SOME_OF | {LoadState.NOT_SUSTAINED: NONE_OF}
     parts = [
         gettext(several if counts[key] > 1 else one, count=counts[key]) for key, (one, several) in texts.items() if counts[key]
     ]
     return gettext("Of {count} scenarios, {parts}.", count=len(results), parts=listed(parts))
 
 
-def outcome_under_load(result: ScenarioResult) -> str:
+def outcome_under_load(result: ScenarioResult) -> LoadState:
     """Return whether all arms sustain the load of a scenario, or why nothing is concluded."""
     found = result.load or NO_LOAD
     if result.status != ScenarioStatus.OK or not found.arms:
-        return NO_RESULT
+        return LoadState.FAILED
     if found.invalid:
-        return NO_CONCLUSION
+        return LoadState.INVALID
     arms = load.arms_of(result)
-    return NOT_SUSTAINED if any(load.failing(found, arm) or load.overloaded(found, arm) for arm in arms) else SUSTAINED
+    is_sustained = all(load.state(found, arm) == LoadState.SUSTAINED for arm in arms)
+    return LoadState.SUSTAINED if is_sustained else LoadState.NOT_SUSTAINED
 
 
 def of_load(result: ScenarioResult) -> str:

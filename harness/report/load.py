@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from harness.language import gettext, listed, mark, ngettext, word
 from harness.report import capacity
-from harness.report.blocks import Block, Cell, CellStatus, Notice, Paragraph, ReportSection, Table, Tone, cells, of, status
+from harness.report.blocks import Block, Cell, Notice, Paragraph, ReportSection, Table, Tone, cells, of, status
 from harness.report.capacity import IS_BASELINE, NO_LOAD
 from harness.report.numbers import DASH, Unit, significant, times, unit_of, whole
 from harness.report.promises import located
 from harness.report.tables import MOST_NAME, MOST_NOTE, arms_in_order, groups_of, named_cells, percentile, with_interval
-from harness.results.load import ALL, LatencySummary, LoadedArm, LoadResult
+from harness.results.load import ALL, LatencySummary, LoadedArm, LoadResult, LoadState
 from harness.results.names import shortened, visible
 from harness.results.run import BASELINE, Run, ScenarioResult
 from harness.stats.intervals import MEDIAN, QUANTILES
@@ -25,12 +25,6 @@ READ = mark(
     "bootstrapped over processes and the cycles of blocks inside them."
 )
 OVERLOADED = mark("is saturated: it cannot sustain this load")
-SUSTAINED, SATURATED, FAILED = (
-    CellStatus(mark("sustained"), "✓", Tone.GOOD),
-    CellStatus(mark("saturated"), "▼", Tone.SHORT),
-    CellStatus(mark("failed"), "✗", Tone.BAD),
-)
-"""The outcomes of an arm under load."""
 INVALID = mark("This load test is invalid: no conclusion can be drawn")
 P50_FASTER = mark("p50, times faster")
 WIDE = (mark("dropped"), mark("unfinished"), P50_FASTER)
@@ -90,6 +84,13 @@ def failing(load: LoadResult, arm: str, group: str = ALL) -> str | None:
     """Return an arm's failures beyond the tolerance, in a group or over all groups; it is then not compared."""
     rows = [row_of(load, arm, group), row_of(load, arm, ALL)]
     return next((row.failing for row in rows if row is not None and row.failing), None)
+
+
+def state(load: LoadResult, arm: str, group: str = ALL) -> LoadState:
+    """Return whether an arm sustains its load, in a group and over all groups."""
+    if failing(load, arm, group):
+        return LoadState.FAILS
+    return LoadState.SATURATED if overloaded(load, arm, group) else LoadState.SUSTAINED
 
 
 def notices(result: ScenarioResult) -> list[Notice]:
@@ -274,13 +275,7 @@ def _outcome(load: LoadResult, row: LoadedArm) -> Cell:
     """Return whether an arm sustained the load, unless nothing can be concluded; the reason is a notice."""
     if load.invalid:
         return Cell("", status=status("not judged"))
-    if failing(load, row.arm, row.group):
-        return Cell("", status=_shown(FAILED))
-    return Cell("", status=_shown(SATURATED if overloaded(load, row.arm, row.group) else SUSTAINED))
-
-
-def _shown(outcome: CellStatus) -> CellStatus:
-    return replace(outcome, name=gettext(outcome.name))
+    return Cell("", status=status(state(load, row.arm, row.group)))
 
 
 def _time(load: LoadResult, row: LoadedArm, kind: str, label: str, unit: Unit, *, bounds: bool = True) -> Cell:

@@ -8,6 +8,7 @@ from harness.language import gettext, ngettext
 from harness.report.tables import listed
 from harness.results.names import shortened, visible
 from harness.results.run import BASELINE, ScenarioResult, Statement
+from harness.text import printable
 
 MOST_CHARACTERS = 4_000
 """The most characters of a statement, and of a line of a plan."""
@@ -17,6 +18,8 @@ LEFT, NEW = "−", "+"  # noqa: RUF001 - a minus sign is as wide as a plus
 """The marks of lines that only the baseline's plan has, and that only another arm's has."""
 NAME = 40
 """The most characters of the name of a group of cases."""
+TAB = 4
+"""The number of spaces of a tabulator."""
 STEPS = re.compile(r"\b(?:scan|scans|search|sort|use|using|join|loop|aggregate|materialize|group)\b", re.IGNORECASE)
 """Words of a plan's step; other lines are its conditions."""
 
@@ -200,7 +203,7 @@ def names(found: Iterable[str], most: int = 4) -> str:
 
 def cut(text: str) -> str:
     """Return a text of several lines with control characters escaped, without what is beyond a length."""
-    printable = "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape", "replace").decode() for c in text)
-    more = len(printable) - MOST_CHARACTERS
+    shown = printable(text.expandtabs(TAB))
+    more = len(shown) - MOST_CHARACTERS
     end = ngettext("… ({count} more character)", "… ({count} more characters)", more)
-    return printable[:MOST_CHARACTERS] + end if more > 0 else printable
+    return shown[:MOST_CHARACTERS] + end if more > 0 else shown

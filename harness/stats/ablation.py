@@ -7,7 +7,7 @@ so their p-values are corrected together (Holm 1979).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.results.run import BASELINE, Ablation, Gain, GainSum, Interaction, SwitchGain
@@ -27,6 +27,13 @@ def arms(switches: Sequence[str]) -> dict[str, frozenset[str]]:
     named |= {ALL: every, **{f"all but {s}": every - {s} for s in switches}}
     first = {on: name for name, on in reversed(named.items())}
     return {name: on for name, on in named.items() if first[on] == name}
+
+
+def are_ablated(names: Iterable[str]) -> bool:
+    """Return whether arms are those of an ablation, by their names."""
+    found = list(names)
+    switches = [name.removeprefix("only ") for name in found if name.startswith("only ")]
+    return bool(switches) and set(arms(switches)) == set(found)
 
 
 def ablation(group: str, switches: Mapping[str, str], processes: Mapping[int, Sequence[Mapping[str, float]]]) -> Ablation | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from harness.language import gettext, mark, word
-from harness.report.capacity import FAILED, SUSTAINED, in_order, level, limit, outcome, time_ns
+from harness.report.capacity import in_order, level, limit, outcome, time_ns
 from harness.report.load import arms_of
 from harness.report.numbers import duration, unit_of
 from harness.report.plot import (
@@ -25,7 +25,7 @@ from harness.report.plot import (
     log_scale,
 )
 from harness.report.samples import Samples
-from harness.results.load import Capacity, CapacityStep
+from harness.results.load import Capacity, CapacityStep, LoadState
 from harness.results.run import ScenarioResult
 from harness.verdicts.capacity import knee
 from harness.verdicts.slo import Bound
@@ -100,11 +100,11 @@ def _line(panel: ChartPanel, steps: Sequence[tuple[CapacityStep, Point]], bend: 
     """Draw a mark per step, a line through the middle of each level, and a ring around the knee."""
     by_level = [[point for _, point in same] for _, same in groupby(steps, key=lambda step: step[0].level)]
     panel.path("l", line([(_mean(x for x, _ in same), _mean(y for _, y in same)) for same in by_level]))
-    marks = {kind: [point for step, point in steps if outcome(step) == kind] for kind in (SUSTAINED, FAILED)}
+    marks = {kind: [point for step, point in steps if outcome(step) == kind] for kind in (LoadState.SUSTAINED, LoadState.FAILED)}
     panel.path("m", dots(point for step, point in steps if outcome(step) not in marks))
-    panel.path("c", dots(marks[SUSTAINED]))
-    panel.path("c", dots(marks[FAILED]))
-    panel.path("q", dots(marks[FAILED]))
+    panel.path("c", dots(marks[LoadState.SUSTAINED]))
+    panel.path("c", dots(marks[LoadState.FAILED]))
+    panel.path("q", dots(marks[LoadState.FAILED]))
     if bend:
         panel.path("n", f"M{bend[0] - 9} {bend[1]}{RING}")
 

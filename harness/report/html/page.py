@@ -134,7 +134,7 @@ def _measured(run: Run, folder: Path | None, out: Path | None) -> dict[str, obje
         "links": [(shortened(visible(card.name.replace("_", " ")), LINK), card.anchor) for card in shown],
         "SHOWN_LINKS": SHOWN_LINKS,
         "concluded": concluded,
-        "heading": headings.of_ablation(run) if ablation.parts(run) else run.name,
+        "heading": headings.of_ablation(run),
         "commit": overview.commit(run),
         "facts": list(_facts(run)),
         "notices_found": found,

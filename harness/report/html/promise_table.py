@@ -42,7 +42,7 @@ class PromiseFigure:
     text: str
     bounds: str
     remark: str
-    """The rest of the verdict's sentence, such as the reason why there is no figure; of a run at one place only."""
+    """The rest of the verdict's sentence, such as the reason why there is no figure; at several places only what is slower."""
     kept: float | None
     """The position of measured ÷ promised on a logarithmic axis whose middle is the promise, in percent; of one place only."""
 
@@ -199,9 +199,14 @@ def _figure(row: PromiseRow, verdict: Verdict, *, alone: bool) -> PromiseFigure 
     known = status(verdict.verdict)
     sign = f"{known.sign}{PRELIMINARY}" if row.preliminary and verdict.value is not None else known.sign
     shown = CellStatus(_short(known.name, NAME), sign, known.tone)
-    return PromiseFigure(
-        shown, text, bounds, _short(remark(verdict), REMARK) if alone else "", _position(verdict) if alone else None
-    )
+    rest = remark(verdict) if alone else gettext("; ").join(_slower(verdict))
+    return PromiseFigure(shown, text, bounds, _short(rest, REMARK), _position(verdict) if alone else None)
+
+
+def _slower(verdict: Verdict) -> Iterator[str]:
+    """Yield the percentiles that are slower, whatever the figure of the verdict is."""
+    for group, tail in verdict.slower.items():
+        yield gettext("slower at {tail} in {group}", tail=tail, group=group)
 
 
 def _position(verdict: Verdict) -> float | None:

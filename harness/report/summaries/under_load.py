@@ -11,7 +11,7 @@ from harness.report.numbers import DASH, duration, significant, unit_of, whole
 from harness.report.promises import located
 from harness.report.summaries.frame import LINES, MESSAGE, NAME, fitted, left_out, pointer
 from harness.report.summaries.pairs import stopped_scenarios, unfinished, warnings
-from harness.results.load import LoadedArm, LoadResult
+from harness.results.load import LoadedArm, LoadResult, LoadState
 from harness.results.names import short, shortened, visible
 from harness.results.run import BASELINE, Run, ScenarioResult
 from harness.stats.intervals import MEDIAN
@@ -22,8 +22,6 @@ NOTICES = 2
 """The most remarks about arms."""
 ARMS = 3
 """The most arms beside the baseline that have a column, of several scenarios."""
-SUSTAINED, NOT_SUSTAINED, FAILS = mark("sustained"), mark("not sustained"), mark("fails")
-INVALID, FAILED = mark("invalid"), mark("failed")
 
 
 def summary(run: Run, more: str, width: int) -> list[Block]:
@@ -38,7 +36,7 @@ def summary(run: Run, more: str, width: int) -> list[Block]:
         return of(
             Paragraph(conclusion.where(run), quiet=True),
             Paragraph("", headings.of_load_run(run)),
-            Paragraph(short(planned[0], MESSAGE), gettext("Load:"), quiet=True) if len(set(planned)) == 1 else None,
+            Paragraph(short(planned[0], 2 * MESSAGE), gettext("Load:"), quiet=True) if len(set(planned)) == 1 else None,
             *stopped_scenarios(run),
             replace(table, rows=table.rows[:most]) if table.rows and most else None,
             left_out(len(table.rows), most),
@@ -65,13 +63,6 @@ def _load(result: ScenarioResult) -> LoadResult:
     return result.load or capacity.NO_LOAD
 
 
-def _state(load_result: LoadResult, arm: str) -> str:
-    """Return whether an arm sustains its load over all groups."""
-    if load.failing(load_result, arm):
-        return FAILS
-    return NOT_SUSTAINED if load.overloaded(load_result, arm) else SUSTAINED
-
-
 def _arms(result: ScenarioResult) -> Table:
     """Return a row per arm over all operations."""
     found = _load(result)
@@ -87,7 +78,7 @@ def _arms(result: ScenarioResult) -> Table:
         numbers = (significant(row.achieved_per_s), whole(row.errors), median, tail if tail == DASH else f"{tail} (p{label})")
         most = unit.write(row.response.max_ns) if usable else DASH
         rows.append(
-            cells(_name(row.arm), gettext(_state(found, row.arm)), *numbers, ratio.text, ratio.detail or DASH, most, _dropped(row))
+            cells(_name(row.arm), word(load.state(found, row.arm)), *numbers, ratio.text, ratio.detail or DASH, most, _dropped(row))
         )
     heads = (
         f"p50, {unit.name}",
@@ -112,11 +103,11 @@ def _scenarios(run: Run) -> Table:
     rows = []
     for x in located(run):
         found, group = _load(x.result), (load.groups(x.result) or [""])[0]
-        states = Counter(_state(found, arm) for arm in load.arms_of(x.result))
+        states = Counter(load.state(found, arm) for arm in load.arms_of(x.result))
         outcome = headings.outcome_under_load(x.result)
-        number = states[SUSTAINED]
+        number = states[LoadState.SUSTAINED]
         state = gettext("{number} of {total} arms", number=number, total=states.total())
-        state = gettext(outcome) if outcome in {INVALID, FAILED} else state
+        state = word(outcome) if outcome in {LoadState.INVALID, LoadState.FAILED} else state
         base = None if found.invalid or load.overloaded(found, BASELINE, group) else load.row_of(found, BASELINE, group)
         median = base.response.percentiles_ns.get(MEDIAN) if base else None
         before = DASH if median is None else duration(median)

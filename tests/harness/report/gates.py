@@ -37,9 +37,9 @@ def result(verdict: GateVerdict = GateVerdict.REGRESSED, rows: list[GateRow] | N
     return GateResult("old.json", "new", verdict, "something happened", everything if rows is None else rows, reasons, warnings)
 
 
-def hostile() -> GateResult:
+def hostile(text: str = HOSTILE) -> GateResult:
     """Return a result in which every text is markup in XML, Markdown, a terminal or workflow commands."""
-    names = dict.fromkeys(("scenario", "engine", "arm", "group", "metric", "reason"), HOSTILE)
+    names = dict.fromkeys(("scenario", "engine", "arm", "group", "metric", "reason"), text)
     rows = [row(verdict, **names) for verdict in ("regressed", "not judged", "improved", "inconclusive")]
-    warning = RunWarning(HOSTILE, HOSTILE, HOSTILE)
-    return GateResult(HOSTILE, HOSTILE, GateVerdict.REGRESSED, HOSTILE, rows, [warning], [warning])
+    warning = RunWarning(text, text, text)
+    return GateResult(text, text, GateVerdict.REGRESSED, text, rows, [warning], [warning])

@@ -8,7 +8,7 @@ from harness.gate.result_files import side_by_side
 from harness.importers import own_run
 from harness.importers.reading import Reading, Timing, raw_timing
 from harness.report import markdown
-from harness.report.comparison import blocks, counts, table, tails, tally
+from harness.report.comparison import blocks, counts, front, table, tails, tally
 from harness.report.numbers import DASH
 from harness.results.run import FileMetric, OperationCounts, Run
 from tests.harness.report.printing import printed
@@ -146,6 +146,30 @@ def test_other_figures_are_shown_in_their_unit() -> None:
     text = " ".join(printed(blocks(own_run.of_file(file)), 100).split())
     assert "heap bytes 2,048 2,000 4,096 p95 4,000" in text
     assert "score – 5 – – –" in text
+
+
+def test_a_figure_that_is_not_a_time_has_a_row_with_its_verdict() -> None:
+    """A heap that grew is named as regressed in every table and format, and counted as are the times."""
+    before, after = (
+        Reading(
+            file,
+            "pyperf",
+            "a file",
+            (raw_timing("x", [1e6] * 50),),
+            metrics=(FileMetric("", "heap", "bytes", 9, size, size, size, size, {}, less_is_better=True),),
+        )
+        for file, size in (("a", 2048.0), ("b", 9000.0))
+    )
+    run = side_by_side(before, after).run
+    assert [(row[0].text, row[1].status and row[1].status.name) for row in front(run).rows] == [
+        ("heap", "regressed"),
+        ("x", "inconclusive"),
+    ]
+    assert [cell.text for cell in table(run).rows[0]][2:5] == [DASH, DASH, DASH]
+    said = "regressed in bytes: 2,048 → 9,000"
+    assert said in " ".join(printed(blocks(run), 80).split())
+    assert said in markdown.write(blocks(run))
+    assert counts(run) == "✗ 1 regressed, ? 1 inconclusive"
 
 
 def test_a_tail_that_regressed_is_named_in_every_format() -> None:

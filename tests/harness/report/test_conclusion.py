@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.report import overview
+from harness.report import html, overview
 from harness.report.conclusion import ConclusionRow, conclude, is_there
 from harness.report.summaries import summary
 from harness.results.run import (
@@ -27,6 +27,7 @@ from harness.results.run import (
     ScenarioStatus,
     Verdict,
 )
+from harness.stats.ablation import arms
 from harness.verdicts.advice import Action, Trust
 from harness.verdicts.promise import Estimate, times, weigh
 from tests.harness.report.printing import printed
@@ -175,8 +176,8 @@ def test_the_catch_names_losses_costs_and_why_not_as_written(make_run: MakeRun) 
     check = speed("literal", (0.0, 0.0, 0.0), unit="works", promised_low=1.0, verdict=PromiseVerdict.REFUTED, text="it runs")
     own = result(OPTIMISED)
     row = row_of(make_run(replace(own, verdicts=[*own.verdicts, cost, loss, replace(check, promise="P4", part="as written")])))
-    assert row.catches == ("slower writes +40 % time", "as written, it runs: does not work", "with writes 0.80×")
-    assert row.catch == "slower writes +40 % time; as written, it runs: does not work; 1 more"
+    assert row.catches == ("slower writes: 40 % more time", "as written, “it runs” fails", "with writes: worse, 0.80×")
+    assert row.catch == "slower writes: 40 % more time; as written, “it runs” fails; 1 more"
 
 
 def test_an_arm_that_cannot_run_has_its_error_as_the_catch(make_run: MakeRun) -> None:
@@ -339,6 +340,9 @@ def test_other_kinds_of_runs_have_none(make_run: MakeRun, kind: RunKind) -> None
     assert not is_there(make_run(result(DO), kind=kind))
     gain = Gain(1.0, None, None, [1.0])
     assert not is_there(make_run(result(DO, ablation=[Ablation("read", 1, [], gain, gain, gain, "inconclusive")])))  # type: ignore[arg-type]
+    untimed = result(OPEN, arms=[ArmResult(name, "") for name in arms(["cache", "pool"])], ratios=[], verdicts=[])
+    assert not is_there(make_run(untimed))
+    assert "No switch was measured." in html.render(make_run(untimed))
 
 
 def test_the_summary_fits_a_terminal(make_run: MakeRun) -> None:

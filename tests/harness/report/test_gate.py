@@ -25,7 +25,7 @@ def test_the_terminal_ends_with_the_verdict() -> None:
     for part in ("✗ regressed", "▲ improved", "+33.3 %", "+210 %", "20.0 MB", "not comparable settings size differs; use the same"):
         assert part in flat
     assert "warning shift all slower; run again" in flat
-    assert "✗ 3 regressed, ≠ 1 not comparable, ? 1 inconclusive, ▲ 1 improved, = 1 equal, · 1 not judged" in flat
+    assert "✗ 3 regressed, ≠ 1 not comparable, ? 1 inconclusive, ▲ 1 improved, = 1 equal, ○ 1 not judged" in flat
     assert max(map(len, printed(brief(result()), 80).splitlines())) <= 80
 
 

@@ -61,7 +61,7 @@ def test_an_overloaded_arm_never_looks_fast(load_result: ScenarioResult) -> None
             cells[place] == DASH for name, cells in texts(table).items() if name.split()[0] in {"response", "service", "queue"}
         )
         outcome = next(row for row in table.rows if row[0].text == "this load")[place + 1].status
-        assert outcome == load.SATURATED
+        assert outcome == status("saturated")
     found = load.ratios(result)
     assert found is not None
     assert {row[2].text for row in found.rows} == {DASH}
@@ -124,7 +124,7 @@ def test_an_arm_that_fails_is_not_compared(load_result: ScenarioResult) -> None:
     summary = load.summary(result)
     assert summary is not None
     row = next(row for row in summary.rows if row[0].text == "optimised")
-    assert row[1].status == load.FAILED
+    assert row[1].status == status("fails")
     assert not [name for name in summary.head if "times faster" in name]
     assert "failed operations are not fast answers" in load.ratio_cell(result.load, "optimised", ALL, "50").note  # type: ignore[arg-type]
     assert Notice("note", "optimised fails as written", failing) in load.notices(result)

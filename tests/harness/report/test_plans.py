@@ -83,6 +83,7 @@ def test_hostile_texts_are_cut(make_result: Callable[..., ScenarioResult]) -> No
     assert "\n" in made.sql
     assert "\x1b" not in made.sql
     assert made.sql.endswith("more characters)")
+    assert cut("SELECT\t1\n\tFROM t\u202e\u2028\r") == "SELECT  1\n    FROM t\\u202e\\u2028\\r"
     assert len(made.plans[0].lines) == MOST_LINES + 1
     assert made.plans[0].lines[-1].text == "… 940 more lines"
 

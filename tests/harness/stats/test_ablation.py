@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.results.run import Ablation, GainSum, Interaction, SwitchGain
-from harness.stats.ablation import ablation, arms
+from harness.stats.ablation import ablation, are_ablated, arms
 
 NOISE = 0.01
 SWITCHES = {"helps": "half the time", "idle": "nothing", "needy": "a third of the time, where `helps` is on"}
@@ -158,3 +158,13 @@ def test_the_unit_of_time_does_not_matter(rows: list[list[float]], factor: float
     again = [(s.alone.ratio, s.last.ratio, s.difference.ratio) for s in sorted(other.switches, key=lambda s: s.switch)]
     assert [x for row in gains for x in row] == pytest.approx([x for row in again for x in row], rel=1e-6)
     assert one.total.ratio == pytest.approx(other.total.ratio, rel=1e-6)
+
+
+@given(st.lists(st.text(), min_size=1, max_size=5, unique=True))
+def test_its_arms_are_recognised_by_their_names(switches: list[str]) -> None:
+    """All of them together; other arms, and a part of them, are not those of an ablation."""
+    every = list(arms(switches))
+    assert are_ablated(every)
+    assert not are_ablated([*every, "optimised"])
+    assert not are_ablated(every[1:])
+    assert not are_ablated(["baseline", "proposed", "optimised"])

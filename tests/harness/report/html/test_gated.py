@@ -38,6 +38,8 @@ def test_a_gate_of_nothing_is_a_sentence() -> None:
     assert "Gate not comparable: other tools." in gated.render(GateResult("a", "b", GateVerdict.NOT_COMPARABLE, "other tools"))
     page = gated.render(GateResult("a", "b", GateVerdict.EQUIVALENT, "1 work count equal", [row("equal")]))
     assert "Gate passed: 1 work count equal." in page
+    assert "1 work count equal" not in page.partition("</h1>")[2], "the heading has it"
+    assert "something happened." in gated.render(result()).partition("</h1>")[2]
     assert "No figure changed, and none is undecided." in page
 
 

@@ -123,6 +123,15 @@ def test_a_remark_and_a_position_are_for_one_place(make_run: MakeRun, make_resul
     assert [(found.reason, found.names) for found in both.missing] == [(NO_NETWORK, "P1 (sqlite, RTT 0 ms; sqlite, RTT 5 ms)")]
 
 
+def test_a_slower_percentile_is_shown_at_every_place(make_run: MakeRun, make_result: MakeResult) -> None:
+    """A gain that is paid for at another percentile is not shown without that, however many places there are."""
+    sentence = "promised 2×, measured 3× (slower at p99: 35 ms → 2.4 s (p50 3×) in read)"
+    paid = a_verdict(sentence=sentence, slower={"read": "p99: 35 ms → 2.4 s (p50 3×)"})
+    both = make_run(make_result(verdicts=[paid]), make_result(verdicts=[paid], rtt_ms=5.0))
+    assert [figure.remark for figure in figures(table(both))] == ["slower at p99: 35 ms → 2.4 s (p50 3×) in read"] * 2
+    assert render(both).count("slower at p99") == 2
+
+
 def test_a_reason_that_many_share_names_some(make_run: MakeRun, make_result: MakeResult) -> None:
     """With the number of all."""
     verdicts = [a_verdict(promise=f"P{number}", value=None, sentence=NO_NETWORK) for number in range(NAMED + 3)]

@@ -1,8 +1,15 @@
-"""One browser per test module, and made pages in files; skipped with the reason where there is no browser."""
+"""One browser per test module, and made pages in files; skipped with the reason where there is no browser.
 
+Pages are made once per test session, and windows are used by one test after the other: both cost more than most tests.
+"""
+
+import os
+import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,7 +17,7 @@ from harness.errors import NotMeasurableError
 from harness.results.run import ScenarioResult
 from tests.harness.report.conftest import MakeResult, MakeRun
 from tests.harness.report.html.browser.pages import Records, written
-from tests.harness.report.html.browser.visit import Visit, opened
+from tests.harness.report.html.browser.visit import Visit, Windows
 from tools.browser import headless
 
 if TYPE_CHECKING:
@@ -31,12 +38,18 @@ def page_file(
 ) -> Callable[[str], Path]:
     """Return a function that returns the file of a page of `pages.MAKERS`, written when it is first needed."""
     records = Records(make_run, make_result, failed_result, hostile_result, load_result, histogram_folder)
-    files: dict[str, Path] = {}
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "pages"
+    shared.mkdir(exist_ok=True)
 
     def find(name: str) -> Path:
-        if name not in files:
-            files[name] = written(name, records, tmp_path_factory.mktemp(name.replace(" ", "-")))
-        return files[name]
+        folder = shared / re.sub(r"\W+", "-", name)
+        if not folder.exists():
+            made = Path(mkdtemp(dir=shared))
+            written(name, records, made)
+            with suppress(OSError):  # another worker has written it meanwhile
+                made.rename(folder)
+        return next(folder.glob("*.html"))
 
     return find
 
@@ -51,17 +64,18 @@ def browser() -> Iterator["Browser"]:
         pytest.skip(str(error))
 
 
-@pytest.fixture
-def visit(browser: "Browser", page_file: Callable[[str], Path], tmp_path: Path) -> Iterator[Visiting]:
-    """Yield a function that opens a page of `pages.MAKERS`, or a file, in a new window; at the end, each had to be quiet."""
-    visits: list[Visit] = []
+@pytest.fixture(scope="module")
+def windows(browser: "Browser") -> Windows:
+    """Return the windows of a module's browser."""
+    return Windows(browser)
 
-    def open_page(name: str | Path, fragment: str = "", **options: object) -> Visit:
-        file = page_file(name) if isinstance(name, str) else name
-        visits.append(opened(browser, file, fragment, **options))
-        return visits[-1]
+
+@pytest.fixture
+def visit(windows: Windows, page_file: Callable[[str], Path]) -> Iterator[Visiting]:
+    """Yield a function that opens a page of `pages.MAKERS`, or a file, in a window; at the end, each had to be quiet."""
+
+    def open_page(name: str | Path, fragment: str = "", **options: Any) -> Visit:
+        return windows.open(page_file(name) if isinstance(name, str) else name, fragment, **options)
 
     yield open_page
-    for each in visits:
-        each.page.context.close()
-    assert [event for each in visits for event in each.events] == []
+    assert windows.free() == []

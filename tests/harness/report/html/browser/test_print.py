@@ -3,31 +3,36 @@
 import io
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.harness.report.html.browser.conftest import Visiting
 from tests.harness.report.html.browser.pages import TITLES
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+from tests.harness.report.html.browser.visit import Windows
 
 MOST_PAGES = 12
 WIDTH_PX, HEIGHT_PX = 794, 1123
 """A sheet of A4 at 96 pixels per inch."""
 
 
+@dataclass(frozen=True)
+class Printed:
+    """A page on paper: its heading, and the text of each sheet, without white space."""
+
+    heading: str
+    sheets: list[str]
+
+
 @pytest.fixture(scope="module")
-def sheets(browser: "Browser", page_file: Callable[[str], Path]) -> list[str]:
-    """Return the text of each printed page of a full run's report, without white space."""
+def printed(windows: Windows, page_file: Callable[[str], Path]) -> Printed:
+    """Return a full run's report on paper."""
     reader = pytest.importorskip("pypdf", reason="pypdf is not installed").PdfReader
-    page = browser.new_page()
-    page.goto(page_file("full").as_uri())
-    printed = reader(io.BytesIO(page.pdf(format="A4", print_background=True)))
-    page.close()
-    return [squeezed(each.extract_text()) for each in printed.pages]
+    page = windows.open(page_file("full")).page
+    page.emulate_media(media="null")
+    pages = reader(io.BytesIO(page.pdf(format="A4", print_background=True))).pages
+    return Printed(page.get_by_role("heading", level=1).inner_text(), [squeezed(each.extract_text()) for each in pages])
 
 
 def squeezed(text: str) -> str:
@@ -35,22 +40,22 @@ def squeezed(text: str) -> str:
     return re.sub(r"\s", "", text)
 
 
-def test_a_full_run_is_few_pages(sheets: list[str]) -> None:
+def test_a_full_run_is_few_pages(printed: Printed) -> None:
     """At most twelve, without the details, and none is empty."""
-    assert len(sheets) <= MOST_PAGES
-    assert all(sheets)
+    assert len(printed.sheets) <= MOST_PAGES
+    assert all(printed.sheets)
 
 
-def test_the_first_page_is_the_summary(sheets: list[str], visit: Visiting) -> None:
+def test_the_first_page_is_the_summary(printed: Printed) -> None:
     """It has the heading and a row of each optimisation."""
-    heading = visit("full").page.get_by_role("heading", level=1).inner_text()
-    assert squeezed(heading) in sheets[0]
-    assert [title for title in TITLES if squeezed(title) not in sheets[0]] == []
+    first = printed.sheets[0]
+    assert squeezed(printed.heading) in first
+    assert [title for title in TITLES if squeezed(title) not in first] == []
 
 
 def test_figures_are_not_higher_than_a_page(visit: Visiting) -> None:
     """So that none needs to be cut."""
-    page = visit("full", viewport={"width": WIDTH_PX, "height": HEIGHT_PX})
+    page = visit("full", width=WIDTH_PX)
     page.unfold()
     page.page.emulate_media(media="print")
     heights = page.page.locator("figure:visible").evaluate_all("all => all.map(e => e.getBoundingClientRect().height)")

@@ -1,11 +1,10 @@
-"""A page opened in a browser: its events, and questions about its layout."""
+"""Windows of a browser: the events of the pages in them, and questions about their layout."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Request, Route
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Error, Page, Request, Route
 
 DEADLINE_MS = 60_000
 """A guard against hanging, far above what a busy machine takes."""
@@ -32,14 +31,27 @@ TOO_WIDE = """() => {
 """The scrolled width and the widest element of a page that scrolls sideways, else ""."""
 
 
-@dataclass
-class Visit:
-    """A page in a window of its own."""
+Scheme = Literal["light", "dark"]
 
-    page: "Page"
-    file: Path
-    events: list[str] = field(default_factory=list)
-    """Messages of the console, errors, dialogs, and requests for anything but the file itself. All of them were blocked."""
+
+class Visit:
+    """A window with a page, and what has happened in it."""
+
+    def __init__(self, page: "Page") -> None:
+        self.page = page
+        self.file = Path()
+        self.events: list[str] = []
+        """Messages of the console, errors, dialogs, and requests for anything but the file itself. All of them were blocked."""
+        page.route("**/*", self._check)
+        page.on("console", self._add_message)
+        page.on("pageerror", self._add_error)
+        page.on("dialog", self._dismiss)
+
+    def open(self, file: Path, fragment: str = "") -> None:
+        """Load a file at a `#fragment`; nothing is left of the page before."""
+        self.page.goto("about:blank")  # without it, the same file would only be scrolled to another fragment
+        self.file = file
+        self.page.goto(file.as_uri() + (f"#{fragment}" if fragment else ""))
 
     def unfold(self) -> None:
         """Open everything that is folded."""
@@ -48,6 +60,10 @@ class Visit:
     def resize(self, width: int) -> None:
         """Give the window another width."""
         self.page.set_viewport_size({"width": width, "height": HEIGHT})
+
+    def colour(self, scheme: Scheme) -> None:
+        """Show the page on a screen with another colour scheme."""
+        self.page.emulate_media(media="screen", color_scheme=scheme)
 
     def too_wide(self) -> str:
         """Return the widest element if the page scrolls sideways, else ""."""
@@ -58,34 +74,57 @@ class Visit:
         """Return the visible text."""
         return self.page.locator("body").inner_text()
 
-
-def opened(browser: "Browser", file: Path, fragment: str = "", **options: Any) -> Visit:
-    """Open a file at a `#fragment` in a new window; options are those of a Playwright context."""
-    address = file.as_uri()
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": HEIGHT}, **options})
-    context.set_default_timeout(DEADLINE_MS)
-    visit = Visit(context.new_page(), file)
-
-    def check(route: "Route", request: "Request") -> None:
-        if request.url.partition("#")[0] == address:
+    def _check(self, route: "Route", request: "Request") -> None:
+        if request.url.partition("#")[0] == self.file.as_uri():
             route.continue_()
         else:
-            visit.events.append(f"request of {request.url[:200]}")
+            self.events.append(f"request of {request.url[:200]}")
             route.abort()
 
-    def message(of: "ConsoleMessage") -> None:
-        visit.events.append(f"console {of.type}: {of.text}")
+    def _add_message(self, of: "ConsoleMessage") -> None:
+        self.events.append(f"console {of.type}: {of.text}")
 
-    def error(of: "Error") -> None:
-        visit.events.append(f"error: {of}")
+    def _add_error(self, of: "Error") -> None:
+        self.events.append(f"error: {of}")
 
-    def dialog(of: "Dialog") -> None:
-        visit.events.append(f"dialog: {of.message}")
+    def _dismiss(self, of: "Dialog") -> None:
+        self.events.append(f"dialog: {of.message}")
         of.dismiss()
 
-    context.route("**/*", check)
-    visit.page.on("console", message)
-    visit.page.on("pageerror", error)
-    visit.page.on("dialog", dialog)
-    visit.page.goto(address + (f"#{fragment}" if fragment else ""))
-    return visit
+
+class Windows:
+    """The windows of a browser. One test uses them after the other, because a new one costs more time than most tests."""
+
+    def __init__(self, browser: "Browser") -> None:
+        self._browser = browser
+        self._contexts: dict[bool, BrowserContext] = {}
+        self._free: dict[bool, list[Visit]] = {True: [], False: []}
+        self._used: list[tuple[bool, Visit]] = []
+
+    def open(self, file: Path, fragment: str = "", *, width: int = 1280, scripts: bool = True) -> Visit:
+        """Open a file at a `#fragment` in a window that no other page is in."""
+        free = self._free[scripts]
+        visit = free.pop() if free else Visit(self._context(scripts=scripts).new_page())
+        self._used.append((scripts, visit))
+        visit.resize(width)
+        visit.colour("light")
+        visit.open(file, fragment)
+        return visit
+
+    def free(self) -> list[str]:
+        """Empty all windows for the next test, and return the events in them."""
+        events = []
+        for scripts, visit in self._used:
+            visit.page.goto("about:blank")
+            events += visit.events
+            visit.events.clear()
+            self._free[scripts].append(visit)
+        self._used.clear()
+        return events
+
+    def _context(self, *, scripts: bool) -> "BrowserContext":
+        if scripts not in self._contexts:
+            made = self._browser.new_context(java_script_enabled=scripts)
+            made.set_default_timeout(DEADLINE_MS)
+            self._contexts[scripts] = made
+        return self._contexts[scripts]
