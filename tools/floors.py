@@ -23,11 +23,11 @@ ROOT = Path(__file__).parents[1]
 PYTHONS = ("3.11", "3.12", "3.13")
 RESOLUTIONS = {"lowest": "lowest-direct", "newest": "highest"}
 TESTS = {
-    "core": ("stats/test_percentiles.py", "gate/test_stored_runs.py", "importers/test_readers.py"),
-    "sql": ("probes/test_statements.py -k sqlite", "probes/test_plans.py -k sqlite"),
-    "postgres": ("probes/test_statements.py -k postgres",),
+    "core": ("stats/test_percentiles.py", "gate/test_stored_runs.py", "importers/test_k6.py"),
+    "sql": ("probes/test_statements.py", "test_sql.py -k 'explained and sqlite'"),
+    "postgres": ("probes/test_buffers.py",),
     "redis": ("servers/test_redis.py",),
-    "turso": ("probes/test_statements.py -k turso",),
+    "turso": ("test_sql.py -k 'explained and turso'",),
     "load": ("load/test_http_client.py",),
     "locust": ("locust_adapter/test_statistics.py",),
     "prometheus": ("servers/test_prometheus.py",),
