@@ -46,9 +46,7 @@ def main(words: Sequence[str] | None = None) -> int:
         ]
     with_it, without_it = (statistics.median(side) for side in zip(*measured, strict=True))
     more = statistics.median(a - b for a, b in measured)
-    sys.stdout.write(
-        f"with the plugin {with_it:.0f} ms, without {without_it:.0f} ms, median difference {more:+.1f} ms of CPU time\n"
-    )
+    sys.stdout.write(f"CPU time: {with_it:.0f} ms with the plugin, {without_it:.0f} ms without, median difference {more:+.1f} ms\n")
     return 0
 
 
