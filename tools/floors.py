@@ -30,12 +30,11 @@ TESTS = {
     "turso": ("test_sql.py -k 'explained and turso'",),
     "load": ("load/test_http_client.py",),
     "locust": ("locust_adapter/test_statistics.py",),
-    "prometheus": ("servers/test_prometheus.py",),
     "pytest": ("pytest_plugin/test_recorded.py", "pytest_plugin/test_plugin.py"),
     "report": ("cli/test_report.py -k written",),
     "pandas": ("results/test_loaded.py -k 'typed or frames_have or empty'",),
 }
-"""Extra → its tests, below tests/harness, each with options of pytest."""
+"""Extra → its tests, below tests/harness, with options of pytest; those of `prometheus` need the service of the trial."""
 BESIDE = ("pytest<9", "sqlalchemy<2.0.46", "sqlalchemy>=2.1.0b1", "numpy<2.2", "numpy<2", "pandas<2.3", "redis<8", "rich<14")
 """Requirements of other projects, to be met beside all extras but `turso`, whose driver needs a recent SQLAlchemy."""
 CONFIGURATION = """
