@@ -93,7 +93,7 @@ EXTRAS = {
     "load": ("httptools", "uvloop"),
     "locust": ("locust",),
     "prometheus": ("prometheus_client",),
-    "pytest": ("pytest", "pytest_benchmark"),
+    "pytest": ("pluggy", "pytest", "pytest_benchmark"),
     "report": ("jinja2",),
     "pandas": ("matplotlib", "pandas"),
 }

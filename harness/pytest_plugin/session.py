@@ -22,15 +22,15 @@ from typing import Any
 import pytest
 
 from harness.helper_files import is_helper
-from harness.pytest_plugin import options, saved
+from harness.pytest_plugin import saved, settings
 from harness.pytest_plugin.items import TRIALS, ArmItem, ScenarioFile, Trials, report_bug
 from harness.pytest_plugin.lazy_answers import guard
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check the options and prepare to run scenarios."""
-    options.configure(config)
-    options.check(config)
+    settings.configure(config)
+    settings.check(config)
     config.stash[TRIALS] = Trials(config)
     config.add_cleanup(config.stash[TRIALS].close)
 
@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
     """Leave out the current clock rate, which differs from run to run on the same machine."""
-    if options.has_scenarios(config):
+    if settings.has_scenarios(config):
         cpu = machine_info.get("cpu") or {}  # "advertised" is a current reading as well, where the CPU's name does not contain it
         for key in [key for key in cpu if key.startswith("hz_")]:
             del cpu[key]
@@ -55,13 +55,13 @@ def pytest_benchmark_compare_machine_info(
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
     """Mark the file of a run that failed."""
-    if options.has_scenarios(config):
+    if settings.has_scenarios(config):
         output_json[saved.MARK] = {"failed": config.stash[TRIALS].failed}
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect the scenario files of the folder that the settings name."""
-    if file_path.suffix != ".py" or file_path.parent.resolve() != parent.config.stash[options.FOLDER] or is_helper(file_path):
+    if file_path.suffix != ".py" or file_path.parent.resolve() != parent.config.stash[settings.FOLDER] or is_helper(file_path):
         return None
     return ScenarioFile.from_parent(parent, path=file_path)
 
@@ -87,7 +87,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     Raise UsageError if a saved run is incomparable.
     """
     config = session.config
-    runs = saved.runs(config, config.stash[TRIALS].loaded) if options.has_scenarios(config) else []
+    runs = saved.runs(config, config.stash[TRIALS].loaded) if settings.has_scenarios(config) else []
     config.stash[TRIALS].collect(session.items, runs)
     scenarios = {item.nodeid for item in config.stash[TRIALS].items}
     if session.testsfailed or config.getoption("collectonly"):
@@ -99,7 +99,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
     """Announce the time that the scenarios take, since nothing is printed until they are measured."""
     number = len({item.loaded.file for item in items if isinstance(item, ArmItem)})
-    if not number or not options.is_measuring(config) or config.getoption("collectonly"):
+    if not number or not settings.is_measuring(config) or config.getoption("collectonly"):
         return []
     scenarios, budget_s = f"{number} scenario{'s' * (number > 1)}", config.getoption("harness_budget")
     return [f"harness: {scenarios}, timed for {budget_s:g} s in all (--harness-budget), plus start-up"]
@@ -134,7 +134,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Fail a benchmark that JSON cannot hold, if it will be saved."""
     result = yield
     benchmark = getattr(item, "funcargs", {}).get("benchmark")
-    if benchmark is not None and options.has_scenarios(item.config) and saved.is_saving(item.config):
+    if benchmark is not None and settings.has_scenarios(item.config) and saved.is_saving(item.config):
         problems = list(saved.not_json(item, getattr(benchmark, "extra_info", {})))
         if problems:
             benchmark.has_error = True  # keeps it out of the file
@@ -146,7 +146,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
     """Keep a failed run from being saved: the next run would be compared with it, and pass."""
     config = session.config
-    if options.has_scenarios(config):
+    if settings.has_scenarios(config):
         trials, number = config.stash[TRIALS], session.testsfailed
         found = "; ".join(saved.regressions(config))
         trials.failed = f"{number} test{'s' * (number > 1)} failed" if number else "it did not finish" if exitstatus else found
