@@ -1,10 +1,13 @@
 """Test the built wheel with the lowest and the newest versions of its dependencies: `python -m tools.floors --help`.
 
 For each Python that is installed, and for the lowest and the newest versions of the direct dependencies that pyproject.toml allows,
-the wheel and all extras are installed into a new environment, and a few tests of each extra run outside the repository. Needs `uv`.
+the wheel is installed into two new environments, without extras and with all of them. Outside the repository, both run a project's
+commands, from `harness init` on, and the second one a few tests of each extra. With the newest versions a deprecation is an error.
+Needs `uv`.
 """
 
 import argparse
+import itertools
 import os
 import re
 import shlex
@@ -13,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -22,6 +25,51 @@ from tools import exit_code
 ROOT = Path(__file__).parents[1]
 PYTHONS = ("3.11", "3.12", "3.13")
 RESOLUTIONS = {"lowest": "lowest-direct", "newest": "highest"}
+NO_DEPRECATIONS = ("-W", "error::DeprecationWarning", "-W", "error::PendingDeprecationWarning", "-W", "error::FutureWarning")
+MODELS = """
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+class Base(DeclarativeBase):
+    pass
+
+class Author(Base):
+    __tablename__ = "author"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    posts: Mapped[list["Post"]] = relationship(back_populates="author")
+
+class Post(Base):
+    __tablename__ = "post"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    author_id: Mapped[int] = mapped_column(ForeignKey("author.id"))
+    author: Mapped[Author] = relationship(back_populates="posts")
+"""
+"""The module `models` of the project in which the commands run."""
+PASSED, INCONCLUSIVE, MISSING = 0, 3, 2
+"""Exit codes: a few seconds may be too short for a verdict; without its extra, the report names it."""
+COMMANDS: Mapping[str, Mapping[str, tuple[int, ...]]] = {
+    "core": {
+        "harness init --template function --yes": (PASSED,),
+        "harness run --budget 5s --processes 3 --out first": (PASSED, INCONCLUSIVE),
+        "harness gate first first": (PASSED, INCONCLUSIVE),
+        "harness compare first first": (PASSED, INCONCLUSIVE),
+        "harness report first --format terminal": (PASSED,),
+        "harness load bench --duration 2s --processes 1 --out load": (PASSED, INCONCLUSIVE),
+        "harness report first": (MISSING,),
+    },
+    "all": {
+        "harness init --template sql --yes": (PASSED,),
+        "harness run --budget 5s --processes 3 --out first": (PASSED, INCONCLUSIVE),
+        "harness run --budget 5s --processes 3 --out second --engine postgres": (PASSED, INCONCLUSIVE),
+        "harness gate first first": (PASSED, INCONCLUSIVE),
+        "harness report first": (PASSED,),
+        "harness load bench --duration 2s --processes 1 --out load": (PASSED, INCONCLUSIVE),
+        "pytest bench": (PASSED,),
+        "pytest bench --benchmark-compare --benchmark-autosave --harness-budget 2s --harness-processes 1": (PASSED,),
+        "locust -f bench/locustfile.py --headless --users 2 --run-time 3s": (PASSED,),
+    },
+}
+"""Extra, or "core" without any → the commands of a user, in order, and the exit codes that they may have."""
 TESTS = {
     "core": ("stats/test_percentiles.py", "gate/test_stored_runs.py", "importers/test_k6.py"),
     "sql": ("probes/test_statements.py", "test_sql.py -k 'explained and sqlite'"),
@@ -30,13 +78,16 @@ TESTS = {
     "turso": ("test_sql.py -k 'explained and turso'",),
     "load": ("load/test_http_client.py",),
     "locust": ("locust_adapter/test_statistics.py",),
+    "prometheus": ("servers/test_prometheus.py",),
     "pytest": ("pytest_plugin/test_recorded.py", "pytest_plugin/test_plugin.py"),
     "report": ("cli/test_report.py -k written",),
     "pandas": ("results/test_loaded.py -k 'typed or frames_have or empty'",),
 }
-"""Extra → its tests, below tests/harness, with options of pytest; those of `prometheus` need the service of the trial."""
+"""Extra → its tests, below tests/harness, with options of pytest."""
 BESIDE = ("pytest<9", "sqlalchemy<2.0.46", "sqlalchemy>=2.1.0b1", "numpy<2.2", "numpy<2", "pandas<2.3", "redis<8", "rich<14")
 """Requirements of other projects, to be met beside all extras but `turso`, whose driver needs a recent SQLAlchemy."""
+BESIDE_CORE = ("sqlalchemy<2", "pytest<7.4", "jinja2<3")
+"""Requirements of other projects that are older than their extra allows, to be met beside the core."""
 CONFIGURATION = """
 [pytest]
 addopts = --import-mode=importlib -p no:locust -m "not slow"
@@ -82,17 +133,16 @@ def wheel(folder: Path) -> Path:
     return built
 
 
-def install(folder: Path, python: str, resolution: str, built: Path, extras: Sequence[str], more: Sequence[str] = ()) -> str:
-    """Make an environment with the wheel and the versions that a strategy of uv selects, and return its Python."""
+def install(folder: Path, python: str, resolution: str, built: Path, extras: Sequence[str], more: Sequence[str] = ()) -> None:
+    """Make an environment with the wheel, its extras in the versions that a strategy of uv selects, and more packages."""
     chosen = [part for extra in extras for part in ("--extra", extra)]
     options = ("--resolution", resolution, "--python", python, "--only-binary", ":all:", "--no-header", "--no-annotate", "--quiet")
-    pins = folder.with_suffix(".txt")
+    pins = folder.with_name(f"{folder.name}.txt")  # a new file: uv keeps the versions of one that exists
     uv("pip", "compile", "pyproject.toml", *chosen, *options, "--output-file", pins)
     uv("venv", "--quiet", "--python", python, folder)
     environment = str(folder / "bin" / "python")
     uv("pip", "install", "--quiet", "--python", environment, "--requirements", pins, *more)
     uv("pip", "install", "--quiet", "--python", environment, "--no-deps", built)
-    return environment
 
 
 def suite(folder: Path) -> Path:
@@ -102,73 +152,104 @@ def suite(folder: Path) -> Path:
     return folder
 
 
-def outcome(python: str, folder: Path, extra: str) -> str:
+def used(environment: Path, folder: Path, extra: str) -> str:
+    """Run the commands of a user in a new project, and return how many of them ended as they should, or what failed."""
+    folder.mkdir()
+    (folder / "models.py").write_text(MODELS)
+    for line, codes in COMMANDS[extra].items():
+        name, *arguments = shlex.split(line)
+        done = run([environment / "bin" / name, *arguments], folder)
+        if done is None or done.returncode not in codes:
+            last = "it did not end" if done is None else " ".join((done.stderr or done.stdout).split())[-300:]
+            return f"FAILED {line}: {last}"
+    return f"{len(COMMANDS[extra])} commands passed"
+
+
+def run(command: Sequence[object], folder: Path) -> subprocess.CompletedProcess[str] | None:
+    """Run a program without this process's settings for Python; None if it does not end."""
+    kept = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+    words = [str(word) for word in command]
+    try:
+        return subprocess.run(words, cwd=folder, env=kept, capture_output=True, text=True, check=False, timeout=300)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def tested(environment: Path, folder: Path, extra: str, options: Sequence[str]) -> str:
     """Run the tests of an extra, and return how many passed, or what failed."""
     passed = 0
     for line in TESTS[extra]:
-        file, *options = shlex.split(line)
-        command = [python, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"tests/harness/{file}", *options]
-        kept = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
-        try:
-            done = subprocess.run(command, cwd=folder, env=kept, capture_output=True, text=True, check=False, timeout=300)
-        except subprocess.TimeoutExpired:
-            return f"{file} did not end"
-        found = re.search(r"(\d+) passed", done.stdout)
+        file, *selection = shlex.split(line)
+        command = [
+            environment / "bin" / "pytest",
+            "-q",
+            "-x",
+            "-p",
+            "no:cacheprovider",
+            *options,
+            f"tests/harness/{file}",
+            *selection,
+        ]
+        done = run(command, folder)
+        if done is None:
+            return f"FAILED {file}: it did not end"
         if done.returncode:
             failed = re.search(r"^(?:FAILED|ERROR) (\S+)(?: - )?(.*)", done.stdout, re.MULTILINE)
-            return (
-                f"FAILED {failed[1].rpartition('/')[2]} {failed[2]}"[:120]
-                if failed
-                else f"FAILED {file} (exit code {done.returncode})"
-            )
+            what = f"{failed[1].rpartition('/')[2]} {failed[2]}" if failed else f"{file} (exit code {done.returncode})"
+            return f"FAILED {what}"[:300]
+        found = re.search(r"(\d+) passed", done.stdout)
         passed += int(found[1]) if found else 0
-    return f"{passed} passed" if passed else "nothing ran"
+    return f"{passed} tests passed" if passed else "FAILED: nothing ran"
 
 
 def matrix(pythons: Iterable[str], resolutions: Iterable[str], folder: Path) -> bool:
     """Print the outcome per Python, resolution and extra; return whether all passed."""
     built, tests = wheel(folder), suite(folder / "outside")
     everything_passed = True
-    for version in pythons:
-        python = interpreter(version)
-        if python is None:
-            say(f"Python {version}: not installed")
-            continue
-        for name in resolutions:
-            start = time.monotonic()
-            environment = install(folder / f"{version}-{name}", python, RESOLUTIONS[name], built, ["all"], ["hypothesis"])
-            say(f"Python {version}, {name} versions")
-            for extra in TESTS:
-                text = outcome(environment, tests, extra)
-                say(f"  {extra:<10}  {text}")
-                everything_passed &= text.endswith(" passed")
-            say(f"  {time.monotonic() - start:.0f} s")
-            shutil.rmtree(folder / f"{version}-{name}")
+    found = {version: interpreter(version) for version in pythons}
+    for version in (version for version, python in found.items() if python is None):
+        say(f"Python {version}: not installed")
+    installed = [(version, python) for version, python in found.items() if python is not None]
+    for (version, python), name, chosen in itertools.product(installed, resolutions, COMMANDS):
+        place, start = folder / f"{version}-{name}-{chosen}", time.monotonic()
+        more = ("hypothesis",) if chosen == "all" else ()
+        install(place, python, RESOLUTIONS[name], built, [] if chosen == "core" else [chosen], more)
+        packages = len(list(place.glob("lib/python*/site-packages/*.dist-info"))) - len(more)
+        say(f"Python {version}, {name} versions, {chosen}: {packages} packages")
+        outcomes = {"commands": used(place, folder / f"{place.name}-project", chosen)}
+        say(f"  commands    {outcomes['commands']}")
+        for extra in TESTS if chosen == "all" else ():
+            outcomes[extra] = tested(place, tests, extra, NO_DEPRECATIONS if name == "newest" else ())
+            say(f"  {extra:<10}  {outcomes[extra]}")
+        everything_passed &= all(text.endswith(" passed") for text in outcomes.values())
+        say(f"  {time.monotonic() - start:.0f} s")
+        shutil.rmtree(place)
     return everything_passed
 
 
 def beside(folder: Path) -> bool:
-    """Print whether requirements of other projects can be satisfied beside all extras; return whether all can."""
+    """Print whether requirements of other projects can be satisfied beside the extras, or the core; return whether all can."""
+    extras = [part for extra in TESTS if extra not in {"core", "turso"} for part in ("--extra", extra)]
     satisfied = True
-    for requirement in BESIDE:
+    for requirement in (*BESIDE, *BESIDE_CORE):
         file = folder / "project.in"
         file.write_text(requirement + "\n")
-        extras = [part for extra in TESTS if extra not in {"core", "turso"} for part in ("--extra", extra)]
-        found = uv("pip", "compile", "pyproject.toml", file, *extras, "--quiet", "--python-version", PYTHONS[0], check=False)
+        chosen = extras if requirement in BESIDE else []
+        found = uv("pip", "compile", "pyproject.toml", file, *chosen, "--quiet", "--python-version", PYTHONS[0], check=False)
         name = re.split("[<>]", requirement)[0]
         version = re.search(rf"^{name}(?:\[\w+\])?==(\S+)", found.stdout, re.MULTILINE)
-        say(f"beside {requirement:<20}  {version[1] if version else 'cannot be resolved'}")
+        say(f"beside {requirement:<20}  {version[1] if version else 'cannot be resolved'}{'' if chosen else ' (the core)'}")
         satisfied &= version is not None
     return satisfied
 
 
 def sizes(folder: Path, extras: Sequence[str]) -> None:
-    """Print the number of packages and the size on disk of the core, and of the core with each extra, without compiled bytecode."""
+    """Print the number of packages and the size on disk of the core, and of the core with each extra, as pip installs them."""
     built = wheel(folder)
     for extra in ("core", *extras):
         place = folder / extra
         target = built if extra == "core" else f"{built}[{extra}]"
-        uv("pip", "install", "--quiet", "--python", sys.executable, "--target", place, target)
+        uv("pip", "install", "--quiet", "--compile-bytecode", "--python", sys.executable, "--target", place, target)
         files = [file for file in place.rglob("*") if file.is_file()]
         packages = len(list(place.glob("*.dist-info")))
         say(f"{extra:<10}  {packages:>3} packages  {sum(file.stat().st_size for file in files) / MB:>5.0f} MB")

@@ -134,6 +134,17 @@ def test_a_request_loads_the_rest(foreign: Any, file: str, text: str, arguments:
     assert "harness.pytest_plugin.session" in loaded(foreign)
 
 
+@pytest.mark.parametrize(("name", "version", "needed"), [("pytest", "7.3.2", "7.4"), ("pluggy", "1.1.0", "1.2")])
+def test_a_version_that_is_too_old_is_named(foreign: Any, name: str, version: str, needed: str) -> None:
+    """Where the plugin is requested; elsewhere it stays out of the way of any version."""
+    foreign.write("conftest.py", f"import {name}\n\n{name}.__version__ = {version!r}\n")
+    assert foreign.pytest("tests").returncode == 0
+    foreign.write("pyproject.toml", "[tool.harness]\n")
+    done = foreign.pytest("tests")
+    assert done.returncode == 4
+    assert f"scenarios need {name} {needed} or newer, not {version}; install another version with: pip install" in done.stderr
+
+
 def test_an_unreadable_project_file_requests_nothing(foreign: Any) -> None:
     """A folder, or a file that is not valid, is not the plugin's concern."""
     (foreign.path / "pyproject.toml").mkdir()
@@ -145,5 +156,7 @@ def test_the_modules_exist(tmp_path: Path) -> None:
     """A guard for the list above: a module under a new name would make it pass for the wrong reason."""
     import harness.pytest_plugin as package  # noqa: PLC0415
 
-    assert {"options.py", "lazy_answers.py", "session.py"} <= {file.name for file in Path(package.__file__).parent.iterdir()}
+    assert {"options.py", "lazy_answers.py", "session.py", "settings.py"} <= {
+        file.name for file in Path(package.__file__).parent.iterdir()
+    }
     assert not list(tmp_path.iterdir())
