@@ -133,8 +133,10 @@ def wheel(folder: Path) -> Path:
     return built
 
 
-def install(folder: Path, python: str, resolution: str, built: Path, extras: Sequence[str], more: Sequence[str] = ()) -> None:
-    """Make an environment with the wheel, its extras in the versions that a strategy of uv selects, and more packages."""
+def install(
+    folder: Path, python: str, resolution: str, built: Path | None, extras: Sequence[str], more: Sequence[str] = ()
+) -> None:
+    """Make an environment with the dependencies in the versions that a strategy of uv selects, more packages, and the wheel."""
     chosen = [part for extra in extras for part in ("--extra", extra)]
     options = ("--resolution", resolution, "--python", python, "--only-binary", ":all:", "--no-header", "--no-annotate", "--quiet")
     pins = folder.with_name(f"{folder.name}.txt")  # a new file: uv keeps the versions of one that exists
@@ -142,7 +144,8 @@ def install(folder: Path, python: str, resolution: str, built: Path, extras: Seq
     uv("venv", "--quiet", "--python", python, folder)
     environment = str(folder / "bin" / "python")
     uv("pip", "install", "--quiet", "--python", environment, "--requirements", pins, *more)
-    uv("pip", "install", "--quiet", "--python", environment, "--no-deps", built)
+    if built is not None:
+        uv("pip", "install", "--quiet", "--python", environment, "--no-deps", built)
 
 
 def suite(folder: Path) -> Path:
