@@ -1,8 +1,8 @@
 """Test the built wheel with the lowest and the newest versions of its dependencies: `python -m tools.floors --help`.
 
 For each Python that is installed, and for the lowest and the newest versions of the direct dependencies that pyproject.toml allows,
-the wheel is installed into two new environments, without extras and with all of them. Outside the repository, both run a project's
-commands, from `harness init` on, and the second one a few tests of each extra. With the newest versions a deprecation is an error.
+the wheel is installed into new environments, without extras and with all of them. Outside the repository, each runs a project's
+commands, from `harness init` on, and those with extras a few tests of each. With the newest versions a deprecation is an error.
 Needs `uv`.
 """
 
@@ -16,10 +16,15 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 
-from harness.errors import UsageError
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from harness.errors import DISTRIBUTION, UsageError
 from tools import exit_code
 
 ROOT = Path(__file__).parents[1]
@@ -47,29 +52,28 @@ class Post(Base):
 """The module `models` of the project in which the commands run."""
 PASSED, INCONCLUSIVE, MISSING = 0, 3, 2
 """Exit codes: a few seconds may be too short for a verdict; without its extra, the report names it."""
-COMMANDS: Mapping[str, Mapping[str, tuple[int, ...]]] = {
-    "core": {
-        "harness init --template function --yes": (PASSED,),
-        "harness run --budget 5s --processes 3 --out first": (PASSED, INCONCLUSIVE),
-        "harness gate first first": (PASSED, INCONCLUSIVE),
-        "harness compare first first": (PASSED, INCONCLUSIVE),
-        "harness report first --format terminal": (PASSED,),
-        "harness load bench --duration 2s --processes 1 --out load": (PASSED, INCONCLUSIVE),
-        "harness report first": (MISSING,),
-    },
-    "all": {
-        "harness init --template sql --yes": (PASSED,),
-        "harness run --budget 5s --processes 3 --out first": (PASSED, INCONCLUSIVE),
-        "harness run --budget 5s --processes 3 --out second --engine postgres": (PASSED, INCONCLUSIVE),
-        "harness gate first first": (PASSED, INCONCLUSIVE),
-        "harness report first": (PASSED,),
-        "harness load bench --duration 2s --processes 1 --out load": (PASSED, INCONCLUSIVE),
+MEASURE = "harness run --budget 5s --processes 3 --out"
+COMMANDS: Mapping[str, tuple[int, ...]] = {
+    "harness init --template {template} --yes": (PASSED,),
+    f"{MEASURE} first": (PASSED, INCONCLUSIVE),
+    "harness gate first first": (PASSED, INCONCLUSIVE),
+    "harness compare first first": (PASSED, INCONCLUSIVE),
+    "harness report first --format terminal": (PASSED,),
+    "harness load bench --duration 2s --processes 1 --out load": (PASSED, INCONCLUSIVE),
+}
+"""A user's commands in every environment, in order → the exit codes that they may have."""
+COMMANDS_OF: Mapping[str, Mapping[str, tuple[int, ...]]] = {
+    "core": {"harness report first": (MISSING,)},
+    "report": {"harness report first": (PASSED,)},
+    "postgres": {f"{MEASURE} second --engine postgres": (PASSED, INCONCLUSIVE)},
+    "turso": {f"{MEASURE} third --engine turso": (PASSED, INCONCLUSIVE)},
+    "pytest": {
         "pytest bench": (PASSED,),
         "pytest bench --benchmark-compare --benchmark-autosave --harness-budget 2s --harness-processes 1": (PASSED,),
-        "locust -f bench/locustfile.py --headless --users 2 --run-time 3s": (PASSED,),
     },
+    "locust": {"locust -f bench/locustfile.py --headless --users 2 --run-time 3s": (PASSED,)},
 }
-"""Extra, or "core" without any → the commands of a user, in order, and the exit codes that they may have."""
+"""Extra, or "core" without any → the commands that follow where it is installed."""
 TESTS = {
     "core": ("stats/test_percentiles.py", "gate/test_stored_runs.py", "importers/test_k6.py"),
     "sql": ("probes/test_statements.py", "test_sql.py -k 'explained and sqlite'"),
@@ -84,16 +88,27 @@ TESTS = {
     "pandas": ("results/test_loaded.py -k 'typed or frames_have or empty'",),
 }
 """Extra → its tests, below tests/harness, with options of pytest."""
-BESIDE = ("pytest<9", "sqlalchemy<2.0.46", "sqlalchemy>=2.1.0b1", "numpy<2.2", "numpy<2", "pandas<2.3", "redis<8", "rich<14")
-"""Requirements of other projects, to be met beside all extras but `turso`, whose driver needs a recent SQLAlchemy."""
-BESIDE_CORE = ("sqlalchemy<2", "pytest<7.4", "jinja2<3")
-"""Requirements of other projects that are older than their extra allows, to be met beside the core."""
+ENVIRONMENTS: Mapping[str, tuple[str, ...]] = {
+    "core": (),
+    "older": tuple(extra for extra in TESTS if extra not in {"core", "locust", "turso"}),
+    "all": tuple(extra for extra in TESTS if extra != "core"),
+}
+"""Name of an environment → its extras. Locust and Turso's driver need later versions of pytest and SQLAlchemy than the other extras, so
+that the oldest ones are in an environment without both."""
+BESIDE: Mapping[str, tuple[str, ...]] = {
+    "core": ("sqlalchemy<2", "pytest<7.4", "jinja2<3"),
+    "older": ("sqlalchemy<2.0.46", "pytest<8"),
+    "all": ("sqlalchemy>=2.1.0b1", "pytest<9", "numpy<2.2", "numpy<2", "pandas<2.3", "redis<8", "rich<14"),
+}
+"""Name of an environment → requirements of other projects, to be met beside its extras."""
 CONFIGURATION = """
 [pytest]
 addopts = --import-mode=importlib -p no:locust -m "not slow"
 markers =
     slow: takes seconds
 """
+TEST_TOOLS = ("hypothesis",)
+"""What the tests need in addition to the extra `pytest`."""
 MB = 1_000_000
 
 
@@ -155,17 +170,20 @@ def suite(folder: Path) -> Path:
     return folder
 
 
-def used(environment: Path, folder: Path, extra: str) -> str:
+def used(environment: Path, folder: Path, extras: Sequence[str]) -> str:
     """Run the commands of a user in a new project, and return how many of them ended as they should, or what failed."""
     folder.mkdir()
     (folder / "models.py").write_text(MODELS)
-    for line, codes in COMMANDS[extra].items():
-        name, *arguments = shlex.split(line)
+    commands = dict(COMMANDS)
+    for extra in extras or ["core"]:
+        commands |= COMMANDS_OF.get(extra, {})
+    for line, codes in commands.items():
+        name, *arguments = shlex.split(line.format(template="sql" if extras else "function"))
         done = run([environment / "bin" / name, *arguments], folder)
         if done is None or done.returncode not in codes:
             last = "it did not end" if done is None else " ".join((done.stderr or done.stdout).split())[-300:]
             return f"FAILED {line}: {last}"
-    return f"{len(COMMANDS[extra])} commands passed"
+    return f"{len(commands)} commands passed"
 
 
 def run(command: Sequence[object], folder: Path) -> subprocess.CompletedProcess[str] | None:
@@ -213,15 +231,16 @@ def matrix(pythons: Iterable[str], resolutions: Iterable[str], folder: Path) -> 
     for version in (version for version, python in found.items() if python is None):
         say(f"Python {version}: not installed")
     installed = [(version, python) for version, python in found.items() if python is not None]
-    for (version, python), name, chosen in itertools.product(installed, resolutions, COMMANDS):
-        place, start = folder / f"{version}-{name}-{chosen}", time.monotonic()
-        more = ("hypothesis",) if chosen == "all" else ()
-        install(place, python, RESOLUTIONS[name], built, [] if chosen == "core" else [chosen], more)
-        packages = len(list(place.glob("lib/python*/site-packages/*.dist-info"))) - len(more)
-        say(f"Python {version}, {name} versions, {chosen}: {packages} packages")
-        outcomes = {"commands": used(place, folder / f"{place.name}-project", chosen)}
+    cells = itertools.product(installed, resolutions, ENVIRONMENTS.items())
+    for (version, python), name, (environment, extras) in cells:
+        if (name, environment) == ("newest", "older"):
+            continue
+        place, start = folder / f"{version}-{name}-{environment}", time.monotonic()
+        install(place, python, RESOLUTIONS[name], built, extras, TEST_TOOLS if extras else ())
+        say(f"Python {version}, {name} versions, {environment}: {', '.join(direct(place))}")
+        outcomes = {"commands": used(place, folder / f"{place.name}-project", extras)}
         say(f"  commands    {outcomes['commands']}")
-        for extra in TESTS if chosen == "all" else ():
+        for extra in ("core", *extras) if extras else ():
             outcomes[extra] = tested(place, tests, extra, NO_DEPRECATIONS if name == "newest" else ())
             say(f"  {extra:<10}  {outcomes[extra]}")
         everything_passed &= all(text.endswith(" passed") for text in outcomes.values())
@@ -230,19 +249,29 @@ def matrix(pythons: Iterable[str], resolutions: Iterable[str], folder: Path) -> 
     return everything_passed
 
 
+def direct(environment: Path) -> list[str]:
+    """Return name and version of each direct dependency in an environment."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    texts = itertools.chain(project["dependencies"], *project["optional-dependencies"].values())
+    names = {canonicalize_name(Requirement(text).name) for text in texts}
+    found = metadata.distributions(path=map(str, environment.glob("lib/python*/site-packages")))
+    versions = {canonicalize_name(each.name): each.version for each in found}
+    return [f"{name} {versions[name]}" for name in sorted(names & versions.keys() - {DISTRIBUTION})]
+
+
 def beside(folder: Path) -> bool:
-    """Print whether requirements of other projects can be satisfied beside the extras, or the core; return whether all can."""
-    extras = [part for extra in TESTS if extra not in {"core", "turso"} for part in ("--extra", extra)]
+    """Print whether requirements of other projects can be satisfied beside the extras of each environment; return whether all can."""
     satisfied = True
-    for requirement in (*BESIDE, *BESIDE_CORE):
-        file = folder / "project.in"
-        file.write_text(requirement + "\n")
-        chosen = extras if requirement in BESIDE else []
-        found = uv("pip", "compile", "pyproject.toml", file, *chosen, "--quiet", "--python-version", PYTHONS[0], check=False)
-        name = re.split("[<>]", requirement)[0]
-        version = re.search(rf"^{name}(?:\[\w+\])?==(\S+)", found.stdout, re.MULTILINE)
-        say(f"beside {requirement:<20}  {version[1] if version else 'cannot be resolved'}{'' if chosen else ' (the core)'}")
-        satisfied &= version is not None
+    for environment, requirements in BESIDE.items():
+        extras = [part for extra in ENVIRONMENTS[environment] for part in ("--extra", extra)]
+        for requirement in requirements:
+            file = folder / "project.in"
+            file.write_text(requirement + "\n")
+            found = uv("pip", "compile", "pyproject.toml", file, *extras, "--quiet", "--python-version", PYTHONS[0], check=False)
+            name = re.split("[<>]", requirement)[0]
+            version = re.search(rf"^{name}(?:\[\w+\])?==(\S+)", found.stdout, re.MULTILINE)
+            say(f"beside {requirement:<20}  {version[1] if version else 'cannot be resolved'} ({environment})")
+            satisfied &= version is not None
     return satisfied
 
 

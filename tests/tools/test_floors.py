@@ -41,18 +41,17 @@ def test_the_core_is_small() -> None:
 
 
 def test_other_projects_may_have_other_versions() -> None:
-    """Each requirement beside the extras is about one of our dependencies, and each beside the core about one of an extra."""
-    direct = {Requirement(text).name for texts in (PROJECT["dependencies"], *EXTRAS.values()) for text in texts}
-    assert {Requirement(text).name for text in floors.BESIDE} <= direct
-    core = {Requirement(text).name for text in PROJECT["dependencies"]}
-    assert {Requirement(text).name for text in floors.BESIDE_CORE} <= direct - core
+    """Each requirement that is tried is about a dependency of ours, and beside the core about one of an extra."""
+    core, *_ = dependencies = [{Requirement(text).name for text in texts} for texts in (PROJECT["dependencies"], *EXTRAS.values())]
+    tried = {name: {Requirement(text).name for text in texts} for name, texts in floors.BESIDE.items()}
+    assert set(tried) == set(floors.ENVIRONMENTS)
+    assert set.union(*tried.values()) <= set.union(*dependencies)
+    assert not tried["core"] & core
 
 
-def test_without_uv_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message has the command that installs it."""
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(UsageError, match="uv is not installed; install it with: pip install uv"):
-        floors.uv("--version")
+def test_every_command_is_of_an_environment() -> None:
+    """A command whose extra is misspelled would never run."""
+    assert set(floors.COMMANDS_OF) <= {"core", *floors.ENVIRONMENTS["all"]}
 
 
 def test_the_plugin_needs_what_its_extra_requires() -> None:
