@@ -93,8 +93,8 @@ ENVIRONMENTS: Mapping[str, tuple[str, ...]] = {
     "older": tuple(extra for extra in TESTS if extra not in {"core", "locust", "turso"}),
     "all": tuple(extra for extra in TESTS if extra != "core"),
 }
-"""Name of an environment → its extras. Locust and Turso's driver need later versions of pytest and SQLAlchemy than the other extras, so
-that the oldest ones are in an environment without both."""
+"""Name of an environment → its extras. Locust and Turso's driver need later versions of pytest and SQLAlchemy than other extras:
+the oldest ones are in an environment without both."""
 BESIDE: Mapping[str, tuple[str, ...]] = {
     "core": ("sqlalchemy<2", "pytest<7.4", "jinja2<3"),
     "older": ("sqlalchemy<2.0.46", "pytest<8"),
@@ -260,7 +260,7 @@ def direct(environment: Path) -> list[str]:
 
 
 def beside(folder: Path) -> bool:
-    """Print whether requirements of other projects can be satisfied beside the extras of each environment; return whether all can."""
+    """Print whether requirements of other projects can be met beside the extras of each environment; return whether all can."""
     satisfied = True
     for environment, requirements in BESIDE.items():
         extras = [part for extra in ENVIRONMENTS[environment] for part in ("--extra", extra)]

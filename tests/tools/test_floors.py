@@ -54,6 +54,13 @@ def test_every_command_is_of_an_environment() -> None:
     assert set(floors.COMMANDS_OF) <= {"core", *floors.ENVIRONMENTS["all"]}
 
 
+def test_without_uv_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message has the command that installs it."""
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UsageError, match="uv is not installed; install it with: pip install uv"):
+        floors.uv("--version")
+
+
 def test_the_plugin_needs_what_its_extra_requires() -> None:
     """The versions that it refuses in a project without the extra are those that the extra would not install."""
     required = {Requirement(text).name: str(Requirement(text).specifier) for text in EXTRAS["pytest"]}
