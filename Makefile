@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers page-cost published test words check validation lock clean
+.PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers page-cost published test floors words check validation lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ page-cost: $(READY) ## bytes, elements, first paint and rendering of a report: m
 
 test: $(READY) ## run all tests
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope tests scenarios
+
+floors: $(READY) ## test the wheel on each installed Python with the lowest and the newest dependencies (needs uv)
+	$(BIN)/python -m tools.floors
 
 words: $(READY) ## extract the texts of reports, update and compile their translations
 	$(BIN)/python -m tools.words

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from harness.declarations import Declarations
-from harness.errors import UsageError, describe, extra_of, missing_extra
+from harness.errors import UsageError, describe, extra_of, failed_import
 from harness.helper_files import is_helper
 from harness.results.run import BASELINE
 from harness.runnable import RunnableScenario, runnable
@@ -295,7 +295,7 @@ def _import_error(error: BaseException) -> str:
     if isinstance(error, ImportError) and error.name == "harness.scenario" and "shows" in str(error):
         return "`shows` was renamed; write `from harness import demonstrates`"
     if isinstance(error, ImportError) and (extra := extra_of(error)):
-        return str(missing_extra(str(error.name), extra))
+        return str(failed_import(error, extra))
     if isinstance(error, SystemExit):
         return f"SystemExit: {error.code}; a scenario file must not end the process that imports it"
     return f"{': '.join(filter(None, (type(error).__name__, str(error))))}; fix the file"

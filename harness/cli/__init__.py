@@ -31,7 +31,7 @@ from harness.errors import (
     UsageError,
     bug_report,
     extra_of,
-    missing_extra,
+    failed_import,
     print_traceback,
 )
 from harness.runtime.signals import as_interrupts, end_at_once
@@ -193,7 +193,7 @@ def _run(argv: Sequence[str] | None) -> int:
         code: int = options.run(options)
     except ModuleNotFoundError as error:
         if extra := extra_of(error):
-            raise missing_extra(str(error.name), extra) from error
+            raise failed_import(error, extra) from error
         raise
     except SystemExit as ended:
         if not options.run.__module__.startswith(__name__):  # a command of a project may end itself

@@ -19,7 +19,8 @@ import pytest
 
 from harness.errors import HarnessError, UsageError, bug_report
 from harness.pytest_plugin import saved
-from harness.pytest_plugin.options import FAIL, TIMEOUT_S, fail_beyond, is_measuring
+from harness.pytest_plugin.options import FAIL, TIMEOUT_S
+from harness.pytest_plugin.settings import fail_beyond, is_measuring
 
 if TYPE_CHECKING:
     from harness.bench.session import RunSession

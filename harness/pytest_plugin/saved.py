@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from harness.pytest_plugin.options import FAIL, fail_beyond
+from harness.pytest_plugin.options import FAIL
+from harness.pytest_plugin.settings import fail_beyond
 
 MARK = "harness"
 """The key of pytest-benchmark's JSON under which a run stores whether it failed."""

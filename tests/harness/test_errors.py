@@ -8,7 +8,16 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from harness.errors import EXTRAS, HarnessError, NotMeasurableError, extra_of, missing_extra, reason, without_own_names
+from harness.errors import (
+    EXTRAS,
+    HarnessError,
+    NotMeasurableError,
+    extra_of,
+    failed_import,
+    missing_extra,
+    reason,
+    without_own_names,
+)
 from harness.version import DISTRIBUTION
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
@@ -29,6 +38,20 @@ def test_the_message_has_the_command() -> None:
     assert str(missing_extra("redis", "redis")) == (
         "the package redis is not installed; install it with: pip install 'advice-on-trial[redis]'"
     )
+
+
+def test_a_version_that_does_not_work_is_named() -> None:
+    """A name that an old version lacks is not a package that is missing."""
+    installed = importlib.metadata.version("sqlalchemy")
+    old = failed_import(ImportError("cannot import name 'Connection' from 'sqlalchemy'", name="sqlalchemy"), "sql", "SqlScenario")
+    assert str(old) == (
+        f"SqlScenario does not work with sqlalchemy {installed}; "
+        "install another version with: pip install --upgrade 'advice-on-trial[sql]'"
+    )
+    part = failed_import(ModuleNotFoundError(name="sqlalchemy.connectors.asyncio"), "turso")
+    assert str(part).startswith(f"sqlalchemy {installed} does not work; ")
+    missing = failed_import(ModuleNotFoundError(name="redis"), "redis")
+    assert str(missing) == str(missing_extra("redis", "redis"))
 
 
 def test_a_failed_import_has_its_extra() -> None:

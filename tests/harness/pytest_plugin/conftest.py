@@ -21,6 +21,8 @@ class Project:
     """A project with one scenario and one ordinary test."""
 
     path: Path
+    plugins: tuple[str, ...] = ("no:cacheprovider", "pytest_benchmark.plugin", "harness.pytest_plugin")
+    """The plugins that are loaded: others take longer to load than the tests to run."""
 
     def pytest(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run pytest in the project."""
@@ -32,10 +34,9 @@ class Project:
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Start pytest in the project with the necessary plugins only: others take longer to load than the tests to run."""
-        plugins = ("no:cacheprovider", "pytest_benchmark.plugin", "harness.pytest_plugin")
+        """Start pytest in the project with its plugins only."""
         environment = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200"} | environment
-        command = [sys.executable, "-m", "pytest", *(part for name in plugins for part in ("-p", name)), *arguments]
+        command = [sys.executable, "-m", "pytest", *(part for name in self.plugins for part in ("-p", name)), *arguments]
         alone = {
             name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
         }  # not as a worker of this session

@@ -146,7 +146,10 @@ def test_a_bug_of_the_plugin_is_named_as_one(project: Any) -> None:
 @pytest.mark.parametrize("place", ["saved.runs", "saved.another_machine", "Trials.report"])
 def test_an_internal_error_that_the_plugin_causes_names_a_bug_report(project: Any, place: str) -> None:
     """Pytest's exit code is that of an internal error, never that of a failed test."""
-    project.write("conftest.py", f"from harness.pytest_plugin import Trials, saved\n\n{place} = None\n")
+    project.write(
+        "conftest.py",
+        f"from harness.pytest_plugin import saved\nfrom harness.pytest_plugin.items import Trials\n\n{place} = None\n",
+    )
     project.write(".benchmarks/saved.json", '{"benchmarks": [], "machine_info": {}}')
     done = project.pytest("trials", "--benchmark-compare=.benchmarks/saved.json", "--collect-only", TMPDIR=str(project.path))
     assert done.returncode == 3, done.stdout + done.stderr

@@ -124,30 +124,3 @@ def test_warnings_and_hints_name_options_of_pytest(project: Any) -> None:
     assert "run with --harness-processes 5" in " ".join(done.stdout.split())
     assert "--quick" not in done.stdout
     assert "there was no saved run to compare with; save one: --benchmark-autosave" in done.stdout
-
-
-def test_a_project_without_scenarios_loads_only_the_plugin(project: Any) -> None:
-    """Plain pytest imports what declares the plugin's options, and nothing else of the harness or of its large dependencies."""
-    project.write("pytest.ini", "[pytest]\n")
-    project.write("pyproject.toml", "")
-    project.write(
-        "conftest.py",
-        "import sys\n\ndef pytest_unconfigure(config):\n"
-        "    large = {'numpy', 'msgspec', 'sqlalchemy', 'pandas', 'locust', 'rich', 'psutil'}\n"
-        "    print('loaded:', *sorted(m for m in sys.modules if m.startswith('harness.') or m in large))\n",
-    )
-    done = project.pytest("tests")
-    assert done.returncode == 0, done.stdout + done.stderr
-    loaded = next(line for line in done.stdout.splitlines() if line.startswith("loaded:")).split()[1:]
-    assert "harness.pytest_plugin" in loaded
-    light = {
-        "harness.errors",
-        "harness.configuration",
-        "harness.text",
-        "harness.version",
-        "harness.options",
-        "harness.suggestions",
-        "harness.databases",
-        "harness.databases.engines",
-    }
-    assert {name for name in loaded if not name.startswith("harness.pytest_plugin")} == light

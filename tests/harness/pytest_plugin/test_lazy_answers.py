@@ -35,9 +35,9 @@ def test_right(benchmark):
 @pytest.mark.slow
 @pytest.mark.parametrize("option", ["--benchmark-json=it.json", "--benchmark-disable"])
 def test_a_coroutine_function_fails_everywhere(project: Any, option: str) -> None:
-    """It fails in every form, timed or not, in a project without scenarios; a function that runs it to completion passes."""
+    """It fails in every form, timed or not, where the harness is in use; a function that runs it to completion passes."""
     project.write("pytest.ini", "[pytest]\n")
-    project.write("pyproject.toml", "")
+    project.write("pyproject.toml", "[tool.harness]\n")
     project.write("tests/test_own.py", TESTS)
     done = project.pytest("tests", option)
     assert done.returncode == 1
@@ -99,7 +99,7 @@ def test_buffer(benchmark): benchmark(lambda: [range(3), {"a": (1, 2)}.items(), 
 def test_a_function_that_computes_nothing_fails_everywhere(project: Any, option: str) -> None:
     """A generator, an iterator, or one inside of the answer fails with the remedy, however it is passed, and is not recorded."""
     project.write("pytest.ini", "[pytest]\n")
-    project.write("pyproject.toml", "")
+    project.write("pyproject.toml", "[tool.harness]\n")
     project.write("tests/test_own.py", LAZY)
     done = project.pytest("tests", option, "--benchmark-max-time=0.001", "--strict-markers", "-rf")
     assert done.returncode == 1
@@ -175,7 +175,7 @@ def test_pytest_codspeed_works_with_it(project: Any) -> None:
 def test_a_foreign_suite_with_a_generator_function_has_one_failure(project: Any) -> None:
     """Its other tests, parametrised ones with repeated values included, are timed as before."""
     project.write("pytest.ini", "[pytest]\n")
-    project.write("pyproject.toml", "")
+    project.write("pyproject.toml", "[tool.harness]\n")
     project.write("tests/test_own.py", (Path(__file__).parents[2] / "cases" / "foreign_generator.py").read_text())
     done = project.pytest("tests", "--benchmark-max-time=0.1")
     assert done.returncode == 1

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from harness.pytest_plugin.options import share
+from harness.pytest_plugin.options import FAIL, OPTIONS
+
+(SHARE,) = (convert for name, _, convert, *_ in OPTIONS if name == FAIL)
 
 
 @pytest.mark.slow
@@ -64,12 +66,12 @@ def test_parallel_workers_may_run_the_arms_without_times(project: Any) -> None:
 def test_only_a_percentage_from_0_up_is_one(text: str) -> None:
     """Anything else is refused, so that a typing error does not disable the gate."""
     with pytest.raises(argparse.ArgumentTypeError, match="percentage"):
-        share(text)
+        SHARE(text)
 
 
 def test_a_percentage_is_a_share() -> None:
     """A percentage may have a fraction, unlike that of pytest-benchmark's own option."""
-    assert share("2.5%") == 0.025
+    assert SHARE("2.5%") == 0.025
 
 
 @pytest.mark.slow
