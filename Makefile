@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers page-cost published test words check validation lock clean
+.PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers page-cost published test words check hooks validation lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ check: $(READY) ## check formatting, lint, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+hooks: $(READY) ## have git run these checks, and check the message, before each commit
+	$(BIN)/pre-commit install
 
 lock: ## resolve requirements.lock again (needs uv)
 	uv pip compile pyproject.toml --all-extras --group dev --group trial --universal --python-version 3.11 --generate-hashes \
