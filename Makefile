@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers page-cost published test words check hooks validation lock clean
+.PHONY: help architecture bench bench-all bench-clients bench-copy bench-data bench-workers page-cost published test words check hooks validation lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ test: $(READY) ## run all tests
 
 words: $(READY) ## extract the texts of reports, update and compile their translations
 	$(BIN)/python -m tools.words
+
+architecture: $(READY) ## draw the layers of the import contracts into docs/architecture.md
+	$(BIN)/python -m tools.architecture
 
 check: $(READY) ## check formatting, lint, types and import contracts
 	$(BIN)/ruff format --check .
