@@ -2,6 +2,7 @@
 
 import shutil
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -39,8 +40,8 @@ def test_a_figure_has_every_module_in_its_layer(contract: Any) -> None:
     assert all(x >= 0 and y >= 0 and x + w <= width and y + h <= height for x, y, w, h in places)
     rows = [[places.pop(0) for _ in layer.modules] for layer in contract.layers]
     assert all(len({y for _, y, _, _ in row}) == 1 for row in rows)
-    assert all(left[0] + left[2] < right[0] for row in rows for left, right in zip(row, row[1:], strict=False))
-    assert all(above[0][1] + above[0][3] < below[0][1] for above, below in zip(rows, rows[1:], strict=False))
+    assert all(left[0] + left[2] < right[0] for row in rows for left, right in pairwise(row))
+    assert all(above[0][1] + above[0][3] < below[0][1] for above, below in pairwise(rows))
 
 
 def test_layers_of_the_contract_are_drawn() -> None:
