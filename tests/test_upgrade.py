@@ -1,6 +1,6 @@
 """The notes on upgrading: what they say about imports, commands, runs and baselines of earlier versions holds."""
 
-import importlib
+import importlib.util
 import re
 import shlex
 from collections.abc import Callable, Sequence
