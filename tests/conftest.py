@@ -91,3 +91,10 @@ def distribution(committed: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     folder = tmp_path_factory.mktemp("dist")
     assert dist.main(["--out", str(folder)], committed) == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def wheel_file(distribution: Path) -> Path:
+    """Return the wheel of this repository."""
+    (built,) = distribution.glob("*.whl")
+    return built

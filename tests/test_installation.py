@@ -21,7 +21,7 @@ from harness.version import DISTRIBUTION
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-LINES = re.findall(r"^    ((?:uvx|pipx) .*)$", README, flags=re.MULTILINE)
+LINES = re.findall(r"^((?:uvx|pipx) .*)$", README, flags=re.MULTILINE)
 TIMES = ROOT / "tests" / "harness" / "importers" / "fixtures" / "hyperfine.json"
 HANG_S = 600
 
@@ -64,11 +64,10 @@ def _files(distribution: metadata.Distribution) -> Iterator[tuple[str, bytes]]:
 
 
 @pytest.fixture(scope="module")
-def wheels(distribution: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheels(wheel_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the wheel, and wheels of what it needs, made from what is installed here."""
     folder = tmp_path_factory.mktemp("wheels")
-    (built,) = distribution.glob("*.whl")
-    shutil.copy(built, folder)
+    shutil.copy(wheel_file, folder)
     needed = requirements(DISTRIBUTION, {})
     del needed[canonicalize_name(DISTRIBUTION)]
     for each in (*needed.values(), metadata.distribution("pip")):

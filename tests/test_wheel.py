@@ -56,10 +56,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def wheel(distribution: Path) -> zipfile.Path:
-    """Return the wheel."""
-    (built,) = distribution.glob("*.whl")
-    return zipfile.Path(built)
+def wheel(wheel_file: Path) -> zipfile.Path:
+    """Return the root of the wheel's contents."""
+    return zipfile.Path(wheel_file)
 
 
 @pytest.fixture(scope="module")

@@ -52,10 +52,9 @@ def commit_all(repository: Path) -> None:
         subprocess.run(["git", *identity, *words], cwd=repository, check=True, timeout=300)
 
 
-def test_the_wheel_has_the_package_and_nothing_else(distribution: Path) -> None:
+def test_the_wheel_has_the_package_and_nothing_else(wheel_file: Path) -> None:
     """One top-level name, so that no other project's is overwritten; the type marker, templates, translations and the licence."""
-    (wheel,) = distribution.glob("*.whl")
-    names = set(zipfile.ZipFile(wheel).namelist())
+    names = set(zipfile.ZipFile(wheel_file).namelist())
     assert {name.split("/")[0] for name in names} == {"harness", INFO}
     assert {"harness/py.typed", "harness/report/html/page.js", f"{INFO}/licenses/LICENSE"} <= names
     for folder, suffix in (("locale/ja", ".mo"), ("init/templates", ".txt"), ("report/html", ".j2"), ("report/html", ".css")):
@@ -161,20 +160,19 @@ def replace_in(name: str, old: bytes, new: bytes) -> Edit:
     ],
 )
 def test_a_wheel_with_something_wrong_is_refused(
-    edit: Edit, problem: str, distribution: Path, source: Source, tmp_path: Path
+    edit: Edit, problem: str, wheel_file: Path, source: Source, tmp_path: Path
 ) -> None:
     """Each problem names the wheel and what is wrong; the wheel as it is built has none."""
-    (built,) = distribution.glob("*.whl")
-    assert list(wheel_problems(built, source)) == []
-    with zipfile.ZipFile(built) as archive:
+    assert list(wheel_problems(wheel_file, source)) == []
+    with zipfile.ZipFile(wheel_file) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     edit(files)
-    changed = tmp_path / built.name
+    changed = tmp_path / wheel_file.name
     with zipfile.ZipFile(changed, "w") as archive:
         for name, body in files.items():
             archive.writestr(name, body)
     found = list(wheel_problems(changed, source))
-    assert [line.partition(": ")[0] for line in found] == [built.name] * len(found)
+    assert [line.partition(": ")[0] for line in found] == [wheel_file.name] * len(found)
     assert any(problem in line for line in found), found
 
 
