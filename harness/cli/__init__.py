@@ -199,7 +199,7 @@ def _run(argv: Sequence[str] | None) -> int:
         sys.path.insert(0, here)  # scenarios import the project's code, as under pytest
     parser = _parser()
     if completion.is_requested():
-        completion.complete(parser)
+        return completion.complete(parser)
     options = parser.parse_args(argv)
     _options.resolve(options)
     try:

@@ -46,17 +46,23 @@ def is_requested() -> bool:
     return REQUESTED in os.environ
 
 
-def complete(parser: Any) -> None:
-    """Send the shell the completions of its command line, and end the process; `parser` is that of `harness`."""
-    import argcomplete
+def complete(parser: Any) -> int:
+    """Send the shell the completions of its command line, and end the process; `parser` is that of `harness`.
 
+    It returns, with 1, only if argcomplete is not installed any more: a message would end up in the line that is typed.
+    """
+    try:
+        import argcomplete
+    except ModuleNotFoundError:
+        return 1
     typed = os.environ.get("COMP_LINE", "").split()
     for name, command in parser.actions.choices.items():
         if name in typed:
-            with suppress(UsageError):  # a command reports why it cannot be used when it is run
+            with suppress(Exception):  # of a project's command, which reports it when it is run
                 command.declare_options()
     values: Any = _ValueCompleter()  # not of argcomplete's own class, which would have to be imported for it
     argcomplete.autocomplete(parser, always_complete_options=False, default_completer=values)
+    raise AssertionError("argcomplete ends the process")
 
 
 class _ValueCompleter:
@@ -70,7 +76,7 @@ class _ValueCompleter:
         placeholder = form.partition("[")[0]
         known = NAMES.get((placeholder, bool(action.option_strings)))
         names: list[str] = []
-        with suppress(UsageError):  # so does a command about the project's settings
+        with suppress(UsageError):  # about the project's settings, which a command reports when it is run
             names += known(parsed_args) if known else []
         earlier = prefix[: prefix.rfind(",") + 1] if "[," in form else ""
         files = {**dict.fromkeys(FILES, FilesCompleter), **dict.fromkeys(FOLDERS, DirectoriesCompleter)}.get(placeholder)

@@ -111,6 +111,10 @@ def test_a_project_that_cannot_be_used_is_not_in_the_way(project: Path) -> None:
     """Completion goes on without what the settings or a command would add, and prints nothing into the line."""
     (project / "commands" / "greet.py").write_text('"""Greet."""\nraise RuntimeError\n')
     assert completed("harness greet --pol") == [""]
+    (project / "commands" / "greet.py").write_text(
+        '"""Greet."""\n\n\ndef arguments(parser):\n    raise RuntimeError\n\n\ndef run(options):\n    return 0\n'
+    )
+    assert completed("harness greet --pol") == [""]
     (project / "pyproject.toml").write_text("[tool.harness]\nunknown = 1\n")
     assert completed("harness run memb", "harness exp") == ["", "explain"]
 
@@ -158,8 +162,11 @@ def test_a_shell_completes_with_the_code_that_is_printed(shell: str, project: Pa
 
 
 def test_the_command_needs_its_extra(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without argcomplete one line says how to install it."""
+    """Without argcomplete one line says how to install it, but not into a line that is typed."""
     monkeypatch.setitem(sys.modules, "argcomplete.shell_integration", None)
     monkeypatch.setitem(sys.modules, "argcomplete", None)
     assert main(["completion", "bash"]) == 2
     assert "install it with: pip install 'advice-on-trial[completion]'" in capsys.readouterr().err
+    monkeypatch.setenv(completion.REQUESTED, "1")
+    assert main([]) == 1
+    assert capsys.readouterr() == ("", "")
