@@ -190,6 +190,8 @@ def metadata_problems(metadata: Message, project: Mapping[str, Any]) -> Iterator
         "Name": [project["name"]],
         "Version": [project["version"]],
         "Summary": [project["description"]],
+        "Author": [author["name"] for author in project["authors"]],
+        "Keywords": [",".join(project["keywords"])],
         "License-Expression": [project["license"]],
         "License-File": project["license-files"],
         "Requires-Python": [project["requires-python"]],

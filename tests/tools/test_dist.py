@@ -18,7 +18,18 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from tools.dist import ROOT, Source, build, changelog_problems, checked_out, main, metadata_problems, sdist_problems, wheel_problems
+from tools.dist import (
+    ROOT,
+    Source,
+    build,
+    changelog_problems,
+    checked_out,
+    main,
+    metadata_problems,
+    notes,
+    sdist_problems,
+    wheel_problems,
+)
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 Edit = Callable[[dict[str, bytes]], None]
@@ -71,37 +82,37 @@ def test_the_source_distribution_has_the_sources_of_the_wheel(distribution: Path
     assert {name.split("/")[0] for name in names if "/" in name} == {"harness", "advice_on_trial.egg-info"}
 
 
-def test_the_same_commit_gives_the_same_bytes(committed: Path, distribution: Path, tmp_path: Path) -> None:
-    """Elsewhere, later, with uncommitted changes, and by a user whose new files are private."""
+def test_the_same_commit_gives_the_same_bytes(
+    committed: Path, distribution: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Elsewhere, later, with uncommitted changes, and by a user whose new files are private; the digests are printed."""
     elsewhere = cloned(committed, tmp_path)
     (elsewhere / "harness" / "unfinished.py").write_text("x = (\n")
     (elsewhere / "README.md").write_text("# Another\n")
     old = os.umask(0o077)
     try:
-        assert main(["--out", str(tmp_path / "dist")], elsewhere) == 0
+        assert main([], elsewhere) == 0
     finally:
         os.umask(old)
-    assert digests(tmp_path / "dist") == digests(distribution)
-    assert len(digests(distribution)) == 2
-
-
-def test_what_is_not_a_release_is_said(committed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The names and digests are printed, then that uncommitted changes are left out and that the changelog has no date."""
-    elsewhere = cloned(committed, tmp_path)
-    changelog = elsewhere / "CHANGELOG.md"
-    heading = f"## [{PROJECT['version']}] – "
-    text = changelog.read_text(encoding="utf-8")
-    assert text.count(heading) == 1
-    changelog.write_text(text.replace(heading, f"{heading}unreleased, "), encoding="utf-8")
-    commit_all(elsewhere)
-    (elsewhere / "notes.txt").touch()
-    assert main([], elsewhere) == 0
-    printed = capsys.readouterr().out.splitlines()
     found = digests(elsewhere / "dist")
-    assert printed[:2] == [
-        f"{found[name]}  {elsewhere / 'dist' / name}" for name in sorted(found, key=lambda name: name[-1], reverse=True)
-    ]
-    assert printed[2:] == ["1 uncommitted change left out", f"not a release: CHANGELOG.md has no date for {PROJECT['version']}"]
+    assert found == digests(distribution)
+    assert len(found) == 2
+    printed = capsys.readouterr().out.splitlines()
+    assert sorted(printed[:2]) == sorted(f"{digest}  {elsewhere / 'dist' / name}" for name, digest in found.items())
+    assert printed[2] == "2 uncommitted changes left out"
+
+
+@pytest.mark.parametrize(
+    ("heading", "count"),
+    [("– 2026-01-02", 0), ("– unreleased", 1), ("– 2 January", 1), ("", 1)],
+)
+def test_what_is_not_a_release_is_named(committed: Path, tmp_path: Path, heading: str, count: int) -> None:
+    """A changelog without a date is not refused, so that what is unreleased can be tried."""
+    elsewhere = cloned(committed, tmp_path)
+    version = PROJECT["version"]
+    (elsewhere / "CHANGELOG.md").write_text(f"# Changelog\n\n## [{version}] {heading}".rstrip() + "\n")
+    found = list(notes(Source(elsewhere, 0), "main", elsewhere))
+    assert found == [f"not a release: CHANGELOG.md has no date for {version}"] * count
 
 
 def test_files_that_the_build_leaves_out_are_refused(committed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -196,7 +207,7 @@ def test_a_source_distribution_with_something_else_is_refused(distribution: Path
 def test_metadata_differ_from_the_project_field_by_field() -> None:
     """Empty metadata lack every field, and the description."""
     found = list(metadata_problems(Message(), PROJECT))
-    assert len(found) == 10
+    assert len(found) == 12
     assert found[-1] == "the description is not README.md"
 
 
