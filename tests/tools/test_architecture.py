@@ -91,7 +91,7 @@ def test_a_new_layer_is_written_into_the_page(tmp_path: Path, capsys: pytest.Cap
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     (tmp_path / "pyproject.toml").write_text(text.replace('  "errors",', '  "errors | brand_new",'), encoding="utf-8")
     for folder in ("docs", "harness", "fixtures", "datasets", "service", "tools"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "results"))
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "harness" / "brand_new.py").write_text('"""A module of today."""\n')
     assert main(tmp_path) == 0
     assert capsys.readouterr().out.splitlines()[0] == str(PAGE)
