@@ -95,8 +95,8 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         for file in built.files:
             shutil.copyfile(file, options.out / file.name)
             sys.stdout.write(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {options.out / file.name}\n")
-    for note in notes(source, options.commit, root):
-        sys.stdout.write(f"{note}\n")
+        for note in notes(source, options.commit, root):
+            sys.stdout.write(f"{note}\n")
     return 0
 
 
