@@ -136,7 +136,7 @@ def draw(contract: LayersContract) -> str:
             lines.append(f'<text x="{left + wide // 2}" y="{top + 24}">{escape(module)}</text>')
             left += wide + GAP
     for place, note in enumerate(notes):
-        lines.append(f'<text class="note" x="{width // 2}" y="{bottom + 14 + 20 * place}">{escape(note)}</text>')
+        lines.append(f'<text class="note" x="{MARGIN + ARROW + inner // 2}" y="{bottom + 14 + 20 * place}">{escape(note)}</text>')
     return "\n".join([*lines, "</svg>", ""])
 
 
