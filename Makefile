@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers page-cost published test floors words check validation lock clean
+.PHONY: help architecture bench bench-all bench-clients bench-copy bench-data bench-workers page-cost published test floors words check hooks validation dist lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,15 +57,24 @@ floors: $(READY) ## test the wheel on each installed Python with the lowest and 
 words: $(READY) ## extract the texts of reports, update and compile their translations
 	$(BIN)/python -m tools.words
 
+architecture: $(READY) ## draw the layers of the import contracts into docs/architecture.md
+	$(BIN)/python -m tools.architecture
+
 check: $(READY) ## check formatting, lint, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+hooks: $(READY) ## have git run these checks, and check the message, before each commit
+	$(BIN)/pre-commit install
+
+dist: $(READY) ## build the wheel and the source distribution of the last commit, and check both
+	$(BIN)/python -m tools.dist
+
 lock: ## resolve requirements.lock again (needs uv)
 	uv pip compile pyproject.toml --all-extras --group dev --group trial --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
 clean: ## remove the environment, runs and caches
-	rm -rf $(VENV) runs .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info build
+	rm -rf $(VENV) runs .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info build dist

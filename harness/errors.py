@@ -96,6 +96,7 @@ EXTRAS = {
     "pytest": ("pluggy", "pytest", "pytest_benchmark"),
     "report": ("jinja2",),
     "pandas": ("matplotlib", "pandas"),
+    "completion": ("argcomplete",),
 }
 """Extra → the packages to import that it installs; pyproject.toml has the names of their distributions."""
 

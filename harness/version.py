@@ -5,7 +5,7 @@ DISTRIBUTION = "advice-on-trial"
 
 
 def version() -> str:
-    """Return the installed version, such as `0.2.0`; "unknown" where the package runs from a source tree without installation."""
+    """Return the installed version, such as `1.2.0`; "unknown" where the package runs from a source tree without installation."""
     import importlib.metadata  # noqa: PLC0415 - slow to import, and errors need the name alone
 
     try:

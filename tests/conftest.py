@@ -4,8 +4,10 @@ import atexit
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -14,6 +16,7 @@ from harness.cli import main
 from harness.databases.engines import postgres
 from harness.errors import NotMeasurableError
 from harness.runtime.snapshot_cache import FOLDER_VARIABLE
+from tools import dist
 
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
@@ -59,3 +62,39 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[[Sequence[str], str]
         assert printed.out == ""
 
     return check
+
+
+@pytest.fixture(scope="session")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a repository whose only commit has the files of this one, with changes that are not committed here."""
+    folder = tmp_path_factory.mktemp("committed")
+    identity = {f"GIT_{role}_{part}": "a@localhost" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
+    environment = {**os.environ, **identity, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_COMMITTER_DATE": "2026-01-02T03:04:05Z"}
+
+    def git(*words: str, cwd: Path = folder) -> str:
+        done = subprocess.run(["git", *words], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=True)
+        return done.stdout
+
+    for name in git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=dist.ROOT).split("\0"):
+        if name and (dist.ROOT / name).is_file() and not (dist.ROOT / name).is_symlink():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(dist.ROOT / name, folder / name)
+    git("init", "--quiet")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "tests: build what is here")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def distribution(committed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder with the wheel and the source distribution of this repository, built and checked by `make dist`."""
+    folder = tmp_path_factory.mktemp("dist")
+    assert dist.main(["--out", str(folder)], committed) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheel_file(distribution: Path) -> Path:
+    """Return the wheel of this repository."""
+    (built,) = distribution.glob("*.whl")
+    return built

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from harness.cli import _options
+from harness.cli import _options, completion
 from harness.cli._project import ProjectCommand, find_project_commands
 from harness.cli._streams import usable_streams
 from harness.errors import (
@@ -52,6 +52,12 @@ EXIT_CODES = """exit codes:
 
 class _Help(argparse.HelpFormatter):
     """Help text that is wrapped to the terminal: paragraphs are filled, and the lines of an indented list stay apart."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        """Align the help of commands as well: argparse leaves out their indent, so that the longest one had a line of its own."""
+        super().add_argument(action)
+        names = [len(name) for name in action.choices or ()] if isinstance(action, argparse._SubParsersAction) else []  # noqa: SLF001
+        self._action_max_length = max([self._action_max_length, *(self._current_indent + 2 + length for length in names)])
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         paragraphs = []
@@ -107,11 +113,15 @@ class _Parser(argparse.ArgumentParser):
             self.actions = super().add_subparsers(**options)
         return self.actions
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Declare the options if that is still to be done, then parse."""
+    def declare_options(self) -> None:
+        """Declare the options if that is still to be done."""
         declare, self.declare = self.declare, None
         if declare is not None:
             declare()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Declare the options, then parse."""
+        self.declare_options()
         namespace, unknown = super().parse_known_args(args, namespace)
         if unknown:
             options = (did_you_mean(text.partition("=")[0], self._option_string_actions) for text in unknown if text[:1] == "-")
@@ -187,7 +197,10 @@ def _run(argv: Sequence[str] | None) -> int:
         raise UsageError("the current folder was removed; change to another one") from None
     if here not in sys.path:
         sys.path.insert(0, here)  # scenarios import the project's code, as under pytest
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    if completion.is_requested():
+        return completion.complete(parser)
+    options = parser.parse_args(argv)
     _options.resolve(options)
     try:
         code: int = options.run(options)

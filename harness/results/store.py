@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2
 """Version of `run.json`. 2: warnings, work counts, verdicts and statuses under these names; nothing reads 1 any more."""
-WRITERS = {1: "0.1.0"}
-"""Schema → the version of this package that wrote it, before files named it themselves."""
 RUN_FILE, REVIEW_FILE = "run.json", "review.toml"
 COMPRESSED_RUN_FILE = f"{RUN_FILE}.gz"
 """The run of a folder that has no `RUN_FILE`, such as a published one."""
@@ -101,7 +99,7 @@ def read_run(path: Path) -> Run:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{file} is not valid JSON, or was cut off ({error}); run again, or name another file") from error
     if found.schema_version != SCHEMA_VERSION:
-        writer = found.harness_version or WRITERS.get(found.schema_version, "an unknown version")
+        writer = found.harness_version or "before its first release"
         remedy = "run it again" if found.schema_version < SCHEMA_VERSION else f"upgrade: pip install --upgrade {DISTRIBUTION}"
         raise UsageError(
             f"{file} was written by {DISTRIBUTION} {writer} (schema {found.schema_version}); this is {version()}, "

@@ -38,32 +38,34 @@ Test performance advice: measure the arms of a scenario in interleaved pairs
 and decide every promise with an interval.
 
 options:
-  -h, --help   show this help message and exit
-  --traceback  print the traceback of an error, also by HARNESS_TRACEBACK=1
-  --version    print the version and exit
+  -h, --help    show this help message and exit
+  --traceback   print the traceback of an error, also by HARNESS_TRACEBACK=1
+  --version     print the version and exit
 
 commands:
   COMMAND
-    ablate     Measure the contribution of each switch (ablation)
-    baseline   Save a run as the baseline for later gates
-    capacity   Find the highest load at which each arm meets an SLO
-    compare    Compare two result files, before and after
-    data       List or prune the snapshot cache: filled databases and computed
-               values that later runs start from
-    doctor     Measure this machine's noise and the smallest change it can
-               detect
-    explain    Explain a verdict, a warning, a state, an exit code, or any
-               other name that a result shows
-    gate       Fail if the candidate does more work or is slower than the
-               baseline
-    history    Show figures over many runs, and at which commits they changed
-    init       Write a first scenario for a project, and its settings
-    list       List the scenarios, or with --promises all promises
-    load       Load-test all arms with the same schedule, interleaved in
-               blocks
-    network    Measure the accuracy of the latency proxy on this machine
-    report     Write the report of a run, or of result files of another tool
-    run        Measure scenarios in interleaved pairs and write a report
+    ablate      Measure the contribution of each switch (ablation)
+    baseline    Save a run as the baseline for later gates
+    capacity    Find the highest load at which each arm meets an SLO
+    compare     Compare two result files, before and after
+    completion  Print the code with which a shell completes commands, options
+                and names
+    data        List or prune the snapshot cache: filled databases and
+                computed values that later runs start from
+    doctor      Measure this machine's noise and the smallest change it can
+                detect
+    explain     Explain a verdict, a warning, a state, an exit code, or any
+                other name that a result shows
+    gate        Fail if the candidate does more work or is slower than the
+                baseline
+    history     Show figures over many runs, and at which commits they changed
+    init        Write a first scenario for a project, and its settings
+    list        List the scenarios, or with --promises all promises
+    load        Load-test all arms with the same schedule, interleaved in
+                blocks
+    network     Measure the accuracy of the latency proxy on this machine
+    report      Write the report of a run, or of result files of another tool
+    run         Measure scenarios in interleaved pairs and write a report
 
 exit codes:
   0   pass

@@ -53,8 +53,8 @@ def printed_help(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def test_help_lists_the_commands_of_the_project_under_a_heading(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The heading follows the commands of harness; each line is aligned with theirs and is the first line of the docstring."""
     printed = printed_help(capsys)
-    assert "\ncommands of this project:\n    greet      Print a greeting\n\nexit codes:" in printed
-    assert re.search(r"^    run        \S", printed, re.MULTILINE)
+    assert "\ncommands of this project:\n    greet       Print a greeting\n\nexit codes:" in printed
+    assert re.search(r"^    run         \S", printed, re.MULTILINE)
 
 
 def test_a_command_has_its_own_help_options_and_exit_code(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,7 +77,7 @@ def test_a_subfolder_belongs_to_the_project(project: Path, monkeypatch: pytest.M
 def test_listing_commands_imports_none(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A module that raises when imported is listed by its docstring, and other commands and the help work."""
     (project / "bench" / "commands" / "broken.py").write_text('"""Fail on import."""\nraise ValueError("two\\nlines")\n')
-    assert "    broken     Fail on import\n" in printed_help(capsys)
+    assert "    broken      Fail on import\n" in printed_help(capsys)
     assert main(["greet"]) == 3
 
 
@@ -101,14 +101,14 @@ def test_a_module_that_cannot_be_used_is_one_line(
     """Choosing it ends with exit code 2 and one line with the file's name; the help lists it, and other commands work."""
     (project / "bench" / "commands" / "broken.py").write_text(text)
     refused(["broken"], complaint)
-    assert f"    broken     {listed}" in printed_help(capsys)
+    assert f"    broken      {listed}" in printed_help(capsys)
     assert main(["greet"]) == 3
 
 
 def test_a_command_of_harness_takes_precedence(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A module named like one is listed with the reason, and the command of harness is the one that runs."""
     (project / "bench" / "commands" / "list.py").write_text(GREET)
-    assert "    list       cannot be used: harness has a command of this name; rename the file" in printed_help(capsys)
+    assert "    list        cannot be used: harness has a command of this name; rename the file" in printed_help(capsys)
     assert printed_help(capsys, "list").startswith("usage: harness list")
     assert "name to greet" not in printed_help(capsys, "list")
 
@@ -147,7 +147,7 @@ def test_the_example_of_the_documentation_runs(project: Path, refused: Refused, 
     example = re.search(r"```python\n(.*?)```", page, re.DOTALL)
     assert example is not None
     (project / "bench" / "commands" / "seed.py").write_text(example[1])
-    assert "    seed       Load seeded rows into the development database\n" in printed_help(capsys)
+    assert "    seed        Load seeded rows into the development database\n" in printed_help(capsys)
     assert main(["seed", "--rows", "10"]) == 0
     assert capsys.readouterr().out == "loaded 10 rows\n"
     refused(["seed", "--rows", "0"], "--rows 0 is not above 0")

@@ -20,6 +20,7 @@ from harness.importers.reading import Reading
 from harness.results.compressed import MAX_BYTES
 from harness.results.run import Run
 from harness.results.store import read_run, write_run
+from harness.version import version
 
 FIXTURES = Path(__file__).parent / "fixtures"
 SHAPES = sorted(path.name for path in FIXTURES.iterdir() if "history" not in path.name)
@@ -82,7 +83,7 @@ def test_a_file_is_a_run_that_is_read_back_as_it_was_written(name: str, tmp_path
         (b'{"benchmarks": "\xff\xfe"}', "is not UTF-8 text (invalid start byte at byte 16)"),
         (b"a,b\n\0\0", "has null characters and is not text"),
         (gzip.compress(b"[]", mtime=0) + b"more", "has 4 bytes after its compressed content"),
-        ('{"schema_version": 99}', "(schema 99); this is 0.2.0, which reads schema 2"),
+        ('{"schema_version": 99}', f"(schema 99); this is {version()}, which reads schema 2"),
         ('{"schema_version": 2}', "is not a whole run"),
         ('{"context": {}, "benchmarks": [{"name": "BM_x", "real_time": 1.0}]}', "is Google Benchmark's JSON"),
         (b"\x1f\x8b\x08rubbish", "cannot be decompressed"),

@@ -123,11 +123,11 @@ def test_an_ablation_is_read_back_as_it_was_written(tmp_path: Path) -> None:
         (b'{"schema_version": "one"}', "is not a run of this harness"),
         (
             b'{"schema_version": 99}',
-            f"an unknown version (schema 99); this is {version()}, which reads schema 2; upgrade: pip install",
+            f"(schema 99); this is {version()}, which reads schema 2; upgrade: pip install",
         ),
         (
             b'{"schema_version": 1}',
-            f"was written by advice-on-trial 0.1.0 (schema 1); this is {version()}, which reads schema 2; run it again",
+            f"by advice-on-trial before its first release (schema 1); this is {version()}, which reads schema 2; run it again",
         ),
         (b'{"schema_version": 3, "harness_version": "0.3.1"}', "was written by advice-on-trial 0.3.1 (schema 3)"),
         (b'{"schema_version": 2}', "is not a whole run"),
