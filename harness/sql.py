@@ -9,7 +9,14 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +36,8 @@ except ModuleNotFoundError as error:
     raise missing_extra(str(error.name), "sql", "SqlScenario") from error
 
 from harness.databases.copies import borrowed_copy, temporary_copy
+from harness.databases.drawn_counts import RowCounts
+from harness.databases.drawn_rows import DrawnRows, GivenColumns
 from harness.databases.embedded import disable_driver_transactions, emit_begin
 from harness.databases.engines import engine_names
 from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, Databases, RowBlock, databases
@@ -40,7 +49,7 @@ from harness.probes.statements import Statements
 from harness.probes.work import work
 from harness.results.run import Statement
 from harness.results.store import write_bytes
-from harness.runnable import resolved
+from harness.runnable import entered, resolved
 from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting
 from harness.servers.lifecycle import is_embedded, processes, servers
 from harness.suggestions import choose_from
@@ -79,6 +88,13 @@ class SqlStore(Generic[AnyEngine, Sessions]):
     """The databases of the setting's engine."""
     setting: Setting
     """The setting of the scenario."""
+    app: Any = None
+    """What the scenario's `application` returned."""
+
+    @property
+    def url(self) -> str:
+        """The URL of the database, with its password and at the setting's RTT, for an application that makes its own engine."""
+        return self.engine.url.render_as_string(hide_password=False)
 
 
 class SqlInstance(SqlStore[AsyncEngine, async_sessionmaker[AsyncSession]]):
@@ -90,18 +106,18 @@ class SyncSqlInstance(SqlStore[Engine, sessionmaker[Session]]):
 
 
 class SqlScenario(Scenario[Instance], Generic[Instance]):
-    """A scenario of a SQLAlchemy application, which declares its tables and rows. The docstring of a subclass is its card.
+    """A scenario of a SQLAlchemy application, which declares its tables. The docstring of a subclass is its card.
 
     Each instance has its own database, restored from a snapshot: a `SqlInstance`, or a `SyncSqlInstance` where `run` is a plain
-    `def`. A subclass with another type of instance extends `open` with `database`, and keeps the database as the instance's
-    `store`; if that instance has an `engine`, its statements are the ones that are counted and explained.
+    `def`. All tables have rows, drawn by their types and constraints with foreign keys kept, unless `data` yields others. An
+    application that makes its own engine is made by `application`. A subclass with another type of instance extends `open` with
+    `database`, and keeps the database as the instance's `store`; if that instance has an `engine`, its statements are the ones that
+    are counted and explained.
 
     Example:
-        import random
+        from shop import Base, Customer, Order, newest_orders
 
-        from shop import Base, newest_orders
-
-        from harness import Case, Group, Promise, SqlScenario, speedup, times
+        from harness import Case, Group, Promise, SqlScenario, per, speedup, times
 
         class OrderIndex(SqlScenario):
             '''An index for a customer's newest orders.'''
@@ -112,13 +128,10 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
             metadata = Base.metadata
             migrations = {"optimised": "CREATE INDEX newest_orders ON orders (customer_id, created_at)"}
 
-            def data(self, setting):
-                draw = random.Random(setting.seed)
-                yield "customers", ({"id": n, "name": f"customer {n}"} for n in range(100))
-                yield "orders", ({"id": n, "customer_id": draw.randrange(100), "created_at": n} for n in range(50_000))
+            row_counts = {Customer: 100, Order: per(Customer, 500)}
 
             def cases(self, setting):
-                return [Case("newest", f"customer {n}", n) for n in range(10)]
+                return [Case("newest", f"customer {key}", key) for key in self.keys(setting, Customer)[:10]]
 
             async def run(self, instance, case):
                 async with instance.sessions() as session:
@@ -129,6 +142,13 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
     """The engines that the scenario supports; the first one, SQLite, is the default."""
     metadata: ClassVar[MetaData]
     """The tables. All of them are made, with their keys and indexes."""
+    row_counts: ClassVar[RowCounts] = {}
+    """Mapped class, `Table` or name → its number of rows at size `small`, or `per(Author, 8)`, or a function of the setting for a
+    number that does not follow the size. A table that is not named has 1,000 rows, or five per row of the tables that it refers to,
+    at most 25,000. The sizes `tiny`, `medium` and `large` have 0.1, 10 and 50 times the rows."""
+    column_values: ClassVar[GivenColumns] = {}
+    """Mapped attribute, `Column` or "table.column" → a list to draw from, or a function of a `random.Random` and the row's number
+    from 1."""
     migrations: ClassVar[Mapping[str, Migration]] = {}
     """Arm → the change to its snapshot, such as an index. Arms with the same change share a snapshot."""
     connections: ClassVar[ConnectionOptions] = DEFAULT_OPTIONS
@@ -142,11 +162,31 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
     def data(self, setting: Setting) -> Iterable[Rows]:
         """Return the rows: a pure function of the setting's size, scale and seed. Parents come before their children.
 
-        Yield (table, rows), where each row is a dictionary and all rows of a table have the same keys; values are converted as
-        SQLAlchemy would. Or yield blocks of columns (`harness.databases.interface.RowBlock`), which are stored as they are.
+        By default they are drawn for all tables, by `row_counts` and `column_values`. Other rows: yield (table, rows), where each
+        row is a dictionary and all rows of a table have the same keys; values are converted as SQLAlchemy would. Or yield blocks of
+        columns (`harness.databases.interface.RowBlock`), which are stored as they are.
         """
-        del setting
-        raise TypeError(f"{type(self).__name__} must define data(setting): the rows of its tables")
+        return self._drawn(setting)
+
+    def keys(self, setting: Setting, table: Any) -> Sequence[Any]:
+        """Return the primary keys of a table's drawn rows, in their order: values, or tuples where a key has several columns.
+
+        The table is a mapped class, a `Table` or a name. Integer keys count from 1.
+        """
+        return self._drawn(setting).keys(table)
+
+    def application(self, database: Any) -> Any:
+        """Return what `run` gets as `instance.app`: the user's application on the arm's `database`, which has `arm` and `url`.
+
+        It may be asynchronous, a context manager that enters as the application, or a generator that yields it. If the application
+        has an `engine`, that is disposed of at the end, and its statements are the ones that are counted and explained.
+
+        Example:
+            def application(self, database):
+                return create_app(database.url, eager=database.arm == "optimised")
+        """
+        del database
+        return None
 
     def data_name(self) -> str:
         """Return the name of the rows (letters, digits, `-`, `.`, `_`): scenarios with the same name share one filled database."""
@@ -195,7 +235,16 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
         """Open the arm's own copy: synchronously where `run` is a plain function."""
         run = type(self).run
         is_synchronous = run is not Scenario.run and not inspect.iscoroutinefunction(run)
-        return self.sync_database(arm, setting) if is_synchronous else self.database(arm, setting)
+        return self._with_application(self.sync_database(arm, setting) if is_synchronous else self.database(arm, setting))
+
+    @asynccontextmanager
+    async def _with_application(self, opened: AbstractAsyncContextManager[Any]) -> AsyncIterator[Any]:
+        async with opened as database, AsyncExitStack() as stack:
+            app = await entered(stack, await resolved(self.application(database)))
+            engine = getattr(app, "engine", None)
+            if engine is not database.engine and isinstance(engine, AsyncEngine | Engine):
+                stack.push_async_callback(_dispose, engine)
+            yield database if app is None else replace(database, app=app)
 
     @asynccontextmanager
     async def database(self, arm: str, setting: Setting, options: ConnectionOptions | None = None) -> AsyncIterator[SqlInstance]:
@@ -245,10 +294,17 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
         await resolved(self.reset(instance, case, answer))
         return await plans(_engine(instance), sent.sent(), arm=_store(instance).arm, group=case.group)
 
-    def _parts(self, found: Databases, setting: Setting) -> Mapping[str, str] | None:
-        """Return all that the filled database depends on; None if that is not known, or only in part."""
+    def _drawn(self, setting: Setting) -> DrawnRows:
+        self._require_metadata()
+        return DrawnRows(self.metadata, setting, self.row_counts, self.column_values)
+
+    def _require_metadata(self) -> None:
         if not hasattr(self, "metadata"):
             raise TypeError(f"{type(self).__name__} must declare metadata: the MetaData of its tables")
+
+    def _parts(self, found: Databases, setting: Setting) -> Mapping[str, str] | None:
+        """Return all that the filled database depends on; None if that is not known, or only in part."""
+        self._require_metadata()
         deciding = ("data", "data_name", "block_digest")
         functions = [getattr(method, "__func__", method) for method in (getattr(self, name) for name in deciding)]
         classes = [c for c in type(self).__mro__ if issubclass(c, SqlScenario) and c is not SqlScenario]
@@ -317,7 +373,12 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
                     known = ", ".join(self.metadata.tables)
                     raise UsageError(f"data() yields rows of an unknown table {rows[0]!r}; choose from {known}")
 
-        counts = found.fill(base, self.metadata, blocks())
+        try:
+            counts = found.fill(base, self.metadata, blocks())
+        except UsageError as error:
+            if type(self).data is SqlScenario.data and "correct the rows" in str(error):
+                raise UsageError(f"{error}: give values that fit in column_values of {type(self).__name__}") from error
+            raise
         described: dict[str, str | int] = {"digest": sha.hexdigest(), "size": setting.size, "seed": setting.seed}
         return described | {"scale": str(setting.scale), **{f"rows of {table}": counts[table] for table in loaded}}
 
@@ -365,8 +426,15 @@ def _store(instance: Any) -> SqlInstance | SyncSqlInstance:
 
 
 def _engine(instance: Any) -> Any:
-    """Return the engine whose statements are counted: the instance's own, or that of its database."""
+    """Return the engine whose statements are counted: that of the application, the instance's own, or that of its database."""
+    found = getattr(getattr(instance, "app", None), "engine", None)
+    if isinstance(found, AsyncEngine | Engine):
+        return found
     return instance.engine if hasattr(instance, "engine") else _store(instance).engine
+
+
+async def _dispose(engine: AsyncEngine | Engine) -> None:
+    await resolved(engine.dispose())
 
 
 async def _synchronous(model: AsyncEngine, options: ConnectionOptions) -> Engine:
