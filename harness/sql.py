@@ -52,6 +52,7 @@ from harness.results.store import write_bytes
 from harness.runnable import entered, resolved
 from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting
 from harness.servers.lifecycle import is_embedded, processes, servers
+from harness.services import ServiceClient
 from harness.suggestions import choose_from
 
 BLOCK_ROWS = 10_000
@@ -275,8 +276,10 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
             yield SyncSqlInstance(arm, name, engine, sessionmaker(engine, expire_on_commit=False), undo, found, setting)
 
     def targets(self, instance: Instance) -> Mapping[str, int]:
-        """Return the database server's process, where it runs on this machine."""
-        return processes(_store(instance).setting.servers)
+        """Return the database server's process, where it runs on this machine, and that of a service that `application` made."""
+        app = getattr(instance, "app", None)
+        own = app.targets() if isinstance(app, ServiceClient) else {}
+        return {**own, **processes(_store(instance).setting.servers)}
 
     def ping(self, instance: Instance) -> object:
         """Send `SELECT 1`."""
@@ -284,8 +287,9 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
         return ping(engine) if isinstance(engine, AsyncEngine) else ping_synchronously(engine)
 
     def probes(self, instance: Instance) -> Sequence[Probe]:
-        """Count statements, rows and the engine's work."""
-        return work(_engine(instance))
+        """Count statements, rows and the engine's work; of a service that `application` made, the statements and rows."""
+        app = getattr(instance, "app", None)
+        return app.probes() if isinstance(app, ServiceClient) else work(_engine(instance))
 
     async def statements(self, instance: Instance, case: Case) -> Sequence[Statement]:
         """Run the case once, reset it, and return its statements with their plans, where they have any."""
