@@ -18,7 +18,6 @@ from contextlib import (
     contextmanager,
 )
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FunctionType
 from typing import Any, ClassVar, Generic, TypeVar, cast
@@ -28,13 +27,14 @@ import numpy as np
 from harness.errors import UsageError, missing_extra
 
 try:
-    from sqlalchemy import Connection, Dialect, Engine, MetaData, Table, create_engine, event
+    from sqlalchemy import Connection, Engine, MetaData, create_engine, event
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
     from sqlalchemy.orm import Session, sessionmaker
     from sqlalchemy.pool import QueuePool
 except ModuleNotFoundError as error:
     raise missing_extra(str(error.name), "sql", "SqlScenario") from error
 
+from harness.databases.application_rows import Rows, stored_blocks
 from harness.databases.copies import borrowed_copy, temporary_copy
 from harness.databases.drawn_counts import RowCounts
 from harness.databases.drawn_rows import DrawnRows, GivenColumns
@@ -53,20 +53,14 @@ from harness.runnable import entered, resolved
 from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting
 from harness.servers.lifecycle import is_embedded, processes, servers
 from harness.services import ServiceClient
-from harness.suggestions import choose_from
 
-BLOCK_ROWS = 10_000
-"""Rows that are loaded at a time, of those that come as dictionaries."""
 SNAPSHOT = "snapshot"
 """Name of the fact, in the data's description, whether the filled database came from the snapshot cache."""
 Migration = Callable[[Connection], object] | str | Sequence[str]
 """A function of a synchronous `Connection`, or SQL: one statement or several."""
-Rows = RowBlock | tuple[str, Iterable[Mapping[str, Any]]]
-"""Rows of one table: its name with one dictionary per row, or a block of columns."""
 Instance = TypeVar("Instance")
 AnyEngine = TypeVar("AnyEngine", AsyncEngine, Engine)
 Sessions = TypeVar("Sessions")
-Block = TypeVar("Block", bound=RowBlock)
 
 _copies = itertools.count()
 
@@ -127,9 +121,8 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
             groups = [Group("newest", "a customer's ten newest orders")]
             promises = [Promise("O1", "ten times faster", times(10), speedup("newest"))]
             metadata = Base.metadata
-            migrations = {"optimised": "CREATE INDEX newest_orders ON orders (customer_id, created_at)"}
-
             row_counts = {Customer: 100, Order: per(Customer, 500)}
+            migrations = {"optimised": "CREATE INDEX newest_orders ON orders (customer_id, created_at)"}
 
             def cases(self, setting):
                 return [Case("newest", f"customer {key}", key) for key in self.keys(setting, Customer)[:10]]
@@ -312,7 +305,8 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
         deciding = ("data", "data_name", "block_digest")
         functions = [getattr(method, "__func__", method) for method in (getattr(self, name) for name in deciding)]
         classes = [c for c in type(self).__mro__ if issubclass(c, SqlScenario) and c is not SqlScenario]
-        lowest = next((place for place, c in enumerate(classes) if {*deciding} & vars(c).keys()), 0)
+        own = {*deciding, "row_counts", "column_values"}
+        lowest = next((place for place, c in enumerate(classes) if own & vars(c).keys()), 0)
         named = type(self).data_name is not SqlScenario.data_name  # the classes below the name have the same rows
         return filled_parts(
             found,
@@ -361,67 +355,19 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
         """Fill a database; return the digest of its rows and their number by table."""
         sha, loaded = hashlib.sha256(f"generator {self.data_version}".encode()), dict[str, None]()
 
-        def digested(block: Block) -> Block:
+        def seen(block: RowBlock) -> None:
             sha.update(self.block_digest(block))
             loaded[block.table] = None
-            return block
 
-        def blocks() -> Iterator[RowBlock]:
-            dialect = found.url(base).get_dialect()()
-            for rows in self.data(setting):
-                if not isinstance(rows, tuple):
-                    yield digested(rows)
-                elif (table := self.metadata.tables.get(rows[0])) is not None:
-                    yield from (_converted(table, digested(block), dialect) for block in _blocks(table, rows[1]))
-                else:
-                    known = ", ".join(self.metadata.tables)
-                    raise UsageError(f"data() yields rows of an unknown table {rows[0]!r}; choose from {known}")
-
+        dialect = found.url(base).get_dialect()()
         try:
-            counts = found.fill(base, self.metadata, blocks())
+            counts = found.fill(base, self.metadata, stored_blocks(self.metadata, self.data(setting), dialect, seen))
         except UsageError as error:
             if type(self).data is SqlScenario.data and "correct the rows" in str(error):
                 raise UsageError(f"{error}: give values that fit in column_values of {type(self).__name__}") from error
             raise
         described: dict[str, str | int] = {"digest": sha.hexdigest(), "size": setting.size, "seed": setting.seed}
         return described | {"scale": str(setting.scale), **{f"rows of {table}": counts[table] for table in loaded}}
-
-
-@dataclass(frozen=True)
-class _ColumnRows:
-    """Some rows of one table, column by column."""
-
-    table: str
-    columns: Mapping[str, Sequence[Any] | np.ndarray[Any, Any]]
-    rows: int
-
-
-def _blocks(table: Table, rows: Iterable[Mapping[str, Any]]) -> Iterator[_ColumnRows]:
-    """Yield blocks of rows that came as dictionaries, their values as the application has them."""
-    left = iter(rows)
-    while some := list(itertools.islice(left, BLOCK_ROWS)):
-        names = list(some[0])
-        if unknown := [name for name in names if name not in table.columns]:
-            raise UsageError(f"{table} has no column {unknown[0]!r}; {choose_from(unknown[0], table.columns.keys())}")
-        for row in some:
-            if row.keys() != some[0].keys():
-                raise UsageError(f"rows of {table} have different columns: {names} and {list(row)}; give every row the same")
-        yield _ColumnRows(table.key, {name: [row[name] for row in some] for name in names}, len(some))
-
-
-def _converted(table: Table, block: _ColumnRows, dialect: Dialect) -> _ColumnRows:
-    """Return a block with values as a dialect hands them to its driver."""
-    columns: dict[str, Sequence[Any] | np.ndarray[Any, Any]] = {}
-    for name, values in block.columns.items():
-        process = table.columns[name].type.dialect_impl(dialect).bind_processor(dialect)
-        found = list(values) if process is None else [process(value) for value in values]
-        is_time = any(isinstance(value, datetime) for value in found)
-        columns[name] = np.array([_utc(value) for value in found], "datetime64[us]") if is_time else found
-    return replace(block, columns=columns)
-
-
-def _utc(value: datetime | None) -> datetime | None:
-    return value.astimezone(UTC).replace(tzinfo=None) if value is not None and value.tzinfo else value
 
 
 def _store(instance: Any) -> SqlInstance | SyncSqlInstance:

@@ -16,6 +16,7 @@ import numpy as np
 from sqlalchemy import Column, ForeignKeyConstraint, Integer, MetaData, PrimaryKeyConstraint, Table
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.sql.ddl import sort_tables_and_constraints
 
 from harness.databases.interface import RowBlock
 from harness.errors import UsageError
@@ -66,7 +67,8 @@ def _insert(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], rows: Co
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("BEGIN")
-        tables = metadata.sorted_tables
+        ordered = sort_tables_and_constraints(sorted(metadata.tables.values(), key=lambda table: table.key))
+        tables = [table for table, _ in ordered if table is not None]  # of tables that refer to each other, any order will do
         deferred = [t for t in tables if _deferrable(t)] if _schema_writable(connection) else []
         for table in tables:
             keyless = (Column(c.name, c.type, nullable=c.nullable) for c in table.columns)

@@ -8,8 +8,8 @@ and work counts are compared as well; with `--harness-compare-fail` they decide.
 Scenario files are those of the folder `scenarios` in `[tool.harness]`. In such a project all benchmarks of a session are
 guarded, scenarios or not: a failed run is not saved as the next one to compare with; a saved benchmark that is missing, has other
 parameters, or would be compared with times of another machine, is an error. In every project a test fails whose `benchmark` was
-given a function that returns before its work is done: a coroutine, a generator, a lazy query. Otherwise this plugin does nothing,
-and imports nothing but this package.
+given a function that returns before its work is done: a coroutine, a generator, a lazy query; and tests may use the fixtures
+`filled_database` and `count_work`. Otherwise this plugin does nothing, and imports nothing but this package.
 """
 
 import sys
@@ -21,10 +21,11 @@ from typing import Any
 import pytest
 
 from harness.pytest_plugin import options, saved
+from harness.pytest_plugin.fixtures import _harness_setting, count_work, filled_database
 from harness.pytest_plugin.items import TRIALS, ArmItem, ScenarioFile, Trials, report_bug
 from harness.pytest_plugin.lazy_answers import MARKER_HELP, guard
 
-__all__ = ["ArmItem", "ScenarioFile", "Trials"]
+__all__ = ["ArmItem", "ScenarioFile", "Trials", "_harness_setting", "count_work", "filled_database"]
 
 pytest_addoption = options.add
 

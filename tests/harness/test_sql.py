@@ -22,10 +22,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from harness import Case, Group, NotMeasurableError, Server, Setting, SqlInstance, SqlScenario, SyncSqlInstance, UsageError
 from harness.bench.verify import verify
 from harness.bench.work_counts import count
+from harness.databases.application_rows import ApplicationRows
 from harness.databases.engines import postgres
 from harness.runnable import runnable
 from harness.scenario import Prepared
-from harness.sql import _ColumnRows
 
 CUSTOMERS, ORDERS = 20, 2_000
 _scales = (1 / n for n in range(2, 1_000))
@@ -318,7 +318,7 @@ def test_other_types_are_converted_as_sqlalchemy_does(setting: Setting) -> None:
                 "extra": ["{}"],
                 "at": np.array(["2025-01-01"], "datetime64[us]"),
             }
-            yield _ColumnRows("things", columns, 1)
+            yield ApplicationRows("things", columns, 1)
 
     async def read() -> list[Any]:
         await Things().prepare(setting)
