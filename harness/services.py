@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from harness.errors import UsageError
-from harness.load.environment import is_loopback
 from harness.load.http_client import Client, HttpRequest, Response
 from harness.network import Conditions, link
+from harness.network.addresses import is_loopback
 from harness.scenario import Case, Probe, Scenario, Setting
 from harness.servers.application import ApplicationStatements, ServedApplication, served_application
 from harness.targets import urls

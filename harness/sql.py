@@ -88,8 +88,13 @@ class SqlStore(Generic[AnyEngine, Sessions]):
 
     @property
     def url(self) -> str:
-        """The URL of the database, with its password and at the setting's RTT, for an application that makes its own engine."""
-        return self.engine.url.render_as_string(hide_password=False)
+        """The database's URL for `create_engine`, with its password and at the setting's RTT."""
+        return synchronous_url(self.databases.url(self.name)).render_as_string(hide_password=False)
+
+    @property
+    def async_url(self) -> str:
+        """The database's URL for `create_async_engine`, as `url`."""
+        return self.databases.url(self.name).render_as_string(hide_password=False)
 
 
 class SqlInstance(SqlStore[AsyncEngine, async_sessionmaker[AsyncSession]]):

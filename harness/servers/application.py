@@ -141,12 +141,14 @@ def served_application(name: str, environment: Mapping[str, str] | None = None) 
         try:
             reply = child.receive(START_S)
         except TimeoutError:
-            raise UsageError(f"the application {name} was not ready within {START_S:g} s; start it by hand to see why") from None
+            raise UsageError(
+                f"the application {_shown(name)} was not ready within {START_S:g} s; start it by hand to see why"
+            ) from None
         if isinstance(reply, JobFailed):
             raise reply.error()
         if not isinstance(reply, ServingAt):
             reason = last_error_line(child.output()) or child.exit_description()
-            raise UsageError(f"the application {name} cannot be started: {reason}; start it by hand to see more")
+            raise UsageError(f"the application {_shown(name)} cannot be started: {reason}; start it by hand to see more")
         yield ServedApplication(child, reply.port)
 
 
@@ -162,7 +164,7 @@ def application_named(name: str) -> Any:
     except (SyntaxError, ValueError):
         attribute = ""
     if not attribute.replace(".", "").replace("_", "").isalnum():
-        raise UsageError(f"{name!r} does not name an application; write module:app, or module:create_app() with constants")
+        raise UsageError(f"{_shown(name)!r} does not name an application; write module:app, or module:create_app() with constants")
     found = importlib.import_module(module_name)
     for part in attribute.split("."):
         found = getattr(found, part)
@@ -213,7 +215,12 @@ def _failure(name: str, error: Exception) -> str:
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(("<", __file__))]
     own = [frame for frame in own if f"{os.sep}importlib{os.sep}" not in frame.filename]
     place = f" at {own[-1].filename}, line {own[-1].lineno}" if own else ""
-    return f"the application {name} cannot be imported{place}: {describe(error)}; fix that, or name another one"
+    return f"the application {_shown(name)} cannot be imported{place}: {describe(error)}; fix that, or name another one"
+
+
+def _shown(name: str) -> str:
+    """Return a name without its arguments, which may have a password."""
+    return name.partition("(")[0]
 
 
 def _serve_asgi(application: Any, listener: socket.socket, parent: channel.Channel) -> None:

@@ -11,10 +11,9 @@ from typing import Any
 
 import psutil
 
-from harness.load.environment import is_loopback
 from harness.load.http_client import Client, HttpRequest
 from harness.network import Conditions, link
-from harness.network.addresses import with_address
+from harness.network.addresses import is_loopback, with_address
 from harness.scenario import Case, Group, Scenario, Server, Setting
 from harness.targets.comparison import status_words
 from harness.targets.plan import HttpPlan, TargetRequest
