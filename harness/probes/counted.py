@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -43,7 +43,9 @@ class CountedWork(Mapping[str, float]):
         return f"CountedWork({self._counts})"
 
     def __enter__(self) -> Self:
-        return _completed(self.__aenter__())
+        if any(isinstance(engine, AsyncEngine) for engine in self._engines):
+            raise UsageError("the work of an engine with asyncio is counted by `async with`")
+        return cast("Self", _completed(self.__aenter__()))
 
     def __exit__(self, *exc_info: object) -> None:
         _completed(self.__aexit__(*exc_info))
@@ -71,5 +73,4 @@ def _completed(coroutine: Coroutine[Any, Any, Any]) -> Any:
         coroutine.send(None)
     except StopIteration as done:
         return done.value
-    coroutine.close()
-    raise UsageError("the work of an engine with asyncio is counted by `async with`")
+    raise AssertionError("a probe of a synchronous engine waits")
