@@ -98,6 +98,7 @@ class Entered:
         self.entered += 1
 
     def __call__(self, number: int) -> int:
+        """Return the number."""
         return number
 
 

@@ -126,7 +126,7 @@ def test_other_answers_are_refused(file: Path) -> None:
         await verify(scenario, instances, cases(scenario, file))
 
     file.write_text(SCENARIO.replace("create_app()", "create_app(wrong=True)"))
-    with pytest.raises(ScenarioFailedError, match="optimised gives another answer than baseline.*wrong"):
+    with pytest.raises(ScenarioFailedError, match=r"optimised gives another answer than baseline.*wrong"):
         opened(file, check)
     file.write_text(SCENARIO.replace('ignored = ["at"]', ""))
     with pytest.raises(ScenarioFailedError, match="at"):
@@ -180,7 +180,7 @@ def test_a_url_is_a_service(file: Path) -> None:
         ("https://127.0.0.1/", "https is not supported"),
         (
             "http://192.0.2.1:80",
-            "http://192.0.2.1:80 is not on this machine; with its owner's consent, declare allow_remote = True",
+            "is not on this machine; with its owner's consent, declare allow_remote = True",
         ),
         ("not an application", "does not name an application; write module:app"),
     ],

@@ -153,8 +153,8 @@ def test_it_ends_with_its_starter(tmp_path: Path) -> None:
         ("own_apps:missing", "own_apps:missing cannot be imported: AttributeError: module 'own_apps' has no attribute 'missing'"),
         ("no_such_module:app", "cannot be imported: ModuleNotFoundError: No module named 'no_such_module'; fix that"),
         ("own_apps:broken()", "own_apps.py, line 40: RuntimeError: no licence; fix that, or name another one"),
-        ("own_apps:number", "a int is neither an ASGI nor a WSGI application"),
-        ("own_apps:broken", "a function is neither an ASGI nor a WSGI application"),
+        ("own_apps:number", "an object of type int is neither an ASGI nor a WSGI application"),
+        ("own_apps:broken", "an object of type function is neither an ASGI nor a WSGI application"),
         ("own_apps:ends()", "own_apps:ends cannot be started: gone for lunch; start it by hand to see more"),
     ],
 )
@@ -173,7 +173,7 @@ def test_a_password_in_the_arguments_is_not_shown() -> None:
     assert "secret" not in str(refused.value)
 
 
-def test_both_kinds_are_told_apart_by_their_parameters() -> None:
+def test_both_kinds_are_recognised_by_their_parameters() -> None:
     """Parameters with defaults do not count."""
     assert is_asgi(application_named("own_apps:asgi"))
     assert not is_asgi(application_named("own_apps:wsgi"))
