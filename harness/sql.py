@@ -303,6 +303,8 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
     def _require_metadata(self) -> None:
         if not hasattr(self, "metadata"):
             raise TypeError(f"{type(self).__name__} must declare metadata: the MetaData of its tables")
+        if not self.metadata.tables:
+            raise UsageError(f"the metadata of {type(self).__name__} has no tables; import the modules that define them")
 
     def _parts(self, found: Databases, setting: Setting) -> Mapping[str, str] | None:
         """Return all that the filled database depends on; None if that is not known, or only in part."""

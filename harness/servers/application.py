@@ -182,7 +182,8 @@ def is_asgi(application: Any) -> bool:
     if number not in {ASGI_PARAMETERS, WSGI_PARAMETERS}:
         kind = type(application).__name__
         raise UsageError(
-            f"an object of type {kind} is neither an ASGI nor a WSGI application; name one, or a factory with its call: module:create()"
+            f"an object of type {kind} is neither an ASGI nor a WSGI application; name one, or a factory with its call: "
+            "module:create()"
         )
     return number == ASGI_PARAMETERS
 
