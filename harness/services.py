@@ -6,9 +6,9 @@ import asyncio
 import json as json_text
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
-from weakref import WeakKeyDictionary
 
 from harness.errors import UsageError
 from harness.load.http_client import Client, HttpRequest, Response
@@ -27,7 +27,11 @@ SHOWN_BYTES = 100
 """The length to which the body of a failed response is shown."""
 
 
-@dataclass(frozen=True, eq=False)
+ENCODED = 10_000
+"""Limit of the encoded requests that a client keeps."""
+
+
+@dataclass(frozen=True)
 class Request:
     """A request with more than a path: as `args` of a case, or for `ServiceClient.send`.
 
@@ -38,11 +42,19 @@ class Request:
     method: str
     path: str
     """Path and query, with a slash at its beginning."""
-    json: Any = None
+    json: InitVar[Any] = None
     """The body as a JSON document."""
     body: bytes = b""
-    """The body, if it is not JSON."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    """The body as bytes."""
+    headers: Mapping[str, str] | tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self, json: Any) -> None:
+        """Encode the document, and make the request hashable."""
+        headers = dict(self.headers)
+        if json is not None:
+            object.__setattr__(self, "body", json_text.dumps(json).encode())
+            headers = merged_headers({"content-type": "application/json"}, headers)
+        object.__setattr__(self, "headers", tuple(headers.items()))
 
 
 class ServiceClient:
@@ -57,8 +69,7 @@ class ServiceClient:
         """The application, if the harness has started it."""
         self.client = client
         self._base = base
-        self._paths: dict[str, HttpRequest] = {}
-        self._requests: WeakKeyDictionary[Request, HttpRequest] = WeakKeyDictionary()
+        self._encoded = lru_cache(ENCODED)(self._encode)
 
     async def get(self, path: str) -> Response:
         """Get a path, and return the response; raise if its status is 400 or above."""
@@ -86,25 +97,13 @@ class ServiceClient:
         """Return the process of the service."""
         return {SERVICE: self.pid}
 
-    def _encoded(self, request: str | Request) -> HttpRequest:
-        """Return a request as it is sent, encoded once."""
+    def _encode(self, request: str | Request) -> HttpRequest:
         if isinstance(request, str):
-            if request not in self._paths:
-                self._paths[request] = self._encode(Request("GET", request))
-            return self._paths[request]
+            request = Request("GET", request)
         if not isinstance(request, Request):
             raise UsageError(f"a request is {request!r:.60}; write a path to get, or Request(method, path, json=…)")
-        if request not in self._requests:
-            self._requests[request] = self._encode(request)
-        return self._requests[request]
-
-    def _encode(self, request: Request) -> HttpRequest:
-        is_json = request.json is not None
-        body = json_text.dumps(request.json).encode() if is_json else request.body
-        headers = merged_headers({"content-type": "application/json"} if is_json else {}, self._base.headers, request.headers)
-        return self.client.encode(
-            request.method, urls.joined(self._base.path, request.path), {"host": self._base.authority, **headers}, body
-        )
+        headers = merged_headers({"host": self._base.authority}, self._base.headers, dict(request.headers))
+        return self.client.encode(request.method, urls.joined(self._base.path, request.path), headers, request.body)
 
 
 @asynccontextmanager

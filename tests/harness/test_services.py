@@ -1,6 +1,7 @@
 """Scenarios of HTTP services: applications that the harness starts, and URLs; answers compared, failures never fast."""
 
 import asyncio
+import pickle
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -214,6 +215,12 @@ def test_arms_are_the_services() -> None:
         type("Unlike", (HttpScenario,), {"services": {"baseline": "a:b"}, "arms": {"baseline": "x", "other": "y"}})
 
 
-def test_a_request_is_compared_by_identity() -> None:
-    """It may have a body that cannot be hashed, and is encoded once."""
-    assert Request("GET", "/", json={}) != Request("GET", "/", json={})
+def test_requests_are_equal_by_their_content() -> None:
+    """A document is encoded; a header of the user's replaces its content type, whatever its case."""
+    one, same = (Request("POST", "/", json={"a": [1]}, headers={"X": "y"}) for _ in range(2))
+    assert one == same
+    assert hash(one) == hash(same)
+    assert (one.body, dict(one.headers)) == (b'{"a": [1]}', {"content-type": "application/json", "X": "y"})
+    assert pickle.loads(pickle.dumps(one)) == one
+    assert dict(Request("POST", "/", json=1, headers={"Content-Type": "text/json"}).headers) == {"Content-Type": "text/json"}
+    assert Request("GET", "/") != one
