@@ -25,8 +25,6 @@ SERVICE = "service"
 """Name of the process of an arm's service, for its CPU time and memory."""
 SHOWN_BYTES = 100
 """The length to which the body of a failed response is shown."""
-
-
 ENCODED = 10_000
 """Limit of the encoded requests that a client keeps."""
 
@@ -82,6 +80,8 @@ class ServiceClient:
             FailedStatusError: the status is 400 or above.
             OSError: there was no response.
         """
+        if not isinstance(request, str | Request):
+            raise UsageError(f"a request is {request!r:.60}; write a path to get, or Request(method, path, json=…)")
         response = await self.client.send(self._encoded(request), DEADLINE_S)
         if response.status >= FAILED:
             name = request if isinstance(request, str) else f"{request.method} {request.path}"
@@ -100,10 +100,9 @@ class ServiceClient:
     def _encode(self, request: str | Request) -> HttpRequest:
         if isinstance(request, str):
             request = Request("GET", request)
-        if not isinstance(request, Request):
-            raise UsageError(f"a request is {request!r:.60}; write a path to get, or Request(method, path, json=…)")
         headers = merged_headers({"host": self._base.authority}, self._base.headers, dict(request.headers))
-        return self.client.encode(request.method, urls.joined(self._base.path, request.path), headers, request.body)
+        path = urls.joined(self._base.path, urls.encoded_path(request.path))
+        return self.client.encode(request.method, path, headers, request.body)
 
 
 @asynccontextmanager

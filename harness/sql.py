@@ -143,8 +143,9 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
     """The tables. All of them are made, with their keys and indexes."""
     row_counts: ClassVar[RowCounts] = {}
     """Mapped class, `Table` or name → its number of rows at size `small`, or `per(Author, 8)`, or a function of the setting for a
-    number that does not follow the size. A table that is not named has 1,000 rows, or five per row of the tables that it refers to,
-    at most 25,000. The sizes `tiny`, `medium` and `large` have 0.1, 10 and 50 times the rows."""
+    number that does not follow the size. Named tables have rows, and those that they must refer to; without any name all have. The
+    number of one that is not named is 1,000, or five per row of the tables that it refers to, at most 25,000. The sizes `tiny`,
+    `medium` and `large` have 0.1, 10 and 50 times the rows."""
     column_values: ClassVar[GivenColumns] = {}
     """Mapped attribute, `Column` or "table.column" → a list to draw from, or a function of a `random.Random` and the row's number
     from 1."""
@@ -173,6 +174,13 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
         The table is a mapped class, a `Table` or a name. Integer keys count from 1.
         """
         return self._drawn(setting).keys(table)
+
+    def values(self, setting: Setting, column: Any) -> Sequence[Any]:
+        """Return the different values of a column of the drawn rows, without NULL: what can be looked for in `cases`.
+
+        The column is a mapped attribute, a `Column`, or "table.column".
+        """
+        return self._drawn(setting).values(column)
 
     def application(self, database: Any) -> Any:
         """Return what `run` gets as `instance.app`: the user's application on the arm's `database`, which has `arm` and `url`.

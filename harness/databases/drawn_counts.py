@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import MetaData, Table
@@ -62,6 +63,17 @@ class RowNumbers:
     def __post_init__(self) -> None:
         self._by_table = {table_of(self.metadata, named, "row_counts"): count for named, count in self.declared.items()}
 
+    @cached_property
+    def _needed(self) -> set[Table]:
+        """The tables that have rows: all, or, where some are named, these and those that their rows must refer to."""
+        found, left = set[Table](), list(self._by_table or self.metadata.tables.values())
+        while left:
+            table = left.pop()
+            if table not in found:
+                found.add(table)
+                left += required(table)
+        return found
+
     def per(self, table: Table) -> Table | None:
         """Return the table over whose rows those of a table are spread evenly."""
         count = self._by_table.get(table)
@@ -95,7 +107,14 @@ class RowNumbers:
             if wanted < 0:
                 raise UsageError(f"row_counts of {table.key} is negative; give a number of rows from 0")
             return max(1, round(wanted)) if wanted else 0
-        parents = [self.of(each) for each in referred(table) if each is not table and each not in self._visited]
+        if table not in self._needed:
+            return 0
+        certain = required(table)
+        parents = [
+            self.of(each)
+            for each in referred(table)
+            if each not in self._visited and (each in certain or table not in _reached(each))  # not around a circle
+        ]
         number = min(CHILDREN * max(parents), max(1, round(MOST_ROWS * share))) if parents else max(1, round(ROWS * share))
         capacity = self.capacity(table)
         return number if capacity is None else min(number, capacity)
@@ -104,6 +123,23 @@ class RowNumbers:
 def referred(table: Table) -> list[Table]:
     """Return the tables that a table refers to."""
     return sorted({key.referred_table for key in table.foreign_key_constraints}, key=lambda each: each.key)
+
+
+def required(table: Table) -> set[Table]:
+    """Return the tables that each row of a table must refer to."""
+    keys = [key for key in table.foreign_key_constraints if not all(column.nullable for column in key.columns)]
+    return {key.referred_table for key in keys}
+
+
+def _reached(table: Table) -> set[Table]:
+    """Return the tables that a table refers to, and those that these refer to."""
+    found, left = set[Table](), [table]
+    while left:
+        for each in referred(left.pop()):
+            if each not in found:
+                found.add(each)
+                left.append(each)
+    return found
 
 
 def table_of(metadata: MetaData, named: Any, attribute: str) -> Table:

@@ -88,22 +88,38 @@ class DrawnRows:
         columns = [self._column_values(column) for column in table_of(self._metadata, named, "keys()").primary_key.columns]
         return list(columns[0]) if len(columns) == 1 else list(zip(*columns, strict=True))
 
-    def _column(self, named: Any) -> Column[Any]:
+    def values(self, named: Any) -> list[Any]:
+        """Return the different values of a column in the order of the rows, without NULL."""
+        column = self._column(named, "values()")
+        if any(column in unit.columns for unit in self._units(column.table)):
+            found = self._column_values(column)
+        elif column not in self._given and is_left_out(column):
+            raise UsageError(f"the database fills {column.table.key}.{column.name}, so that its values are not known")
+        else:
+            drawn, count = self._new(column), self.count(column.table)
+            blocks = (drawn.drawn(first, min(BLOCK_ROWS, count - first)) for first in range(0, count, BLOCK_ROWS))
+            found = [value for block in blocks for value in block]
+        return [value for value in dict.fromkeys(found) if value is not None]
+
+    def _column(self, named: Any, attribute: str = "column_values") -> Column[Any]:
         known = {f"{table.key}.{column.name}": column for table in self._tables for column in table.columns}
         if isinstance(named, str):
             if named not in known:
-                raise UsageError(f"column_values names an unknown column {named!r}; {choose_from(named, known)}")
+                raise UsageError(f"{attribute} names an unknown column {named!r}; {choose_from(named, known)}")
             return known[named]
         (column, *_) = getattr(getattr(named, "property", None), "columns", [named])
         if column not in set(known.values()):
-            raise UsageError(f"column_values names {named}, which is not a column of the scenario's metadata")
+            raise UsageError(f"{attribute} names {named}, which is not a column of the scenario's metadata")
         return column  # type: ignore[no-any-return]  # it is one of the metadata
 
     def _of(self, column: Column[Any]) -> ColumnValues:
         if column not in self._drawn:
-            limits = limits_of(column.table).get(column.name, Limits())
-            self._drawn[column] = ColumnValues(column, str(self._seed), limits, self._given.get(column))
+            self._drawn[column] = self._new(column)
         return self._drawn[column]
+
+    def _new(self, column: Column[Any]) -> ColumnValues:
+        limits = limits_of(column.table).get(column.name, Limits())
+        return ColumnValues(column, str(self._seed), limits, self._given.get(column))
 
     def _units(self, table: Table) -> list[_Unit]:
         """Return the units of a table: foreign keys, the one with the most columns first, and other unique columns."""

@@ -175,6 +175,7 @@ class Call(Tables):
 
 
 COUNTS = {Writer: 300, Article: per(Writer, 4), ArticleLabel: per("articles", 3), Label.__table__: 200, Profile: per(Writer, 1)}
+COUNTS |= {Desk: 5_000, Call: 5_000}
 
 
 def drawn(
@@ -208,6 +209,15 @@ def test_numbers_of_rows_are_as_declared(blog: dict[str, list[Any]]) -> None:
         "desks": 500,
         "calls": 500,
     }
+    by_default = {table: len(rows) for table, rows in lists(drawn(Tables.metadata)).items()}
+    assert by_default == {
+        **dict.fromkeys(("writers", "profiles", "branches"), 100),
+        **dict.fromkeys(("desks", "calls"), 500),
+        "articles": 500,
+        "article_labels": 2_500,
+        "labels": 100,
+    }
+    assert lists(drawn(Tables.metadata, {Desk: 10})).keys() == {"branches", "desks"}
     assert drawn(Tables.metadata, COUNTS, size="large").count(Writer) == 15_000
     assert drawn(Tables.metadata, COUNTS, scale=0.5).count(Article) == 60
     assert drawn(Tables.metadata, {Writer: lambda setting: 7}, size="large").count("writers") == 7
@@ -338,6 +348,17 @@ def test_keys_are_those_of_the_rows(blog: dict[str, list[Any]]) -> None:
     rows = drawn(Tables.metadata, COUNTS)
     assert rows.keys(Writer) == list(range(1, 31)) == [row["id"] for row in blog["writers"]]
     assert rows.keys("desks") == [row["id"] for row in blog["desks"]]
+
+
+def test_values_are_those_of_the_rows(blog: dict[str, list[Any]]) -> None:
+    """The different ones, without NULL, of keys and of drawn columns, in the order of the rows."""
+    rows = drawn(Tables.metadata, COUNTS)
+    for column, name in ((Article.writer_id, "writer_id"), ("articles.title", "title"), (Article.answers, "answers")):
+        expected = list(dict.fromkeys(row[name] for row in blog["articles"] if row[name] is not None))
+        assert rows.values(column) == expected
+    assert digest(lists(rows)) == digest(blog)
+    with pytest.raises(UsageError, match=r"the database fills articles\.views, so that its values are not known"):
+        rows.values(Article.views)
 
 
 def test_a_users_values_are_taken() -> None:
