@@ -42,7 +42,7 @@ class FunctionScenario(Scenario[Callable[..., Any]]):
             elif cls.arms.keys() != cls.functions.keys():
                 raise TypeError(f"{cls.__name__}: `arms` and `functions` have different names; give each arm one function")
 
-    def arguments(self, setting: Setting) -> Sequence[tuple[Any, ...]]:
+    def arguments(self, setting: Setting) -> Sequence[Sequence[Any]]:
         """Return the positional arguments of each call: a pure function of the setting's seed and stream."""
         raise TypeError(f"{type(self).__name__} must define arguments(setting): a tuple of arguments per call")
 

@@ -66,10 +66,8 @@ class RowNumbers:
     @cached_property
     def _needed(self) -> set[Table]:
         """The tables that have rows: all, or, where some are named, these and those that their rows must refer to."""
-        found, left = (
-            set[Table](),
-            [*(self._by_table or self.metadata.tables.values()), *filter(None, map(self.per, self._by_table))],
-        )
+        found = set[Table]()
+        left = [*(self._by_table or self.metadata.tables.values()), *filter(None, map(self.per, self._by_table))]
         while left:
             table = left.pop()
             if table not in found:
