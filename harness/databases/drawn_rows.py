@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -99,7 +99,8 @@ class DrawnRows:
             drawn, count = self._new(column), self.count(column.table)
             blocks = (drawn.drawn(first, min(BLOCK_ROWS, count - first)) for first in range(0, count, BLOCK_ROWS))
             found = [value for block in blocks for value in block]
-        return [value for value in dict.fromkeys(found) if value is not None]
+        present = [value for value in found if value is not None]
+        return list(dict.fromkeys(present)) if all(isinstance(value, Hashable) for value in present[:1]) else present
 
     def _column(self, named: Any, attribute: str = "column_values") -> Column[Any]:
         known = {f"{table.key}.{column.name}": column for table in self._tables for column in table.columns}
@@ -148,7 +149,7 @@ class DrawnRows:
         return [each for each in ordered if not all(is_left_out(column) for column in each)]
 
     def _of_set(self, unique: Sequence[Column[Any]]) -> list[_Unit]:
-        return [unit for unit in self._units(unique[0].table) if any(column in unit.columns for column in unique)]
+        return [unit for unit in self._units(unique[0].table) if not set(unit.columns).isdisjoint(unique)]
 
     def _domain(self, unit: _Unit) -> int | None:
         """Return the number of different values of a unit; None if there are enough."""
@@ -163,7 +164,7 @@ class DrawnRows:
             units = self._of_set(unique)
             if not any(unit.shared or (unit.key is not None and unit.key.referred_table is table) for unit in units):
                 domains = [self._domain(unit) for unit in units]
-                found += [] if None in domains else [prod(filter(None, domains))]
+                found += [] if None in domains or 0 in domains else [prod(filter(None, domains))]
         return min(found, default=None)
 
     def _plan(self, table: Table) -> dict[_Unit, Numbers]:

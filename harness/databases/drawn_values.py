@@ -33,8 +33,8 @@ YEAR_S = 366 * 86_400
 SHORT = 8
 """Length of texts below which keys are numbers with these digits."""
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-UUID_LENGTHS = {32: "hex", 36: "text"}
-"""Lengths of texts whose keys are UUIDs."""
+UUID_HEX, UUID_TEXT = 32, 36
+"""Lengths of texts whose keys are UUIDs, as are primary keys that are longer."""
 DAY_S = 86_400
 DAYS = 2_900_000
 
@@ -51,6 +51,11 @@ class Limits:
     above: Decimal | None = None
     below: Decimal | None = None
     choices: tuple[Any, ...] = ()
+
+    @property
+    def is_above_limited(self) -> bool:
+        """Whether there is a most value."""
+        return self.most is not None or self.below is not None
 
     def between(self, scale: int) -> tuple[int, int]:
         """Return the least and the most allowed integer, as multiples of 10^-scale."""
@@ -103,6 +108,8 @@ class ColumnValues:
     @cached_property
     def _values(self) -> Values:
         if self.given is not None and not callable(self.given):
+            if isinstance(self.given, str | bytes):
+                raise UsageError(f"column_values of {self.name} is a text; write a list of values: [{self.given!r}]")
             if not self.given:
                 raise UsageError(f"column_values of {self.name} is an empty list; give at least one value")
             return _choices(self.given)
@@ -213,8 +220,9 @@ def _each(domain: int | None, numbered: Callable[[int], Any], draw_one: Callable
 def _integers(of: ColumnValues, kind: types.Integer) -> Values:
     low, high = of.limits.between(0)
     _require(of, low <= high)
-    domain = 2**15 - 1 if isinstance(kind, types.SmallInteger) else None
-    return _each(domain, lambda number: number + 1, lambda draw: draw.randint(low, high))
+    domain = 2**15 - low if isinstance(kind, types.SmallInteger) else None
+    domain = high - low + 1 if of.limits.is_above_limited else domain
+    return _each(domain, lambda number: low + number, lambda draw: draw.randint(low, high))
 
 
 def _decimals(of: ColumnValues, kind: types.Numeric[Any]) -> Values:
@@ -224,20 +232,22 @@ def _decimals(of: ColumnValues, kind: types.Numeric[Any]) -> Values:
         high = min(high, 10**kind.precision - 1)
         low = min(low, high) if of.limits == Limits() else low
     _require(of, low <= high)
-    domain = None if kind.precision is None else 10**kind.precision - 1
+    domain = None if kind.precision is None else 10**kind.precision - low
+    domain = high - low + 1 if of.limits.is_above_limited else domain
 
     def of_number(number: int) -> Any:
         found = Decimal(number).scaleb(-scale)
         return found if kind.asdecimal else float(found)
 
-    return _each(domain, lambda number: of_number(number + 1), lambda draw: of_number(draw.randint(low, high)))
+    return _each(domain, lambda number: of_number(low + number), lambda draw: of_number(draw.randint(low, high)))
 
 
 def _floats(of: ColumnValues, kind: types.Float[Any]) -> Values:
     low, high = of.limits.between(3)
     _require(of, low <= high)
     as_kind = (lambda value: Decimal(str(value))) if kind.asdecimal else float
-    return _each(None, lambda number: as_kind(number + 1), lambda draw: as_kind(draw.randint(low, high) / 1_000))
+    domain = high - low + 1 if of.limits.is_above_limited else None
+    return _each(domain, lambda number: as_kind((low + number) / 1_000), lambda draw: as_kind(draw.randint(low, high) / 1_000))
 
 
 def _require(of: ColumnValues, is_possible: bool) -> None:
@@ -288,6 +298,8 @@ def _enums(_: ColumnValues, kind: types.Enum) -> Values:
 
 def _texts(of: ColumnValues, kind: Any) -> Values:
     length: int | None = getattr(kind, "length", None)
+    is_long = length is None or length > UUID_TEXT
+    is_unique_id = (length in {UUID_HEX, UUID_TEXT} or (is_long and of.column.primary_key)) and not is_known(of.column.name)
     pool: list[str] = []
 
     def pooled() -> list[str]:
@@ -296,9 +308,9 @@ def _texts(of: ColumnValues, kind: Any) -> Values:
         return pool
 
     def numbered(number: int) -> str:
-        if length in UUID_LENGTHS and not is_known(of.column.name):
+        if is_unique_id:
             unique = _uuid(of.own_seed, number)
-            return unique.hex if UUID_LENGTHS[length] == "hex" else str(unique)
+            return unique.hex if length == UUID_HEX else str(unique)
         if length is not None and length < SHORT:
             return _in_digits(number, length)
         again, place = divmod(number, len(pooled()))

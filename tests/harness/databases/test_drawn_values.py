@@ -1,15 +1,17 @@
 """Values of a column: within the limits of simple CHECK constraints, and keys that differ."""
 
 import random
+import re
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import CheckConstraint, Column, Float, Integer, MetaData, Numeric, String, Table, column, text, types
+from sqlalchemy import CheckConstraint, Column, Float, Integer, MetaData, Numeric, SmallInteger, String, Table, column, text, types
 
 from harness.databases.drawn_values import ColumnValues, Limits, is_left_out, limits_of
+from harness.errors import UsageError
 
 pytest.importorskip("mimesis")
 
@@ -93,6 +95,38 @@ def test_keys_differ_and_fit(kind: Any, number: int, name: str) -> None:
     assert len(set(keys)) == number
     length = getattr(kind, "length", None)
     assert length is None or isinstance(kind, types.Enum) or max(map(len, keys)) <= length
+
+
+@pytest.mark.parametrize("kind", [Integer(), SmallInteger(), Numeric(8, 2), Float()])
+def test_keys_are_within_their_limits_too(kind: Any) -> None:
+    """They count from the least allowed value, and their number ends at the most."""
+    of = values(kind, of=Limits(least=Decimal(100), most=Decimal(102)))
+    assert of.domain is not None
+    keys = [of.numbered(number) for number in range(of.domain)]
+    assert (min(keys), max(keys)) == (100, 102)
+    assert len(set(keys)) == of.domain >= 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "is_one"),
+    [
+        (String(36), "id", True),
+        (String(32), "id", True),
+        (String(), "id", True),
+        (String(36), "email", False),
+        (String(30), "id", False),
+    ],
+)
+def test_long_keys_of_text_are_uuids(kind: Any, name: str, is_one: bool) -> None:
+    """Unless the name of the column says what they are."""
+    key = values(kind, name=name, primary_key=True).numbered(0)
+    assert (re.fullmatch(r"[0-9a-f]{8}-?[0-9a-f]{4}-?4[0-9a-f]{3}-?[0-9a-f]{4}-?[0-9a-f]{12}", key) is not None) is is_one
+
+
+def test_a_text_is_not_a_list_of_values() -> None:
+    """It would be drawn letter by letter."""
+    with pytest.raises(UsageError, match=r"column_values of t\.word is a text; write a list of values: \['draft'\]"):
+        values(String(), given_values="draft").drawn(0, 1)
 
 
 def test_a_function_gets_a_seeded_generator_and_the_number() -> None:
