@@ -113,11 +113,14 @@ class ColumnValues:
             if not self.given:
                 raise UsageError(f"column_values of {self.name} is an empty list; give at least one value")
             return _choices(self.given)
-        kind = self.column.type
+        if self.limits.choices and not isinstance(self.column.type, types.Enum | types.Boolean):
+            return _choices(self.limits.choices)
+        return self.of_kind(self.column.type)
+
+    def of_kind(self, kind: types.TypeEngine[Any]) -> Values:
+        """Return the values of a type, for the column or for the items of its arrays."""
         while isinstance(kind, types.TypeDecorator) and not isinstance(kind, types.Interval):
             kind = kind.impl_instance
-        if self.limits.choices and not isinstance(kind, types.Enum | types.Boolean):
-            return _choices(self.limits.choices)
         makers = (make for known, make in _MAKERS if isinstance(kind, known))
         make = next(makers, None)
         if make is None:
@@ -347,7 +350,14 @@ def _bytes(*_: Any) -> Values:
     return _each(None, lambda number: number.to_bytes(8), lambda draw: draw.randbytes(32))
 
 
+def _lists(of: ColumnValues, kind: types.ARRAY[Any]) -> Values:
+    """Return lists of one to three values of the array's type."""
+    items = of.of_kind(kind.item_type)
+    return _each(None, lambda number: [items.numbered(number)], lambda draw: items.drawn(draw, draw.randint(1, 3)))
+
+
 _MAKERS: Sequence[tuple[type, Callable[[ColumnValues, Any], Values]]] = (
+    (types.ARRAY, _lists),
     (types.Interval, _intervals),
     (types.Enum, _enums),
     (types.Boolean, lambda _, __: _choices((False, True))),

@@ -19,7 +19,6 @@ import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Self
 
 import msgspec
@@ -27,7 +26,7 @@ import msgspec
 from harness.errors import HarnessError, MissingExtraError, UsageError, describe, missing_extra
 from harness.network.addresses import LOOPBACK
 from harness.runtime import channel
-from harness.runtime.child import Child, JobFailed, child_environment, last_error_line, python_module
+from harness.runtime.child import Child, JobFailed, child_environment, last_error_line
 from harness.runtime.cores import elsewhere, keep_apart
 
 START_S = 60.0
@@ -124,13 +123,13 @@ class ApplicationStatements:
 def served_application(name: str, environment: Mapping[str, str] | None = None) -> Iterator[ServedApplication]:
     """Start the application that `module:attribute` or `module:factory(…)` names; yield it, and stop it at the end.
 
-    It is imported with this process's import path, in its folder, and gets `environment` in addition to that of this process.
+    It is imported with this process's import path and gets `environment` in addition to that of this process.
 
     Raises:
         UsageError: it cannot be imported, is not an application, or does not start in time, with the reason and its line.
     """
     with Child(
-        python_module("harness.servers.application"),
+        [sys.executable, "-P", "-m", __name__],  # this process's import path alone: the folder might have other modules
         _decoder,
         environment={**child_environment(), **(environment or {})},
         cores=elsewhere(),
@@ -195,8 +194,6 @@ def main() -> None:
     if not line:
         return
     job = msgspec.json.decode(line, type=ApplicationJob)
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
     try:
         application = application_named(job.name)
         serve = _serve_asgi if is_asgi(application) else _serve_wsgi
