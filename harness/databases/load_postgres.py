@@ -28,7 +28,7 @@ _EPOCH_US = 946_684_800_000_000  # PostgreSQL counts from 2000, NumPy from 1970
 _FIRST_US = -210_866_803_200_000_000  # 4714-11-24 BC, where PostgreSQL's timestamps begin, counted from 1970
 
 _OIDS = {"bool": 16, "int8": 20, "int2": 21, "int4": 23, "text": 25, "float4": 700, "float8": 701, "varchar": 1043, "date": 1082}
-_OIDS |= {"timestamp": 1114, "timestamptz": 1184, "numeric": 1700, "uuid": 2950}
+_OIDS |= {"numeric": 1700, "uuid": 2950}
 """Types whose arrays are loaded → the number of the type, the same on every server."""
 
 _CHUNK_BYTES = 1 << 18
