@@ -44,7 +44,7 @@ GivenValues = Callable[[random.Random, int], Any] | Sequence[Any]
 
 @dataclass(frozen=True)
 class Limits:
-    """What simple CHECK constraints allow in a column."""
+    """The values that simple CHECK constraints allow in a column."""
 
     least: Decimal | None = None
     most: Decimal | None = None
