@@ -15,6 +15,9 @@ from harness.results.run import Statement
 from harness.verdicts.promise import Promise
 
 Instance = TypeVar("Instance")
+PYTHON, HTTP = "python", "http"
+WITHOUT_DATABASE = frozenset({PYTHON, HTTP})
+"""Engines of scenarios that use no database: they run on their own one, whichever engine is named for the others."""
 
 
 @dataclass(frozen=True)

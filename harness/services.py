@@ -14,11 +14,11 @@ from harness.errors import UsageError
 from harness.load.http_client import Client, HttpRequest, Response
 from harness.network import Conditions, link
 from harness.network.addresses import is_loopback
-from harness.scenario import Case, Probe, Scenario, Setting
+from harness.scenario import HTTP, Case, Probe, Scenario, Setting
 from harness.servers.application import ApplicationStatements, ServedApplication, served_application
 from harness.targets import urls
 from harness.targets.comparison import ComparedAnswer, answer_of, status_words
-from harness.targets.http_scenario import DEADLINE_S, ENGINE, FAILED, FailedStatusError, server_pid
+from harness.targets.http_scenario import DEADLINE_S, FAILED, FailedStatusError, server_pid
 from harness.targets.source import merged_headers
 
 SERVICE = "service"
@@ -171,7 +171,7 @@ class HttpScenario(Scenario[ServiceClient]):
     """Members of JSON bodies that are not compared, such as a time."""
     allow_remote: ClassVar[bool] = False
     """Whether a URL may be that of another machine, whose owner consents."""
-    engines: ClassVar[Sequence[str]] = (ENGINE,)
+    engines: ClassVar[Sequence[str]] = (HTTP,)
     busy: ClassVar[bool] = True
     waits_to_open: ClassVar[bool] = True
     adds_latency: ClassVar[bool] = True

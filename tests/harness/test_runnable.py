@@ -255,5 +255,7 @@ def test_without_an_engine_each_scenario_has_its_first_one() -> None:
     scenario = runnable(OnPostgres())
     assert scenario.engines_of(request) == ["postgres"]
     assert scenario.engines_of(replace(request, engines=["turso", "sqlite"])) == ["turso", "sqlite"]
+    scenario.engines = ["http"]
+    assert scenario.engines_of(replace(request, engines=["postgres"])) == ["http"], "it has no database"
     assert request.on(["postgres", "sqlite", "postgres"]).engines == ["postgres", "sqlite"]
     assert replace(request, engines=["turso"]).on(["sqlite"]).engines == ["turso"]
