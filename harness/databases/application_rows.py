@@ -47,11 +47,11 @@ def stored_blocks(
 
 def _blocks(table: Table, rows: Iterable[Mapping[str, Any]]) -> Iterator[ApplicationRows]:
     """Yield blocks of rows that came as dictionaries, their values as the application has them."""
-    left = iter(rows)
+    left, known = iter(rows), [column.name for column in table.columns]
     while some := list(itertools.islice(left, BLOCK_ROWS)):
         names = list(some[0])
-        if unknown := [name for name in names if name not in table.columns]:
-            raise UsageError(f"{table} has no column {unknown[0]!r}; {choose_from(unknown[0], table.columns.keys())}")
+        if unknown := [name for name in names if name not in known]:
+            raise UsageError(f"{table} has no column {unknown[0]!r}; {choose_from(unknown[0], known)}")
         for row in some:
             if row.keys() != some[0].keys():
                 raise UsageError(f"rows of {table} have different columns: {names} and {list(row)}; give every row the same")
@@ -61,15 +61,15 @@ def _blocks(table: Table, rows: Iterable[Mapping[str, Any]]) -> Iterator[Applica
 def _converted(table: Table, block: ApplicationRows, dialect: Dialect) -> ApplicationRows:
     """Return a block with values as a dialect hands them to its driver."""
     columns: dict[str, Sequence[Any] | np.ndarray[Any, Any]] = {}
+    kinds = {column.name: column.type for column in table.columns}
     for name, values in block.columns.items():
-        process = table.columns[name].type.dialect_impl(dialect).bind_processor(dialect)
+        process = kinds[name].dialect_impl(dialect).bind_processor(dialect)
         try:
             found = list(values) if process is None else [process(value) for value in values]
         except Exception as error:  # a type of the user may raise anything
-            kind = type(table.columns[name].type).__name__
             raise UsageError(
-                f"a value of {table.key}.{name} cannot be stored as {kind}: {describe(error)}; give it values of that type, by "
-                "column_values or data()"
+                f"a value of {table.key}.{name} cannot be stored as {type(kinds[name]).__name__}: {describe(error)}; give it values of "
+                "that type, by column_values or data()"
             ) from error
         is_time = any(isinstance(value, datetime) for value in found)
         columns[name] = np.array([_utc(value) for value in found], "datetime64[us]") if is_time else found
