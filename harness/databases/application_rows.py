@@ -67,9 +67,10 @@ def _converted(table: Table, block: ApplicationRows, dialect: Dialect) -> Applic
         try:
             found = list(values) if process is None else [process(value) for value in values]
         except Exception as error:  # a type of the user may raise anything
+            shown = type(kinds[name]).__name__
             raise UsageError(
-                f"a value of {table.key}.{name} cannot be stored as {type(kinds[name]).__name__}: {describe(error)}; give it values of "
-                "that type, by column_values or data()"
+                f"a value of {table.key}.{name} cannot be stored as {shown}: {describe(error)}; give it values of that type, by "
+                "column_values or data()"
             ) from error
         is_time = any(isinstance(value, datetime) for value in found)
         columns[name] = np.array([_utc(value) for value in found], "datetime64[us]") if is_time else found

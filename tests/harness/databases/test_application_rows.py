@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 import pytest
 from sqlalchemy import JSON, Column, DateTime, Enum, Integer, MetaData, Table, TypeDecorator
 from sqlalchemy.dialects import sqlite
@@ -53,7 +52,7 @@ def test_values_are_those_of_the_dialect() -> None:
         "id": [1],
         "even": [2],
         "extra": ['{"a": 1}'],
-        "at": [np.datetime64("2025-01-01T12:00:00")],
+        "at": ["2025-01-01 12:00:00.000000"],
         "kind": ["b"],
     }
     assert seen[0].columns["extra"] == [{"a": 1}]
