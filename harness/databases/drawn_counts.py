@@ -67,7 +67,8 @@ class RowNumbers:
     def _needed(self) -> set[Table]:
         """The tables that have rows: all, or, where some are named, these and those that their rows must refer to."""
         found = set[Table]()
-        left = [*(self._by_table or self.metadata.tables.values()), *filter(None, map(self.per, self._by_table))]
+        left = list(self._by_table or self.metadata.tables.values())
+        left += [parent for table in self._by_table if (parent := self.per(table)) is not None]
         while left:
             table = left.pop()
             if table not in found:

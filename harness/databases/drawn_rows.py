@@ -106,7 +106,9 @@ class DrawnRows:
         known = {f"{table.key}.{column.name}": column for table in self._tables for column in table.columns}
         if isinstance(named, str):
             if named not in known:
-                raise UsageError(f"{attribute} names an unknown column {named!r}; {choose_from(named, known)}")
+                table = table_of(self._metadata, named.rpartition(".")[0], attribute)
+                own = [name for name, column in known.items() if column.table is table]
+                raise UsageError(f"{attribute} names an unknown column {named!r}; {choose_from(named, own)}")
             return known[named]
         (column, *_) = getattr(getattr(named, "property", None), "columns", [named])
         if column not in set(known.values()):

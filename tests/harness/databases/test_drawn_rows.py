@@ -252,7 +252,7 @@ def test_unique_columns_are(blog: dict[str, list[Any]]) -> None:
     assert len(pairs) == len({(row["article_id"], row["rank"]) for row in blog["article_labels"]}) == 360
     assert len({code for _, code in pairs}) == 20
     many = drawn(Tables.metadata, {Writer: 20_000}, size="small")
-    emails = [row["email"] for row in dict(many)["writers"]]
+    emails = [row["email"] for row in lists(many)["writers"]]
     assert len(set(emails)) == 20_000
     assert max(map(len, emails)) <= 40
     assert all(email.count("@") == 1 for email in emails)
@@ -391,7 +391,7 @@ ID = ("id", Integer)
 @pytest.mark.parametrize(
     ("metadata", "counts", "values", "message"),
     [
-        (Tables.metadata, {"writer": 1}, {}, "row_counts names an unknown table 'writer'; did you mean 'writers'"),
+        (Tables.metadata, {"writer": 1}, {}, "row_counts names an unknown table 'writer'; did you mean writers?"),
         (Tables.metadata, {random.Random: 1}, {}, "row_counts names Random, which is not a table of the scenario's metadata"),
         (Tables.metadata, {}, {"writers.mail": [1]}, "column_values names an unknown column 'writers.mail'; did you mean"),
         (Tables.metadata, {}, {"writers.email": []}, "column_values of writers.email is an empty list; give at least one value"),
@@ -399,7 +399,12 @@ ID = ("id", Integer)
         (Tables.metadata, {Writer: per(Article, 1), Article: per(Writer, 1)}, {}, "is circular; give a number to one of"),
         (Tables.metadata, {Writer: -1}, {}, "row_counts of writers is negative"),
         (Tables.metadata, {Writer: lambda setting: 0.5}, {}, "row_counts of writers gives 0.5"),
-        (Tables.metadata, {Writer: 0}, {}, "articles.writer_id refers to writers, which has no rows; give it some in row_counts"),
+        (
+            Tables.metadata,
+            {Writer: 0, Article: 5},
+            {},
+            "articles.writer_id refers to writers, which has no rows; give it some in row_counts",
+        ),
         (
             Tables.metadata,
             {**COUNTS, Profile: per(Writer, 2)},
