@@ -25,7 +25,6 @@ METHODS: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(("job", "occupation"), ("person", "occupation")),
     "language": ("person", "language"),
     **dict.fromkeys(("company", "organisation", "organization"), ("finance", "company")),
-    "currency": ("finance", "currency_iso_code"),
     **dict.fromkeys(("street", "address"), ("address", "address")),
     **dict.fromkeys(("city", "town"), ("address", "city")),
     "country": ("address", "country"),

@@ -74,7 +74,7 @@ def test_numbers_are_within_their_limits(low: Decimal, width: Decimal, is_open: 
         (String(36), 5_000),
         (String(32), 5_000),
         (String(2), 1_296),
-        (Numeric(4, 1), 9_999),
+        (Numeric(4, 1), 9_990),
         (types.Date(), 5_000),
         (types.Time(), 5_000),
         (types.DateTime(), 5_000),
