@@ -152,7 +152,7 @@ def test_it_ends_with_its_starter(tmp_path: Path) -> None:
         ("own_apps:1 + 1", "does not name an application"),
         ("own_apps:missing", "own_apps:missing cannot be imported: AttributeError: module 'own_apps' has no attribute 'missing'"),
         ("no_such_module:app", "cannot be imported: ModuleNotFoundError: No module named 'no_such_module'; fix that"),
-        ("own_apps:broken()", "own_apps.py, line 40: RuntimeError: no licence; fix that, or name another one"),
+        ("own_apps:broken()", "own_apps.py, line 39: RuntimeError: no licence; fix that, or name another one"),
         ("own_apps:number", "an object of type int is neither an ASGI nor a WSGI application"),
         ("own_apps:broken", "an object of type function is neither an ASGI nor a WSGI application"),
         ("own_apps:ends()", "own_apps:ends cannot be started: gone for lunch; start it by hand to see more"),
