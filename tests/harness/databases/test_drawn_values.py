@@ -8,7 +8,22 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import CheckConstraint, Column, Float, Integer, MetaData, Numeric, SmallInteger, String, Table, column, text, types
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Float,
+    Integer,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    String,
+    Table,
+    column,
+    literal,
+    text,
+    types,
+)
+from sqlalchemy.dialects import postgresql
 
 from harness.databases.drawn_values import ColumnValues, Limits, is_left_out, limits_of
 from harness.errors import UsageError
@@ -37,6 +52,7 @@ def values(kind: Any, *, of: Limits | None = None, given_values: Any = None, nam
         ("t.a IN (1, 2)", {"a": Limits(choices=(1, 2))}),
         ("a IN ('x', 'y''z')", {"a": Limits(choices=("x", "y'z"))}),
         (column("a") > 7, {"a": Limits(above=Decimal(7))}),
+        (column("a") == literal({"b": 1}, postgresql.JSONB), {}),
         ("length(a) > 3", {}),
         ("a > b", {}),
         ("a > 1 OR a < 0", {}),
