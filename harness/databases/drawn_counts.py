@@ -98,7 +98,7 @@ class RowNumbers:
     def _of(self, table: Table) -> int:
         count = self._by_table.get(table)
         if callable(count):
-            found = count(self.setting)
+            found: Any = count(self.setting)
             if isinstance(found, bool) or not isinstance(found, int) or found < 0:
                 raise UsageError(f"row_counts of {table.key} gives {found!r}; return a number of rows from 0")
             return found

@@ -12,14 +12,14 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.sql.ddl import sort_tables_and_constraints
 
 from harness.databases.drawn_counts import RowCounts, RowNumbers, table_of
 from harness.databases.drawn_values import NULL_SHARE, ColumnValues, GivenValues, Limits, is_left_out, limits_of
+from harness.databases.table_order import in_order
 from harness.errors import UsageError
 from harness.scenario import Setting
 from harness.suggestions import choose_from
@@ -57,10 +57,9 @@ class DrawnRows:
         """Raise UsageError for a table or a column that does not exist, in `counts` and `values`, or that a foreign key names."""
         self._metadata, self._seed = metadata, setting.seed
         try:
-            ordered = sort_tables_and_constraints(sorted(metadata.tables.values(), key=lambda table: table.key))
+            self._tables = in_order(metadata)
         except SQLAlchemyError as error:
             raise UsageError(f"{error}; import the modules of all tables into the scenario") from error
-        self._tables = [table for table, _ in ordered if table is not None]
         self._referenced = defaultdict[Table, list[tuple[Column[Any], ...]]](list)
         for table in self._tables:
             for key in _foreign_keys(table):
@@ -113,7 +112,7 @@ class DrawnRows:
         (column, *_) = getattr(getattr(named, "property", None), "columns", [named])
         if column not in set(known.values()):
             raise UsageError(f"{attribute} names {named}, which is not a column of the scenario's metadata")
-        return column  # type: ignore[no-any-return]  # it is one of the metadata
+        return cast("Column[Any]", column)
 
     def _of(self, column: Column[Any]) -> ColumnValues:
         if column not in self._drawn:

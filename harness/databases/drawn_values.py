@@ -304,7 +304,7 @@ def _uuid(seed: str, number: int) -> UUID:
 
 
 def _enums(_: ColumnValues, kind: types.Enum) -> Values:
-    return _choices(list(kind.enum_class) if kind.enum_class is not None else kind.enums)  # type: ignore[call-overload]  # a class
+    return _choices(list(kind.enum_class) if kind.enum_class is not None else kind.enums)
 
 
 def _texts(of: ColumnValues, kind: Any) -> Values:

@@ -16,9 +16,9 @@ import numpy as np
 from sqlalchemy import Column, ForeignKeyConstraint, Integer, MetaData, PrimaryKeyConstraint, Table
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
-from sqlalchemy.sql.ddl import sort_tables_and_constraints
 
 from harness.databases.interface import RowBlock
+from harness.databases.table_order import in_order
 from harness.errors import UsageError
 
 
@@ -67,8 +67,7 @@ def _insert(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], rows: Co
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("BEGIN")
-        ordered = sort_tables_and_constraints(sorted(metadata.tables.values(), key=lambda table: table.key))
-        tables = [table for table, _ in ordered if table is not None]  # of tables that refer to each other, any order will do
+        tables = in_order(metadata)
         deferred = [t for t in tables if _deferrable(t)] if _schema_writable(connection) else []
         for table in tables:
             keyless = (Column(c.name, c.type, nullable=c.nullable) for c in table.columns)

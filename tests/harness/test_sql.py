@@ -509,18 +509,14 @@ def test_drawn_rows_that_break_a_constraint_name_the_way_out(anywhere: Setting) 
 
 def test_the_digest_of_drawn_rows_depends_on_what_is_declared(setting: Setting, tmp_path: Path) -> None:
     """On the seed, the size and the declarations, and on nothing else."""
-    digests = [
-        runs(tmp_path / str(number), shop, **changes).dataset["digest"]
-        for number, (shop, changes) in enumerate(
-            [
-                (DrawnShop(), {}),
-                (DrawnShop(), {}),
-                (DrawnShop(), {"seed": 1}),
-                (FewerOrders(), {}),
-                (DrawnShop(), {"size": "small"}),
-            ]
-        )
+    trials: list[tuple[Shop, dict[str, Any]]] = [
+        (DrawnShop(), {}),
+        (DrawnShop(), {}),
+        (DrawnShop(), {"seed": 1}),
+        (FewerOrders(), {}),
+        (DrawnShop(), {"size": "small"}),
     ]
+    digests = [runs(tmp_path / str(n), shop, **changes).dataset["digest"] for n, (shop, changes) in enumerate(trials)]
     assert digests[0] == digests[1]
     assert len(set(digests)) == 4
 
