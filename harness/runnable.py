@@ -13,11 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import ScenarioFailedError, UsageError
 from harness.results.run import RunSettings, Statement
-from harness.scenario import Arm, Case, Group, Prepared, Scenario, Setting
+from harness.scenario import WITHOUT_DATABASE, Arm, Case, Group, Prepared, Scenario, Setting
 from harness.suggestions import choose_from
 from harness.user_code import scenario_file, shown, user_code
 
-DECLARED = ("groups", "promises", "engines", "busy", "waits_to_open", "tolerances", "higher_is_better", "load_test", "switches")
+DECLARED = (
+    "groups",
+    "promises",
+    "engines",
+    "busy",
+    "waits_to_open",
+    "adds_latency",
+    "tolerances",
+    "higher_is_better",
+    "load_test",
+    "switches",
+)
 """What a scenario declares in its class."""
 AS_WRITTEN = ("servers", "normalise", "self_reported_ns", "targets", "probes", "memory_limits_bytes", "rows")
 """Methods that are synchronous by contract."""
@@ -69,8 +80,8 @@ class RunnableScenario(Scenario[Any]):
         return [group.name for group in self.groups if getattr(group, flag)]
 
     def engines_of(self, settings: RunSettings) -> list[str]:
-        """Return the engines to run on: those of a request, or else the first one of the scenario."""
-        return list(settings.engines or self.engines[:1])
+        """Return the engines to run on: those of a request, or else the first one of the scenario, as without a database."""
+        return list(self.engines[:1] if WITHOUT_DATABASE.issuperset(self.engines) else settings.engines or self.engines[:1])
 
     def in_threads(self, pool: Executor) -> RunnableScenario:
         """Return the same scenario with its synchronous methods run in a pool, so that they do not block the event loop."""
@@ -153,7 +164,7 @@ def _entered(scenario: Scenario[Any], method: Callable[..., Any]) -> Callable[..
         name = arm if isinstance(arm, str) else " + ".join(sorted(arm))
         async with AsyncExitStack() as stack:
             with user_code(scenario, name):
-                instance = await _open(stack, await resolved(method(arm, setting)))
+                instance = await entered(stack, await resolved(method(arm, setting)))
             yield instance
             with user_code(scenario, name):
                 await stack.aclose()
@@ -161,8 +172,8 @@ def _entered(scenario: Scenario[Any], method: Callable[..., Any]) -> Callable[..
     return opened
 
 
-async def _open(stack: AsyncExitStack, made: Any) -> Any:
-    """Enter the context manager that `open` returned, or that its generator makes; return the instance."""
+async def entered(stack: AsyncExitStack, made: Any) -> Any:
+    """Enter a context manager that a method of the user returned, or that its generator makes; return what it enters as."""
     if isinstance(made, AsyncGenerator):
         made = asynccontextmanager(lambda: made)()
     elif isinstance(made, Generator):

@@ -15,6 +15,9 @@ from harness.results.run import Statement
 from harness.verdicts.promise import Promise
 
 Instance = TypeVar("Instance")
+PYTHON, HTTP = "python", "http"
+WITHOUT_DATABASE = frozenset({PYTHON, HTTP})
+"""Engines of scenarios that use no database: they run on their own one, whichever engine is named for the others."""
 
 
 @dataclass(frozen=True)
@@ -234,6 +237,8 @@ class Scenario(Generic[Instance]):
     waits_to_open: ClassVar[bool] = False
     """Whether `open` mostly waits, such as for a process to start: the arms' instances are then opened side by side. It has to be
     asynchronous, each runs in a task of its own, and `run` does not see the context variables that it sets."""
+    adds_latency: ClassVar[bool] = False
+    """Whether `open` starts or reaches servers that `servers` does not name, and puts the setting's round-trip time before them."""
     tolerances: ClassVar[Mapping[str, float]] = {}
     """Metric → the share by which it may change before `harness gate` reports a change. For figures that do not repeat exactly,
     and for an arm's own `facts`, which are gated only where they stand here."""

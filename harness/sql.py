@@ -10,9 +10,15 @@ import os
 import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FunctionType
 from typing import Any, ClassVar, Generic, TypeVar, cast
@@ -22,14 +28,17 @@ import numpy as np
 from harness.errors import UsageError, failed_import
 
 try:
-    from sqlalchemy import Connection, Dialect, Engine, MetaData, Table, create_engine, event
+    from sqlalchemy import Connection, Engine, MetaData, create_engine, event
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
     from sqlalchemy.orm import Session, sessionmaker
     from sqlalchemy.pool import QueuePool
 except ImportError as error:  # also of a name that SQLAlchemy before 2.0 does not have
     raise failed_import(error, "sql", "SqlScenario") from error
 
+from harness.databases.application_rows import Rows, stored_blocks
 from harness.databases.copies import borrowed_copy, temporary_copy
+from harness.databases.drawn_counts import RowCounts
+from harness.databases.drawn_rows import DrawnRows, GivenColumns
 from harness.databases.embedded import disable_driver_transactions, emit_begin
 from harness.databases.engines import engine_names
 from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, Databases, RowBlock, databases
@@ -41,13 +50,11 @@ from harness.probes.statements import Statements
 from harness.probes.work import work
 from harness.results.run import Statement
 from harness.results.store import write_bytes
-from harness.runnable import resolved
+from harness.runnable import entered, resolved
 from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting
 from harness.servers.lifecycle import is_embedded, processes, servers
-from harness.suggestions import choose_from
+from harness.services import ServiceClient
 
-BLOCK_ROWS = 10_000
-"""Rows that are loaded at a time, of those that come as dictionaries."""
 SNAPSHOT = "snapshot"
 """Name of the fact, in the data's description, whether the filled database came from the snapshot cache."""
 DDL = re.compile(
@@ -57,12 +64,9 @@ DDL = re.compile(
 """How a statement begins that changes tables, indexes or their statistics."""
 Migration = Callable[[Connection], object] | str | Sequence[str]
 """A function of a synchronous `Connection`, or SQL: one statement or several."""
-Rows = RowBlock | tuple[str, Iterable[Mapping[str, Any]]]
-"""Rows of one table: its name with one dictionary per row, or a block of columns."""
 Instance = TypeVar("Instance")
 AnyEngine = TypeVar("AnyEngine", AsyncEngine, Engine)
 Sessions = TypeVar("Sessions")
-Block = TypeVar("Block", bound=RowBlock)
 
 _copies = itertools.count()
 
@@ -85,6 +89,18 @@ class SqlStore(Generic[AnyEngine, Sessions]):
     """The databases of the setting's engine."""
     setting: Setting
     """The setting of the scenario."""
+    app: Any = None
+    """What the scenario's `application` returned."""
+
+    @property
+    def url(self) -> str:
+        """The database's URL for `create_engine`, with its password and at the setting's RTT."""
+        return synchronous_url(self.databases.url(self.name)).render_as_string(hide_password=False)
+
+    @property
+    def async_url(self) -> str:
+        """The database's URL for `create_async_engine`, as `url`."""
+        return self.databases.url(self.name).render_as_string(hide_password=False)
 
 
 class SqlInstance(SqlStore[AsyncEngine, async_sessionmaker[AsyncSession]]):
@@ -96,18 +112,18 @@ class SyncSqlInstance(SqlStore[Engine, sessionmaker[Session]]):
 
 
 class SqlScenario(Scenario[Instance], Generic[Instance]):
-    """A scenario of a SQLAlchemy application, which declares its tables and rows. The docstring of a subclass is its card.
+    """A scenario of a SQLAlchemy application, which declares its tables. The docstring of a subclass is its card.
 
     Each instance has its own database, restored from a snapshot: a `SqlInstance`, or a `SyncSqlInstance` where `run` is a plain
-    `def`. A subclass with another type of instance extends `open` with `database`, and keeps the database as the instance's
-    `store`; if that instance has an `engine`, its statements are the ones that are counted and explained.
+    `def`. All tables have rows, drawn by their types and constraints with foreign keys kept, unless `data` yields others. An
+    application that makes its own engine is made by `application`. A subclass with another type of instance extends `open` with
+    `database`, and keeps the database as the instance's `store`; if that instance has an `engine`, its statements are the ones that
+    are counted and explained.
 
     Example:
-        import random
+        from shop import Base, Customer, Order, newest_orders
 
-        from shop import Base, newest_orders
-
-        from harness import Case, Group, Promise, SqlScenario, speedup, times
+        from harness import Case, Group, Promise, SqlScenario, per, speedup, times
 
         class OrderIndex(SqlScenario):
             '''An index for a customer's newest orders.'''
@@ -116,15 +132,11 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
             groups = [Group("newest", "a customer's ten newest orders")]
             promises = [Promise("O1", "ten times faster", times(10), speedup("newest"))]
             metadata = Base.metadata
+            row_counts = {Customer: 100, Order: per(Customer, 500)}
             migrations = {"optimised": "CREATE INDEX newest_orders ON orders (customer_id, created_at)"}
 
-            def data(self, setting):
-                draw = random.Random(setting.seed)
-                yield "customers", ({"id": n, "name": f"customer {n}"} for n in range(100))
-                yield "orders", ({"id": n, "customer_id": draw.randrange(100), "created_at": n} for n in range(50_000))
-
             def cases(self, setting):
-                return [Case("newest", f"customer {n}", n) for n in range(10)]
+                return [Case("newest", f"customer {key}", key) for key in self.keys(setting, Customer)[:10]]
 
             async def run(self, instance, case):
                 async with instance.sessions() as session:
@@ -135,6 +147,14 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
     """The engines that the scenario supports; the first one, SQLite, is the default."""
     metadata: ClassVar[MetaData]
     """The tables. All of them are made, with their keys and indexes."""
+    row_counts: ClassVar[RowCounts] = {}
+    """Mapped class, `Table` or name → its number of rows at size `small`, or `per(Author, 8)`, or a function of the setting for a
+    number that does not follow the size. Named tables have rows, and those that they must refer to; without any name all have. The
+    number of one that is not named is 1,000, or five per row of the tables that it refers to, at most 25,000. The sizes `tiny`,
+    `medium` and `large` have 0.1, 10 and 50 times the rows."""
+    column_values: ClassVar[GivenColumns] = {}
+    """Mapped attribute, `Column` or "table.column" → a list to draw from, or a function of a `random.Random` and the row's number
+    from 1."""
     migrations: ClassVar[Mapping[str, Migration]] = {}
     """Arm → the change to its snapshot, such as an index. Arms with the same change share a snapshot."""
     connections: ClassVar[ConnectionOptions] = DEFAULT_OPTIONS
@@ -148,11 +168,38 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
     def data(self, setting: Setting) -> Iterable[Rows]:
         """Return the rows: a pure function of the setting's size, scale and seed. Parents come before their children.
 
-        Yield (table, rows), where each row is a dictionary and all rows of a table have the same keys; values are converted as
-        SQLAlchemy would. Or yield blocks of columns (`harness.databases.interface.RowBlock`), which are stored as they are.
+        By default they are drawn for all tables, by `row_counts` and `column_values`. Other rows: yield (table, rows), where each
+        row is a dictionary and all rows of a table have the same keys; values are converted as SQLAlchemy would. Or yield blocks of
+        columns (`harness.databases.interface.RowBlock`), which are stored as they are.
         """
-        del setting
-        raise TypeError(f"{type(self).__name__} must define data(setting): the rows of its tables")
+        return self._drawn(setting)
+
+    def keys(self, setting: Setting, table: Any) -> Sequence[Any]:
+        """Return the primary keys of a table's drawn rows, in their order: values, or tuples where a key has several columns.
+
+        The table is a mapped class, a `Table` or a name. Integer keys count from 1.
+        """
+        return self._drawn(setting).keys(table)
+
+    def values(self, setting: Setting, column: Any) -> Sequence[Any]:
+        """Return the different values of a column of the drawn rows, without NULL: what can be looked for in `cases`.
+
+        The column is a mapped attribute, a `Column`, or "table.column".
+        """
+        return self._drawn(setting).values(column)
+
+    def application(self, database: Any) -> Any:
+        """Return what `run` gets as `instance.app`: the user's application on the arm's `database`, which has `arm` and `url`.
+
+        It may be asynchronous, a context manager that enters as the application, or a generator that yields it. If the application
+        has an `engine`, that is disposed of at the end, and its statements are the ones that are counted and explained.
+
+        Example:
+            def application(self, database):
+                return create_app(database.url, eager=database.arm == "optimised")
+        """
+        del database
+        return None
 
     def data_name(self) -> str:
         """Return the name of the rows (letters, digits, `-`, `.`, `_`): scenarios with the same name share one filled database."""
@@ -207,7 +254,16 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
         """Open the arm's own copy: synchronously where `run` is a plain function."""
         run = type(self).run
         is_synchronous = run is not Scenario.run and not inspect.iscoroutinefunction(run)
-        return self.sync_database(arm, setting) if is_synchronous else self.database(arm, setting)
+        return self._with_application(self.sync_database(arm, setting) if is_synchronous else self.database(arm, setting))
+
+    @asynccontextmanager
+    async def _with_application(self, opened: AbstractAsyncContextManager[Any]) -> AsyncIterator[Any]:
+        async with opened as database, AsyncExitStack() as stack:
+            app = await entered(stack, await resolved(self.application(database)))
+            engine = getattr(app, "engine", None)
+            if engine is not database.engine and isinstance(engine, AsyncEngine | Engine):
+                stack.push_async_callback(_dispose, engine)
+            yield database if app is None else replace(database, app=app)
 
     @asynccontextmanager
     async def database(self, arm: str, setting: Setting, options: ConnectionOptions | None = None) -> AsyncIterator[SqlInstance]:
@@ -238,8 +294,10 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
             yield SyncSqlInstance(arm, name, engine, sessionmaker(engine, expire_on_commit=False), undo, found, setting)
 
     def targets(self, instance: Instance) -> Mapping[str, int]:
-        """Return the database server's process, where it runs on this machine."""
-        return processes(_store(instance).setting.servers)
+        """Return the database server's process, where it runs on this machine, and that of a service that `application` made."""
+        app = getattr(instance, "app", None)
+        own = app.targets() if isinstance(app, ServiceClient) else {}
+        return {**own, **processes(_store(instance).setting.servers)}
 
     def ping(self, instance: Instance) -> object:
         """Send `SELECT 1`."""
@@ -247,8 +305,9 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
         return ping(engine) if isinstance(engine, AsyncEngine) else ping_synchronously(engine)
 
     def probes(self, instance: Instance) -> Sequence[Probe]:
-        """Count statements, rows and the engine's work."""
-        return work(_engine(instance))
+        """Count statements, rows and the engine's work; of a service that `application` made, the statements and rows."""
+        app = getattr(instance, "app", None)
+        return app.probes() if isinstance(app, ServiceClient) else work(_engine(instance))
 
     async def statements(self, instance: Instance, case: Case) -> Sequence[Statement]:
         """Run the case once, reset it, and return its statements with their plans, where they have any."""
@@ -257,14 +316,24 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
         await resolved(self.reset(instance, case, answer))
         return await plans(_engine(instance), sent.sent(), arm=_store(instance).arm, group=case.group)
 
-    def _parts(self, found: Databases, setting: Setting) -> Mapping[str, str] | None:
-        """Return all that the filled database depends on; None if that is not known, or only in part."""
+    def _drawn(self, setting: Setting) -> DrawnRows:
+        self._require_metadata()
+        return DrawnRows(self.metadata, setting, self.row_counts, self.column_values)
+
+    def _require_metadata(self) -> None:
         if not hasattr(self, "metadata"):
             raise TypeError(f"{type(self).__name__} must declare metadata: the MetaData of its tables")
+        if not self.metadata.tables:
+            raise UsageError(f"the metadata of {type(self).__name__} has no tables; import the modules that define them")
+
+    def _parts(self, found: Databases, setting: Setting) -> Mapping[str, str] | None:
+        """Return all that the filled database depends on; None if that is not known, or only in part."""
+        self._require_metadata()
         deciding = ("data", "data_name", "block_digest")
         functions = [getattr(method, "__func__", method) for method in (getattr(self, name) for name in deciding)]
         classes = [c for c in type(self).__mro__ if issubclass(c, SqlScenario) and c is not SqlScenario]
-        lowest = next((place for place, c in enumerate(classes) if {*deciding} & vars(c).keys()), 0)
+        own = {*deciding, "row_counts", "column_values"}
+        lowest = next((place for place, c in enumerate(classes) if own & vars(c).keys()), 0)
         named = type(self).data_name is not SqlScenario.data_name  # the classes below the name have the same rows
         return filled_parts(
             found,
@@ -313,62 +382,19 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
         """Fill a database; return the digest of its rows and their number by table."""
         sha, loaded = hashlib.sha256(f"generator {self.data_version}".encode()), dict[str, None]()
 
-        def digested(block: Block) -> Block:
+        def seen(block: RowBlock) -> None:
             sha.update(self.block_digest(block))
             loaded[block.table] = None
-            return block
 
-        def blocks() -> Iterator[RowBlock]:
-            dialect = found.url(base).get_dialect()()
-            for rows in self.data(setting):
-                if not isinstance(rows, tuple):
-                    yield digested(rows)
-                elif (table := self.metadata.tables.get(rows[0])) is not None:
-                    yield from (_converted(table, digested(block), dialect) for block in _blocks(table, rows[1]))
-                else:
-                    known = ", ".join(self.metadata.tables)
-                    raise UsageError(f"data() yields rows of an unknown table {rows[0]!r}; choose from {known}")
-
-        counts = found.fill(base, self.metadata, blocks())
+        dialect = found.url(base).get_dialect()()
+        try:
+            counts = found.fill(base, self.metadata, stored_blocks(self.metadata, self.data(setting), dialect, seen))
+        except UsageError as error:
+            if type(self).data is SqlScenario.data and "correct the rows" in str(error):
+                raise UsageError(f"{error}: give values that fit in column_values of {type(self).__name__}") from error
+            raise
         described: dict[str, str | int] = {"digest": sha.hexdigest(), "size": setting.size, "seed": setting.seed}
         return described | {"scale": str(setting.scale), **{f"rows of {table}": counts[table] for table in loaded}}
-
-
-@dataclass(frozen=True)
-class _ColumnRows:
-    """Some rows of one table, column by column."""
-
-    table: str
-    columns: Mapping[str, Sequence[Any] | np.ndarray[Any, Any]]
-    rows: int
-
-
-def _blocks(table: Table, rows: Iterable[Mapping[str, Any]]) -> Iterator[_ColumnRows]:
-    """Yield blocks of rows that came as dictionaries, their values as the application has them."""
-    left = iter(rows)
-    while some := list(itertools.islice(left, BLOCK_ROWS)):
-        names = list(some[0])
-        if unknown := [name for name in names if name not in table.columns]:
-            raise UsageError(f"{table} has no column {unknown[0]!r}; {choose_from(unknown[0], table.columns.keys())}")
-        for row in some:
-            if row.keys() != some[0].keys():
-                raise UsageError(f"rows of {table} have different columns: {names} and {list(row)}; give every row the same")
-        yield _ColumnRows(table.key, {name: [row[name] for row in some] for name in names}, len(some))
-
-
-def _converted(table: Table, block: _ColumnRows, dialect: Dialect) -> _ColumnRows:
-    """Return a block with values as a dialect hands them to its driver."""
-    columns: dict[str, Sequence[Any] | np.ndarray[Any, Any]] = {}
-    for name, values in block.columns.items():
-        process = table.columns[name].type.dialect_impl(dialect).bind_processor(dialect)
-        found = list(values) if process is None else [process(value) for value in values]
-        is_time = any(isinstance(value, datetime) for value in found)
-        columns[name] = np.array([_utc(value) for value in found], "datetime64[us]") if is_time else found
-    return replace(block, columns=columns)
-
-
-def _utc(value: datetime | None) -> datetime | None:
-    return value.astimezone(UTC).replace(tzinfo=None) if value is not None and value.tzinfo else value
 
 
 def _store(instance: Any) -> SqlInstance | SyncSqlInstance:
@@ -377,8 +403,15 @@ def _store(instance: Any) -> SqlInstance | SyncSqlInstance:
 
 
 def _engine(instance: Any) -> Any:
-    """Return the engine whose statements are counted: the instance's own, or that of its database."""
+    """Return the engine whose statements are counted: that of the application, the instance's own, or that of its database."""
+    found = getattr(getattr(instance, "app", None), "engine", None)
+    if isinstance(found, AsyncEngine | Engine):
+        return found
     return instance.engine if hasattr(instance, "engine") else _store(instance).engine
+
+
+async def _dispose(engine: AsyncEngine | Engine) -> None:
+    await resolved(engine.dispose())
 
 
 async def _synchronous(model: AsyncEngine, options: ConnectionOptions) -> Engine:

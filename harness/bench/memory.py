@@ -148,7 +148,9 @@ def _servers(scenario: RunnableScenario, instance: Any, setting: Setting) -> _Se
         if name not in running:
             is_here = local_address(server.direct_url) is not None
             left_out[name] = "its process is another user's or in a container" if is_here else "it runs on another host"
-    left_out |= {name: reason for name, pid in named.items() if (reason := memory.unreadable(pid))}
+    left_out |= {
+        name: reason for name, pid in named.items() if (reason := memory.unreadable(pid) if pid else "its process is not known")
+    }
     return _Servers({name: pid for name, pid in named.items() if name not in left_out}, left_out)
 
 

@@ -31,7 +31,7 @@ def served(scenario: Scenario[object], setting: Setting, stack: ExitStack, timeo
     if setting.engine not in scenario.engines:
         raise NotMeasurableError(f"it supports {', '.join(scenario.engines)} only")
     servers = dict(stack.enter_context(_in_time(scenario, setting, LONG * timeout_s)))
-    if setting.rtt_ms and not servers:
+    if setting.rtt_ms and not servers and not scenario.adds_latency:
         raise NotMeasurableError(NO_NETWORK)
     return replace(setting, servers=servers)
 

@@ -289,7 +289,7 @@ class RunSession:
             steps += [
                 self._step(t, f"instructions of {arm}", INSTRUCTIONS_S, Task.INSTRUCTIONS, in_order=False, arm=arm)
                 for t in at_lowest_rtt
-                if not t.setting.servers
+                if not t.setting.servers and not t.loaded.scenario.adds_latency
                 for arm in t.loaded.scenario.arms
             ]
         return steps

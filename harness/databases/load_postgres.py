@@ -27,6 +27,10 @@ _HEADER, _TRAILER = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"  # the format'
 _EPOCH_US = 946_684_800_000_000  # PostgreSQL counts from 2000, NumPy from 1970
 _FIRST_US = -210_866_803_200_000_000  # 4714-11-24 BC, where PostgreSQL's timestamps begin, counted from 1970
 
+_OIDS = {"bool": 16, "int8": 20, "int2": 21, "int4": 23, "text": 25, "float4": 700, "float8": 701, "varchar": 1043, "date": 1082}
+_OIDS |= {"numeric": 1700, "uuid": 2950}
+"""Types whose arrays are loaded → the number of the type, the same on every server."""
+
 _CHUNK_BYTES = 1 << 18
 _TYPES = """
 SELECT attname, CASE typtype WHEN 'e' THEN 'text' ELSE typname END FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
@@ -270,6 +274,22 @@ def _fixed(values: NDArray[Any], nulls: NDArray[np.bool_], dtype: str) -> _Value
     return _Values(stored.view(np.uint8), np.arange(len(stored)) * size, np.where(nulls, -1, size))
 
 
+def _lists(column: Column, *, kind: str, oid: int) -> _Values:
+    """Encode arrays of one dimension: their number of dimensions, whether there is a NULL, and the type, size and items."""
+    items = _ENCODERS[kind]([item for values in column if values is not None for item in values])
+    encoded: list[bytes | None] = []
+    first = 0
+    for values in column:
+        number = 0 if values is None else len(values)
+        sizes = [int(size) for size in items.sizes[first : first + number]]
+        parts = [struct.pack(">iiiii", 1, int(-1 in sizes), oid, number, 1) if number else struct.pack(">iii", 0, 0, oid)]
+        for size, start in zip(sizes, items.starts[first : first + number], strict=True):
+            parts += [struct.pack(">i", size), items.data[start : start + max(0, size)].tobytes()]
+        encoded.append(None if values is None else b"".join(parts))
+        first += number
+    return _binary(encoded, encode_one=bytes)
+
+
 _ENCODERS: Mapping[str, Callable[[Column], _Values]] = {
     **{f"int{size}": partial(_integers, dtype=f">i{size}") for size in (2, 4, 8)},
     "float4": lambda column: _fixed(*_array(column, "biuf"), ">f4"),
@@ -278,4 +298,5 @@ _ENCODERS: Mapping[str, Callable[[Column], _Values]] = {
     **dict.fromkeys(("timestamp", "timestamptz"), _times),
     **dict.fromkeys(("text", "varchar", "bpchar"), _texts),
     **{kind: partial(_binary, encode_one=encode_one) for kind, encode_one in BINARY.items()},
+    **{f"_{kind}": partial(_lists, kind=kind, oid=oid) for kind, oid in _OIDS.items()},
 }

@@ -18,6 +18,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from harness.databases.interface import RowBlock
+from harness.databases.table_order import in_order
 from harness.errors import UsageError
 
 
@@ -66,7 +67,7 @@ def _insert(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], rows: Co
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("BEGIN")
-        tables = metadata.sorted_tables
+        tables = in_order(metadata)
         deferred = [t for t in tables if _deferrable(t)] if _schema_writable(connection) else []
         for table in tables:
             keyless = (Column(c.name, c.type, nullable=c.nullable) for c in table.columns)

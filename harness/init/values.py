@@ -37,6 +37,14 @@ def has_own_row_each(table: TableFact) -> bool:
     return any(column.table and (column.unique or column is table.key) for column in table.columns)
 
 
+def require_values(tables: Iterable[TableFact]) -> None:
+    """Raise NoValueError if a column of the tables needs a value and none is known for its type."""
+    for table in tables:
+        for column in table.columns:
+            if not (column.nullable or column.made or column.table or _is_known(column)):
+                raise NoValueError(f"{table.name}.{column.name} has the type {column.kind}, for which no value is known")
+
+
 def row(tables: Mapping[str, TableFact], table: TableFact, before: Sequence[str]) -> dict[str, str]:
     """Return column → an expression in `n`, the row's number from 1, `count`, the rows of other tables, and `draw`, a `Random`.
 

@@ -1,9 +1,7 @@
 """The environment of load workers: the scenarios' servers and data, in a temporary folder, created once for all of them."""
 
-import ipaddress
-import socket
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,6 +11,7 @@ from harness.bench.serving import served
 from harness.discovery import LoadedScenario
 from harness.errors import NotMeasurableError, UsageError
 from harness.load.results import ScenarioEnvironment
+from harness.network.addresses import is_loopback
 from harness.results.run import RunSettings
 from harness.runtime.child import JobFailed
 from harness.runtime.watch import OPERATION_TIMEOUT_S
@@ -100,14 +99,3 @@ def hosts(url: str) -> list[str]:
     query = parse_qs(parts.query)
     in_query = [host for key in ("host", "hostaddr") for value in query.get(key, []) for host in value.split(",")]
     return [host for host in (*found, *in_query) if host and not host.startswith("/")]
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether every address of a host is this machine; false for a name without an address."""
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    try:
-        found = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
-    except (OSError, UnicodeError):
-        return False
-    return all(ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in found)

@@ -10,8 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Self
 
-from sqlalchemy import event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from harness.probes.connecting import connected, synchronous
 
 MAX_QUERIES = 500
 """Limit of queries per operation; one that sends more is not counted."""
@@ -26,30 +28,33 @@ _EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) "
 class Buffers:
     """Counts `query_buffers`, shared buffers hit or read, of the queries that an engine sends while it is entered."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine | Engine) -> None:
         self._engine = engine
 
     async def __aenter__(self) -> Self:
         self._sent: list[tuple[str, Any]] = []
         self._buffers: int | None = None
-        event.listen(self._engine.sync_engine, "before_cursor_execute", self._before)
+        event.listen(synchronous(self._engine), "before_cursor_execute", self._before)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        event.remove(self._engine.sync_engine, "before_cursor_execute", self._before)
+        event.remove(synchronous(self._engine), "before_cursor_execute", self._before)
         if len(self._sent) > MAX_QUERIES:
             return
-        self._buffers = 0
-        async with self._engine.connect() as connection:
-            for sql, parameters in self._sent:
-                explain = (await connection.exec_driver_sql(_EXPLAIN + sql, parameters)).scalar_one()
-                (explained,) = json.loads(explain) if isinstance(explain, str) else explain
-                self._buffers += sum(int(explained["Plan"].get(f"Shared {kind} Blocks", 0)) for kind in ("Hit", "Read"))
-            await connection.rollback()
+        self._buffers = await connected(self._engine, self._explained)
 
     def counts(self) -> Mapping[str, float]:
         """Return query_buffers; an empty mapping if the operation sent too many queries."""
         return {} if self._buffers is None else {"query_buffers": self._buffers}
+
+    def _explained(self, connection: Connection) -> int:
+        buffers = 0
+        for sql, parameters in self._sent:
+            explain = connection.exec_driver_sql(_EXPLAIN + sql, parameters).scalar_one()
+            (explained,) = json.loads(explain) if isinstance(explain, str) else explain
+            buffers += sum(int(explained["Plan"].get(f"Shared {kind} Blocks", 0)) for kind in ("Hit", "Read"))
+        connection.rollback()
+        return buffers
 
     def _before(self, _connection: Any, _cursor: Any, sql: str, parameters: Any, _context: Any, many: bool) -> None:
         if not many and is_read_only(sql):

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from harness.databases.interface import Databases
 from harness.errors import NotMeasurableError
+from harness.probes.connecting import connected
 
 # SQLite's own tables, such as the schema and the statistics, are left out; the index behind a primary key is an index.
 _SQLITE = """
@@ -47,21 +49,24 @@ async def database_bytes(found: Databases, name: str) -> int:
     return stored.index_bytes + sum(stored.tables.values())
 
 
-async def stored_bytes(engine: AsyncEngine) -> StoredBytes:
+async def stored_bytes(engine: AsyncEngine | Engine) -> StoredBytes:
     """Return the size of every index and table.
 
     Raises:
         NotMeasurableError: the engine does not report sizes: Turso, and a SQLite built without dbstat.
     """
+    return await connected(engine, _stored_bytes)
+
+
+def _stored_bytes(connection: Connection) -> StoredBytes:
     sizes: dict[str, dict[str, int]] = {"index": {}, "table": {}}
-    async with engine.connect() as connection:
-        try:
-            rows = await connection.exec_driver_sql(_POSTGRESQL if engine.dialect.name == "postgresql" else _SQLITE)
-        except DatabaseError as error:
-            if "dbstat" not in str(error.orig):
-                raise
-            advice = "use a SQLite built with it, or PostgreSQL"
-            raise NotMeasurableError(f"index sizes: this engine has no dbstat table; {advice}") from error
-        for kind, name, size in rows:
-            sizes[kind][name] = size
+    try:
+        rows = connection.exec_driver_sql(_POSTGRESQL if connection.dialect.name == "postgresql" else _SQLITE)
+    except DatabaseError as error:
+        if "dbstat" not in str(error.orig):
+            raise
+        advice = "use a SQLite built with it, or PostgreSQL"
+        raise NotMeasurableError(f"index sizes: this engine has no dbstat table; {advice}") from error
+    for kind, name, size in rows:
+        sizes[kind][name] = size
     return StoredBytes(sizes["index"], sizes["table"])

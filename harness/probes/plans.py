@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from harness.probes.connecting import connected
 from harness.probes.statements import SentStatement
 from harness.results.run import Statement
 
@@ -44,11 +45,7 @@ async def plans(engine: AsyncEngine | Engine, sent: Iterable[SentStatement], *, 
     def explained(connection: Connection) -> list[Statement]:
         return [_statement(connection, sql, members, arm, group) for sql, members in shapes.items()]
 
-    if isinstance(engine, Engine):
-        with engine.connect() as connection:
-            return explained(connection)
-    async with engine.connect() as asynchronous:
-        return await asynchronous.run_sync(explained)
+    return await connected(engine, explained)
 
 
 def _statement(connection: Connection, sql: str, members: Sequence[SentStatement], arm: str, group: str) -> Statement:

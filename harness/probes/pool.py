@@ -8,6 +8,7 @@ from sqlalchemy import exc as errors
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
+from harness.probes.connecting import synchronous
 from harness.runtime.clock import Clock, MonotonicClock
 
 
@@ -24,8 +25,8 @@ class PoolUse:
     - counts(): successful checkouts, connections opened, and timeouts.
     """
 
-    def __init__(self, engine: AsyncEngine, clock: Clock | None = None) -> None:
-        self._engine = engine.sync_engine
+    def __init__(self, engine: AsyncEngine | Engine, clock: Clock | None = None) -> None:
+        self._engine = synchronous(engine)
         self._clock = clock or MonotonicClock()
         self._watched: list[Pool] = []
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Self
 
+from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from harness.runtime.clock import Clock, MonotonicClock
@@ -14,7 +15,7 @@ class StatementTimes:
     executemany is not timed.
     """
 
-    def __init__(self, engine: AsyncEngine, clock: Clock | None = None) -> None:
+    def __init__(self, engine: AsyncEngine | Engine, clock: Clock | None = None) -> None:
         self._dialect = engine.dialect
         self._clock = clock or MonotonicClock()
 

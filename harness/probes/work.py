@@ -30,7 +30,7 @@ def work(*engines: AsyncEngine | Engine) -> Sequence[Probe]:
 def _probes(engine: AsyncEngine | Engine) -> tuple[Probe, ...]:
     if engine.dialect.driver in ("aiosqlite", "pysqlite"):
         return (Statements(engine), VmSteps(engine))
-    if engine.dialect.name == "postgresql" and isinstance(engine, AsyncEngine):
+    if engine.dialect.name == "postgresql":
         return (Buffers(engine), Blocks(engine), Statements(engine))
     return (Statements(engine),)
 

@@ -8,7 +8,7 @@ and work counts are compared as well; with `--harness-compare-fail` they decide.
 Scenario files are those of the folder `scenarios` in `[tool.harness]`. With scenarios all benchmarks of a session are
 guarded: a failed run is not saved as the next one to compare with; a saved benchmark that is missing, has other parameters, or
 would be compared with times of another machine, is an error. A test fails if its `benchmark` was given a function that
-returns before its work is done.
+returns before its work is done. Tests may use the fixtures `filled_database` and `count_work`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ import pytest
 
 from harness.helper_files import is_helper
 from harness.pytest_plugin import saved, settings
+from harness.pytest_plugin.fixtures import _harness_setting, count_work, filled_database
 from harness.pytest_plugin.items import TRIALS, ArmItem, ScenarioFile, Trials, report_bug
 from harness.pytest_plugin.lazy_answers import guard
+
+__all__ = ["_harness_setting", "count_work", "filled_database"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

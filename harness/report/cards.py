@@ -249,7 +249,7 @@ def _without_repetitions(places: Sequence[CardPlace], *, of_many: bool) -> Itera
     """Yield the places without folded tables that an earlier one has, and `of_many` places the intervals of percentiles at one."""
     seen: dict[Block, str] = {}
     for place in places:
-        details = []
+        details = list[tuple[str, tuple[Block, ...]]]()
         for title, blocks in place.details:
             if of_many and title == PERCENTILES and place is not places[0]:
                 details.append((title, (Paragraph(gettext(ELSEWHERE, command=ALL_TABLES), quiet=True),)))

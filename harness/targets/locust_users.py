@@ -35,7 +35,7 @@ import msgspec
 
 from harness.discovery import import_refusal
 from harness.errors import HarnessError, ScenarioFailedError, UsageError, describe, missing_extra
-from harness.load.environment import is_loopback
+from harness.network.addresses import is_loopback
 from harness.runtime import channel
 from harness.runtime.child import JobFailed, decode_path
 from harness.targets.locust_messages import (

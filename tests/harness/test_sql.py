@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
@@ -16,16 +16,28 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import JSON, Connection, DateTime, ForeignKey, Index, MetaData, select, text
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Connection,
+    DateTime,
+    Engine,
+    ForeignKey,
+    Index,
+    MetaData,
+    create_engine,
+    select,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from harness import Case, Group, NotMeasurableError, Server, Setting, SqlInstance, SqlScenario, SyncSqlInstance, UsageError
+from harness import Case, Group, NotMeasurableError, Server, Setting, SqlInstance, SqlScenario, SyncSqlInstance, UsageError, per
 from harness.bench.verify import verify
 from harness.bench.work_counts import count
+from harness.databases.application_rows import ApplicationRows
 from harness.databases.engines import postgres
 from harness.runnable import runnable
 from harness.scenario import Prepared
-from harness.sql import _ColumnRows
 
 CUSTOMERS, ORDERS = 20, 2_000
 _scales = (1 / n for n in range(2, 1_000))
@@ -333,7 +345,7 @@ def test_other_types_are_converted_as_sqlalchemy_does(setting: Setting) -> None:
                 "extra": ["{}"],
                 "at": np.array(["2025-01-01"], "datetime64[us]"),
             }
-            yield _ColumnRows("things", columns, 1)
+            yield ApplicationRows("things", columns, 1)
 
     async def read() -> list[Any]:
         await Things().prepare(setting)
@@ -381,7 +393,7 @@ def test_migrations_without_a_name_are_kept_apart(setting: Setting) -> None:
 
 
 def test_what_is_missing_is_named(setting: Setting) -> None:
-    """A scenario without tables or rows is refused with the name of what it must define."""
+    """A scenario without tables is refused with the name of what it must declare, or with what to import."""
 
     class Empty(SqlScenario[SqlInstance]):
         """Nothing."""
@@ -389,7 +401,7 @@ def test_what_is_missing_is_named(setting: Setting) -> None:
     with pytest.raises(TypeError, match="Empty must declare metadata: the MetaData of its tables"):
         asyncio.run(Empty().prepare(setting))
     Empty.metadata = MetaData()
-    with pytest.raises(TypeError, match=r"Empty must define data\(setting\): the rows of its tables"):
+    with pytest.raises(UsageError, match="the metadata of Empty has no tables; import the modules that define them"):
         asyncio.run(Empty().prepare(setting))
 
 
@@ -417,6 +429,117 @@ def test_without_sqlalchemy_the_extra_is_named() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "SqlScenario needs the package sqlalchemy; install it with: pip install 'advice-on-trial[sql]'\n"
+
+
+class DrawnShop(Shop):
+    """The shop with drawn rows, in an application that makes its own engine."""
+
+    data = SqlScenario.data  # type: ignore[assignment]  # not the shop's own
+    row_counts = {Customer: 30, Order: per(Customer, 20)}  # noqa: RUF012
+    column_values = {Order.price: [1.5]}  # noqa: RUF012
+
+    def application(self, database: SyncSqlInstance) -> Iterator[Any]:
+        """Yield an application with an engine."""
+        yield ShopApplication(create_engine(database.url))
+
+    def cases(self, setting: Setting) -> Sequence[Case]:
+        """Return the first customers."""
+        return [Case("newest", f"customer {key}", key) for key in self.keys(setting, Customer)[:2]]
+
+    def run(self, instance: SyncSqlInstance, case: Case) -> Any:
+        """Ask the application."""
+        return instance.app.newest(case.args)
+
+
+@dataclass
+class ShopApplication:
+    """A foreign application."""
+
+    engine: Engine
+
+    def newest(self, customer_id: int) -> Any:
+        """Return a customer's newest orders."""
+        with Session(self.engine) as session:
+            return [tuple(row) for row in session.execute(newest_orders(customer_id))]
+
+
+def test_an_application_of_its_own_is_made_counted_and_closed(anywhere: Setting) -> None:
+    """Rows are drawn by size; its own engine is the one that is counted and explained, and is disposed of at the end."""
+    shop = DrawnShop()
+    prepared = runnable(shop).prepare(anywhere)
+    numbers = {name: prepared.dataset[f"rows of {name}"] for name in ("customers", "orders")}
+    share = anywhere.scale / 10
+    assert numbers["customers"] == max(1, round(30 * share))
+    assert numbers["orders"] == 20 * int(numbers["customers"])
+    engines = []
+
+    async def check(scenario: Any, instances: Any) -> None:
+        cases = shop.cases(anywhere)
+        assert (await verify(scenario, instances, cases)).cases == len(cases)
+        for arm, instance in instances.items():
+            engines.append(instance.app.engine)
+            counted = {c.metric: c.value for c in await count(scenario, arm, instance, cases[0], 1.0)}
+            assert (counted["statements"], counted["rows"]) == (1, 10)
+            (statement,) = await scenario.statements(instance, cases[0])
+            assert anywhere.engine == "postgres" or statement.uses_index == (arm == "optimised")  # it scans so few rows
+            assert instance.engine.pool.checkedin() == 0
+            assert instance.app.engine.pool.checkedin() > 0
+            assert instance.async_url != instance.url
+
+    asyncio.run(with_arms(shop, anywhere, check))
+    assert [engine.pool.checkedin() for engine in engines] == [0, 0]
+
+
+class CheckedTables(DeclarativeBase):
+    """A table with a constraint that no drawn row fits."""
+
+
+class Parcel(CheckedTables):
+    """A parcel."""
+
+    __tablename__ = "parcels"
+    __table_args__ = (CheckConstraint("length(code) = 3", name="short_code"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str]
+
+
+class Parcels(SqlScenario[Any]):
+    """Rows that break a constraint."""
+
+    metadata = CheckedTables.metadata
+
+
+class GoodParcels(Parcels):
+    """Rows with values of the user's."""
+
+    column_values = {Parcel.code: ["abc"]}  # noqa: RUF012
+
+
+def test_drawn_rows_that_break_a_constraint_name_the_way_out(anywhere: Setting) -> None:
+    """The message has the constraint and the attribute with which values are given; with them, the rows fit."""
+    with pytest.raises(UsageError, match=r"short_code.*correct the rows.*: give values that fit in column_values of Parcels"):
+        runnable(Parcels()).prepare(anywhere)
+    assert runnable(GoodParcels()).prepare(anywhere).dataset["rows of parcels"]
+
+
+def test_the_digest_of_drawn_rows_depends_on_what_is_declared(setting: Setting, tmp_path: Path) -> None:
+    """On the seed, the size and the declarations, and on nothing else."""
+    trials: list[tuple[Shop, dict[str, Any]]] = [
+        (DrawnShop(), {}),
+        (DrawnShop(), {}),
+        (DrawnShop(), {"seed": 1}),
+        (FewerOrders(), {}),
+        (DrawnShop(), {"size": "small"}),
+    ]
+    digests = [runs(tmp_path / str(n), shop, **changes).dataset["digest"] for n, (shop, changes) in enumerate(trials)]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 4
+
+
+class FewerOrders(DrawnShop):
+    """Fewer orders on the same tables."""
+
+    row_counts = {Customer: 30, Order: per(Customer, 2)}  # noqa: RUF012
 
 
 class OwnName(AsyncShop):

@@ -68,12 +68,13 @@ def _known(kind: Any, values: dict[str, Any]) -> Any:
 
 
 def _setting(scenario: Any, job: dict[str, Any]) -> Any:
-    """Return the setting; a job without an engine is for the scenario's first one."""
+    """Return the setting; a job without an engine is for the scenario's first one, as one for a scenario without a database."""
     from harness import scenario as contract  # noqa: PLC0415 - the tree's own
 
     paths = {name: Path(job["setting"][name]) for name in ("folder", "shared")}
     servers = {name: _known(contract.Server, server) for name, server in job["setting"]["servers"].items()}
-    engine = job["setting"]["engine"] or next(iter(scenario.engines))
+    has_database = not getattr(contract, "WITHOUT_DATABASE", frozenset()).issuperset(scenario.engines)
+    engine = (has_database and job["setting"]["engine"]) or next(iter(scenario.engines))
     return _known(contract.Setting, {**job["setting"], **paths, "servers": servers, "engine": engine})
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,9 @@ from harness.bench.steps import Silent
 from harness.discovery import load
 from harness.errors import NotMeasurableError, ScenarioFailedError
 from harness.results.run import RunSettings, ScenarioResult, ScenarioStatus
-from harness.runnable import RunnableScenario
+from harness.runnable import RunnableScenario, runnable
 from harness.scenario import Server, Setting
+from harness.services import HttpScenario
 
 TOYS = Path(__file__).parents[2] / "toys"
 DISTANT = load(TOYS / "distant.py")
@@ -49,6 +51,13 @@ def test_an_unsupported_setting_is_refused_with_the_reason(tmp_path: Path, engin
     """Another engine than the scenario's, and network latency without a server."""
     with ExitStack() as stack, pytest.raises(NotMeasurableError, match=reason):
         served(ADDING.scenario, setting(tmp_path, engine, rtt_ms), stack)
+
+
+def test_a_scenario_that_adds_the_latency_itself_needs_no_server(tmp_path: Path) -> None:
+    """Its instances start their services, as those of an `HttpScenario` do."""
+    kind: Any = type("Two", (HttpScenario,), {"services": {"baseline": "a:b", "optimised": "c:d"}})
+    with ExitStack() as stack:
+        assert served(runnable(kind()), setting(tmp_path, "http", 5.0), stack).servers == {}
 
 
 def test_an_address_without_a_port_counts_as_reachable() -> None:

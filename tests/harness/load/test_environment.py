@@ -3,7 +3,8 @@
 import pytest
 
 from harness.errors import UsageError
-from harness.load.environment import hosts, is_loopback, refuse_remote
+from harness.load.environment import hosts, refuse_remote
+from harness.network.addresses import is_loopback
 
 
 @pytest.mark.parametrize(
