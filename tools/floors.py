@@ -53,7 +53,7 @@ class Post(Base):
 """The module `models` of the project in which the commands run."""
 PASSED, INCONCLUSIVE, MISSING = 0, 3, 2
 """Exit codes: a few seconds may be too short for a verdict; without its extra, the report names it."""
-MEASURE = "harness run --budget 5s --processes 3 --out"
+MEASURE = "harness run --budget 20s --processes 3 --out"
 COMMANDS: Mapping[str, tuple[int, ...]] = {
     "harness init --template {template} --yes": (PASSED,),
     f"{MEASURE} first": (PASSED, INCONCLUSIVE),
@@ -203,7 +203,9 @@ def tested(environment: Path, folder: Path, extra: str, options: Sequence[str]) 
     for line in TESTS[extra]:
         file, *selection = shlex.split(line)
         command = [
-            environment / "bin" / "pytest",
+            environment / "bin" / "python",
+            "-m",
+            "pytest",
             "-q",
             "-x",
             "-p",
@@ -224,18 +226,18 @@ def tested(environment: Path, folder: Path, extra: str, options: Sequence[str]) 
     return f"{passed} tests passed" if passed else "FAILED: nothing ran"
 
 
-def matrix(pythons: Iterable[str], resolutions: Iterable[str], folder: Path) -> bool:
-    """Print the outcome per Python, resolution and extra; return whether all passed."""
+def matrix(pythons: Iterable[str], resolutions: Iterable[str], environments: Iterable[str], folder: Path) -> bool:
+    """Print the outcome per Python, resolution, environment and extra; return whether all passed."""
     built, tests = wheel(folder), suite(folder / "outside")
     everything_passed = True
     found = {version: interpreter(version) for version in pythons}
     for version in (version for version, python in found.items() if python is None):
         say(f"Python {version}: not installed")
     installed = [(version, python) for version, python in found.items() if python is not None]
-    cells = itertools.product(installed, resolutions, ENVIRONMENTS.items())
-    for (version, python), name, (environment, extras) in cells:
+    for (version, python), name, environment in itertools.product(installed, resolutions, environments):
         if (name, environment) == ("newest", "older"):
             continue
+        extras = ENVIRONMENTS[environment]
         place, start = folder / f"{version}-{name}-{environment}", time.monotonic()
         install(place, python, RESOLUTIONS[name], built, extras, TEST_TOOLS if extras else ())
         say(f"Python {version}, {name} versions, {environment}: {', '.join(direct(place))}")
@@ -294,6 +296,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.floors", description=__doc__.partition("\n")[0])
     parser.add_argument("--python", action="append", choices=PYTHONS, help="test this Python only (repeatable)")
     parser.add_argument("--versions", choices=RESOLUTIONS, help="test these versions only")
+    parser.add_argument("--environment", action="append", choices=ENVIRONMENTS, help="test this environment only (repeatable)")
     parser.add_argument("--sizes", action="store_true", help="print packages and size of the core and of each extra instead")
     given = parser.parse_args(words)
     with tempfile.TemporaryDirectory(prefix="floors-") as path:
@@ -302,9 +305,9 @@ def main(words: Sequence[str] | None = None) -> int:
             sizes(folder, [extra for extra in TESTS if extra != "core"] + ["all"])
             return 0
         satisfied = beside(folder)
-        return int(
-            not matrix(given.python or PYTHONS, [given.versions] if given.versions else RESOLUTIONS, folder) or not satisfied
-        )
+        resolutions = [given.versions] if given.versions else RESOLUTIONS
+        everything_passed = matrix(given.python or PYTHONS, resolutions, given.environment or ENVIRONMENTS, folder)
+    return int(not (satisfied and everything_passed))
 
 
 if __name__ == "__main__":

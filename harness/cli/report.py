@@ -26,7 +26,6 @@ def run(options: argparse.Namespace) -> int:
     """Write or print the report; return 0."""
     from harness import importers
     from harness.cli import _console
-    from harness.report import html
 
     if options.after is None:
         record = importers.read(options.run_path)
@@ -39,6 +38,8 @@ def run(options: argparse.Namespace) -> int:
         if options.format == "html" and of_files:
             _console.print_lines(str(compare.publish(record, options.out)))
         elif options.format == "html":
+            from harness.report import html  # needs the packages of the report
+
             folder = options.run_path if options.run_path.is_dir() else options.run_path.parent
             _console.print_lines(str(html.write(record, folder, options.out or folder)))
         else:
