@@ -132,7 +132,11 @@ def test_files_that_the_build_leaves_out_are_refused(committed: Path, tmp_path: 
 
 def remove(name: str) -> Edit:
     """Return an edit that removes a file."""
-    return lambda files: [files.pop(name), None][1]
+
+    def edit(files: dict[str, bytes]) -> None:
+        del files[name]
+
+    return edit
 
 
 def put(name: str, body: bytes) -> Edit:
