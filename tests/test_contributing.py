@@ -144,8 +144,8 @@ def transcript(text: str) -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    """Return a copy of the repository, with the programs that its commands name."""
+def repository(tmp_path: Path) -> Iterator[Repository]:
+    """Yield a copy of the repository, with the programs that its commands name."""
     folder = tmp_path / "repository"
     folder.mkdir()
     for name in COPIED:
@@ -165,7 +165,8 @@ def repository(tmp_path: Path) -> Repository:
     (here / "make").write_text(f'#!/bin/sh\nexec {shutil.which("make")} --silent READY= BIN={here} "$@"\n')
     for program in here.iterdir():
         program.chmod(0o755)
-    return Repository(folder, here)
+    yield Repository(folder, here)
+    shutil.rmtree(folder)  # pytest would keep it
 
 
 @pytest.mark.slow
