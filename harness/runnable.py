@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import ScenarioFailedError, UsageError
 from harness.results.run import RunSettings, Statement
-from harness.scenario import WITHOUT_DATABASE, Arm, Case, Group, Prepared, Scenario, Setting
+from harness.scenario import ANY_ENGINE, Arm, Case, Group, Prepared, Scenario, Setting
 from harness.suggestions import choose_from
 from harness.user_code import scenario_file, shown, user_code
 
@@ -80,8 +80,13 @@ class RunnableScenario(Scenario[Any]):
         return [group.name for group in self.groups if getattr(group, flag)]
 
     def engines_of(self, settings: RunSettings) -> list[str]:
-        """Return the engines to run on: those of a request, or else the first one of the scenario, as without a database."""
-        return list(self.engines[:1] if WITHOUT_DATABASE.issuperset(self.engines) else settings.engines or self.engines[:1])
+        """Return the engines to run on: those of a request, or else the first one of the scenario.
+
+        A scenario without a database runs once, beside the first engine of a request.
+        """
+        if ANY_ENGINE in self.engines:
+            return list((settings.engines or [Setting.engine])[:1])
+        return list(settings.engines or self.engines[:1])
 
     def in_threads(self, pool: Executor) -> RunnableScenario:
         """Return the same scenario with its synchronous methods run in a pool, so that they do not block the event loop."""

@@ -15,9 +15,8 @@ from harness.results.run import Statement
 from harness.verdicts.promise import Promise
 
 Instance = TypeVar("Instance")
-PYTHON, HTTP = "python", "http"
-WITHOUT_DATABASE = frozenset({PYTHON, HTTP})
-"""Engines of scenarios that use no database: they run on their own one, whichever engine is named for the others."""
+ANY_ENGINE = "any"
+"""The engine of a scenario that uses no database: it runs beside the others, whichever engine is named for them."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +230,7 @@ class Scenario(Generic[Instance]):
     promises: ClassVar[Sequence[Promise]] = ()
     """The promises, each with its measure."""
     engines: ClassVar[Sequence[str]] = ("sqlite",)
-    """The engines that the scenario supports."""
+    """The engines that the scenario supports; `ANY_ENGINE` of one that uses no database."""
     busy: ClassVar[bool] = False
     """Whether its instances keep a core busy though their servers are remote: timed alone at any RTT."""
     waits_to_open: ClassVar[bool] = False

@@ -536,8 +536,8 @@ class RunSettings:
     """The time budget of the whole run in seconds; of a run under load, the duration of its load."""
 
     def on(self, engines: Iterable[str]) -> Self:
-        """Return the settings of a record: those of a request, with the engines that were used beside those that it named."""
-        return replace(self, engines=list(dict.fromkeys([*self.engines, *engines])))
+        """Return the settings of a record: those of a request, with the engines that were used where it named none."""
+        return self if self.engines else replace(self, engines=list(dict.fromkeys(engines)))
 
 
 @dataclass(frozen=True)

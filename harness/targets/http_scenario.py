@@ -14,11 +14,13 @@ import psutil
 from harness.load.http_client import Client, HttpRequest
 from harness.network import Conditions, link
 from harness.network.addresses import is_loopback, with_address
-from harness.scenario import HTTP, Case, Group, Scenario, Server, Setting
+from harness.scenario import Case, Group, Scenario, Server, Setting
 from harness.targets.comparison import status_words
 from harness.targets.plan import HttpPlan, TargetRequest
 from harness.targets.values import filled
 
+ENGINE = "http"
+"""The engine of targets, for the record."""
 FAILED = 400
 """The lowest status of a failed request."""
 DRAWN = 2_000
@@ -60,7 +62,7 @@ class HttpInstance:
 class HttpTarget(Scenario[HttpInstance]):
     """Requests of a plan."""
 
-    engines = (HTTP,)
+    engines = (ENGINE,)
     arms: Mapping[str, str]  # type: ignore[misc]  # of the plan, not of the class
     groups: Sequence[Group]  # type: ignore[misc]  # as above
 
