@@ -9,7 +9,7 @@ from sqlalchemy.orm import joinedload, selectinload
 
 from harness import Case, Group, Promise, SqlScenario, cut, fewer, speedup, times
 
-POSTS = {"tiny": 200, "small": 2_000, "medium": 20_000, "large": 200_000}
+POSTS = {"tiny": 200, "small": 1_000, "medium": 10_000, "large": 100_000}
 OPTIONS = {"baseline": [], "optimised": [joinedload(Post.author), selectinload(Post.comments)]}
 
 
