@@ -4,8 +4,11 @@ import atexit
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -14,6 +17,8 @@ from harness.cli import main
 from harness.databases.engines import postgres
 from harness.errors import NotMeasurableError
 from harness.runtime.snapshot_cache import FOLDER_VARIABLE
+
+ROOT = Path(__file__).parents[1]
 
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
@@ -31,6 +36,26 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 for _ignored in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(_ignored) is signal.SIG_IGN:
         signal.signal(_ignored, lambda *_: None)
+
+
+@pytest.fixture(scope="session")
+def wheel_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel from a copy of the sources, without a network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        (source / name).write_bytes((ROOT / name).read_bytes())
+    for top in ("harness", "fixtures", "datasets", "service", "scenarios", "tools", "commands"):
+        for file in (ROOT / top).rglob("*"):
+            if file.is_file() and file.suffix != ".pyc":
+                target = source / file.relative_to(ROOT)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(file.read_bytes())
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*command, "--wheel-dir", str(folder), str(source)], check=True, timeout=300)
+    (built,) = folder.glob("*.whl")
+    return built
 
 
 @pytest.fixture(scope="session")
