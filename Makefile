@@ -73,7 +73,7 @@ dist: $(READY) ## build the wheel and the source distribution of the last commit
 	$(BIN)/python -m tools.dist
 
 lock: ## resolve requirements.lock again (needs uv)
-	uv pip compile pyproject.toml --all-extras --group dev --group trial --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --all-extras --group dev --group examples --group trial --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
 clean: ## remove the environment, runs and caches

@@ -17,7 +17,11 @@ import harness
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("harness", "fixtures", "datasets", "service", "scenarios", "tools", "commands", "examples")
 
-PAGES = ["README.md", "CONTRIBUTING.md", *(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    *(str(page.relative_to(ROOT)) for folder in ("docs", "examples") for page in (ROOT / folder).rglob("*.md")),
+]
 
 BANNED = {
     r"^(What|Who|How)\b": "open with a verb (functions) or a noun (classes)",

