@@ -196,10 +196,15 @@ class Session:
             subprocess.run([sys.executable, "-c", "import time; time.sleep(0.05)"], check=True)
         raise AssertionError(f"no server at port {port}")
 
+    def _with_ports(self, text: str) -> str:
+        """Return a text with the ports that the servers of the page really have."""
+        for shown, used in self.ports.items():
+            text = text.replace(f"127.0.0.1:{shown}", f"127.0.0.1:{used}")
+        return text
+
     def _command(self, command: str, code: int) -> None:
         """Run a command of the shell, and check its exit code."""
-        for shown, used in self.ports.items():
-            command = command.replace(f"127.0.0.1:{shown}", f"127.0.0.1:{used}")
+        command = self._with_ports(command)
         if NEWEST in command:
             newest = max((self.folder / "runs").iterdir(), key=lambda run: run.stat().st_mtime)
             command = command.replace(NEWEST, f"runs/{newest.name}")
@@ -251,7 +256,8 @@ class Session:
         file = self.folder / (block.title or f"fragment_{block.line}.py")
         file.parent.mkdir(parents=True, exist_ok=True)
         has_imports = bool(block.title) or re.search(r"^(from|import) ", block.text, re.MULTILINE)
-        file.write_text(block.text if has_imports else f"from harness import *\n\n{block.text}", encoding="utf-8")
+        text = self._with_ports(block.text)
+        file.write_text(text if has_imports else f"from harness import *\n\n{text}", encoding="utf-8")
         self._command(f"PYTHONPATH=.:{ROOT} python {shlex.quote(str(file.relative_to(self.folder)))}", 0)
 
     def _read(self, block: Block) -> None:
