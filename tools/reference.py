@@ -1,7 +1,8 @@
 """Write the parts of the documentation that the code decides: `python -m tools.reference`, or `make reference`.
 
-The pages of commands and of the run record, the JSON Schema of `run.json`, the table of settings, and the page about the published
-run are made from the parsers, the records, the configuration and the run. A test compares them with what is committed.
+The pages of commands and of the run record, the JSON Schema of `run.json`, the table of settings, the page about the published run
+and the figures are made from the parsers, the records, the configuration, that run, and simulations. A test compares them with what
+is committed.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from harness.locust_adapter import request
 from harness.pytest_plugin import options as pytest_options
 from harness.results import load, run, store
 from harness.results.store import write_bytes
-from tools import exit_code, review_page
+from tools import exit_code, figures, review_page
 
 DOCS = Path(__file__).parents[1] / "docs"
 BEGIN, END = "<!-- settings, written by `make reference` -->\n\n", "\n<!-- end of settings -->\n"
@@ -68,12 +69,14 @@ operations.
 
 def documents() -> dict[Path, str]:
     """Return the content of every file that is written."""
+    published = store.read_run(review_page.PUBLISHED)
     return {
         DOCS / "reference" / "commands.md": commands_page(),
         DOCS / "reference" / "run.schema.json": json.dumps(schema(), indent=1, ensure_ascii=False) + "\n",
         DOCS / "reference" / "record.md": record_page(),
         DOCS / "configuration.md": with_settings((DOCS / "configuration.md").read_text(encoding="utf-8")),
-        DOCS / "explain" / "review.md": review_page.page(),
+        DOCS / "explain" / "review.md": review_page.page_of(published),
+        **{DOCS / "assets" / name: drawn for name, drawn in figures.figures(published).items()},
     }
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from harness.report import promises
 from harness.results.run import BASELINE, PromiseVerdict, Run, ScenarioResult, Verdict
-from harness.results.store import read_run
 
 PUBLISHED = Path(__file__).parents[1] / "reports" / "published"
 KEPT = {PromiseVerdict.EXCEEDED, PromiseVerdict.CONFIRMED}
@@ -51,7 +50,7 @@ class Outcome(StrEnum):
 EXPLAINED: Mapping[Outcome, str] = {
     Outcome.RIGHT: "Followed literally, the advice keeps these promises.",
     Outcome.OPTIMISED: "The idea is right. The literal advice does not keep the promise, a better implementation does.",
-    Outcome.SMALLER: "There is a gain, or a part of the cases holds. The whole interval is below the promise, however it is implemented.",
+    Outcome.SMALLER: "There is a gain, or a part of the cases holds; no implementation that was tried keeps the promise.",
     Outcome.WRONG: "No implementation that was tried shows a gain worth having.",
     Outcome.OPEN: "The data do not decide, or the figure could not be measured.",
 }
@@ -111,11 +110,6 @@ def tested(results: Sequence[ScenarioResult]) -> list[TestedPromise]:
         )
         for names, verdicts in found.items()
     ]
-
-
-def page() -> str:
-    """Return the page about the published run."""
-    return page_of(read_run(PUBLISHED))
 
 
 def page_of(run: Run) -> str:
