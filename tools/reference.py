@@ -24,7 +24,8 @@ from typing import Any
 
 import msgspec
 
-from harness import cli, configuration
+import harness
+from harness import cli, configuration, errors
 from harness.cli import _options
 from harness.locust_adapter import request
 from harness.pytest_plugin import options as pytest_options
@@ -47,6 +48,12 @@ PYTEST_HEAD = """\
 
 The plugin adds these options; plain `pytest` verifies that arms agree, and any measuring option of pytest-benchmark times them:
 [scenario.md](../scenario.md#under-pytest).
+"""
+PYTHON_HEAD = """\
+# Python
+
+Every public name, from its source. All are imported from the package, `from harness import Scenario, Case`; names with other paths
+are internal, and change without notice.
 """
 RECORD_HEAD = """\
 # The run record
@@ -72,6 +79,7 @@ def documents() -> dict[Path, str]:
     published = store.read_run(review_page.PUBLISHED)
     return {
         DOCS / "reference" / "commands.md": commands_page(),
+        DOCS / "reference" / "python.md": python_page(),
         DOCS / "reference" / "run.schema.json": json.dumps(schema(), indent=1, ensure_ascii=False) + "\n",
         DOCS / "reference" / "record.md": record_page(),
         DOCS / "configuration.md": with_settings((DOCS / "configuration.md").read_text(encoding="utf-8")),
@@ -135,6 +143,16 @@ def _cell(text: str) -> str:
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {' | '.join(row)} |" for row in rows)]
     return "\n".join(lines) + "\n"
+
+
+def python_page() -> str:
+    """Return the page of all public names by module: those of scenarios, then those of results, then errors."""
+    parts = [PYTHON_HEAD]
+    for module in sorted(harness._HOMES, key=lambda name: (name == errors.__name__, name.startswith("harness.results"))):  # noqa: SLF001
+        doc = inspect.getdoc(importlib.import_module(module)) or ""
+        parts.append(f"## {doc.splitlines()[0].rstrip('.')}\n")
+        parts += [f"::: harness.{name}\n" for name in harness._HOMES[module].split()]  # noqa: SLF001
+    return "\n".join(parts)
 
 
 def schema() -> dict[str, Any]:

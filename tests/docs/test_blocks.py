@@ -25,6 +25,7 @@ def test_every_block_runs(page: Path, tmp_path: Path) -> None:
                 session.try_block(block)
             except AssertionError as error:
                 pytest.fail(f"{name(page)}:{block.line}: {error}", pytrace=False)
+        session.finish()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -57,6 +58,7 @@ def session(tmp_path: Path) -> Session:
         (Block(1, "bash", "harness explain nothing"), "ended with 2, not 0"),
         (Block(1, "console", "$ harness explain 4\n4 (exit code)\n  Fine.\n"), "`harness explain 4` printed:"),
         (Block(1, "python", "raise OSError"), "ended with 1, not 0"),
+        (Block(1, "python", "def", "a.py"), "invalid syntax"),
         (Block(1, "toml", "[tool.harness]\nbudget = 'long'\n"), "budget"),
         (Block(1, "yaml", "- run: harness gait\n"), "not a command: harness gait"),
         (Block(1, "marker", "dance"), "unknown marker 'dance'"),
