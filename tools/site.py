@@ -2,8 +2,8 @@
 
 The pages keep their places below one folder, so that the links that work in the repository work on the site: README.md is the
 first page. The navigation in zensical.toml lists the pages; files that they link to, such as pictures, are copied beside them. A
-page that is there as HTML as well, such as a published report, is on the site as that. Zensical builds strictly: a link to a page or
-a heading that does not exist is an error. Nothing is read from the network.
+page that is there as HTML as well, such as a published report, is on the site as that. Zensical builds strictly: a link to a page
+or a heading that does not exist is an error. Nothing is read from the network.
 """
 
 import re

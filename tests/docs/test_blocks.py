@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.docs import blocks
-from tests.docs.blocks import PAGES, ROOT, Block, Session
+from tests.docs import session as sessions
+from tests.docs.blocks import PAGES, ROOT, Block
+from tests.docs.commands import check_command
+from tests.docs.session import Session
 
 
 def name(page: Path) -> str:
@@ -19,7 +22,7 @@ def name(page: Path) -> str:
 def test_every_block_runs(page: Path, tmp_path: Path) -> None:
     """Commands end as the page says and print what it shows, figures aside; code runs; data can be read."""
     with ExitStack() as stack:
-        session = blocks.start(page, tmp_path, stack)
+        session = sessions.start(page, tmp_path, stack)
         for block in blocks.blocks(page):
             try:
                 session.try_block(block)
@@ -33,7 +36,7 @@ def test_every_command_in_the_text_is_one(page: Path) -> None:
     """Commands in backquotes parse, with their options; the names of files and runs may be anything."""
     for command in blocks.inline_commands(page):
         try:
-            blocks.check_command(command)
+            check_command(command)
         except AssertionError as error:
             pytest.fail(f"{name(page)}: {error}", pytrace=False)
 
@@ -41,7 +44,7 @@ def test_every_command_in_the_text_is_one(page: Path) -> None:
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
     """Return a session in an empty folder."""
-    return blocks.start(ROOT / "README.md", tmp_path, ExitStack())
+    return sessions.start(ROOT / "README.md", tmp_path, ExitStack())
 
 
 @pytest.mark.parametrize(
@@ -75,8 +78,8 @@ def test_a_block_that_does_not_hold_is_refused(session: Session, block: Block, m
 def test_figures_and_folders_may_differ_and_words_may_not(session: Session) -> None:
     """`...` stands for any lines, and a figure for any figure."""
     printed = "[1/8] preparing\nread 12 of 15 rows in 0.8 s\nproject: /tmp/x/first\nend\n"
-    assert blocks.matches(["read 3 of 4 rows in 1.25 s", "project: /home/you/first", "end"], printed, session.folder)
-    assert blocks.matches(["...", "end"], printed, session.folder)
-    assert not blocks.matches(["read 3 of 4 rows"], printed, session.folder)
-    assert not blocks.matches(["wrote 3 of 4 rows in 1.25 s", "...", "end"], printed, session.folder)
-    assert blocks.unknown_words("optimised: at least 21.7×, p50 10.1 ms: worth dancing", "optimised") == ["dancing"]
+    assert sessions.matches(["read 3 of 4 rows in 1.25 s", "project: /home/you/first", "end"], printed, session.folder)
+    assert sessions.matches(["...", "end"], printed, session.folder)
+    assert not sessions.matches(["read 3 of 4 rows"], printed, session.folder)
+    assert not sessions.matches(["wrote 3 of 4 rows in 1.25 s", "...", "end"], printed, session.folder)
+    assert sessions.unknown_words("optimised: at least 21.7×, p50 10.1 ms: worth dancing", "optimised") == ["dancing"]

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 import harness
-from tests.docs.blocks import ROOT, check_command, steps
+from tests.docs.blocks import ROOT
+from tests.docs.commands import check_command, steps
 from tools.site import has_twin, links, navigation
 
 PAGES = sorted(
