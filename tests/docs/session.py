@@ -28,9 +28,6 @@ REASONS = {
     "it takes minutes",
     "it needs another machine",
     "it needs a network",
-    "it needs a remote repository",
-    "it changes this repository",
-    "it shows a form",
     "an earlier version printed it",
 }
 """The reasons not to run a block."""
@@ -50,17 +47,13 @@ import sys
 
 words = sys.argv[1:]
 small = {{
-    "run": ["--processes", "2", "--budget", "6"],
-    "ablate": ["--processes", "2", "--budget", "6"],
+    "run": ["--quick", "--processes", "2", "--budget", "6"],
+    "ablate": ["--quick", "--processes", "2", "--budget", "6"],
     "load": ["--duration", "1s", "--block", "500ms", "--warm-up", "0", "--processes", "1"],
     "capacity": ["--duration", "1s"],
 }}
-added = small.get(words[0] if words else "", [])
-if "--processes" in words:
-    added = []
-if words[:1] in (["run"], ["ablate"]) and "--quick" not in words and "--processes" not in words:
-    added = ["--quick", *added]
-os.execv({python!r}, [{python!r}, "-m", "harness", *words, *([] if {{"--help", "-h"}} & {{*words}} else added)])
+added = [] if {{"--processes", "--help"}} & {{*words}} else small.get("".join(words[:1]), [])
+os.execv({python!r}, [{python!r}, "-m", "harness", *words, *added])
 '''
 
 
@@ -217,7 +210,8 @@ class Session:
 
     def finish(self) -> None:
         """Import every module that the page shows, and check every scenario."""
-        shown = {block.title for block in blocks(self.page) if block.title.endswith(".py")}
+        titles = {block.title for block in blocks(self.page) if block.title.endswith(".py")}
+        shown = {title for title in titles if (self.folder / title).exists()}
         folders = sorted({str(Path(title).parent) for title in shown if SCENARIO.search((self.folder / title).read_text("utf-8"))})
         for folder in folders:
             self._command(f"harness list --scenarios {shlex.quote(folder)}", 0)
