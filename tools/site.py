@@ -6,6 +6,7 @@ page that is there as HTML as well, such as a published report, is on the site a
 or a heading that does not exist is an error. Nothing is read from the network.
 """
 
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -92,11 +93,10 @@ def _written(path: Path) -> Path:
 
 def build() -> int:
     """Stage the pages, build the site, and return the exit code; print the path of its first page."""
-    program = shutil.which("zensical", path=str(Path(sys.executable).parent))
-    if program is None:
+    if importlib.util.find_spec("zensical") is None:
         raise UsageError("zensical is not installed; install the dependency group docs: pip install --group docs")
     stage(navigation(), PAGES)
-    command = [program, "build", "--strict", "--clean", "--config-file", str(CONFIGURATION)]
+    command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean", "--config-file", str(CONFIGURATION)]
     done = subprocess.run(command, cwd=ROOT, check=False, timeout=BUILD_S)
     if done.returncode:
         return 1

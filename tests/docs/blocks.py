@@ -29,7 +29,9 @@ PAGES = sorted(
         *(ROOT / "deploy").rglob("*.md"),
     ]
 )
-"""Pages whose blocks are run here; those of examples are run with the wheel, in tests/examples, and CONTRIBUTING.md in a copy."""
+"""Pages whose commands are checked."""
+ELSEWHERE = {ROOT / "docs" / "scenario.md"}
+"""Pages whose files are run together as one project, by a test of their own; as those of examples are, with the wheel."""
 MARKER = re.compile(r"<!-- test: (.*?) -->")
 
 

@@ -26,6 +26,7 @@ from tests.docs.commands import OTHERS, OUTSIDE, check_command, steps
 
 REASONS = {
     "it takes minutes",
+    "it needs another environment",
     "it needs another machine",
     "it needs a network",
     "an earlier version printed it",

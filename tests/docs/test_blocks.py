@@ -7,7 +7,7 @@ import pytest
 
 from tests.docs import blocks
 from tests.docs import session as sessions
-from tests.docs.blocks import PAGES, ROOT, Block
+from tests.docs.blocks import ELSEWHERE, PAGES, ROOT, Block
 from tests.docs.commands import check_command
 from tests.docs.session import Session
 
@@ -18,7 +18,7 @@ def name(page: Path) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks.blocks(page)], ids=name)
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in ELSEWHERE and blocks.blocks(page)], ids=name)
 def test_every_block_runs(page: Path, tmp_path: Path) -> None:
     """Commands end as the page says and print what it shows, figures aside; code runs; data can be read."""
     with ExitStack() as stack:
