@@ -27,19 +27,19 @@ import msgspec
 import harness
 from harness import cli, configuration, errors
 from harness.cli import _options
-from harness.locust_adapter import request
 from harness.pytest_plugin import options as pytest_options
 from harness.results import load, run, store
 from harness.results.store import write_bytes
 from tools import exit_code, figures, review_page
 
 DOCS = Path(__file__).parents[1] / "docs"
+LOCUST = Path(cli.__file__).parents[1] / "locust_adapter" / "request.py"
 BEGIN, END = "<!-- settings, written by `make reference` -->\n\n", "\n<!-- end of settings -->\n"
 SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 COMMANDS_HEAD = """\
 # Commands
 
-Every command of `harness` with its options, as `harness COMMAND --help` prints them. Commands that a project adds are not listed
+Every command of `harness` with its options, as its `--help` prints them. Commands that a project adds are not listed
 ([commands.md](../commands.md)). All end with the [exit codes](../verdicts.md#exit-code) of this package, and all take
 `--traceback`, which prints the traceback of an error.
 """
@@ -298,8 +298,8 @@ def _grouped(key: str, overriding: list[tuple[str, str, str]]) -> list[tuple[str
 
 
 def _of_locust(key: str) -> list[str]:
-    """Return the options of Locust whose default is a key: its parser exists only within Locust."""
-    return re.findall(rf'"(--\w+)", default=project\.{key} ', inspect.getsource(request))
+    """Return the options of Locust whose default is a key, from the source: importing it would patch this process."""
+    return re.findall(rf'"(--\w+)", default=project\.{key} ', LOCUST.read_text(encoding="utf-8"))
 
 
 def main() -> int:

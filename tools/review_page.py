@@ -92,7 +92,7 @@ def is_kept(verdicts: Sequence[Verdict]) -> bool:
     return bool(found) and all(verdict.verdict in KEPT for verdict in found)
 
 
-def tested(results: Sequence[ScenarioResult]) -> list[TestedPromise]:
+def promises_of(results: Sequence[ScenarioResult]) -> list[TestedPromise]:
     """Return the promises of one scenario's results at all places; figures that nothing was promised about are left out."""
     literal = {arm.name for result in results for arm in result.arms if arm.as_written}
     found: dict[tuple[str, str], list[Verdict]] = {}
@@ -117,7 +117,7 @@ def page_of(run: Run) -> str:
     by_name: dict[str, list[ScenarioResult]] = {}
     for result in run.scenarios:
         by_name.setdefault(result.name, []).append(result)
-    found = [promise for results in by_name.values() for promise in tested(results)]
+    found = [promise for results in by_name.values() for promise in promises_of(results)]
     places = list(dict.fromkeys(promises.place_of(result) for result in run.scenarios))
     head = HEAD.format(promises=f"{len(found)} promises", name=run.name, commit=run.commit, places=", ".join(places))
     parts = [head, *_kinds(found)]

@@ -36,7 +36,7 @@ def test_every_command_in_the_text_is_one(page: Path) -> None:
     """Commands in backquotes parse, with their options; the names of files and runs may be anything."""
     for command in blocks.inline_commands(page):
         try:
-            check_command(command)
+            check_command(command, is_mention=True)
         except AssertionError as error:
             pytest.fail(f"{name(page)}: {error}", pytrace=False)
 
@@ -53,7 +53,8 @@ def session(tmp_path: Path) -> Session:
         (Block(1, "", "x"), "a block of kind '' is not run"),
         (Block(1, "sql", "SELECT 1"), "a block of kind 'sql' is not run"),
         (Block(1, "text", "x"), "no command before it printed it"),
-        (Block(1, "bash", "harness run --quik"), "not a command: harness run --quik"),
+        (Block(1, "bash", "harness run --quik"), "ended with 2, not 0"),
+        (Block(1, "bash", "harness run --quik", before=("not run: it takes minutes",)), "not a command: harness run --quik"),
         (Block(1, "bash", "apt install wrk"), "'apt' is not a program"),
         (Block(1, "bash", "make nothing", before=("not run: it takes minutes",)), "no such target: {'nothing'}"),
         (Block(1, "bash", "harness run all", before=("not run: dull",)), "'dull' is not a reason"),

@@ -6,7 +6,7 @@ import pytest
 
 from harness.results.run import ArmResult, Finding, PromiseVerdict, Verdict
 from tests.harness import gates
-from tools.review_page import Outcome, page_of, tested
+from tools.review_page import Outcome, page_of, promises_of
 
 LITERAL, OPTIMISED = "literal", "optimised"
 
@@ -34,7 +34,7 @@ def test_the_outcome_of_a_promise(literal: str, optimised: str, outcome: Outcome
     """As written counts first; what the data do not decide is not wrong."""
     verdicts = [verdict(arm, PromiseVerdict(word)) for arm, word in ((LITERAL, literal), (OPTIMISED, optimised)) if word]
     arms = [ArmResult("baseline", "b"), ArmResult(LITERAL, "l", as_written=True), ArmResult(OPTIMISED, "o")]
-    (promise,) = tested([gates.result(arms=arms, verdicts=verdicts)])
+    (promise,) = promises_of([gates.result(arms=arms, verdicts=verdicts)])
     assert promise.outcome is outcome
 
 
@@ -45,8 +45,8 @@ def test_a_promise_has_to_be_kept_everywhere() -> None:
         gates.result(arms=arms, verdicts=[verdict(LITERAL, word)], rtt_ms=rtt)
         for word, rtt in ((PromiseVerdict.CONFIRMED, 0.0), (PromiseVerdict.REFUTED, 5.0))
     )
-    assert tested([kept, kept])[0].outcome is Outcome.RIGHT
-    assert tested([kept, refuted])[0].outcome is Outcome.SMALLER
+    assert promises_of([kept, kept])[0].outcome is Outcome.RIGHT
+    assert promises_of([kept, refuted])[0].outcome is Outcome.SMALLER
     assert "confirmed, elsewhere also refuted" in page_of(gates.run(kept, refuted)).casefold()
 
 
