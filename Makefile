@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help architecture bench bench-all bench-clients bench-copy bench-data bench-workers page-cost published test floors words check hooks validation dist lock clean
+.PHONY: help architecture bench bench-all bench-clients bench-copy bench-data bench-workers page-cost published docs reference test floors words check hooks validation dist lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,12 +44,19 @@ bench-data: $(READY) ## measure generating and loading of the synthetic rows
 published: $(READY) ## run everything on all engines, without and with 5 ms, and write reports/published (FROM=runs/…: of that run)
 	$(if $(FROM),,$(BIN)/harness run --engine all --rtt 0,5 --out runs/published)
 	$(BIN)/python -m tools.publish $(or $(FROM),runs/published)
+	$(BIN)/python -m tools.reference
 
 page-cost: $(READY) ## bytes, elements, first paint and rendering of a report: make page-cost FROM=runs/…
 	$(BIN)/python -m tools.page_cost $(FROM)
 
 test: $(READY) ## run all tests
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope tests scenarios
+
+docs: $(READY) ## build the documentation site in build/site, without the network
+	$(BIN)/python -m tools.site
+
+reference: $(READY) ## write the parts of docs that the code decides
+	$(BIN)/python -m tools.reference
 
 floors: $(READY) ## test the wheel on each installed Python with the lowest and the newest dependencies (needs uv)
 	$(BIN)/python -m tools.floors
@@ -73,7 +80,7 @@ dist: $(READY) ## build the wheel and the source distribution of the last commit
 	$(BIN)/python -m tools.dist
 
 lock: ## resolve requirements.lock again (needs uv)
-	uv pip compile pyproject.toml --all-extras --group dev --group examples --group trial --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --all-extras --group dev --group docs --group examples --group trial --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
 clean: ## remove the environment, runs and caches

@@ -29,15 +29,17 @@ class Configuration:
     file: Path | None = None
     """The project's pyproject.toml, if it has one."""
     scenarios: str | None = None
-    """The folder of scenario files."""
+    """The folder of scenario files; without it `scenarios`, and pytest collects none."""
     commands: str | None = None
     """The folder of the project's own commands."""
     engine: str | None = None
-    """The database engine; without it each scenario runs on its first one."""
+    """The database engine; without it the first one of each scenario."""
     size: str | None = None
-    """The size of the dataset."""
+    """The size of the dataset: `tiny`, `small`, `medium` or `large`; without it `small`, and `tiny` in pytest, Locust and
+    `harness gate`."""
     budget: float | None = None
-    """The time budget in seconds, of a run and of the timing in pytest."""
+    """The time budget of a run, and of the timing in pytest: seconds, or a duration; without it from the number of scenarios, and
+    20 s in pytest."""
     tolerances: Mapping[str, float] = field(default_factory=dict)
     """"scenario.metric" → the share by which it may change, from `[tool.harness.gate.tolerances]`."""
 

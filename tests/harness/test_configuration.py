@@ -1,7 +1,6 @@
 """The settings of a project: found in the nearest pyproject.toml, converted, and refused by name if they cannot be used."""
 
 import argparse
-import re
 from pathlib import Path
 
 import pytest
@@ -143,26 +142,3 @@ def test_the_command_line_wins_and_a_missing_folder_is_named(project: Path, caps
     (project / "bench").rmdir()
     assert main(["list"]) == 2
     assert "[tool.harness] scenarios = 'bench' is not a folder next to this file; create it" in capsys.readouterr().err
-
-
-def test_the_example_of_the_documentation_can_be_read(tmp_path: Path) -> None:
-    """The table in docs/configuration.md has every key, and the page has the message for a wrong one."""
-    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
-    file = tmp_path / "pyproject.toml"
-    file.write_text(example)
-    found = read(file)
-    assert all(getattr(found, key) is not None for key in CONVERTERS)
-    assert found.tolerances == {"order_totals.blocks": 0.1}
-    assert re.findall(r"^\| `([a-z.]+)` \|", page, flags=re.MULTILINE) == [
-        "scenarios",
-        "engine",
-        "size",
-        "budget",
-        "commands",
-        "gate.tolerances",
-    ]
-    file.write_text("[tool.harness]\nscenario = 'x'\n")
-    with pytest.raises(UsageError) as refused:
-        read(file)
-    assert str(refused.value).removeprefix(str(tmp_path)) in page

@@ -141,18 +141,6 @@ def test_a_project_without_commands_has_no_heading(project: Path, capsys: pytest
     assert "commands of this project" not in printed_help(capsys)
 
 
-def test_the_example_of_the_documentation_runs(project: Path, refused: Refused, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command in docs/commands.md is listed, prints what the page shows, and refuses a wrong option in one line."""
-    page = (Path(__file__).parents[3] / "docs" / "commands.md").read_text(encoding="utf-8")
-    example = re.search(r"```python\n(.*?)```", page, re.DOTALL)
-    assert example is not None
-    (project / "bench" / "commands" / "seed.py").write_text(example[1])
-    assert "    seed        Load seeded rows into the development database\n" in printed_help(capsys)
-    assert main(["seed", "--rows", "10"]) == 0
-    assert capsys.readouterr().out == "loaded 10 rows\n"
-    refused(["seed", "--rows", "0"], "--rows 0 is not above 0")
-
-
 SEED = '''"""Load seeded rows."""
 
 

@@ -132,13 +132,13 @@ def test_the_documented_example_runs(folder: Path, monkeypatch: pytest.MonkeyPat
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
     names: dict[str, object] = {}
     exec(code, names)
-    slow, kept, table, gains, medians = (names[name] for name in ("slow", "kept", "table", "gains", "medians"))
+    slow, kept, table, ratios, medians = (names[name] for name in ("slow", "kept", "table", "ratios", "medians"))
     assert [row.arm for row in slow] == [*gates.ARMS, AA_CONTROL]  # type: ignore[attr-defined]
     assert kept == ["A1"]
     assert table["optimised", "50"].tolist() == [1e6]  # type: ignore[index]
-    assert gains["ratio"].tolist() == [2.1]  # type: ignore[index]
+    assert ratios["ratio"].tolist() == [2.1]  # type: ignore[index]
     assert medians.tolist() == [150.0, 150.0]  # type: ignore[attr-defined]
-    assert (folder.parents[1] / "gains.svg").read_text(encoding="utf-8").count("<path") > 1
+    assert (folder.parents[1] / "ratios.svg").read_text(encoding="utf-8").count("<path") > 1
 
 
 def test_the_documented_columns_are_those_of_the_frames() -> None:

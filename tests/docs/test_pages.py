@@ -1,0 +1,55 @@
+"""The pages of the documentation: each is in the navigation, links lead somewhere, and the reference has every name."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+import harness
+from tests.docs.blocks import ROOT
+from tests.docs.commands import check_command, steps
+from tools.site import has_twin, links, navigation
+
+PAGES = sorted(
+    path.relative_to(ROOT)
+    for pattern in ("*.md", "docs/**/*.md", "examples/**/*.md", "reports/published/*.md")
+    for path in ROOT.glob(pattern)
+    if not has_twin(path)
+)
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    """A page that nothing leads to is not found; the navigation in zensical.toml has each once."""
+    assert sorted(navigation()) == sorted(map(str, PAGES))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_file_linked_exists(page: Path) -> None:
+    """Pictures and pages of this repository are at the linked path."""
+    assert [link for link in links(ROOT / page) if not (ROOT / page.parent / link).exists()] == []
+
+
+def test_every_picture_is_shown() -> None:
+    """A figure that no page shows is removed."""
+    shown = {(ROOT / page.parent / link).resolve().name for page in PAGES for link in links(ROOT / page)}
+    assert {path.name for path in (ROOT / "docs" / "assets").glob("*.svg")} <= shown
+
+
+def test_the_reference_has_every_public_name_once() -> None:
+    """Each name of `from harness import …` is documented on one page."""
+    page = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^::: harness\.(\w+)$", page, flags=re.MULTILINE)) == sorted(harness.__all__)
+
+
+def test_the_workflows_end_in_gates() -> None:
+    """One workflow has two jobs; the steps of each, of a job of GitLab and of those shown alone, end in a gate."""
+    page = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(text) for text in re.findall(r"```yaml.*?\n(.*?)```", page, flags=re.DOTALL)]
+    (workflow,) = [block for block in blocks if isinstance(block, dict) and "jobs" in block]
+    assert len(workflow["jobs"]) == 2
+    for part in (*workflow["jobs"].values(), *(block for block in blocks if block is not workflow)):
+        commands = [command for command in steps(part) if command.startswith("harness ")]
+        assert "gate" in commands[-1].split()
+        for command in commands:
+            check_command(command)
