@@ -30,8 +30,8 @@ PAGES = sorted(
     ]
 )
 """Pages whose commands are checked."""
-ELSEWHERE = {ROOT / "docs" / "scenario.md"}
-"""Pages whose files are run together as one project, by a test of their own; as those of examples are, with the wheel."""
+ELSEWHERE = {ROOT / "docs" / "scenario.md", ROOT / "docs" / "analysis.md"}
+"""Pages whose blocks are run by tests of their own: with all files as one project, and on a run that has every kind of row."""
 MARKER = re.compile(r"<!-- test: (.*?) -->")
 
 

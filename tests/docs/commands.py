@@ -12,7 +12,7 @@ from tests.docs.blocks import ROOT
 
 OUTSIDE = {"docker", "kubectl", "make", "pip", "pipx", "uv", "uvx"}
 """Programs that change more than a folder: they are never run."""
-OTHERS = {*OUTSIDE, "cd", "export", "git", "locust", "mkdir", "pytest", "python", "sed"}
+OTHERS = {*OUTSIDE, "cd", "export", "git", "locust", "mkdir", "pytest", "python", "sed", "test"}
 """The programs besides `harness` that pages may use."""
 
 

@@ -143,7 +143,7 @@ class Session:
         """Run a command of the shell, and check its exit code."""
         command = self._with_ports(command)
         if NEWEST in command:
-            newest = max((self.folder / "runs").iterdir(), key=lambda run: run.stat().st_mtime)
+            newest = max((self.folder / "runs").glob("*/run.json"), key=lambda file: file.stat().st_mtime).parent
             command = command.replace(NEWEST, f"runs/{newest.name}")
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "HARNESS_TRACEBACK"))},
