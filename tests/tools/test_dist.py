@@ -70,7 +70,8 @@ def test_the_wheel_has_the_package_and_nothing_else(wheel_file: Path) -> None:
     assert {"harness/py.typed", "harness/report/html/page.js", f"{INFO}/licenses/LICENSE"} <= names
     for folder, suffix in (("locale/ja", ".mo"), ("init/templates", ".txt"), ("report/html", ".j2"), ("report/html", ".css")):
         assert any(name.startswith(f"harness/{folder}") and name.endswith(suffix) for name in names), (folder, suffix)
-    assert not [name for name in names if "test" in name.split("/")[-1] or name.endswith((".po", ".pyc")) or "/runs/" in name]
+    assert [name for name in names if name.endswith((".po", ".pyc"))] == []
+    assert [name for name in names if {"runs", "tests"} & {*name.split("/")} or name.split("/")[-1].startswith("test_")] == []
 
 
 def test_the_source_distribution_has_the_sources_of_the_wheel(distribution: Path) -> None:
