@@ -163,13 +163,13 @@ def test_a_figure_that_is_not_a_time_has_a_row_with_its_verdict() -> None:
     run = side_by_side(before, after).run
     assert [(row[0].text, row[1].status and row[1].status.name) for row in front(run).rows] == [
         ("heap", "regressed"),
-        ("x", "inconclusive"),
+        ("x", "equal"),
     ]
     assert [cell.text for cell in table(run).rows[0]][2:5] == [DASH, DASH, DASH]
     said = "regressed in bytes: 2,048 → 9,000"
     assert said in " ".join(printed(blocks(run), 80).split())
     assert said in markdown.write(blocks(run))
-    assert counts(run) == "✗ 1 regressed, ? 1 inconclusive"
+    assert counts(run) == "✗ 1 regressed, = 1 equal"
 
 
 def test_a_tail_that_regressed_is_named_in_every_format() -> None:

@@ -49,7 +49,7 @@ def test_every_arm_has_a_row(make_run: MakeRun, load_result: ScenarioResult) -> 
     run = make_run(of_arms(load_result, "baseline", "proposed", "optimised"), kind=RunKind.LOAD)
     lines = printed(summary(run, "x")).splitlines()
     row = next(line for line in lines if line.startswith("optimised "))
-    assert row.split() == ["optimised", "sustained", "200", "0", "3.10", "14.5", "(p99.9)", "13.5×"]
+    assert row.split() == ["optimised", "sustained", "200", "0", "3.10", "14.5", "(p99.9)", "13.5×", "27.9"]
     assert "[12.2, 14.9]" not in row
     wide = printed(summary(run, "x", 140), 140).splitlines()
     assert next(line for line in wide if line.startswith("optimised ")).split()[8:] == ["[12.2,", "14.9]", "27.9", "0"]
