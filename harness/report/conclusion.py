@@ -589,6 +589,9 @@ def _sentence(made: Conclusion, whole: Sequence[_Part]) -> str:
     gains = [(row.advice.chosen.gain, row) for row in made.rows if row.advice.chosen and row.advice.chosen.gain]
     if not gains:
         return gettext("No gain was measured.") if made.rows else ""
+    gains = [(gain, row) for gain, row in gains if _gain(gain) != gettext(NOT_ENOUGH)]
+    if not gains:
+        return gettext("There is not enough data for any gain.")
     (best, top), (worst, bottom) = (pick(gains, key=lambda pair: pair[0].times) for pick in (max, min))
     if len(gains) == 1:
         case = top.advice.chosen

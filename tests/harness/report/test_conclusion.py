@@ -149,6 +149,14 @@ def test_missing_figures_are_dashes(make_run: MakeRun) -> None:
     assert conclude(make_run(bare)).sentence == "No gain was measured."
 
 
+def test_wide_intervals_give_no_largest_gain(make_run: MakeRun) -> None:
+    """An interval in which everything has room is not a gain to name, alone or beside another one."""
+    wide = result(OPEN, verdicts=[speed("better", (1.5, 0.05, 45.0))])
+    assert conclude(make_run(wide)).sentence == "There is not enough data for any gain."
+    assert conclude(make_run(wide, replace(wide, name="other"))).sentence == "There is not enough data for any gain."
+    assert conclude(make_run(wide, result(DO, "good"))).sentence.startswith("literal: 2.50×")
+
+
 def test_an_infinite_gain_is_drawn_at_the_end(make_run: MakeRun) -> None:
     """Where nothing is left there is no finite number of times."""
     gone = result(DO, verdicts=[speed("better", (1.0, 1.0, 1.0), unit="less", promised_low=0.5, promised_high=None, neutral=0.0)])

@@ -286,8 +286,8 @@ MAKERS: dict[str, Callable[[Records], Run | History | GateResult]] = {
     "equal gate": lambda _: gates.result(GateVerdict.EQUIVALENT, [gates.row("equal")]),
 }
 """What each page shows."""
-TRANSLATED = tuple(f"{name}, in Japanese" for name in ("many places", "capacity", "ablation", "comparison", "history"))
-"""The kinds of pages whose fixed texts are in another language as well."""
+TRANSLATED = tuple(f"{name}, in Japanese" for name in ("capacity", "ablation", "history"))
+"""Pages whose fixed texts are in another language as well."""
 PAGES = (*(name for name in MAKERS if name != PART), *TRANSLATED)
 """The pages to examine; nothing in a part of a full run is new."""
 

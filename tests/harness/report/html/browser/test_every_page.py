@@ -24,6 +24,11 @@ MOST_TAB_STOPS = 20
 MOST_ELEMENTS = 30_000
 MOST_BYTES = 1_500_000
 MOST_AT_ONE_PLACE = 800_000
+KINDS = ("several places", "no scenario", "load", "capacity", "ablation", "comparison", "one file", "history", "gate")
+"""The kinds of pages, which axe-core examines in both colour schemes; others have the same elements."""
+WITH_FIGURES = ("full", "several places", "load", "capacity", "ablation")
+UNUSUAL = ("hostile", "hostile gate", "all failed", "nulls", "unknown verdict")
+"""Pages with elements that the others lack, which it examines on a light screen."""
 AXE: dict[Scheme, dict[str, object]] = {"light": {}, "dark": {"runOnly": ["color-contrast"]}}
 """Colour scheme → options of axe-core: only colours differ in the dark."""
 
@@ -69,7 +74,6 @@ def tab_stops(page: Visit) -> Iterator[tuple[str, object]]:
 
     The first one has to be a visible link, and pressing it puts the focus into the main content.
     """
-    page.resize(1280)
     page.page.keyboard.press("Tab")
     link = page.page.locator(":focus").element_handle()
     box, address = link.bounding_box(), link.get_attribute("href") or ""
@@ -138,20 +142,22 @@ def test_it_can_be_read_everywhere(page: str | Path, visit: Visiting) -> None:
     """
     shown = visit(page, width=WIDTHS[0])
     found: dict[str, object] = {"folded, too wide": shown.too_wide()}
-    found |= tab_stops(shown)
+    shown.resize(1280)
+    found |= tab_stops(shown) if page in {*KINDS, "full"} else {}
     with_scripts = words(shown) - control_words(shown)
     shown.unfold()
     found |= too_wide(shown)
     shown.resize(WIDTHS[0])
     found["boxes that the keyboard cannot scroll"] = shown.page.evaluate(LOST_BOXES)
     shown.resize(1280)
-    found["breaks in figures"] = cut_in_print(shown)
-    if isinstance(page, str):  # of a published page, which has the elements of these, it takes minutes
+    found["breaks in figures"] = cut_in_print(shown) if page in WITH_FIGURES else []
+    schemes: tuple[Scheme, ...] = ("light", "dark") if page in KINDS else ("light",) if page in UNUSUAL else ()
+    if schemes:
         shown.page.evaluate(THIN)
-        found["light, axe"] = violations(shown, "light")
-        found["light, brightness"] = () if (shade := brightness(shown)) > 0.8 else shade
-        found["dark, axe"] = violations(shown, "dark")
-        found["dark, brightness"] = () if (shade := brightness(shown)) < 0.2 else shade
+    for scheme in schemes:
+        found[f"{scheme}, axe"] = violations(shown, scheme)
+        shade = brightness(shown)
+        found[f"{scheme}, brightness"] = () if (shade < 0.2 if scheme == "dark" else shade > 0.8) else shade
     plain = visit(page, scripts=False)
     dead = plain.page.locator("button, select, textarea, input:not([type=radio]):not([type=checkbox])")
     found["controls without scripts"] = [x.evaluate("e => e.outerHTML") for x in dead.all() if x.is_visible()]

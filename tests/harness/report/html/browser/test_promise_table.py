@@ -197,7 +197,7 @@ def test_a_link_to_a_row_that_is_filtered_out_shows_it(visit: Visiting) -> None:
 
 def test_hostile_addresses_do_nothing(visit: Visiting) -> None:
     """Whatever follows "#", the page is as it is without: all rows, no element more, no message, no error."""
-    page = visit("one scenario")
+    page = visit("nulls")
     plain = _rows_and_elements(page)
     assert plain[0]
     found = {}
