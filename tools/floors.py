@@ -177,8 +177,9 @@ def used(environment: Path, folder: Path, extras: Sequence[str]) -> str:
     commands = dict(COMMANDS)
     for extra in extras or ["core"]:
         commands |= COMMANDS_OF.get(extra, {})
-    for line, codes in commands.items():
-        name, *arguments = shlex.split(line.format(template="sql" if extras else "function"))
+    for template, codes in commands.items():
+        line = template.format(template="sql" if extras else "function")
+        name, *arguments = shlex.split(line)
         done = run([environment / "bin" / name, *arguments], folder)
         if done is None or done.returncode not in codes:
             last = "it did not end" if done is None else " ".join((done.stderr or done.stdout).split())[-300:]
