@@ -13,7 +13,7 @@ import pytest
 
 from harness.pytest_plugin import options
 
-OLDEST = {"pytest": (7, 4), "pluggy": (1, 2)}
+OLDEST = {"pytest": (7, 0), "pluggy": (1, 2)}
 """The oldest versions that scenarios work with: those of the extra `pytest`."""
 
 pytest_addoption = options.add

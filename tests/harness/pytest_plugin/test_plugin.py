@@ -134,7 +134,7 @@ def test_a_request_loads_the_rest(foreign: Any, file: str, text: str, arguments:
     assert "harness.pytest_plugin.session" in loaded(foreign)
 
 
-@pytest.mark.parametrize(("name", "version", "needed"), [("pytest", "7.3.2", "7.4"), ("pluggy", "1.1.0", "1.2")])
+@pytest.mark.parametrize(("name", "version", "needed"), [("pytest", "6.2.5", "7.0"), ("pluggy", "1.1.0", "1.2")])
 def test_a_version_that_is_too_old_is_named(foreign: Any, name: str, version: str, needed: str) -> None:
     """Where the plugin is requested; elsewhere it stays out of the way of any version."""
     foreign.write("conftest.py", f"import {name}\n\n{name}.__version__ = {version!r}\n")
