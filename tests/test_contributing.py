@@ -20,7 +20,8 @@ COPIED = ("commands", "datasets", "docs", "fixtures", "harness", "scenarios", "s
 """The folders that recipes change or run."""
 FILES = ("CONTRIBUTING.md", "Makefile", "README.md", "pyproject.toml")
 BLOCK = re.compile(
-    r'(?:<!-- test: exit (?P<code>\d+) -->\n)?(?:<!--.*-->\n)*^```(?P<kind>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<text>.*?)^```$',
+    r"(?:<!-- test: exit (?P<code>\d+) -->\n)?(?:<!--[^\n]*-->\n)*"
+    r'^```(?P<kind>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<text>.*?)^```$',
     re.MULTILINE | re.DOTALL,
 )
 NEW_FOLDERS = {

@@ -46,8 +46,8 @@ DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @dataclass(frozen=True)
-class Distribution:
-    """What is built of a commit."""
+class BuiltDistributions:
+    """The wheel and the source distribution of a commit."""
 
     wheel: Path
     sdist: Path
@@ -59,7 +59,7 @@ class Distribution:
 
 
 @dataclass(frozen=True)
-class Source:
+class CommitFiles:
     """The files of a commit, in a folder."""
 
     folder: Path
@@ -100,15 +100,15 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     return 0
 
 
-def checked_out(commit: str, root: Path, folder: Path) -> Source:
+def checked_out(commit: str, root: Path, folder: Path) -> CommitFiles:
     """Return a commit's files in a new folder; UsageError if there is no such commit."""
     archive = _git(root, "-c", "tar.umask=0022", "archive", "--format=tar", commit)
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         files.extractall(folder, filter="data")
-    return Source(folder, int(_git(root, "log", "-1", "--format=%ct", commit)))
+    return CommitFiles(folder, int(_git(root, "log", "-1", "--format=%ct", commit)))
 
 
-def build(source: Source, scratch: Path) -> Distribution:
+def build(source: CommitFiles, scratch: Path) -> BuiltDistributions:
     """Build the source distribution of a commit, and the wheel of that; both in `scratch`."""
     (sdist,) = _built("--sdist", source.folder, scratch / "sdist", source.seconds)
     _normalise(sdist, source.seconds)
@@ -116,7 +116,7 @@ def build(source: Source, scratch: Path) -> Distribution:
         files.extractall(scratch / "unpacked", filter="data")
     (unpacked,) = (scratch / "unpacked").iterdir()
     (wheel,) = _built("--wheel", unpacked, scratch / "wheel", source.seconds)
-    return Distribution(wheel, sdist)
+    return BuiltDistributions(wheel, sdist)
 
 
 def _built(kind: str, folder: Path, out: Path, seconds: int) -> list[Path]:
@@ -145,7 +145,7 @@ def _normalise(sdist: Path, seconds: int) -> None:
     sdist.write_bytes(gzip.compress(body.getvalue(), mtime=seconds))
 
 
-def problems(built: Distribution, source: Source) -> list[str]:
+def problems(built: BuiltDistributions, source: CommitFiles) -> list[str]:
     """Return what is wrong with the two files of a commit."""
     return [
         *wheel_problems(built.wheel, source),
@@ -156,7 +156,7 @@ def problems(built: Distribution, source: Source) -> list[str]:
     ]
 
 
-def wheel_problems(wheel: Path, source: Source) -> Iterator[str]:
+def wheel_problems(wheel: Path, source: CommitFiles) -> Iterator[str]:
     """Yield what is wrong with a wheel: files that are missing or too many, digests, metadata."""
     expected = {name for name in source.package_files() if not name.endswith(SOURCES_ONLY)}
     with zipfile.ZipFile(wheel) as archive:
@@ -206,7 +206,7 @@ def metadata_problems(metadata: Message, project: Mapping[str, Any]) -> Iterator
         yield "the description is not README.md"
 
 
-def sdist_problems(sdist: Path, source: Source) -> Iterator[str]:
+def sdist_problems(sdist: Path, source: CommitFiles) -> Iterator[str]:
     """Yield the files of a source distribution that are missing or too many."""
     with tarfile.open(sdist) as archive:
         files = {member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()}
@@ -227,14 +227,14 @@ def changelog_problems(text: str, version: str) -> Iterator[str]:
         yield f"CHANGELOG.md names {named}, and pyproject.toml {version}; name the changes of {version}"
 
 
-def _same_wheel(built: Distribution, source: Source) -> Iterator[str]:
+def _same_wheel(built: BuiltDistributions, source: CommitFiles) -> Iterator[str]:
     """Yield a problem if the wheel of the source distribution is not the wheel of the commit."""
     (direct,) = _built("--wheel", source.folder, built.wheel.parent.with_name("direct"), source.seconds)
     if direct.read_bytes() != built.wheel.read_bytes():
         yield f"{built.sdist.name}: its wheel is not the one of the commit"
 
 
-def _index_problems(built: Distribution) -> Iterator[str]:
+def _index_problems(built: BuiltDistributions) -> Iterator[str]:
     """Yield what a package index would not accept."""
     command = [sys.executable, "-m", "twine", "--no-color", "check", "--strict", *map(str, built.files)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=False)
@@ -242,7 +242,7 @@ def _index_problems(built: Distribution) -> Iterator[str]:
         yield f"twine: {' '.join((done.stdout + done.stderr).split())}"
 
 
-def notes(source: Source, commit: str, root: Path) -> Iterator[str]:
+def notes(source: CommitFiles, commit: str, root: Path) -> Iterator[str]:
     """Yield why the files are not a release: uncommitted changes, or a changelog without a date."""
     if commit == "HEAD" and (changed := _git(root, "status", "--porcelain").decode().splitlines()):
         yield f"{len(changed)} uncommitted change{'' if len(changed) == 1 else 's'} left out"

@@ -89,7 +89,7 @@ def test_modules_without_a_docstring_are_refused(tmp_path: Path) -> None:
 def test_a_new_layer_is_written_into_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A module that is placed appears in the figure and the table; a page without the place for a contract is refused."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    (tmp_path / "pyproject.toml").write_text(text.replace('  "errors",', '  "errors | brand_new",'), encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(text.replace('  "errors', '  "brand_new | errors'), encoding="utf-8")
     for folder in ("docs", "harness", "fixtures", "datasets", "service", "tools"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "harness" / "brand_new.py").write_text('"""A module of today."""\n')

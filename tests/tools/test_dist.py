@@ -20,7 +20,7 @@ import pytest
 from harness.errors import UsageError
 from tools.dist import (
     ROOT,
-    Source,
+    CommitFiles,
     build,
     changelog_problems,
     checked_out,
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def source(committed: Path, tmp_path_factory: pytest.TempPathFactory) -> Source:
+def source(committed: Path, tmp_path_factory: pytest.TempPathFactory) -> CommitFiles:
     """Return the files of the commit."""
     return checked_out("HEAD", committed, tmp_path_factory.mktemp("source") / "files")
 
@@ -112,7 +112,7 @@ def test_what_is_not_a_release_is_named(committed: Path, tmp_path: Path, heading
     elsewhere = cloned(committed, tmp_path)
     version = PROJECT["version"]
     (elsewhere / "CHANGELOG.md").write_text(f"# Changelog\n\n## [{version}] {heading}".rstrip() + "\n")
-    found = list(notes(Source(elsewhere, 0), "main", elsewhere))
+    found = list(notes(CommitFiles(elsewhere, 0), "main", elsewhere))
     assert found == [f"not a release: CHANGELOG.md has no date for {version}"] * count
 
 
@@ -176,7 +176,7 @@ def replace_in(name: str, old: bytes, new: bytes) -> Edit:
     ],
 )
 def test_a_wheel_with_something_wrong_is_refused(
-    edit: Edit, problem: str, wheel_file: Path, source: Source, tmp_path: Path
+    edit: Edit, problem: str, wheel_file: Path, source: CommitFiles, tmp_path: Path
 ) -> None:
     """Each problem names the wheel and what is wrong; the wheel as it is built has none."""
     assert list(wheel_problems(wheel_file, source)) == []
@@ -192,7 +192,7 @@ def test_a_wheel_with_something_wrong_is_refused(
     assert any(problem in line for line in found), found
 
 
-def test_a_source_distribution_with_something_else_is_refused(distribution: Path, source: Source, tmp_path: Path) -> None:
+def test_a_source_distribution_with_something_else_is_refused(distribution: Path, source: CommitFiles, tmp_path: Path) -> None:
     """The one that is built has no problem; a file beside the package is one, and so is a missing file."""
     (built,) = distribution.glob("*.tar.gz")
     assert list(sdist_problems(built, source)) == []
@@ -236,7 +236,7 @@ def test_an_unknown_commit_is_refused(tmp_path: Path) -> None:
         checked_out("no-such-commit", ROOT, tmp_path)
 
 
-def test_a_broken_build_is_refused(source: Source, tmp_path: Path, committed: Path) -> None:
+def test_a_broken_build_is_refused(source: CommitFiles, tmp_path: Path, committed: Path) -> None:
     """A backend that fails ends with its last lines."""
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(source.folder, elsewhere)
