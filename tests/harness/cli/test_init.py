@@ -197,10 +197,10 @@ CASES = [
     ("nothing", "function", "shared_words", ()),
     ("nothing", "empty", "first_scenario", ()),
     ("inventory", None, "low_stock_calls", ()),
-    ("core", None, "visits_by_user_id", ("sqlalchemy", "aiosqlite")),
-    ("blog", None, "author_posts", ("flask", "sqlalchemy", "aiosqlite")),
+    ("core", None, "visits_by_user_id", ("sqlalchemy", "aiosqlite", "mimesis")),
+    ("blog", None, "author_posts", ("flask", "sqlalchemy", "aiosqlite", "mimesis")),
     ("blog", "http", "app_pages", ("flask", "sqlalchemy")),
-    ("shop", None, "customer_orders", ("sqlalchemy", "aiosqlite")),
+    ("shop", None, "customer_orders", ("sqlalchemy", "aiosqlite", "mimesis")),
     ("django", None, "mysite_pages", ("django",)),
     ("shop", "http", "web_pages", ("fastapi", "httpx", "sqlalchemy", "aiosqlite")),
 ]
