@@ -1,4 +1,9 @@
-"""The examples: the commands of their pages, run with the wheel in an environment of its own, and workflows of the same ones."""
+"""The examples: the commands of their pages, run with the wheel in an environment of its own, and workflows of the same ones.
+
+If a gate finds its baseline not comparable, after an upgrade of Python, SQLAlchemy or the wheel of PostgreSQL, take it again in a
+copy of the example outside of any repository, with the wheel's `postgres` first on PATH:
+`harness run --processes 0 --out runs/counts`, then `harness baseline accept runs/counts`.
+"""
 
 import ast
 import json
