@@ -9,4 +9,4 @@ for release in 25.1.0 25.1.1; do
     git -C cattrs add --all --force
     git -C cattrs -c user.name=releases -c user.email=releases@example.invalid commit --quiet --message "$release"
 done
-git -C cattrs log --oneline
+git -C cattrs log --format=%s

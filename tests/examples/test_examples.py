@@ -1,4 +1,9 @@
-"""The examples: the commands of their pages, run with the wheel in an environment of its own, and workflows of the same ones."""
+"""The examples: the commands of their pages, run with the wheel in an environment of its own, and workflows of the same ones.
+
+If a gate finds its baseline not comparable, after an upgrade of Python, SQLAlchemy or the wheel of PostgreSQL, take it again in a
+copy of the example outside of any repository, with the wheel's `postgres` first on PATH:
+`harness run --processes 0 --out runs/counts`, then `harness baseline accept runs/counts`.
+"""
 
 import ast
 import json
@@ -145,7 +150,7 @@ def copied(name: str, folder: Path) -> Path:
 def shortened(command: str, options: str) -> str:
     """Return a command that measures times with options with which it takes seconds, and the others as they are."""
     if "--against" in command:
-        return command.replace("harness gate", "harness gate --json --budget 1") + " -k 'AS_DICT and BaseConverter and not deep'"
+        return command.replace("harness gate", "harness gate --json --budget 1") + " -k 'int and BaseConverter'"
     if command.startswith("harness run") and "--processes" not in command:
         return f"{command} {options}"
     return command
@@ -173,7 +178,7 @@ def follow(name: str, environment: ExampleEnvironment, folder: Path, options: st
             only_result(folder / run[1])
         passed = {0, INCONCLUSIVE} if command.exit_code == 0 and "--against" in command.text else {command.exit_code}
         assert done.returncode in passed, f"{command.text}\n{done.stdout}\n{done.stderr}"
-        if command.printed != "...":
+        if command.printed != "..." and "--against" not in command.text:
             assert done.stdout.startswith(begins(command.printed)), f"{command.text}\n{done.stdout}"
         yield command, done.stdout
 
