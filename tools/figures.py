@@ -80,9 +80,9 @@ def verdicts() -> str:
         return log_axis(0.8, 8, 190, 620, value)
 
     drawing.band(at(2), at(4), 20, 215)
-    for value in (1, 2, 4, 8):
-        drawing.line([(at(value), 20), (at(value), 215)])
-        drawing.text(at(value), 233, f"{value}×", "m")
+    for tick in (1, 2, 4, 8):
+        drawing.line([(at(tick), 20), (at(tick), 215)])
+        drawing.text(at(tick), 233, f"{tick}×", "m")
     drawing.text(at(math.sqrt(8)), 15, "promised", "m q")
     intervals = [(4.6, 5.2, 6.0), (2.3, 2.8, 3.4), (1.3, 1.5, 1.7), (0.9, 1.25, 1.7), (0.95, 0.99, 1.03), (1.5, 2.4, 3.8)]
     for number, (low, value, high) in enumerate(intervals):

@@ -5,8 +5,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from harness.results.run import PromiseVerdict
 from harness.results.store import read_run
-from harness.verdicts.promise import PromiseVerdict
 from tools import figures
 from tools.review_page import PUBLISHED
 
