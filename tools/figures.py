@@ -182,9 +182,9 @@ def percentiles() -> str:
     truth = math.exp(0.6 * 1.6449)
 
     def at(value: float) -> float:
-        return log_axis(1, 12, 210, 600, value)
+        return log_axis(1, 6, 210, 600, value)
 
-    drawing.line([(at(truth), 20), (at(truth), 230)])
+    drawing.line([(at(truth), 56), (at(truth), 230)])
     drawing.text(at(truth), 250, "the true p95", "m q")
     for number, count in enumerate((40, samples_needed(0.95), 200, 1_000, 5_000, 25_000)):
         y = 38 + 36 * number
