@@ -80,9 +80,9 @@ def verdicts() -> str:
         return log_axis(0.8, 8, 190, 620, value)
 
     drawing.band(at(2), at(4), 20, 215)
-    for value in (1.0, 2.0, 4.0, 8.0):
-        drawing.line([(at(value), 20), (at(value), 215)])
-        drawing.text(at(value), 233, f"{value:g}×", "m")
+    for tick in (1, 2, 4, 8):
+        drawing.line([(at(tick), 20), (at(tick), 215)])
+        drawing.text(at(tick), 233, f"{tick}×", "m")
     drawing.text(at(math.sqrt(8)), 15, "promised", "m q")
     intervals = [(4.6, 5.2, 6.0), (2.3, 2.8, 3.4), (1.3, 1.5, 1.7), (0.9, 1.25, 1.7), (0.95, 0.99, 1.03), (1.5, 2.4, 3.8)]
     for number, (low, value, high) in enumerate(intervals):
@@ -182,9 +182,9 @@ def percentiles() -> str:
     truth = math.exp(0.6 * 1.6449)
 
     def at(value: float) -> float:
-        return log_axis(1, 12, 210, 600, value)
+        return log_axis(1, 6, 210, 600, value)
 
-    drawing.line([(at(truth), 20), (at(truth), 230)])
+    drawing.line([(at(truth), 56), (at(truth), 230)])
     drawing.text(at(truth), 250, "the true p95", "m q")
     for number, count in enumerate((40, samples_needed(0.95), 200, 1_000, 5_000, 25_000)):
         y = 38 + 36 * number

@@ -276,14 +276,16 @@ def _masked(text: str, folder: Path) -> list[str]:
 
 @cache
 def texts() -> frozenset[str]:
-    """Return the words of all texts that a report can have, and of the names that a result can show."""
+    """Return the words of all texts that a report can have, of the names that a result can show, and of their explanations."""
     with (FOLDER / "ja" / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as file:
-        ids = [message.id if isinstance(message.id, str) else " ".join(message.id) for message in read_po(file)]
-    return frozenset(word for text in (*ids, *explanations.names()) for word in _words(text))
+        found = [message.id if isinstance(message.id, str) else " ".join(message.id) for message in read_po(file)]
+    for kind in explanations.KINDS.values():
+        found += [f"{name} {text.meaning} {text.action}" for name, text in kind.items()]
+    return frozenset(word for text in found for word in _words(text))
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"[A-Za-z]{3,}", re.sub(r"\{[^{}]*\}", " ", text))
+    return re.findall(r"[a-z]{3,}", re.sub(r"\{[^{}]*\}", " ", text.casefold()))
 
 
 def unknown_words(text: str, printed: str) -> list[str]:
