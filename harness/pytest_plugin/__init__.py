@@ -41,7 +41,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def refuse_old(**installed: str) -> None:
     """Raise UsageError for a package that is older than what scenarios work with."""
-    from harness.errors import DISTRIBUTION  # noqa: PLC0415 - only in a project that requests the plugin
+    from harness.version import DISTRIBUTION  # noqa: PLC0415 - only in a project that requests the plugin
 
     for name, version in installed.items():
         if tuple(map(int, version.split(".")[:2])) < OLDEST[name]:
