@@ -258,7 +258,7 @@ def direct(environment: Path) -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     texts = itertools.chain(project["dependencies"], *project["optional-dependencies"].values())
     names = {canonicalize_name(Requirement(text).name) for text in texts}
-    found = metadata.distributions(path=[str(folder) for folder in environment.glob("lib/python*/site-packages")])
+    found = metadata.distributions(path=[str(each) for each in environment.glob("lib/python*/site-packages")])
     versions = {canonicalize_name(each.name): each.version for each in found}
     return [f"{name} {versions[name]}" for name in sorted(names & versions.keys() - {DISTRIBUTION})]
 
