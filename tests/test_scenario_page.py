@@ -30,6 +30,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, code in BLOCKS.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(code)
+    (folder / "pyproject.toml").write_text("[tool.harness]\n")
     return folder
 
 

@@ -99,7 +99,7 @@ def test_an_earlier_scenario_is_refused_with_the_line_to_change(elsewhere: Path,
 def test_the_notes_show_the_upgrade_of_a_project() -> None:
     """Each line of it is a command of this version."""
     (section,) = re.findall(r"^## The upgrade of a project\n(.*?)(?=^## )", PAGE, flags=re.MULTILINE | re.DOTALL)
-    lines = [line.strip() for line in section.splitlines() if line.startswith("    harness ")]
+    lines = [line for line in section.splitlines() if line.startswith("harness ")]
     assert [line.split()[1] for line in lines] == ["run", "gate", "baseline"]
     for line in lines:
         _parser().parse_args(shlex.split(line)[1:])

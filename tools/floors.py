@@ -86,6 +86,9 @@ TESTS = {
     "prometheus": ("servers/test_prometheus.py",),
     "pytest": ("pytest_plugin/test_recorded.py", "pytest_plugin/test_plugin.py"),
     "report": ("cli/test_report.py -k written",),
+    "rows": ("databases/test_drawn_rows.py -k 'not postgres'",),
+    "http": ("test_served_application.py",),
+    "completion": ("cli/test_completion.py",),
     "pandas": ("results/test_loaded.py -k 'typed or frames_have or empty'",),
 }
 """Extra → its tests, below tests/harness, with options of pytest."""

@@ -52,8 +52,7 @@ FULL = 2
 """The number of places up to which all have a table of their own; of more, the first of each engine, to limit the page."""
 REPOSITORY = re.compile(r"https://[\w.-]+(?:/[\w.~-]+)+")
 COMMIT = re.compile("[0-9a-f]{7,64}")
-ELSEWHERE = mark("A page of many places has them at the first one; {command} prints all.")
-ALL_TABLES = "harness report RUN --format markdown --all"
+ELSEWHERE = mark("A page of many places has them at the first one; “harness report RUN --format markdown --all” prints all.")
 ALL_SAME = mark("The tables are the same as at {places}.")
 OTHERS_SAME = mark("Further tables are the same as at {places}.")
 FEW = 3
@@ -252,7 +251,7 @@ def _without_repetitions(places: Sequence[CardPlace], *, of_many: bool) -> Itera
         details = list[tuple[str, tuple[Block, ...]]]()
         for title, blocks in place.details:
             if of_many and title == PERCENTILES and place is not places[0]:
-                details.append((title, (Paragraph(gettext(ELSEWHERE, command=ALL_TABLES), quiet=True),)))
+                details.append((title, (Paragraph(gettext(ELSEWHERE), quiet=True),)))
                 continue
             known: dict[Block, str] = {block: seen.setdefault(block, place.label) for block in blocks if isinstance(block, Table)}
             same = {label for label in known.values() if label != place.label}

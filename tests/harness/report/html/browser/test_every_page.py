@@ -39,10 +39,13 @@ IN_CONTENT = """() => {
 }"""
 """Whether the focus is on the main content, or on something in it after the heading."""
 
-LOST_BOXES = """() => [...document.querySelectorAll('main *')].filter(box => box.scrollWidth > box.clientWidth + 1
-  && ['auto', 'scroll'].includes(getComputedStyle(box).overflowX) && box.tabIndex !== 0
-  && !box.querySelector('a, button, summary, input')).map(box => box.outerHTML.slice(0, 100))"""
-"""The boxes that scroll and that the keyboard cannot reach."""
+LOST_BOXES = """async () => {
+  await new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+  return [...document.querySelectorAll('main *')].filter(box => box.scrollWidth > box.clientWidth + 1
+    && ['auto', 'scroll'].includes(getComputedStyle(box).overflowX) && box.tabIndex !== 0
+    && !box.querySelector('a, button, summary, input')).map(box => box.outerHTML.slice(0, 100));
+}"""
+"""The boxes that scroll and that the keyboard cannot reach, once the page knows of its new width: observers run with the next frame."""
 
 FOCUSED = "() => document.activeElement === document.body ? '' : document.activeElement.outerHTML.slice(0, 100)"
 
