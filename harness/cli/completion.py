@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the code and return 0."""
-    from argcomplete import shellcode
+    from argcomplete.shell_integration import shellcode
 
     from harness.cli import _console
 

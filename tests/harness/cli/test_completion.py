@@ -163,6 +163,7 @@ def test_a_shell_completes_with_the_code_that_is_printed(shell: str, project: Pa
 
 def test_the_command_needs_its_extra(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Without argcomplete one line says how to install it, but not into a line that is typed."""
+    monkeypatch.delitem(sys.modules, "argcomplete.shell_integration", raising=False)
     monkeypatch.setitem(sys.modules, "argcomplete", None)
     assert main(["completion", "bash"]) == 2
     assert "install it with: pip install 'advice-on-trial[completion]'" in capsys.readouterr().err
