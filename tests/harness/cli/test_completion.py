@@ -161,10 +161,21 @@ def test_a_shell_completes_with_the_code_that_is_printed(shell: str, project: Pa
     assert typed_into(shell, project, keys) == ["run", "membership", "--engine", "sqlite,postgres"]
 
 
+class Missing:
+    """Finds no argcomplete, as where it is not installed."""
+
+    @staticmethod
+    def find_spec(name: str, *_: object) -> None:
+        """Raise what Python raises."""
+        if name.partition(".")[0] == "argcomplete":
+            raise ModuleNotFoundError("No module named 'argcomplete'", name="argcomplete")
+
+
 def test_the_command_needs_its_extra(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Without argcomplete one line says how to install it, but not into a line that is typed."""
-    monkeypatch.delitem(sys.modules, "argcomplete.shell_integration", raising=False)
-    monkeypatch.setitem(sys.modules, "argcomplete", None)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "argcomplete"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Missing, *sys.meta_path])
     assert main(["completion", "bash"]) == 2
     assert "install it with: pip install 'advice-on-trial[completion]'" in capsys.readouterr().err
     monkeypatch.setenv(completion.REQUESTED, "1")

@@ -45,7 +45,7 @@ LOST_BOXES = """async () => {
     && ['auto', 'scroll'].includes(getComputedStyle(box).overflowX) && box.tabIndex !== 0
     && !box.querySelector('a, button, summary, input')).map(box => box.outerHTML.slice(0, 100));
 }"""
-"""The boxes that scroll and that the keyboard cannot reach, once the page's observers have run, which they do with the next frame."""
+"""The boxes that scroll and that the keyboard cannot reach, once the page's observers have run with the next frame."""
 
 FOCUSED = "() => document.activeElement === document.body ? '' : document.activeElement.outerHTML.slice(0, 100)"
 
