@@ -159,9 +159,11 @@ def _print_written(root: Path, plan: list[PlannedFile], scenario: ScenarioText |
             about = f": {scenario.about}" if scenario and scenario.about and file.path.stem == scenario.name else ""
             _line(f"wrote    {_shown(root, file)}{about}")
         elif file.status == "add to":
-            _line(f"added    {'; '.join(file.added.splitlines())} to {_shown(root, file)}")
+            _line(f"added    {'; '.join(filter(None, file.added.splitlines()))} to {_shown(root, file)}")
         elif file.status == "exists":
             _line(f"exists   {_shown(root, file)}, not changed; {file.hint or '--dry-run shows the other one'}")
+        else:
+            _line(f"exists   {_shown(root, file)}, with this content already")
 
 
 def _print_next(root: Path, folder: str, scenario: ScenarioText | None, sources: Sources) -> None:

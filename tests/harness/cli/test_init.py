@@ -90,7 +90,16 @@ def test_a_second_time_nothing_is_written(folder: Path, capsys: pytest.CaptureFi
     assert "exists   bench with shared_words; for one more: --template\n" in capsys.readouterr().out
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
     assert main(["init", "--yes", "--template", "empty"]) == 0
-    assert "wrote    bench/first_scenario.py\n" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "wrote    bench/first_scenario.py\n" in printed
+    assert "exists   pyproject.toml, with this content already\n" in printed
+
+
+def test_added_lines_are_named_without_empty_ones(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A table is set apart from what is there by an empty line, which is nothing to tell."""
+    (folder / "pyproject.toml").write_text('[project]\nname = "shop"\n')
+    assert main(["init", "--yes", "--template", "empty"]) == 0
+    assert 'added    [tool.harness]; scenarios = "bench"; budget = "40s" to pyproject.toml\n' in capsys.readouterr().out
 
 
 def test_a_dry_run_writes_nothing_and_shows_every_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
