@@ -16,7 +16,8 @@ from harness.cli import main
 from harness.databases.engines import postgres
 from harness.errors import NotMeasurableError
 from harness.runtime.snapshot_cache import FOLDER_VARIABLE
-from tools import dist
+
+ROOT = Path(__file__).parents[1]
 
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
@@ -75,10 +76,10 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = subprocess.run(["git", *words], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=True)
         return done.stdout
 
-    for name in git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=dist.ROOT).split("\0"):
-        if name and (dist.ROOT / name).is_file() and not (dist.ROOT / name).is_symlink():
+    for name in git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT).split("\0"):
+        if name and (ROOT / name).is_file() and not (ROOT / name).is_symlink():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(dist.ROOT / name, folder / name)
+            shutil.copyfile(ROOT / name, folder / name)
     git("init", "--quiet")
     git("add", "--all")
     git("commit", "--quiet", "--message", "tests: build what is here")
@@ -88,6 +89,8 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def distribution(committed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder with the wheel and the source distribution of this repository, built and checked by `make dist`."""
+    from tools import dist  # noqa: PLC0415 - the tests also run, in part, with an installed wheel and without the repository
+
     folder = tmp_path_factory.mktemp("dist")
     assert dist.main(["--out", str(folder)], committed) == 0
     return folder
