@@ -26,7 +26,7 @@ import msgspec
 from harness.errors import HarnessError, MissingExtraError, UsageError, describe, missing_extra
 from harness.network.addresses import LOOPBACK
 from harness.runtime import channel
-from harness.runtime.child import Child, JobFailed, child_environment, last_error_line
+from harness.runtime.child import Child, JobFailed, child_environment
 from harness.runtime.cores import elsewhere, keep_apart
 
 START_S = 60.0
@@ -96,7 +96,7 @@ class ServedApplication:
         self._child.send(CountOrder(begins))
         reply = self._child.receive(START_S)
         if not isinstance(reply, Counted):
-            raise UsageError(f"the application stopped: {last_error_line(self._child.output()) or 'without output'}; see its log")
+            raise UsageError(f"the application stopped: {self._child.ending()}; see its log")
         return reply.counts
 
 
@@ -146,8 +146,7 @@ def served_application(name: str, environment: Mapping[str, str] | None = None) 
         if isinstance(reply, JobFailed):
             raise reply.error()
         if not isinstance(reply, ServingAt):
-            reason = last_error_line(child.output()) or child.exit_description()
-            raise UsageError(f"the application {_shown(name)} cannot be started: {reason}; start it by hand to see more")
+            raise UsageError(f"the application {_shown(name)} cannot be started: {child.ending()}; start it by hand to see more")
         yield ServedApplication(child, reply.port)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from harness.init.findings import Imported, InspectJob, Sources
-from harness.runtime.child import Child, last_error_line, python_module
+from harness.runtime.child import Child, python_module
 
 IMPORT_S = 30.0
 """Timeout of importing a project's modules, in seconds."""
@@ -26,8 +26,8 @@ def inspect_modules(root: Path, sources: Sources, timeout_s: float = IMPORT_S) -
         except TimeoutError:
             return Imported(problems=[f"importing {_named(modules, apps[0].module if apps else '')} took over {timeout_s:g} s"])
         if found is None:
-            reason = last_error_line(child.output()) or child.exit_description()
-            return Imported(problems=[f"importing {_named(modules, apps[0].module if apps else '')} ended the process: {reason}"])
+            name = _named(modules, apps[0].module if apps else "")
+            return Imported(problems=[f"importing {name} ended the process: {child.ending()}"])
     return found
 
 

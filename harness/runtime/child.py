@@ -33,6 +33,8 @@ STACKS_S, STACKS_POLL_S = 2.0, 0.05
 LEFT_S, COMMAND_LENGTH = 1.0, 60
 """Seconds that the processes of a child may take to notice its exit, and the length to which a command line is cut."""
 
+ENDING_S = 10.0
+"""The longest wait for a process to exit that has closed its channel, in seconds."""
 _ERROR = re.compile(r"error|\b(?:fatal|panic|failed|cannot|could not)\b", re.IGNORECASE)
 
 
@@ -211,6 +213,16 @@ class Child(Generic[M]):
     def exit_description(self) -> str:
         """Wait for the process to exit; return its exit code or signal, such as `exit code 3` or `SIGKILL`."""
         return exit_description(self.process.wait())
+
+    def ending(self) -> str:
+        """Return why a process ended that has closed its channel: the last line that reports an error, else its exit code.
+
+        Python prints the reason of an exit when a program's objects are gone, so that this waits for the exit, for `ENDING_S`.
+        """
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(ENDING_S)
+        code = self.process.poll()
+        return last_error_line(self.output()) or ("it sends nothing more" if code is None else exit_description(code))
 
     def end(self) -> None:
         """Close the channel, wait for the process to exit if it has time to, then kill its process group and reap it."""

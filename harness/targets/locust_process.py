@@ -9,7 +9,7 @@ from typing import Self
 import msgspec
 
 from harness.errors import ScenarioFailedError, UsageError
-from harness.runtime.child import Child, JobFailed, child_environment, last_error_line, python_module
+from harness.runtime.child import Child, JobFailed, child_environment, python_module
 from harness.runtime.cores import elsewhere, keep_apart
 from harness.targets.locust_messages import CancelTask, RunTask, TaskEnded, UsersFound, UsersJob, UsersReady, UsersReport
 
@@ -112,8 +112,7 @@ class LocustUsers:
         if isinstance(report, JobFailed):
             raise UsageError(report.message) if report.code == UsageError.code else ScenarioFailedError(report.message)
         if not isinstance(report, kind):
-            reason = last_error_line(self._child.output()) or self._child.exit_description()
-            raise ScenarioFailedError(f"the process of the Locust users ended while {step}: {reason}")
+            raise ScenarioFailedError(f"the process of the Locust users ended while {step}: {self._child.ending()}")
         return report  # type: ignore[return-value]  # the caller knows which of the two it waits for
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:

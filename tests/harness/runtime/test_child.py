@@ -274,6 +274,14 @@ def test_a_child_ends_when_its_parent_is_killed() -> None:
         assert stops(message["pid"])
 
 
+@pytest.mark.parametrize(("ending", "reason"), [("sys.exit('gone for lunch')", "gone for lunch"), ("sys.exit(3)", "exit code 3")])
+def test_the_reason_of_an_exit_is_waited_for(ending: str, reason: str) -> None:
+    """A process may close its channel before it prints why it ends."""
+    with child(f"import time; channel = connect(); channel.close(); time.sleep(0.2); {ending}", exit_timeout_s=DEADLINE_S) as gone:
+        assert gone.receive() is None
+        assert gone.ending() == reason
+
+
 def test_a_command_that_cannot_be_executed_is_named() -> None:
     """The launcher prints one line and exits with 127."""
     with Child(["nowhere"], msgspec.json.Decoder(dict[str, Any]), padding=0) as missing:
