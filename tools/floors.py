@@ -107,7 +107,7 @@ BESIDE: Mapping[str, tuple[str, ...]] = {
 """Name of an environment → requirements of other projects, to be met beside its extras."""
 CONFIGURATION = """
 [pytest]
-addopts = --import-mode=importlib -p no:locust -m "not slow"
+addopts = -p no:locust -m "not slow"
 markers =
     slow: takes seconds
 """
