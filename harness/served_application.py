@@ -96,7 +96,7 @@ class ServedApplication:
         self._child.send(CountOrder(begins))
         reply = self._child.receive(START_S)
         if not isinstance(reply, Counted):
-            raise UsageError(f"the application stopped: {self._child.ending()}; see its log")
+            raise UsageError(f"the application stopped: {self._child.ending()}; start it by hand to see more")
         return reply.counts
 
 

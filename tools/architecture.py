@@ -189,7 +189,7 @@ def summary(root: Path, module: str) -> str:
 
 
 def written(root: Path = ROOT) -> dict[Path, str]:
-    """Return every file that is written, with its text; UsageError if the page has no place for a contract."""
+    """Return every file that is written, with its text; UsageError if the page lacks the lines of a contract."""
     found = contracts(tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8")))
     page = (root / PAGE).read_text(encoding="utf-8")
     for contract in found:
@@ -198,7 +198,7 @@ def written(root: Path = ROOT) -> dict[Path, str]:
         before, opened, rest = page.partition(begin)
         _, closed, after = rest.partition(END)
         if not (opened and closed):
-            raise UsageError(f"{PAGE} has no place for the contract {contract.name!r}; add the lines {begin} and {END}")
+            raise UsageError(f"{PAGE} lacks the lines of the contract {contract.name!r}; add {begin} and {END}")
         page = f"{before}{begin}\n\n{table(contract, root)}\n\n{END}{after}"
     return {PAGE: page, **{contract.figure: draw(contract) for contract in found}}
 

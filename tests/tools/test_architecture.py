@@ -99,5 +99,5 @@ def test_a_new_layer_is_written_into_the_page(tmp_path: Path, capsys: pytest.Cap
     assert "| `harness.brand_new` | A module of today. |" in page.read_text(encoding="utf-8")
     assert ">brand_new</text>" in (tmp_path / "docs/architecture/harness.svg").read_text(encoding="utf-8")
     page.write_text("# Architecture\n", encoding="utf-8")
-    with pytest.raises(UsageError, match="has no place for the contract"):
+    with pytest.raises(UsageError, match="lacks the lines of the contract"):
         main(tmp_path)
