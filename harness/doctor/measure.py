@@ -89,8 +89,9 @@ def process_pair(rounds: int, rng: random.Random, clock: Clock, core: int | None
 def _received(worker: Child[list[int]]) -> list[int]:
     times_ns = worker.receive()
     if times_ns is None:
+        ended = worker.exit_description()  # which waits for it, and so for what it prints at last
         error = last_error_line(worker.output()) or "is there enough memory?"
-        raise ScenarioFailedError(f"worker of the machine check exited unexpectedly ({worker.exit_description()}): {error}")
+        raise ScenarioFailedError(f"worker of the machine check exited unexpectedly ({ended}): {error}")
     return times_ns
 
 
