@@ -32,6 +32,8 @@ REASONS = {
     "an earlier version printed it",
 }
 """The reasons not to run a block."""
+DURATION = re.compile(r"\b(?:under\s+\d+\s+s|(?:\d+\s+h\s+)?(?:\d+\s+min\s+)?\d+\s+s|(?:\d+\s+h\s+)?\d+\s+min)\b")
+"""A duration as it is printed: how long something takes depends on the machine, and so does the form."""
 SCENARIO = re.compile(r"^class \w+\(\w*Scenario\):", re.MULTILINE)
 COMMAND_S = 180
 """The time limit of one command, which only a hang reaches."""
@@ -269,6 +271,7 @@ def _masked(text: str, folder: Path) -> list[str]:
     text = text.replace(str(folder), f"/{folder.name}")
     text = re.sub(r"(?:/[^\s/:]+)+/", "/", text)
     text = re.sub(r"\b\d{8}T\d{6}Z-\w+\b", "RUN", text)
+    text = DURATION.sub("0 s", text)
     text = re.sub(r"\d[\d.,:]*(?:T\d[\d:+]*)?", "0", text)
     lines = [" ".join(line.split()) for line in text.splitlines()]
     return [line for line in lines if line and not line.startswith(("[0/0]", "process pair"))]

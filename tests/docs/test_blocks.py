@@ -84,3 +84,12 @@ def test_figures_and_folders_may_differ_and_words_may_not(session: Session) -> N
     assert not sessions.matches(["read 3 of 4 rows"], printed, session.folder)
     assert not sessions.matches(["wrote 3 of 4 rows in 1.25 s", "...", "end"], printed, session.folder)
     assert sessions.unknown_words("optimised: at least 21.7×, p50 10.1 ms: worth dancing", "optimised") == ["dancing"]
+
+
+@pytest.mark.parametrize("took", ["under 1 s", "3 s", "59 s", "1 min", "1 min 4 s", "1\nmin 4 s", "2 h 1 min 4 s"])
+def test_the_form_of_a_duration_is_a_figure(took: str, tmp_path: Path) -> None:
+    """A page shows that of another machine; other words have to be those that were printed."""
+    assert sessions.matches(
+        ["2026-11-30 15:29 UTC · 3 s", "not decided"], f"2026-11-30 17:07 UTC · {took}\nnot decided\n", tmp_path
+    )
+    assert not sessions.matches(["2026-11-30 15:29 UTC · 3 s"], f"2026-11-30 17:07 UTC · {took} or so\n", tmp_path)
