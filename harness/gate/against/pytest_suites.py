@@ -26,6 +26,7 @@ CLOSE = 0.6
 """The similarity from which on a test may be another's new name: node ids are long, and the file is part of them."""
 
 COLLECTING = "collecting the benchmarks of both versions"
+RECORDING = "recording what the benchmarks of both versions execute and read"
 BROKEN = (3, 4)
 """pytest's exit codes for an internal error and a usage error."""
 
@@ -131,7 +132,7 @@ class SuiteVersions:
             UsageError: pytest cannot be run like this.
             VersionError: a benchmark hangs.
         """
-        doing = "recording what the benchmarks of both versions execute and read" if recorded else COLLECTING
+        doing = RECORDING if recorded else COLLECTING
         self._progress(doing if only is None else f"{doing}: {len(only)} without a difference, by themselves")
         versions = [
             replace(

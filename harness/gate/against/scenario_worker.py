@@ -19,12 +19,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.gate.against.protocol import VersionChannel
 
+CHECKING = ("harness.discovery", "harness.declarations", "harness.helper_files")
+"""Modules that check a scenario's file before it is imported."""
 CASES = 4
 """Cases of a group that are timed, alternating: they are inputs of the same kind, and each of them has to be warm."""
 
@@ -47,6 +50,8 @@ def main() -> None:
         begin("importing the scenario", times=LONG)
         from harness.discovery import load  # noqa: PLC0415 - the tree's own harness, which may be missing
 
+        if recorder:  # they read the scenario's file to check it
+            recorder.tool_files |= {spec.origin for spec in map(find_spec, CHECKING) if spec}
         loaded = load(Path(job["file"]))
         scenario: Any = loaded.scenario
         if not hasattr(scenario, "self_reported_ns"):  # it was `own_ns`, and first did not exist

@@ -139,8 +139,9 @@ def _of_windows(old: VersionRecording, new: VersionRecording, name: str, content
 
 
 def _codes(old: frozenset[Code], new: frozenset[Code], contents: "FileContents") -> Iterator[str]:
-    """Yield the code that differs. Code that ran in one version only is the same if its whole file is."""
-    changed = {(file, name) for file, name, _ in old ^ new if file == GENERATED or contents.differ(file)}
+    """Yield the code that differs. Code of the tree that ran in one version only is the same if its whole file is."""
+    elsewhere = {file for file, _, _ in old ^ new if file == GENERATED or Path(file).is_absolute()}
+    changed = {(file, name) for file, name, _ in old ^ new if file in elsewhere or contents.differ(file)}
     before, after = ({(file, name) for file, name, _ in codes} for codes in (old, new))
     for file, name in sorted(changed):
         what = f"generated code of {name}" if file == GENERATED else f"{name} in {file}"
@@ -161,8 +162,6 @@ class FileContents:
         """Return whether a file or folder is there in one tree only, or a file has another content; links are followed."""
         old, new = self._old / relative, self._new / relative
         try:
-            if old == new:  # an absolute path outside of both
-                return False
             if old.is_dir() and new.is_dir():
                 return False
             if not old.exists() and not new.exists():

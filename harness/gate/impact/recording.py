@@ -79,12 +79,16 @@ class Recorder:
         self.windows: dict[str, Window] = {SHARED: Window()}
         self.counts: dict[str, dict[str, int]] = {}
         """Calls and bytes at the peak by benchmark."""
+        self.tool_files: set[str] = set()
+        """Files of modules that read others for the runner, such as to check them."""
         self._known: dict[int, CodeType] = {}
         self._stack = [self.windows[SHARED]]
         self._now = self._stack[0]
         self._audited: set[str] = set()
         self._busy = _Busy()
         self._tool: int | None = None
+        self._once: object = None
+        """The answer to a call of `sys.monitoring` after which this code is not reported again, until the next window."""
         self._variables: dict[str, str] = {}
         self._opened = _opened_files["OpenedFiles"](self.places.root, _places["is_skipped"])
         self._handlers: dict[str, Callable[[tuple[Any, ...], FrameType], None]] = {
@@ -121,6 +125,7 @@ class Recorder:
             return
         monitoring = sys.monitoring
         self._tool = next(number for number in (4, 3, 5, 2) if monitoring.get_tool(number) is None)
+        self._once = monitoring.DISABLE
         monitoring.use_tool_id(self._tool, "harness")
         monitoring.register_callback(self._tool, monitoring.events.PY_START, self._started)
         monitoring.set_events(self._tool, monitoring.events.PY_START)
@@ -132,7 +137,7 @@ class Recorder:
     def _started(self, code: CodeType, _: int = 0) -> object:
         self._known[id(code)] = code
         self._now.codes.add(id(code))
-        return sys.monitoring.DISABLE if sys.version_info >= (3, 12) else None
+        return self._once
 
     # Windows
 
@@ -263,7 +268,7 @@ class Recorder:
                 caller = frame.f_back.f_code.co_name if frame.f_back is not None else ""
                 if name != "get_data" or caller in {"get_code", "source_to_code", "exec_module"}:
                     return _IMPORT
-            elif file in self.places.own_files:
+            elif file in self.tool_files or file in self.places.own_files:
                 return _TOOL
             elif _places["is_of_package"](file):
                 return _USER if TOOLS.isdisjoint(file.split(os.sep)) else _TOOL

@@ -40,6 +40,7 @@ def trees(tmp_path: Path) -> tuple[Path, Path]:
         (recording(), recording({("other.py", "f", "1")}), ["f in other.py runs in the new version only"]),
         (recording({("other.py", "f", "1")}), recording(), ["f in other.py runs in the old version only"]),
         (recording({("same.py", "f", "1")}), recording(), []),
+        (recording({("/lib/dep.py", "f", "1")}), recording(), ["f in /lib/dep.py runs in the old version only"]),
         (
             recording({("other.py", "<module>", "1")}),
             recording({("other.py", "<module>", "2")}),

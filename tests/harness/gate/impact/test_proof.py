@@ -1,6 +1,7 @@
 """Which benchmarks are unchanged, given what recordings of fewer and fewer of them show."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.gate.impact.decision import RecordedWindow, VersionRecording
@@ -15,7 +16,9 @@ def session(*names: str, digests: dict[str, str] | None = None) -> VersionRecord
         name: RecordedWindow(frozenset({("<generated>", name, (digests or {}).get(name, "same"))}), *[frozenset[str]()] * 3)
         for name in ("", *names)
     }
-    return VersionRecording(windows, {name: ["", name] for name in names}, {}, counts={name: {"calls": 7} for name in names})
+    return VersionRecording(
+        windows, {name: ["", name] for name in names}, {}, counts={name: {"calls": 7, "peak_bytes": 70} for name in names}
+    )
 
 
 class Recorded:
@@ -72,10 +75,12 @@ def test_what_never_settles_is_timed() -> None:
 
 def test_the_explanation_lists_what_differs() -> None:
     """A line per benchmark, a line per difference, and the counts where they changed."""
-    old, new = session("a", "b"), session("a", "b", digests={"b": "new"})
+    old, new = session("a", "b"), session("a", "b")
+    new = replace(new, counts={**new.counts, "b": {"calls": 9, "peak_bytes": 70}})
     found = Impact({"a": [], "b": ["f in x.py differs"]}, (old, new))
     assert explained(found, ["a", "b"]) == [
         "a: unchanged code: not timed; the same in both versions: the code that runs (2 functions)",
         "b: timed, 1 difference",
         "  f in x.py differs",
+        "  7 → 9 calls",
     ]

@@ -28,7 +28,7 @@ def swap(text: str, old: str, new: str) -> tuple[Files, Files]:
 def reads(expression: str, name: str = "data.txt", imports: str = "from pathlib import Path") -> tuple[Files, Files]:
     """Return a program whose benchmark reads a file that changes."""
     text = f"{imports}\n\nHERE = Path(__file__).parent\n\n\ndef run():\n    return {expression}\n"
-    return {"suite.py": SUITE, "lib.py": f"from pathlib import Path\n{text}", name: "one"}, {name: "two and more"}
+    return {"suite.py": SUITE, "lib.py": f"from pathlib import Path\n{text}", name: "[one]"}, {name: "[two]\nn = 2"}
 
 
 CODE: dict[str, tuple[Files, Files]] = {
@@ -150,9 +150,7 @@ FILES: dict[str, tuple[Files, Files]] = {
     "opened by pathlib": reads("(HERE / 'data.txt').read_bytes()"),
     "opened by the system's call": reads("os.read(os.open('data.txt', os.O_RDONLY), 9)", imports="import os"),
     "opened to be changed": reads("open('data.txt', 'r+').read()"),
-    "opened by the library": reads(
-        "configparser.ConfigParser(allow_no_value=True).read('data.ini')", "data.ini", "import configparser"
-    ),
+    "opened by the library": reads("configparser.ConfigParser(strict=False).read(['data.ini'])", "data.ini", "import configparser"),
     "resource": reads("pkgutil.get_data('lib', 'data.txt')", imports="import pkgutil"),
     "opened by compiled code": reads(
         "ctypes.CDLL(None).fclose(ctypes.c_void_p(OPEN(b'data.txt', b'r')))",
@@ -326,7 +324,7 @@ def test_only_the_benchmarks_that_run_a_function_differ(tmp_path: Path) -> None:
         "suite.py": "import lib\n\n\ndef bench_f():\n    return lib.f()\n\n\ndef bench_g():\n    return lib.g()\n",
         "lib.py": text,
     }
-    old, new = write(tmp_path / "old", base), write(tmp_path / "new", base, {"lib.py": text.replace("return 2", "return int(2)")})
+    old, new = write(tmp_path / "old", base), write(tmp_path / "new", base, {"lib.py": text.replace("return 2", "return abs(2)")})
     before, after = record(old), record(new)
     found = differences(before, after, (old, new), ["bench_f", "bench_g"])
     assert found == {"bench_f": [], "bench_g": ["g in lib.py differs"]}

@@ -51,10 +51,10 @@ def write(folder: Path, *versions: Files) -> Path:
 def record(
     tree: Path, *folders: Path, options: tuple[str, ...] = (), python: str = sys.executable, **variables: str
 ) -> VersionRecording:
-    """Return the recording of the functions of `suite.py` whose names begin with `bench`."""
+    """Return the recording of the functions of `suite.py` whose names begin with `bench`, without installed packages."""
     driver = tree.parent / "driver.py"
     driver.write_text(DRIVER, encoding="utf-8")
-    command = [python, *options, str(driver), str(tree), str(Path(recording.__file__)), *map(str, folders)]
+    command = [python, "-S", *options, str(driver), str(tree), str(Path(recording.__file__)), *map(str, folders)]
     environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", **variables}
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
