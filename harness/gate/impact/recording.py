@@ -21,7 +21,7 @@ _HERE = Path(__file__).resolve().parent
 _code, _opened_files, _places, _facts = (
     runpy.run_path(str(_HERE / f"{name}.py")) for name in ("code", "opened_files", "places", "facts")
 )
-digest, is_of_environment = _code["digest"], _places["is_of_environment"]
+digest, is_of_environment, GENERATED = _code["digest"], _places["is_of_environment"], _places["GENERATED"]
 
 SHARED = ""
 """The window of everything that is not within another one."""
@@ -85,6 +85,8 @@ class Recorder:
         self._stack = [self.windows[SHARED]]
         self._now = self._stack[0]
         self._audited: set[str] = set()
+        self._tool_child = False
+        """Whether a child of the runner's tools may have opened files since the last look, such as git for pytest-benchmark."""
         self._busy = _Busy()
         self._tool: int | None = None
         self._once: object = None
@@ -170,8 +172,11 @@ class Recorder:
             sys.monitoring.restart_events()
 
     def _drain(self) -> None:
-        """Add the files that were opened without an audit event, by compiled code or by a child."""
-        self._now.files |= {path for path in self._opened.take() - self._audited if self.places.is_input(path)}
+        """Add the files that were opened without an audit event, by compiled code or by a child; the runner's own do not count."""
+        opened = self._opened.take()
+        if not self._tool_child:
+            self._now.files |= {path for path in opened - self._audited if self.places.is_input(path)}
+        self._tool_child = False
 
     # Files and processes
 
@@ -183,6 +188,8 @@ class Recorder:
             return
         self._busy.on = True
         try:
+            if self._tool_child:  # it has ended: the runner's tools wait for what they start
+                self._drain()
             handler(arguments, sys._getframe(1))  # noqa: SLF001 - no other way to the caller
         except Exception as error:  # noqa: BLE001 - never into the program
             self._now.hazards.add(f"the recording failed at {event}: {type(error).__name__}")
@@ -230,7 +237,10 @@ class Recorder:
 
     def _note_start(self, program: str, frame: FrameType) -> None:
         asks_system = any(os.path.basename(file) in SYSTEM_CALLERS and is_of_environment(file) for file in _files_of_callers(frame))
-        if not asks_system and not _is_followed(program) and self._origin(frame) != _TOOL:
+        if self._origin(frame) == _TOOL:
+            self._drain()
+            self._tool_child = True
+        elif not asks_system and not _is_followed(program):
             self._now.hazards.add(f"a process is started{f' ({program})' if program else ''}, whose code is not recorded")
 
     def _watch_calls(self) -> None:
@@ -335,7 +345,10 @@ class Recorder:
 
         shown = {}
         for name, window in list(self.windows.items()):
-            codes = [number(key, whole=False) for key in list(window.codes)]
+            executed = list(window.codes)
+            if name == SHARED:  # where it is the runner's own; it follows from code and files that are compared
+                executed = [key for key in executed if self.places.of_code(self._known[key].co_filename) != GENERATED]
+            codes = [number(key, whole=False) for key in executed]
             codes += [number(key, whole=True) for key in list(window.read_codes)]
             shown[name] = {
                 "codes": sorted({each for found in codes for each in found}),
