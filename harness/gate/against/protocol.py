@@ -40,7 +40,7 @@ def recorder(*own_files: str) -> Any:
     if not root:
         return None
     own = {*own_files, __file__, str(HARNESS / "runtime" / "channel.py")}
-    started = runpy.run_path(str(HARNESS / "gate" / "impact" / "recording.py"))["Recorder"](root, own)
+    started = runpy.run_path(str(HARNESS / "gate" / "impact" / "recording.py"))["ProcessRecorder"](root, own)
     started.start()
     return started
 

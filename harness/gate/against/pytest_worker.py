@@ -141,6 +141,7 @@ class ServedSession:
         found: dict[str, Any] = {name: getattr(self, name) for name in ("failed", "uncollected", "refused")}
         found["benchmarks"] = self.names
         if recorder:
+            begin("digesting what was recorded", times=protocol["LONG"])
             recorded = recorder.found()
             recorded["facts"] |= _settings(session.config, recorder.places.root)
             found["recording"] = recorded | {"benchmarks": self.windows}

@@ -74,6 +74,7 @@ def _recorded(found: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what was recorded, None if it was not to be; the data and the cases are facts by their content."""
     if recorder is None:
         return None
+    begin("digesting what was recorded", times=LONG)
     recorded: dict[str, Any] = recorder.found()
     if "dataset" in found:
         recorded["facts"]["the data set"] = repr(sorted(found["dataset"].items()))

@@ -20,7 +20,7 @@ MODULE = "<module>"
 
 @dataclass(frozen=True)
 class RecordedWindow:
-    """What a window of a recording holds."""
+    """The contents of a window of a recording."""
 
     codes: frozenset[Code]
     files: frozenset[str]
@@ -41,7 +41,7 @@ NOTHING = RecordedWindow(frozenset(), frozenset(), frozenset(), frozenset())
 
 @dataclass(frozen=True)
 class VersionRecording:
-    """What one version executed and read while each of its benchmarks ran once."""
+    """Everything that one version executed and read while each of its benchmarks ran once."""
 
     ALL: ClassVar = "all"
     """The name of the only benchmark of `as_one`."""

@@ -12,7 +12,7 @@ from collections.abc import Collection
 GENERATED = "<generated>"
 """The file of code that was compiled from a text, not from a file."""
 DERIVED = frozenset({"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", "node_modules"})
-"""Folders that tools write from other files, or that hold so many files that they are not watched."""
+"""Folders that tools write from other files, or that hold too many files to be watched."""
 
 
 def _beginnings(*names: str) -> tuple[str, ...]:

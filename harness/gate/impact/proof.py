@@ -21,7 +21,7 @@ Recordings = tuple[VersionRecording, VersionRecording]
 
 @dataclass(frozen=True)
 class Impact:
-    """What a change touches."""
+    """The benchmarks that a change touches, and those that it does not."""
 
     differences: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Benchmark → what differs, in words; empty for one that is unchanged."""

@@ -39,12 +39,12 @@ ELF = b"\x7fELF"
 _USER, _TOOL, _IMPORT = "user", "tool", "import"
 
 
-class Window:
-    """What happened within one benchmark, or in what several of them share."""
+class LiveWindow:
+    """Everything that happened within one benchmark, or in what several of them share."""
 
     def __init__(self) -> None:
         self.codes: set[int] = set()
-        """Keys of `Recorder.known`: code that was executed."""
+        """Keys of `ProcessRecorder.known`: code that was executed."""
         self.read_codes: set[int] = set()
         """The same for code that was read without being executed, as compilers of functions do."""
         self.files: set[str] = set()
@@ -54,14 +54,14 @@ class Window:
         self.hazards: set[str] = set()
         """What cannot be followed."""
 
-    def add(self, other: Window) -> None:
+    def add(self, other: LiveWindow) -> None:
         """Add what happened in another window."""
         for name, found in vars(other).items():
             getattr(self, name).update(found)
 
-    def keep_code(self, codes: set[int]) -> Window:
+    def keep_code(self, codes: set[int]) -> LiveWindow:
         """Keep this executed code only; return the rest as a window."""
-        rest = Window()
+        rest = LiveWindow()
         rest.add(self)
         rest.codes -= codes
         for name, found in vars(self).items():
@@ -69,14 +69,14 @@ class Window:
         return rest
 
 
-class Recorder:
+class ProcessRecorder:
     """Records one process from `start` on."""
 
     def __init__(self, root: str, own_files: Collection[str] = ()) -> None:
         """Record the tree below `root`; code in `own_files` is the gate's own."""
         own = {str(_HERE / f"{name}.py") for name in ("recording", "code", "opened_files", "places", "facts")}
         self.places = _places["Places"](root, own | set(own_files))
-        self.windows: dict[str, Window] = {SHARED: Window()}
+        self.windows: dict[str, LiveWindow] = {SHARED: LiveWindow()}
         self.counts: dict[str, dict[str, int]] = {}
         """Calls and bytes at the peak by benchmark."""
         self.tool_files: set[str] = set()
@@ -155,7 +155,7 @@ class Recorder:
     def enter(self, key: str) -> None:
         """Record into a window from now on, until `leave`."""
         self._drain()
-        self._stack.append(self.windows.setdefault(key, Window()))
+        self._stack.append(self.windows.setdefault(key, LiveWindow()))
         self._switched()
 
     def leave(self, *, only_of: str | None = None) -> None:

@@ -238,7 +238,7 @@ def test_a_benchmark_that_hangs_now_is_a_regression(toy: Toy, capsys: Captured) 
     """It is named with the version and the line, and exits with 1."""
     hanging(toy)
     code, result, _ = gate(capsys, "--timeout", "3s")
-    assert code == 1
+    assert code == 1, result
     assert "test_total did not finish within 3 s (warming up), at app.py:4; raise --timeout" in str(row(result)["reason"])
     assert row(result)["group"] == "test_total"
 

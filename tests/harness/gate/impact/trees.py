@@ -13,7 +13,7 @@ from harness.gate.impact.decision import VersionRecording, differences, parsed
 DRIVER = """\
 import json, os, runpy, sys
 root, recording, *folders = sys.argv[1:]
-recorder = runpy.run_path(recording)["Recorder"](root, [__file__])
+recorder = runpy.run_path(recording)["ProcessRecorder"](root, [__file__])
 recorder.start()
 sys.path[:0] = [root, *folders]
 import suite
