@@ -26,8 +26,10 @@ digest, is_of_environment, GENERATED = _code["digest"], _places["is_of_environme
 SHARED = ""
 """The window of everything that is not within another one."""
 
-TOOLS = {"_pytest", "pluggy", "pytest_benchmark"}
+TOOLS = {"_pytest", "pytest", "pluggy", "pytest_benchmark"}
 """The packages of the runner: what they read and look at themselves is not an input of a benchmark."""
+FOR_TESTS = {"pytester.py"}
+"""Modules of these packages that read files and start processes for a test."""
 SYSTEM_CALLERS = {"platform.py", "uuid.py", "util.py"}
 """Modules of the standard library that start programs of the system to learn about it (`util.py` is that of ctypes)."""
 STARTS = ("os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "pty.spawn", "subprocess.Popen")
@@ -133,8 +135,11 @@ class ProcessRecorder:
         monitoring.set_events(self._tool, monitoring.events.PY_START)
 
     def _profiled(self, frame: FrameType, event: str, _: object) -> None:
-        if event == "call":
-            self._started(frame.f_code)
+        if event == "call":  # as `_started`, without a call more
+            code = frame.f_code
+            key = id(code)
+            self._known[key] = code
+            self._now.codes.add(key)
 
     def _started(self, code: CodeType, _: int = 0) -> object:
         self._known[id(code)] = code
@@ -181,10 +186,10 @@ class ProcessRecorder:
     # Files and processes
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "object.__getattr__" and arguments[1] != "__code__":  # by far the most frequent, by the profile function itself
+            return
         handler = self._handlers.get(event)
         if handler is None or self._busy.on:
-            return
-        if event == "object.__getattr__" and arguments[1] != "__code__":
             return
         self._busy.on = True
         try:
@@ -281,7 +286,8 @@ class ProcessRecorder:
             elif file in self.tool_files or file in self.places.own_files:
                 return _TOOL
             elif _places["is_of_package"](file):
-                return _USER if TOOLS.isdisjoint(file.split(os.sep)) else _TOOL
+                parts = file.split(os.sep)
+                return _USER if TOOLS.isdisjoint(parts) or parts[-1] in FOR_TESTS else _TOOL
             elif not file.startswith((*_places["LIBRARY"], "<frozen")):
                 return _USER
             frame = frame.f_back
@@ -289,8 +295,8 @@ class ProcessRecorder:
 
     # Work counts
 
-    def count(self, key: str, operation: Callable[[], object]) -> None:
-        """Call an operation twice more: recorded, with its calls in Python and C counted; and for its memory at the peak.
+    def count(self, key: str, operation: Callable[[], object], *, memory: bool = True) -> None:
+        """Call an operation once more, with its calls in Python and C counted, and with `memory` again for its peak.
 
         Of this thread only. An operation that raises although it has run once is a hazard, and no error.
         """
@@ -310,12 +316,7 @@ class ProcessRecorder:
                 operation()
             finally:
                 self._set_profile(before)
-            tracemalloc.start()
-            try:
-                operation()
-                peak = tracemalloc.get_traced_memory()[1]
-            finally:
-                tracemalloc.stop()
+            peak = _peak_bytes(operation) if memory else 0
         except Exception as error:  # noqa: BLE001 - it ran once without
             self._now.hazards.add(f"it runs only once: {type(error).__name__}")
         else:
@@ -387,6 +388,16 @@ class NotedCall:
         first = arguments[0] if arguments else next(iter(options.values()), None)
         self._note(first, sys._getframe(1))  # noqa: SLF001 - no other way to the caller
         return self._function(*arguments, **options)
+
+
+def _peak_bytes(operation: Callable[[], object]) -> int:
+    """Return the bytes that an operation allocates at its peak."""
+    tracemalloc.start()
+    try:
+        operation()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def _program(arguments: tuple[Any, ...]) -> str:
