@@ -58,6 +58,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _options.value(group, "--margin PERCENT", converters.percent(1.0), margin, "3%")
     budget = f"time for timing (default: {BENCHMARK_BUDGET_S:g}s per benchmark, at least {MIN_BUDGET_S:g}s)"
     _options.value(group, "--budget DURATION", converters.duration, budget)
+    every = "also time benchmarks that the change cannot have touched: what they execute and read is the same in both versions"
+    group.add_argument("--time-all", action="store_true", help=every)
+    explain = "time nothing; list what differs for the benchmarks of this name or pattern, or why they need not be timed"
+    _options.value(group, "--explain BENCHMARK", str, explain)
     _options.timeout(group)
     _options.setting(group, size="tiny", engines=True)
     _options.scenarios_folder(group)
@@ -65,6 +69,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Judge, print and write, and return 0 passed, 1 regressed, 3 inconclusive or 4 not comparable."""
+    if options.explain is not None:
+        return _explain(options)
     if options.against is not None:
         if options.drift is not None:
             raise UsageError("--drift is for result files: both versions are timed interleaved, see --margin; leave it out")
@@ -154,6 +160,25 @@ def _annotate(commands: list[str], summary: str, *, to_stderr: bool) -> None:
             raise UsageError(f"{problem}; leave out --github") from error
 
 
+def _explain(options: argparse.Namespace) -> int:
+    """Print what differs for the benchmarks of `--explain`, timing none."""
+    from harness.cli import _console
+    from harness.gate.against import pytest_suites
+    from harness.gate.against.checkout import checkout, interpreter
+    from harness.gate.impact.proof import explained
+    from harness.gate.selection import Selection
+    from harness.runtime.workspace import workspace
+
+    if options.against is None or options.files[:1] != [PYTEST]:
+        raise UsageError("--explain is about benchmarks of two versions: use --against REF --explain BENCHMARK -- pytest …")
+    with _console.StatusLine() as report, workspace() as space, checkout(options.against, space) as trees:
+        report("comparing the dependencies of both versions")
+        python = interpreter(trees, space)
+        found = pytest_suites.explain(trees, python, options.files[1:], space, report, options.timeout)
+    _console.print_lines(*explained(found, Selection([options.explain]).of(found.differences)))
+    return 0
+
+
 def _timed_against(options: argparse.Namespace) -> GateResult:
     """Time another version of the same code, interleaved with the version in this folder."""
     from harness.cli import _console
@@ -179,7 +204,7 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
                 selected = set(rules.selection.of((file.stem for file in files), "scenario"))
                 files = [file for file in files if file.stem in selected]
                 request = scenarios.CompareRequest(
-                    files, settings, options.margin, tolerances, budget_s, rules.allow_missing, options.timeout
+                    files, settings, options.margin, tolerances, budget_s, rules.allow_missing, options.timeout, options.time_all
                 )
             elif options.only or options.excluded:
                 raise UsageError("--only and --except select scenarios; select tests with pytest's own options, such as -k")
@@ -189,11 +214,11 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
                 found = scenarios.compare(trees, python, request, space, report)
             else:
                 suite = (trees, python, options.files[1:], space, options.margin, budget_s, report, options.timeout)
-                found = pytest_suites.compare(*suite, allow_missing=rules.allow_missing)
+                found = pytest_suites.compare(*suite, allow_missing=rules.allow_missing, time_all=options.time_all)
         except NotComparableError as error:  # a result as well, so that test reporters show it
             found = stored_runs.refused(*trees.names, str(error))
         sentence = found.sentence
-        if trees.same and found.verdict == GateVerdict.EQUIVALENT:
+        if trees.same and not options.time_all and found.verdict == GateVerdict.EQUIVALENT:
             sentence = f"{' and '.join(trees.names)} are identical, so nothing was timed"
         return replace(found, sentence=sentence, warnings=[*trees.warnings, *found.warnings])
 

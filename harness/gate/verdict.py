@@ -96,7 +96,9 @@ def _rules(rows: Sequence[GateRow], incomparable: Sequence[RunWarning], undecide
         yield GateVerdict.IMPROVED, f"{_by_kind(rows, GateVerdict.IMPROVED)} improved, nothing regressed{also}"
     equal = [f"{counted(work, 'work count')} equal"] * bool(work or not (equivalent or same))
     equal += [f"{counted(same, 'metric')} equal"] * bool(same)
-    equal += [f"{counted(equivalent, 'time')} equivalent"] * bool(equivalent)
+    untimed = sum(row.kind == RowKind.TIME and row.verdict == GateVerdict.EQUIVALENT and row.change is None for row in rows)
+    equal += [f"{counted(untimed, 'benchmark')} unchanged and not timed"] * bool(untimed)
+    equal += [f"{counted(equivalent - untimed, 'time')} equivalent"] * (equivalent > untimed)
     yield GateVerdict.EQUIVALENT, f"{', '.join(equal)}{also}"
 
 

@@ -174,13 +174,26 @@ class VersionProcess(Child[dict[str, Any]]):
 
 def run_to_end(version: VersionCommand, progress: ProgressLine = lambda _: None) -> dict[str, Any]:
     """Run a version to its end without timing its benchmarks; return what it found, with its output under `output`."""
-    with VersionProcess(version, progress=progress) as process:
-        while (message := process.receive())["type"] != "end":
-            process.send(NEXT)
-        found: dict[str, Any] = message["found"]
-        with suppress(subprocess.TimeoutExpired):  # something that it has left running keeps it, and its output is complete
-            process.process.wait(END_S)
-        return {**found, "output": process.output()}
+    (found,) = run_all_to_end([version], progress)
+    return found
+
+
+def run_all_to_end(
+    versions: Sequence[VersionCommand], progress: ProgressLine = lambda _: None, only: Path | None = None
+) -> list[dict[str, Any]]:
+    """Run versions side by side to their ends, as `run_to_end` does; `only` is a file with the benchmarks to run."""
+    with ExitStack() as stack:
+        running = [stack.enter_context(VersionProcess(version, only=only, progress=progress)) for version in versions]
+        return [_found_at_end(process) for process in running]
+
+
+def _found_at_end(process: VersionProcess) -> dict[str, Any]:
+    while (message := process.receive())["type"] != "end":
+        process.send(NEXT)
+    found: dict[str, Any] = message["found"]
+    with suppress(subprocess.TimeoutExpired):  # something that it has left running keeps it, and its output is complete
+        process.process.wait(END_S)
+    return {**found, "output": process.output()}
 
 
 def _process_pair(
@@ -295,9 +308,12 @@ class PairedTime:
         return replace(row, change=self.ratio, low=self.low, high=self.high, tolerated=margin, paired=True)
 
 
-def identical(scenario: str, engine: str, rtt_ms: float = 0.0, arm: str = "", group: str = "") -> GateRow:
-    """Return the row of a benchmark of two versions with the same content, which need not be timed."""
-    reason = "the versions are identical; not timed"
+IDENTICAL = "the versions are identical; not timed"
+"""The reason why benchmarks of two trees with the same content have no times."""
+
+
+def not_timed(reason: str, scenario: str, engine: str, rtt_ms: float = 0.0, arm: str = "", group: str = "") -> GateRow:
+    """Return the row of a benchmark that need not be timed, since nothing that it depends on has changed."""
     return GateRow(RowKind.TIME, scenario, engine, rtt_ms, arm, group, "time", GateVerdict.EQUIVALENT, reason, paired=True)
 
 
@@ -330,7 +346,9 @@ def compare_all(
             run = partial(_process_pair, old, new, Path(folder), cores, coin)
             start_ns, start_up_s = clock.now_ns(), START_UP_S
             for number in range(1, PROCESS_PAIRS + 1):
-                progress(f"process pair {number} of {PROCESS_PAIRS}")
+                spent_s = (clock.now_ns() - start_ns) / 1e9
+                left_s = spent_s / (number - 1) * (PROCESS_PAIRS - number + 1) if number > 1 else budget_s / 2
+                progress(f"process pair {number} of {PROCESS_PAIRS}, about {left_s:.0f} s left of this set")
                 slices_s = share_s(budget_s / 2 / PROCESS_PAIRS, start_up_s, len(names or first) or 1)
                 logs, start_up_s = run(number, slices_s, names, progress)
                 for name, log in logs.items():

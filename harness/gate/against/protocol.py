@@ -15,9 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-ONLY, FOREIGN, LIST = "HARNESS_VERSION_ONLY", "HARNESS_VERSION_FOREIGN", "HARNESS_VERSION_LIST"
+ONLY, FOREIGN, LIST, RECORD = (f"HARNESS_VERSION_{name}" for name in ("ONLY", "FOREIGN", "LIST", "RECORD"))
 """Environment variables: a file with a JSON list of the benchmarks to announce, without which all are; the other version's tree,
-from which nothing may be imported; and one that is set if benchmarks are to be listed, not timed."""
+from which nothing may be imported; one that is set if benchmarks are to be listed, not timed; and the version's own tree, if what
+is executed and read is to be recorded."""
 
 HARNESS = Path(__file__).resolve().parents[2]
 channel = runpy.run_path(str(HARNESS / "runtime" / "channel.py"))
@@ -33,6 +34,17 @@ Timed = Callable[[int, int], list[int]]
 """From a case's number and a number of repetitions to the nanoseconds of each, or of all together if there are more than `EACH`."""
 
 
+def recorder(*own_files: str) -> Any:
+    """Return a started recorder of this process if one is wanted, else None; code in `own_files` is the gate's own."""
+    root = os.environ.get(RECORD)
+    if not root:
+        return None
+    own = {*own_files, __file__, str(HARNESS / "runtime" / "channel.py")}
+    started = runpy.run_path(str(HARNESS / "gate" / "impact" / "recording.py"))["ProcessRecorder"](root, own)
+    started.start()
+    return started
+
+
 class VersionChannel:
     """The version's end of the channel."""
 
@@ -41,10 +53,16 @@ class VersionChannel:
         self.send = self._channel.send
         only = os.environ.get(ONLY)
         self._only = None if only is None else frozenset(json.loads(Path(only).read_text(encoding="utf-8")))
+        self.is_partial = self._only is not None
+        """Whether only some benchmarks are to be announced."""
 
     def wants(self, name: str) -> bool:
         """Return whether the benchmark of this name is to be announced."""
         return self._only is None or name in self._only
+
+    def wants_any_of(self, file: str) -> bool:
+        """Return whether a benchmark of this file is to be announced."""
+        return self._only is None or any(name.split("::")[0] == file for name in self._only)
 
     def next_slice(self) -> tuple[int, int] | None:
         """Wait for an order: a case's number and a number of repetitions, or None to go on; exits if the coordinator has exited."""

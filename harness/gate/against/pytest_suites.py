@@ -1,5 +1,6 @@
 """Compare a project's pytest-benchmark suite in two versions: collected in a session of each, and timed interleaved by a plugin."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Any
 from harness.errors import UsageError
 from harness.gate.against import protocol
 from harness.gate.against.checkout import Checkout, version_command
-from harness.gate.against.compare import HANGS, ProgressLine, VersionCommand, VersionError, compare_all, identical, run_to_end
+from harness.gate.against.compare import HANGS, IDENTICAL, ProgressLine, VersionError, compare_all, not_timed, run_all_to_end
+from harness.gate.impact.decision import parsed
+from harness.gate.impact.proof import Impact, Recordings, impact
 from harness.gate.matching import renamed
 from harness.gate.verdict import SHOWN_NAMES, listed, result
 from harness.results.gate import GateResult, GateRow, GateVerdict, status_row
@@ -22,6 +25,8 @@ RENAMED = "restore the old name, or merge the rename separately"
 CLOSE = 0.6
 """The similarity from which on a test may be another's new name: node ids are long, and the file is part of them."""
 
+COLLECTING = "collecting the benchmarks of both versions"
+RECORDING = "recording what the benchmarks of both versions execute and read"
 BROKEN = (3, 4)
 """pytest's exit codes for an internal error and a usage error."""
 
@@ -37,27 +42,22 @@ def compare(
     timeout_s: float = OPERATION_TIMEOUT_S,
     *,
     allow_missing: bool = False,
+    time_all: bool = False,
 ) -> GateResult:
     """Compare every benchmark that pytest collects with these arguments.
 
     `python` runs the old version; `space` is a folder for the plugin; `budget_s` returns the seconds for timing a number of
     benchmarks; `progress` is called with a line per step; `timeout_s` is the timeout of one operation; with `allow_missing`, what
-    the new version lacks is a warning.
+    the new version lacks is a warning; with `time_all`, benchmarks that the change cannot have touched are timed as well.
 
     Raises:
         UsageError: pytest cannot be run like this, a benchmark times a coroutine function, or a file of them can be imported in
             neither version.
         NotComparableError: a benchmark of the old version hangs.
     """
-    tools = space / "tools"
-    tools.mkdir()
-    (tools / f"{PLUGIN_NAME}.py").symlink_to(Path(__file__).with_name("pytest_worker.py"))
-    command = ["-m", "pytest", "-p", PLUGIN_NAME, *arguments]
-    commands = (version_command(trees, name, python, command, tools) for name in ("old", "new"))
-    old, new = (replace(version, timeout_s=timeout_s) for version in commands)
-    progress("collecting the benchmarks of both versions")
+    suite = SuiteVersions(trees, python, arguments, space, timeout_s, progress)
     try:
-        before, after = _collected(old, progress), _collected(new, progress)
+        before, after = suite.collected(recorded=not (time_all or trees.same))
     except VersionError as error:
         if error.as_refusal().code != 1:
             raise error.as_refusal() from error
@@ -66,11 +66,19 @@ def compare(
     (warnings if allow_missing else incomparable).extend(missing)
     failed = {*before["failed"], *after["failed"]}
     both = [name for name in before["benchmarks"] if name in after["benchmarks"] and name not in failed]
-    if trees.same:
-        rows += [identical(file, ENGINE, group=test) for file, _, test in (name.partition("::") for name in both)]
-    elif both:
+    touched = both
+    found = None
+    if trees.same and not time_all:
+        rows += [_not_timed(name, IDENTICAL) for name in both]
+        touched = []
+    elif both and not time_all:
+        found = suite.impact(before, after, both)
+        rows += [_not_timed(name, found.reason(name)) for name in found.unchanged]
+        touched = found.touched
+        progress(f"{len(found.unchanged)} benchmarks of unchanged code, {len(touched)} to be timed")
+    if touched:
         try:
-            times = compare_all(old, new, budget_s(len(both)), wanted=both, margin=margin, progress=progress)
+            times = compare_all(suite.old, suite.new, budget_s(len(touched)), wanted=touched, margin=margin, progress=progress)
         except VersionError as error:
             if error.as_refusal().code == 1:
                 rows.append(_failed(error.benchmark or "the suite", f"while timed, {error.message}"))
@@ -79,25 +87,93 @@ def compare(
         else:
             for time in times:
                 file, _, test = time.name.partition("::")
-                rows.append(time.row(margin, file, ENGINE, group=test))
+                row = time.row(margin, file, ENGINE, group=test)
+                work = found.work(time.name) if found else ""
+                rows.append(replace(row, reason=f"{row.reason}; {work}") if work else row)
     return result(trees.names, rows, incomparable, warnings)
 
 
-def _collected(version: VersionCommand, progress: ProgressLine) -> Mapping[str, Any]:
-    """Return the names of a version's benchmarks, and its failures; raise VersionError if one hangs."""
+def explain(
+    trees: Checkout,
+    python: str,
+    arguments: Sequence[str],
+    space: Path,
+    progress: ProgressLine,
+    timeout_s: float = OPERATION_TIMEOUT_S,
+) -> Impact:
+    """Return what the change touches of every benchmark that both versions have, without timing any; raises as `compare` does."""
+    suite = SuiteVersions(trees, python, arguments, space, timeout_s, progress)
     try:
-        found = run_to_end(replace(version, environment={**version.environment, protocol.LIST: "1"}), progress)
+        before, after = suite.collected(recorded=True)
     except VersionError as error:
-        if error.kind == HANGS:
-            raise
-        reason = error.message.removeprefix("E  ").strip()  # pytest marks an error's lines by it
-        raise UsageError(f"pytest of the {version.name} version: {reason}") from error
-    if found["refused"]:
-        raise UsageError(found["refused"][0])
-    if found["status"] in BROKEN:
-        reason = last_error_line(found["output"])[:300] or "it stopped early"
-        raise UsageError(f"pytest of the {version.name} version: {reason}; run it without --against to see more")
-    return found
+        raise error.as_refusal() from error
+    failed = {*before["failed"], *after["failed"]}
+    return suite.impact(before, after, [n for n in before["benchmarks"] if n in after["benchmarks"] and n not in failed])
+
+
+class SuiteVersions:
+    """A suite in both versions: the commands that serve it, and what a session of each finds."""
+
+    def __init__(
+        self, trees: Checkout, python: str, arguments: Sequence[str], space: Path, timeout_s: float, progress: ProgressLine
+    ) -> None:
+        tools = space / "tools"
+        tools.mkdir()
+        (tools / f"{PLUGIN_NAME}.py").symlink_to(Path(__file__).with_name("pytest_worker.py"))
+        command = ["-m", "pytest", "-p", PLUGIN_NAME, *arguments]
+        commands = (version_command(trees, name, python, command, tools) for name in ("old", "new"))
+        self.old, self.new = (replace(version, timeout_s=timeout_s) for version in commands)
+        self._trees, self._space, self._progress = (trees.old, trees.new), space, progress
+
+    def collected(self, *, recorded: bool, only: Sequence[str] | None = None) -> list[Mapping[str, Any]]:
+        """Run every benchmark of both versions a few times, side by side; return their names, failures and recordings.
+
+        Raises:
+            UsageError: pytest cannot be run like this.
+            VersionError: a benchmark hangs.
+        """
+        doing = RECORDING if recorded else COLLECTING
+        self._progress(doing if only is None else f"{doing}: {len(only)} without a difference, by themselves")
+        versions = [
+            replace(
+                version,
+                environment={**version.environment, protocol.LIST: "1", **({protocol.RECORD: str(tree)} if recorded else {})},
+            )
+            for version, tree in zip((self.old, self.new), self._trees, strict=True)
+        ]
+        file = self._space / "recorded.json"
+        if only is not None:
+            file.write_text(json.dumps(list(only)), encoding="utf-8")
+        try:
+            both = run_all_to_end(versions, self._progress, only=None if only is None else file)
+        except VersionError as error:
+            if error.kind == HANGS:
+                raise
+            reason = error.message.removeprefix("E  ").strip()  # pytest marks an error's lines by it
+            raise UsageError(f"pytest of the {error.version} version: {reason}") from error
+        for version, found in zip(("old", "new"), both, strict=True):
+            if found["refused"]:
+                raise UsageError(found["refused"][0])
+            if found["status"] in BROKEN:
+                reason = last_error_line(found["output"])[:300] or "it stopped early"
+                raise UsageError(f"pytest of the {version} version: {reason}; run it without --against to see more")
+            if recorded:
+                ran = [name for name in found["benchmarks"] if name not in found["failed"]]
+                windows = found["recording"]["benchmarks"]
+                found["recording"]["benchmarks"] = {name: windows[name] for name in ran}
+        if recorded and any(found["failed"] for found in both):  # perhaps only because each benchmark ran more than once
+            plain = self.collected(recorded=False, only=only)
+            return [{**found, "recording": each["recording"]} for found, each in zip(plain, both, strict=True)]
+        return list(both)
+
+    def impact(self, old: Mapping[str, Any], new: Mapping[str, Any], names: Sequence[str]) -> Impact:
+        """Return what the change touches of the benchmarks `names`, which run in both versions, given their recordings."""
+
+        def record(only: Sequence[str]) -> Recordings:
+            before, after = self.collected(recorded=True, only=only)
+            return parsed(before["recording"]), parsed(after["recording"])
+
+        return impact((parsed(old["recording"]), parsed(new["recording"])), record, self._trees, names)
 
 
 def _compared(
@@ -139,6 +215,11 @@ def _compared(
         missing,
         [RunWarning(WarningName.NEW_BENCHMARKS, message, "they are compared from the next version on")],
     )
+
+
+def _not_timed(name: str, reason: str) -> GateRow:
+    file, _, test = name.partition("::")
+    return not_timed(reason, file, ENGINE, group=test)
 
 
 def _failed(name: str, error: str) -> GateRow:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 protocol = runpy.run_path(str(Path(__file__).resolve().with_name("protocol.py")))
 begin, beat, now_ns = protocol["begin"], protocol["beat"], protocol["now_ns"]
+recorder: Any = protocol["recorder"](__file__)
+SHARED = ""
+"""The recorder's window of what all benchmarks share."""
 NOT_A_FUNCTION = (
     "benchmark was given {}, whose call only creates a coroutine and does not run it; time asyncio.Runner().run(…) instead"
 )
@@ -37,7 +40,16 @@ class ServedSession:
         self.failed: dict[str, str] = {}
         self.uncollected: dict[str, str] = {}
         self.refused: list[str] = []
+        self.windows: dict[str, list[str]] = {}
         begin("collecting", times=protocol["LONG"])
+
+    def served(self, name: str, timed: Callable[[int, int], list[int]]) -> None:
+        """Note a benchmark that has run once; record or serve it."""
+        self.names.append(name)
+        if recorder:
+            recorder.count(name, lambda: timed(0, 1), memory=not self.channel.is_partial)
+        if not self.listing:
+            self.channel.serve(name, timed)
 
     @pytest.fixture
     def benchmark(self, request: pytest.FixtureRequest) -> SliceBenchmark:
@@ -54,8 +66,8 @@ class ServedSession:
         """Put the tests into the same order in both versions, and deselect those that are not wanted."""
         items.sort(key=lambda item: item.nodeid)
         wanted = [item for item in items if not hasattr(item, "fixturenames") or "benchmark" in item.fixturenames]
-        if not self.listing:
-            wanted = [item for item in wanted if self.channel.wants(item.nodeid)]
+        wanted = [item for item in wanted if self.channel.wants(item.nodeid)]
+        self.windows = {item.nodeid: list(dict.fromkeys([SHARED, *(node.nodeid for node in item.listchain())])) for item in wanted}
         left_out = [item for item in items if item not in wanted]
         if left_out:
             config.hook.pytest_deselected(items=left_out)
@@ -65,6 +77,44 @@ class ServedSession:
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Record that the fixtures of a test are set up."""
         begin("setting up", nodeid)
+        if recorder:
+            recorder.enter(nodeid)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logfinish(self) -> None:
+        """Record what follows as shared."""
+        if recorder:
+            recorder.leave()
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Iterator[None]:
+        """Record a fixture of a wider scope as shared by all tests that it may serve."""
+        is_shared = recorder is not None and fixturedef.scope != "function"
+        if is_shared:
+            recorder.enter(request.node.nodeid)
+        yield
+        if is_shared:
+            recorder.leave()
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Iterator[None]:
+        """Record the code of a file of tests as shared by its tests, and what it imports as shared by all."""
+        is_file = recorder is not None and isinstance(collector, pytest.Module)
+        if is_file:
+            recorder.enter(collector.nodeid)
+        yield
+        if is_file:
+            recorder.leave(only_of=str(collector.path))
+
+    def pytest_ignore_collect(self, collection_path: Path, config: pytest.Config) -> bool | None:
+        """Do not import a file without a wanted test while what the others share is recorded."""
+        if not recorder or collection_path.is_dir() or collection_path.name == "conftest.py":
+            return None
+        try:
+            file = collection_path.relative_to(config.rootpath).as_posix()
+        except ValueError:
+            return None
+        return None if self.channel.wants_any_of(file) else True
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> None:
@@ -86,10 +136,24 @@ class ServedSession:
             self.uncollected[report.nodeid] = _last_line(report, "it cannot be collected")[:300]
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Send the session's benchmarks and failures."""
-        found = {"benchmarks": self.names, "failed": self.failed, "uncollected": self.uncollected, "refused": self.refused}
+        found: dict[str, Any] = {name: getattr(self, name) for name in ("failed", "uncollected", "refused")}
+        found["benchmarks"] = self.names
+        if recorder:
+            begin("digesting what was recorded", times=protocol["LONG"])
+            recorded = recorder.found()
+            recorded["facts"] |= _settings(session.config, recorder.places.root)
+            found["recording"] = recorded | {"benchmarks": self.windows}
         self.channel.end(**found, status=int(exitstatus))
+
+
+def _settings(config: pytest.Config, root: str) -> dict[str, str]:
+    """Return pytest's options and settings by name, without the paths of the tree."""
+    plain = (str, int, float, list, tuple, Path, type(None))
+    found = {f"pytest's option {name}": value for name, value in vars(config.option).items() if isinstance(value, plain)}
+    found |= {f"pytest's setting {name}": value for name, value in config.inicfg.items()}
+    return {name: repr(value).replace(root, "<tree>") for name, value in found.items()}
 
 
 def _last_line(report: pytest.TestReport | pytest.CollectReport, default: str) -> str:
@@ -163,9 +227,7 @@ class SliceBenchmark:
         timed(0, 1)
         if inspect.isawaitable(last[0]):
             self._refuse(target, last[0])
-        self._session.names.append(self.name)
-        if not self._session.listing:
-            self._session.channel.serve(self.name, timed)
+        self._session.served(self.name, timed)
         return last[0]
 
     def _refuse(self, target: Callable[..., Any], answer: object = None) -> None:

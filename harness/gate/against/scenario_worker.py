@@ -11,18 +11,23 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import runpy
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.gate.against.protocol import VersionChannel
 
+CHECKING = ("harness.discovery", "harness.declarations", "harness.helper_files")
+"""Modules that check a scenario's file before it is imported."""
 CASES = 4
 """Cases of a group that are timed, alternating: they are inputs of the same kind, and each of them has to be warm."""
 ANY_ENGINE = "any"
@@ -32,6 +37,7 @@ protocol = runpy.run_path(str(Path(__file__).resolve().with_name("protocol.py"))
 begin, beat, LONG = protocol["begin"], protocol["beat"], protocol["LONG"]
 operations = runpy.run_path(str(protocol["HARNESS"] / "bench" / "operations.py"))
 answers = runpy.run_path(str(protocol["HARNESS"] / "answers.py"))
+recorder: Any = protocol["recorder"](__file__, *(str(protocol["HARNESS"] / file) for file in ("bench/operations.py", "answers.py")))
 
 
 class CaseFailedError(Exception):
@@ -46,6 +52,8 @@ def main() -> None:
         begin("importing the scenario", times=LONG)
         from harness.discovery import load  # noqa: PLC0415 - the tree's own harness, which may be missing
 
+        if recorder:  # they read the scenario's file to check it
+            recorder.tool_files |= {spec.origin for spec in map(find_spec, CHECKING) if spec}
         loaded = load(Path(job["file"]))
         scenario: Any = loaded.scenario
         if not hasattr(scenario, "self_reported_ns"):  # it was `own_ns`, and first did not exist
@@ -61,7 +69,28 @@ def main() -> None:
         channel.fail(f"{type(error).__name__}: {text[0] if text else ''}", type(error).__name__)
     else:
         if found is not None:
-            channel.end(**found, title=loaded.title, doc=loaded.doc)
+            channel.end(**found, title=loaded.title, doc=loaded.doc, recording=_recorded(found))
+
+
+def _recorded(found: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what was recorded, None if it was not to be; the data and the cases are facts by their content."""
+    if recorder is None:
+        return None
+    begin("digesting what was recorded", times=LONG)
+    recorded: dict[str, Any] = recorder.found()
+    if "dataset" in found:
+        recorded["facts"]["the data set"] = repr(sorted(found["dataset"].items()))
+    if "cases_digest" in found:
+        unknown = f"of process {os.getpid()}"  # never the same as another one's
+        recorded["facts"]["the digest of the cases' arguments"] = found["cases_digest"] or unknown
+    windows = {name: ["", arm, name] for name, _, arm in found.get("benchmarks", ())}
+    return recorded | {"benchmarks": windows}
+
+
+def _window(key: str) -> AbstractContextManager[None]:
+    """Return the context in which what happens is recorded for an arm, or for a benchmark."""
+    found: AbstractContextManager[None] = nullcontext() if recorder is None else recorder.within(key)
+    return found
 
 
 def _known(kind: Any, values: dict[str, Any]) -> Any:
@@ -86,7 +115,8 @@ def _serve(channel: VersionChannel, scenario: Any, setting: Any, _: dict[str, An
         return None
     begin("starting its servers", times=LONG)
     with scenario.servers(setting) as servers:
-        channel.send("servers", engine=setting.engine, servers={name: _server(server) for name, server in servers.items()})
+        started = {name: _server(server) for name, server in servers.items()}
+        channel.send("servers", engine=setting.engine, servers=started, recording=_recorded({}))
         channel.next_slice()
     return {}
 
@@ -113,7 +143,7 @@ def _cases(scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, list[A
     return grouped
 
 
-async def _examine(_: VersionChannel, scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, Any]:
+async def _examine(channel: VersionChannel, scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, Any]:
     """Run the first case of every group on every arm, and twice more for its errors, answers and work counts.
 
     The first run fills what the arm keeps, so that counts are those of the operations that are timed.
@@ -125,41 +155,58 @@ async def _examine(_: VersionChannel, scenario: Any, setting: Any, job: dict[str
     work_counts: list[list[Any]] = []
     answers, cannot_run = dict[str, str](), dict[str, str]()
     for arm in scenario.arms:
+        wanted = [g for g in cases if (arm, g) not in declared["skipped"] and channel.wants(f"{g}[{arm}]")]
+        if not wanted:
+            continue
         begin("opening", arm, times=LONG)
-        async with scenario.open(arm, setting) as instance:
-            for group, (case, *_others) in cases.items():
-                if (arm, group) in declared["skipped"]:
-                    continue
-                name = f"{group}[{arm}]"
-                begin("counting work", name, case.name)
-                everything.append([name, group, arm])
-                try:
-                    digest = partial(_digest, scenario, arm, case)
-                    count = partial(operations["run_counted"], scenario, instance, case)
-                    await count()
-                    first, second = [await count(scenario.probes(instance), digest) for _ in range(2)]
-                except CaseFailedError:
-                    raise
-                except Exception as error:
-                    if arm not in declared["as_written"]:
-                        raise _failed(error, job["file"], arm, case) from error
-                    cannot_run[name] = f"{type(error).__name__}: {error}"
-                    continue
-                if first[1] is not None and first[1] == second[1]:
-                    answers[name] = first[1]
-                if group not in declared["uncounted"]:
-                    work_counts += [[name, *count] for count in operations["repeated_counts"](first[0], second[0])]
-                if group not in declared["slow"]:
-                    benchmarks.append([name, group, arm])
-            begin("closing", arm)
+        with _window(arm):
+            async with scenario.open(arm, setting) as instance:
+                for group in wanted:
+                    case = cases[group][0]
+                    name = f"{group}[{arm}]"
+                    begin("counting work", name, case.name)
+                    everything.append([name, group, arm])
+                    try:
+                        others = cases[group][1:CASES] if recorder and group not in declared["slow"] else []
+                        with _window(name):
+                            first, second = await _count_work(scenario, instance, arm, case, others)
+                    except CaseFailedError:
+                        raise
+                    except Exception as error:
+                        if arm not in declared["as_written"]:
+                            raise _failed(error, job["file"], arm, case) from error
+                        cannot_run[name] = f"{type(error).__name__}: {error}"
+                        continue
+                    if first[1] is not None and first[1] == second[1]:
+                        answers[name] = first[1]
+                    if group not in declared["uncounted"]:
+                        work_counts += [[name, *count] for count in operations["repeated_counts"](first[0], second[0])]
+                    if group not in declared["slow"]:
+                        benchmarks.append([name, group, arm])
+                begin("closing", arm)
     found = {"all": everything, "benchmarks": benchmarks, "work_counts": work_counts, "answers": answers, "cannot_run": cannot_run}
     return found | {
         "cases": {group: [case.name for case in of_group] for group, of_group in cases.items()},
+        "cases_digest": operations["digest"](
+            [(case.name, case.group, case.args) for of_group in cases.values() for case in of_group]
+        ),
         "arms": declared["arms"],
         "groups": declared["groups"],
         "tolerances": dict(getattr(scenario, "tolerances", {})),
         "higher_is_better": list(getattr(scenario, "higher_is_better", ())),
     }
+
+
+async def _count_work(
+    scenario: Any, instance: Any, arm: str, case: Any, others: Sequence[Any]
+) -> list[tuple[dict[str, float], Any]]:
+    """Run a case once, and twice more for its counts and answers, which are returned; then the others, only to be recorded."""
+    count = partial(operations["run_counted"], scenario, instance, case)
+    await count()
+    found = [await count(scenario.probes(instance), partial(_digest, scenario, arm, case)) for _ in range(2)]
+    for other in others:
+        await operations["run_counted"](scenario, instance, other)
+    return found
 
 
 def _declared(scenario: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Compare the scenarios of two trees: examined in processes of each, compared by work counts, and timed interleaved."""
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -11,16 +12,21 @@ from typing import Any
 from harness.bench.serving import NO_NETWORK
 from harness.errors import MissingExtraError, NotMeasurableError, UsageError
 from harness.gate import stored_runs
+from harness.gate.against import protocol
 from harness.gate.against.checkout import Checkout, version_command
 from harness.gate.against.compare import (
+    IDENTICAL,
     ProgressLine,
     VersionCommand,
     VersionError,
     VersionProcess,
     compare_all,
-    identical,
+    not_timed,
+    run_all_to_end,
     run_to_end,
 )
+from harness.gate.impact.decision import parsed
+from harness.gate.impact.proof import Impact, Recordings, impact
 from harness.gate.matching import place, status
 from harness.gate.verdict import result
 from harness.importers import own_run
@@ -55,6 +61,8 @@ class CompareRequest:
     """Whether scenarios, arms, groups and counts may be missing in the new version."""
     timeout_s: float = OPERATION_TIMEOUT_S
     """Timeout of one operation, in seconds."""
+    time_all: bool = False
+    """Whether benchmarks that the change cannot have touched are timed as well."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,10 @@ class ExaminedVersion:
     """The command that serves its benchmarks; None if it failed."""
     found: Mapping[str, Any] | None = None
     """The worker's findings: benchmarks, cases, answers, counts."""
+    examining: VersionCommand | None = None
+    """The command that ran its operations and counted their work."""
+    recorded: Sequence[Mapping[str, Any]] = ()
+    """What starting its servers, preparing its data and running its operations executed and read, if that was recorded."""
     is_usable: bool = True
     """Whether the file can be imported and is a scenario."""
 
@@ -98,7 +110,8 @@ def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, 
             for name, version in both.items():
                 examined[name].append(version)
             if len(both) == 2:  # noqa: PLR2004 - each tree has the scenario
-                rows, incomparable = _identical(both["new"]) if trees.same else _time(both["old"], both["new"], request, step)
+                is_same = trees.same and not request.time_all
+                rows, incomparable = _identical(both["new"]) if is_same else _time(trees, both["old"], both["new"], request, step)
                 times += rows
                 reasons += incomparable
     before, after = ([version.result for version in versions] for versions in examined.values())
@@ -151,6 +164,7 @@ def _examine(
     resets = {"resets": True, "takes_back": True}  # the second is its name before groups were objects
     setting: dict[str, Any] = {"folder": str(own), "shared": str(shared), "servers": {}, **data, **resets}
     tree = trees.old if name == "old" else trees.new
+    is_recorded = not (request.time_all or trees.same)
     job = {"file": str(tree / file), "kept": str(folder), "benchmarks": [], "setting": setting}
     for each in (folder, shared, own):
         each.mkdir()
@@ -159,7 +173,8 @@ def _examine(
         written = folder / f"{task}.json"
         written.write_text(json.dumps({**job, "task": task}), encoding="utf-8")
         command = version_command(trees, name, python, ["-P", str(WORKER), str(written)])
-        return replace(command, timeout_s=request.timeout_s)
+        environment = {**command.environment, protocol.RECORD: str(tree)} if is_recorded and task != "time" else command.environment
+        return replace(command, timeout_s=request.timeout_s, environment=environment)
 
     blank = ScenarioResult(file.stem, file.stem, "", str(file), engine, rtt_ms, ScenarioStatus.OK)
     core = choose_cores().coordinator
@@ -181,7 +196,8 @@ def _examine(
         failed = replace(blank, status=status, error=message, exit_code=refusal.code)
         return ExaminedVersion(failed, is_usable=is_usable)
     job["benchmarks"] = found["benchmarks"]
-    return ExaminedVersion(_result(blank, ready, found), version("time"), found)
+    recorded = [process["recording"] for process in (started, ready, found)] if is_recorded else []
+    return ExaminedVersion(_result(blank, ready, found), version("time"), found, version("examine"), recorded)
 
 
 def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str, Any]) -> ScenarioResult:
@@ -206,11 +222,26 @@ def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str,
 def _identical(new: ExaminedVersion) -> tuple[list[GateRow], list[RunWarning]]:
     """Return the rows of a scenario's benchmarks in two trees with the same content."""
     base, names = new.result, new.found["benchmarks"] if new.found else []
-    return [identical(base.name, base.engine, base.rtt_ms, arm, group) for _, group, arm in names], []
+    return [not_timed(IDENTICAL, base.name, base.engine, base.rtt_ms, arm, group) for _, group, arm in names], []
+
+
+def _impact(trees: Checkout, old: ExaminedVersion, new: ExaminedVersion, names: Sequence[str], progress: ProgressLine) -> Impact:
+    """Return what the change touches of the benchmarks `names`, which both versions have."""
+
+    def record(only: Sequence[str]) -> Recordings:
+        progress(f"recording what {len(only)} benchmarks without a difference execute and read, by themselves")
+        with tempfile.TemporaryDirectory(prefix="harness-against-") as folder:
+            file = Path(folder) / "only.json"
+            file.write_text(json.dumps(list(only)), encoding="utf-8")
+            commands = [command for command in (old.examining, new.examining) if command]
+            before, after = run_all_to_end(commands, progress, only=file)
+        return parsed(*old.recorded[:2], before["recording"]), parsed(*new.recorded[:2], after["recording"])
+
+    return impact((parsed(*old.recorded), parsed(*new.recorded)), record, (trees.old, trees.new), names)
 
 
 def _time(
-    old: ExaminedVersion, new: ExaminedVersion, request: CompareRequest, progress: ProgressLine
+    trees: Checkout, old: ExaminedVersion, new: ExaminedVersion, request: CompareRequest, progress: ProgressLine
 ) -> tuple[list[GateRow], list[RunWarning]]:
     """Time a scenario that both trees have; return the rows, and why some of its benchmarks have none."""
     if not (old.command and new.command and old.found and new.found):
@@ -220,16 +251,23 @@ def _time(
     reasons = [RunWarning(place(base), f"{name}: {reason}", SAME) for name, reason in changed.items()]
     names = {name: (arm, group) for name, group, arm in new.found["benchmarks"]}
     both = [name for name, _, _ in old.found["benchmarks"] if name in names and name not in changed]
-    if not both:
-        return [], reasons
-    budget_s, seed = request.budget_s(len(both)), f"{request.settings.seed}/{base.name}"
+    seed, rows = f"{request.settings.seed}/{base.name}", list[GateRow]()
     try:
+        if both and old.recorded and new.recorded:
+            found = _impact(trees, old, new, both, progress)
+            unchanged = {name: found.reason(name) for name in found.unchanged}
+            rows = [not_timed(reason, base.name, base.engine, base.rtt_ms, *names[name]) for name, reason in unchanged.items()]
+            both = found.touched
+        if not both:
+            return rows, reasons
+        budget_s = request.budget_s(len(both))
         times = compare_all(old.command, new.command, budget_s, wanted=both, margin=request.margin, seed=seed, progress=progress)
     except VersionError as error:
         if error.as_refusal().code == 1:
-            return [status(base, GateVerdict.REGRESSED, f"it failed while timed: {error.message}")], reasons
-        return [], [*reasons, RunWarning(place(base), str(error), SAME)]
-    return [time.row(request.margin, base.name, base.engine, base.rtt_ms, *names[time.name]) for time in times], reasons
+            return [*rows, status(base, GateVerdict.REGRESSED, f"it failed while timed: {error.message}")], reasons
+        return rows, [*reasons, RunWarning(place(base), str(error), SAME)]
+    rows += [time.row(request.margin, base.name, base.engine, base.rtt_ms, *names[time.name]) for time in times]
+    return rows, reasons
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -11,14 +11,16 @@ import pytest
 
 from harness.cli import main
 from harness.gate.against import compare as paired
+from harness.gate.against.pytest_suites import RECORDING
 
 if TYPE_CHECKING:
     from tests.harness.gate.against.conftest import Toy
 
 pytestmark = pytest.mark.slow
 Captured = pytest.CaptureFixture[str]
-STEPS = ["comparing the dependencies of both versions", "collecting the benchmarks of both versions"]
-"""The lines on standard error before the benchmarks are timed."""
+FIRST = "comparing the dependencies of both versions"
+STEPS = ([FIRST], *([FIRST, step] for step in ("collecting the benchmarks of both versions", RECORDING)))
+"""The lines on standard error before the benchmarks are timed: the second one is not due if the first was short."""
 
 
 @pytest.fixture(autouse=True)
@@ -80,10 +82,54 @@ def test_three_times_the_work_is_found_and_nothing_is_left_behind(
 def test_the_same_code_does_not_fail(toy: Toy, capsys: Captured) -> None:
     """The same code is never a regression, however noisy the machine is."""
     toy.write("notes.txt", "a file that no benchmark uses")
-    code, result, _ = gate(capsys)
+    code, result, _ = gate(capsys, "--time-all")
     assert code in {0, 3}, result
     assert row(result)["verdict"] in {"equivalent", "inconclusive", "improved"}
     assert row(result)["paired"] is True
+
+
+def test_benchmarks_that_a_change_cannot_touch_are_not_timed(toy: Toy, capsys: Captured) -> None:
+    """They pass with the reason; and only the one that runs the changed function is timed."""
+    toy.write("benchmarks/test_other.py", "def test_other(benchmark):\n    benchmark(int)\n")
+    toy.commit()
+    toy.write("notes.txt", "a file that no benchmark uses")
+    code, result, err = gate(capsys)
+    assert code == 0
+    assert result["sentence"] == "2 benchmarks unchanged and not timed"
+    assert str(row(result)["reason"]).startswith("unchanged code: not timed; the same in both versions: the code that runs (")
+    assert "process pair" not in err
+    toy.write("app.py", (toy.folder / "app.py").read_text().replace("sum(", "max("))
+    code, result, _ = gate(capsys)
+    assert [(row(result, n)["group"], "not timed" in str(row(result, n)["reason"])) for n in range(2)] == [
+        ("test_other", True),
+        ("test_total", False),
+    ]
+
+
+def test_explain_lists_what_differs(toy: Toy, capsys: Captured) -> None:
+    """It times nothing, and names what the change touches, or why there is nothing to time."""
+    explain = ["gate", "--against", "main", "--explain", "*total", "--", "pytest", "benchmarks", "-p", "pytest_benchmark.plugin"]
+    assert main(explain) == 0
+    assert capsys.readouterr().out.startswith("benchmarks/test_total.py::test_total: unchanged code: not timed; ")
+    toy.write("app.py", (toy.folder / "app.py").read_text().replace("i * i", "i"))
+    assert main(explain) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "benchmarks/test_total.py::test_total: timed, 2 differences",
+        "  total in app.py differs",
+    ]
+    assert main(["gate", "--explain", "*", "--", "pytest", "benchmarks"]) == 2
+    assert "--explain is about benchmarks of two versions: use --against REF" in capsys.readouterr().err
+
+
+def test_a_benchmark_that_works_once_only_does_not_fail_by_being_recorded(toy: Toy, capsys: Captured) -> None:
+    """It is timed, as what cannot be recorded is, and its assertion about one call is no failure of either version."""
+    once = "def test_once(benchmark):\n    made = []\n    benchmark(made.append, 1)\n    assert len(made) == 1\n"
+    toy.write("benchmarks/test_total.py", once)
+    toy.commit()
+    toy.write("notes.txt", "a file that no benchmark uses")
+    _, result, _ = gate(capsys)
+    assert result["incomparable"] == []
+    assert "not timed" not in str(row(result)["reason"])
 
 
 def test_identical_versions_are_not_timed(toy: Toy, capsys: Captured) -> None:
@@ -123,7 +169,7 @@ def test_a_coroutine_function_is_refused(toy: Toy, capsys: Captured) -> None:
     assert code == 2
     *steps, error = err.splitlines()
     assert "benchmarks/test_total.py::test_it: benchmark was given the coroutine function 'work'" in error
-    assert steps in (STEPS, STEPS[:1])  # the second one is not due if the first was short
+    assert steps in STEPS
 
 
 def test_a_test_that_fails_now_is_a_regression(toy: Toy, capsys: Captured) -> None:
@@ -145,7 +191,7 @@ def test_a_file_that_neither_version_can_import_is_a_usage_error(toy: Toy, capsy
     code, _, err = gate(capsys)
     assert code == 2
     assert "benchmarks/test_broken.py cannot be imported: ModuleNotFoundError: No module named 'nothing_there'" in err
-    assert err.splitlines()[:-1] in (STEPS, STEPS[:1])
+    assert err.splitlines()[:-1] in STEPS
 
 
 def test_a_file_that_one_version_cannot_import_names_the_error(toy: Toy, capsys: Captured) -> None:
@@ -180,7 +226,7 @@ def test_a_usage_error_of_pytest_is_reported(capsys: Captured) -> None:
     *steps, error = err.splitlines()
     assert "pytest of the old version: " in error
     assert "unrecognized arguments: --no-such-option" in error
-    assert steps in (STEPS, STEPS[:1])  # the second one is not due if the first was short
+    assert steps in STEPS
 
 
 def hanging(toy: Toy) -> None:
@@ -192,7 +238,7 @@ def test_a_benchmark_that_hangs_now_is_a_regression(toy: Toy, capsys: Captured) 
     """It is named with the version and the line, and exits with 1."""
     hanging(toy)
     code, result, _ = gate(capsys, "--timeout", "3s")
-    assert code == 1
+    assert code == 1, result
     assert "test_total did not finish within 3 s (warming up), at app.py:4; raise --timeout" in str(row(result)["reason"])
     assert row(result)["group"] == "test_total"
 

@@ -171,6 +171,30 @@ def test_identical_versions_are_not_timed(capsys: Captured) -> None:
     assert {row["verdict"] for row in result["rows"] if row["kind"] == "work"} == {"equal"}
 
 
+def test_arms_that_a_change_cannot_touch_are_not_timed(toy: Toy, capsys: Captured) -> None:
+    """Their work counts are compared, and they have no times; --time-all times them."""
+    toy.write("notes.txt", "a file that no scenario uses")
+    code, result, _ = gate(capsys, "adding")
+    assert code == 0
+    times = [row for row in result["rows"] if row["kind"] == "time"]
+    assert {row["reason"].partition(";")[0] for row in times} == {"unchanged code: not timed"}
+    assert {row["arm"] for row in times} == {"baseline", "proposed", "optimised"}
+    _, result, _ = gate(capsys, "adding", "--time-all")
+    assert not [row for row in result["rows"] if "not timed" in row["reason"]]
+
+
+def test_only_the_arm_that_a_change_touches_is_timed(toy: Toy, capsys: Captured) -> None:
+    """The function of one arm runs in none of the others."""
+    change(toy, "return sum(list(range(case.args)))", "return by_list(case.args)")
+    file = toy.folder / "scenarios" / "adding.py"
+    file.write_text(file.read_text() + "\n\ndef by_list(n: int) -> int:\n    return sum(list(range(n)))\n")
+    toy.commit()
+    change(toy, "    return sum(list(range(n)))", "    return sum([*range(n)])")
+    _, result, _ = gate(capsys, "adding")
+    timed = {row["arm"] for row in result["rows"] if row["kind"] == "time" and "not timed" not in row["reason"]}
+    assert timed == {"proposed"}
+
+
 def test_an_unknown_ref_is_one_line(capsys: Captured) -> None:
     """It exits with 2 before anything is measured."""
     assert main(["gate", "--against", "nothing"]) == 2

@@ -1,0 +1,185 @@
+"""Decide which benchmarks a change cannot have touched: everything that two recordings of them hold is the same.
+
+Whatever cannot be shown to be the same is a difference, and a benchmark with a difference is timed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from filecmp import cmp
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+from harness.gate.impact.places import DERIVED, GENERATED
+
+Code = tuple[str, str, str]
+"""File relative to the tree, qualified name, and digest."""
+
+MODULE = "<module>"
+
+
+@dataclass(frozen=True)
+class RecordedWindow:
+    """The contents of a window of a recording."""
+
+    codes: frozenset[Code]
+    files: frozenset[str]
+    """Paths relative to the tree that were opened, or of which the state was asked."""
+    folders: frozenset[str]
+    hazards: frozenset[str]
+    """What could not be followed."""
+
+    def __or__(self, other: "RecordedWindow") -> "RecordedWindow":
+        """Return what either holds."""
+        return RecordedWindow(
+            self.codes | other.codes, self.files | other.files, self.folders | other.folders, self.hazards | other.hazards
+        )
+
+
+NOTHING = RecordedWindow(frozenset(), frozenset(), frozenset(), frozenset())
+
+
+@dataclass(frozen=True)
+class VersionRecording:
+    """Everything that one version executed and read while each of its benchmarks ran once."""
+
+    ALL: ClassVar = "all"
+    """The name of the only benchmark of `as_one`."""
+
+    windows: Mapping[str, RecordedWindow]
+    benchmarks: Mapping[str, Sequence[str]]
+    """Benchmark → the windows that it depends on: its own, and those that it shares."""
+    facts: Mapping[str, str]
+    """What else decides how code runs, by name."""
+    blind: str = ""
+    """The reason why files that compiled code opens were not seen; empty if they were."""
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Benchmark → calls and bytes at the peak."""
+
+    def window(self, benchmark: str) -> RecordedWindow:
+        """Return everything that a benchmark depends on."""
+        found = NOTHING
+        for name in self.benchmarks[benchmark]:
+            found |= self.windows.get(name, NOTHING)
+        return found
+
+    @cached_property
+    def known(self) -> frozenset[Code]:
+        """All code that ran in any window."""
+        return frozenset().union(*(window.codes for window in self.windows.values()))
+
+    def as_one(self) -> "VersionRecording":
+        """Return the recording of one benchmark that depends on everything that happened."""
+        return replace(self, benchmarks={self.ALL: list(self.windows)})
+
+
+NOT_RECORDED = VersionRecording({}, {}, {})
+
+
+def parsed(*found: Mapping[str, Any]) -> VersionRecording:
+    """Return a version's recording from what its processes sent; those of several are one, with their windows joined by name."""
+    windows: dict[str, RecordedWindow] = {}
+    benchmarks: dict[str, Sequence[str]] = {}
+    facts: dict[str, str] = {}
+    counts: dict[str, Mapping[str, int]] = {}
+    for process in found:
+        codes: list[Code] = [(file, name, digest) for file, name, digest in process["codes"]]
+        for key, window in process["windows"].items():
+            recorded = RecordedWindow(
+                frozenset(codes[number] for number in window["codes"]),
+                *(frozenset(window[name]) for name in ("files", "folders", "hazards")),
+            )
+            windows[key] = windows.get(key, NOTHING) | recorded
+        benchmarks |= process["benchmarks"]
+        facts |= process["facts"]
+        counts |= process["counts"]
+    blind = next((process["blind"] for process in found if process["blind"]), "")
+    return VersionRecording(windows, benchmarks, facts, blind, counts)
+
+
+def differences(
+    old: VersionRecording, new: VersionRecording, trees: tuple[Path, Path], wanted: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return what differs between two versions for each benchmark, in words; nothing for one that the change cannot have touched.
+
+    `trees` are the roots of the old and the new version.
+    """
+    everywhere = [*_facts(old.facts, new.facts), *_blind(old, new)]
+    contents = FileContents(*trees)
+    return {name: [*everywhere, *_of_windows(old, new, name, contents)] for name in wanted}
+
+
+def _blind(old: VersionRecording, new: VersionRecording) -> Iterator[str]:
+    reason = old.blind or new.blind
+    if reason:
+        yield f"files that compiled code opens are not seen here: {reason}"
+
+
+def _facts(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted({*old, *new}):
+        before, after = old.get(name), new.get(name)
+        if before != after:
+            way = "was added" if before is None else "was removed" if after is None else "differs"
+            yield f"{name} {way}"
+
+
+def _of_windows(old: VersionRecording, new: VersionRecording, name: str, contents: "FileContents") -> Iterator[str]:
+    if name not in old.benchmarks or name not in new.benchmarks:
+        yield "it was not recorded in both versions"
+        return
+    before, after = old.window(name), new.window(name)
+    # What ran elsewhere in the other version is known to be the same.
+    moved = (before.codes ^ after.codes) & old.known & new.known
+    yield from _codes(before.codes - moved, after.codes - moved, contents)
+    yield from (f"{file}, which is read, differs" for file in sorted(before.files | after.files) if contents.differ(file))
+    for folder in sorted(before.folders | after.folders):
+        if contents.folders_differ(folder):
+            yield f"the content of folder {folder}, which is listed, differs"
+    yield from sorted(before.hazards | after.hazards)
+
+
+def _codes(old: frozenset[Code], new: frozenset[Code], contents: "FileContents") -> Iterator[str]:
+    """Yield the code that differs. Code of the tree that ran in one version only is the same if its whole file is."""
+    elsewhere = {file for file, _, _ in old ^ new if file == GENERATED or Path(file).is_absolute()}
+    changed = {(file, name) for file, name, _ in old ^ new if file in elsewhere or contents.differ(file)}
+    before, after = ({(file, name) for file, name, _ in codes} for codes in (old, new))
+    for file, name in sorted(changed):
+        what = f"generated code of {name}" if file == GENERATED else f"{name} in {file}"
+        if name == MODULE and file != GENERATED:
+            what = f"module-level code of {file}"
+        only = "new" if (file, name) in after else "old"
+        yield f"{what} {'differs' if (file, name) in before & after else f'runs in the {only} version only'}"
+
+
+class FileContents:
+    """Compares the files of two trees by their content."""
+
+    def __init__(self, old: Path, new: Path) -> None:
+        self._old, self._new = old, new
+        self.differ = lru_cache(maxsize=None)(self._differ)
+
+    def _differ(self, relative: str) -> bool:
+        """Return whether a file or folder is there in one tree only, or a file has another content; links are followed."""
+        old, new = self._old / relative, self._new / relative
+        try:
+            if old.is_dir() and new.is_dir():
+                return False
+            if not old.exists() and not new.exists():
+                return False
+            return not (old.is_file() and new.is_file() and cmp(old, new, shallow=False))
+        except OSError:
+            return True
+
+    def folders_differ(self, relative: str) -> bool:
+        """Return whether a folder has other names, or files of other sizes, in the two trees."""
+        try:
+            return _listing(self._old / relative) != _listing(self._new / relative)
+        except OSError:
+            return True
+
+
+def _listing(folder: Path) -> dict[str, int | None] | None:
+    if not folder.is_dir():
+        return None
+    found = [path for path in folder.iterdir() if path.name not in DERIVED and path.name != ".git"]
+    return {path.name: path.stat().st_size if path.is_file() else None for path in found}

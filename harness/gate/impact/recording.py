@@ -1,0 +1,422 @@
+"""Record what a process executes, reads and starts, in windows: one for each benchmark, and one for what all of them share.
+
+Standard library only and loadable by path, because it runs in the process of another tree. Nothing in here may raise into the
+program that is recorded: what goes wrong is a hazard, and a benchmark with a hazard is timed.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+import threading
+import tracemalloc
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+_HERE = Path(__file__).resolve().parent
+_code, _opened_files, _places, _facts = (
+    runpy.run_path(str(_HERE / f"{name}.py")) for name in ("code", "opened_files", "places", "facts")
+)
+digest, is_of_environment, GENERATED = _code["digest"], _places["is_of_environment"], _places["GENERATED"]
+
+SHARED = ""
+"""The window of everything that is not within another one."""
+
+TOOLS = {"_pytest", "pytest", "pluggy", "pytest_benchmark"}
+"""The packages of the runner: what they read and look at themselves is not an input of a benchmark."""
+FOR_TESTS = {"pytester.py"}
+"""Modules of these packages that read files and start processes for a test."""
+SYSTEM_CALLERS = {"platform.py", "uuid.py", "util.py"}
+"""Modules of the standard library that start programs of the system to learn about it (`util.py` is that of ctypes)."""
+STARTS = ("os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "pty.spawn", "subprocess.Popen")
+"""Audit events of a new process."""
+ARGUMENT_READERS = {"_signature_from_function", "_has_code_flag"}
+"""Functions of `inspect` that look at the arguments and flags of a function only, which belong to the code that defines it."""
+ELF = b"\x7fELF"
+
+_USER, _TOOL, _IMPORT = "user", "tool", "import"
+
+
+class LiveWindow:
+    """Everything that happened within one benchmark, or in what several of them share."""
+
+    def __init__(self) -> None:
+        self.codes: set[int] = set()
+        """Keys of `ProcessRecorder.known`: code that was executed."""
+        self.read_codes: set[int] = set()
+        """The same for code that was read without being executed, as compilers of functions do."""
+        self.files: set[str] = set()
+        """Absolute paths that were opened, or of which the state was asked."""
+        self.folders: set[str] = set()
+        """Absolute paths that were listed."""
+        self.hazards: set[str] = set()
+        """What cannot be followed."""
+
+    def add(self, other: LiveWindow) -> None:
+        """Add what happened in another window."""
+        for name, found in vars(other).items():
+            getattr(self, name).update(found)
+
+    def keep_code(self, codes: set[int]) -> LiveWindow:
+        """Keep this executed code only; return the rest as a window."""
+        rest = LiveWindow()
+        rest.add(self)
+        rest.codes -= codes
+        for name, found in vars(self).items():
+            found.intersection_update(codes if name == "codes" else ())
+        return rest
+
+
+class ProcessRecorder:
+    """Records one process from `start` on."""
+
+    def __init__(self, root: str, own_files: Collection[str] = ()) -> None:
+        """Record the tree below `root`; code in `own_files` is the gate's own."""
+        own = {str(_HERE / f"{name}.py") for name in ("recording", "code", "opened_files", "places", "facts")}
+        self.places = _places["Places"](root, own | set(own_files))
+        self.windows: dict[str, LiveWindow] = {SHARED: LiveWindow()}
+        self.counts: dict[str, dict[str, int]] = {}
+        """Calls and bytes at the peak by benchmark."""
+        self.tool_files: set[str] = set()
+        """Files of modules that read others for the runner, such as to check them."""
+        self._known: dict[int, CodeType] = {}
+        self._stack = [self.windows[SHARED]]
+        self._now = self._stack[0]
+        self._audited: set[str] = set()
+        self._tool_child = False
+        """Whether a child of the runner's tools may have opened files since the last look, such as git for pytest-benchmark."""
+        self._busy = _Busy()
+        self._tool: int | None = None
+        self._once: object = None
+        """The answer to a call of `sys.monitoring` after which this code is not reported again, until the next window."""
+        self._variables: dict[str, str] = {}
+        self._opened = _opened_files["OpenedFiles"](self.places.root, _places["is_skipped"])
+        self._handlers: dict[str, Callable[[tuple[Any, ...], FrameType], None]] = {
+            "object.__getattr__": lambda arguments, frame: self._note_code(arguments[0], frame),
+            "sys.setprofile": lambda _, frame: self._note_profile(frame),
+            "import": lambda arguments, _: self._note_library(arguments[1]),
+            "ctypes.dlopen": lambda arguments, _: self._note_library(arguments[0]),
+            "sqlite3.connect": lambda arguments, _: self._note_file(arguments[0]),
+            "os.listdir": lambda arguments, frame: self._note_folder(arguments[0], frame),
+            "os.scandir": lambda arguments, frame: self._note_folder(arguments[0], frame),
+            "open": self._note_open,
+            **dict.fromkeys(STARTS, lambda _, frame: self._note_start("", frame)),
+            "subprocess.Popen": lambda arguments, frame: self._note_start(_program(arguments), frame),
+        }
+
+    def start(self) -> None:
+        """Record from now on; modules of the tree that are loaded already count as files that were read."""
+        for module in list(sys.modules.values()):
+            file = getattr(module, "__file__", None)
+            if isinstance(file, str) and self.places.of_code(file) is not None:
+                self._note_file(file)
+        if threading.active_count() > 1:
+            self._now.hazards.add("a thread ran before the recording began")
+        self._variables = _facts["variables"](self.places.root)
+        self._watch_calls()
+        sys.addaudithook(self._audit)
+        self._follow()
+
+    def _follow(self) -> None:
+        """Be called for all code that starts, in every thread: by `sys.monitoring` where it is, else as the profile function."""
+        if sys.version_info < (3, 12):
+            threading.setprofile(self._profiled)
+            self._set_profile(self._profiled)
+            return
+        monitoring = sys.monitoring
+        self._tool = next(number for number in (4, 3, 5, 2) if monitoring.get_tool(number) is None)
+        self._once = monitoring.DISABLE
+        monitoring.use_tool_id(self._tool, "harness")
+        monitoring.register_callback(self._tool, monitoring.events.PY_START, self._started)
+        monitoring.set_events(self._tool, monitoring.events.PY_START)
+
+    def _profiled(self, frame: FrameType, event: str, _: object) -> None:
+        if event == "call":  # as `_started`, without a call more
+            code = frame.f_code
+            key = id(code)
+            self._known[key] = code
+            self._now.codes.add(key)
+
+    def _started(self, code: CodeType, _: int = 0) -> object:
+        self._known[id(code)] = code
+        self._now.codes.add(id(code))
+        return self._once
+
+    # Windows
+
+    @contextmanager
+    def within(self, key: str) -> Iterator[None]:
+        """Record into a window until the end of the context, then into the one before."""
+        self.enter(key)
+        try:
+            yield
+        finally:
+            self.leave()
+
+    def enter(self, key: str) -> None:
+        """Record into a window from now on, until `leave`."""
+        self._drain()
+        self._stack.append(self.windows.setdefault(key, LiveWindow()))
+        self._switched()
+
+    def leave(self, *, only_of: str | None = None) -> None:
+        """Record into the window before again; with `only_of`, what is not code of that file moves to it."""
+        self._drain()
+        left = self._stack.pop()
+        self._switched()
+        if only_of is not None:
+            self._now.add(left.keep_code({key for key in left.codes if self._known[key].co_filename == only_of}))
+
+    def _switched(self) -> None:
+        self._now = self._stack[-1]
+        if self._tool is not None and sys.version_info >= (3, 12):
+            sys.monitoring.restart_events()
+
+    def _drain(self) -> None:
+        """Add the files that were opened without an audit event, by compiled code or by a child; the runner's own do not count."""
+        opened = self._opened.take()
+        if not self._tool_child:
+            self._now.files |= {path for path in opened - self._audited if self.places.is_input(path)}
+        self._tool_child = False
+
+    # Files and processes
+
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "object.__getattr__" and arguments[1] != "__code__":  # by far the most frequent, by the profile function itself
+            return
+        handler = self._handlers.get(event)
+        if handler is None or self._busy.on:
+            return
+        self._busy.on = True
+        try:
+            if self._tool_child:  # it has ended: the runner's tools wait for what they start
+                self._drain()
+            handler(arguments, sys._getframe(1))  # noqa: SLF001 - no other way to the caller
+        except Exception as error:  # noqa: BLE001 - never into the program
+            self._now.hazards.add(f"the recording failed at {event}: {type(error).__name__}")
+        finally:
+            self._busy.on = False
+
+    def _note_open(self, arguments: tuple[Any, ...], frame: FrameType) -> None:
+        path, mode, flags = arguments
+        only_written = not set(mode) & {"r", "+"} if isinstance(mode, str) else flags & os.O_ACCMODE == os.O_WRONLY
+        if isinstance(path, int) or only_written:
+            return
+        self._audited.add(self.places.absolute(path))
+        if self._origin(frame) == _USER:
+            self._note_file(path)
+
+    def _note_file(self, path: Any) -> None:
+        absolute = self.places.absolute(path)
+        if self.places.is_input(absolute):
+            self._now.files.add(absolute)
+
+    def _note_library(self, file: object) -> None:
+        """Note an extension module, or a library, that is about to be loaded from a file."""
+        if isinstance(file, str) and os.sep in file:
+            self._note_file(file)
+
+    def _note_folder(self, path: Any, frame: FrameType) -> None:
+        if isinstance(path, int) or self._origin(frame) != _USER:
+            return
+        absolute = self.places.absolute("." if path is None else path)
+        if self.places.is_input(absolute):
+            self._now.folders.add(absolute)
+
+    def _note_code(self, function: Any, frame: FrameType) -> None:
+        """Note the code of a function that is read instead of executed, but for a look at its arguments and flags."""
+        if frame.f_code.co_name in ARGUMENT_READERS and os.path.basename(frame.f_code.co_filename) == "inspect.py":
+            return
+        if self._origin(frame) == _USER:
+            code = function.__code__
+            self._known[id(code)] = code
+            self._now.read_codes.add(id(code))
+
+    def _note_profile(self, frame: FrameType) -> None:
+        if self._tool is None and self._origin(frame) != _TOOL:
+            self._now.hazards.add("another profile function was set")
+
+    def _note_start(self, program: str, frame: FrameType) -> None:
+        asks_system = any(os.path.basename(file) in SYSTEM_CALLERS and is_of_environment(file) for file in _files_of_callers(frame))
+        if self._origin(frame) == _TOOL:
+            self._drain()
+            self._tool_child = True
+        elif not asks_system and not _is_followed(program):
+            self._now.hazards.add(f"a process is started{f' ({program})' if program else ''}, whose code is not recorded")
+
+    def _watch_calls(self) -> None:
+        """Note the paths whose state is asked, and processes that are started, where there is no audit event."""
+        for name in ("stat", "lstat", "access", "readlink"):
+            function = getattr(os, name)
+            noted = NotedCall(function, self._note_path)
+            for supporting in (os.supports_dir_fd, os.supports_effective_ids, os.supports_fd, os.supports_follow_symlinks):
+                if function in supporting:
+                    supporting.add(noted)
+            setattr(os, name, noted)
+        with suppress(ImportError):
+            import _posixsubprocess  # noqa: PLC0415 - where it is
+
+            _posixsubprocess.fork_exec = NotedCall(_posixsubprocess.fork_exec, self._note_fork)
+
+    def _note_path(self, path: Any, frame: FrameType) -> None:
+        if self._busy.on or isinstance(path, int):
+            return
+        self._busy.on = True
+        with suppress(Exception):  # the function raises its own error for what is not a path
+            if self._origin(frame) == _USER:
+                self._note_file(path)
+        self._busy.on = False
+
+    def _note_fork(self, _: Any, frame: FrameType) -> None:
+        if os.path.basename(frame.f_code.co_filename) != "subprocess.py":  # which has its own event
+            self._now.hazards.add("a process is started, whose code is not recorded")
+
+    def _origin(self, frame: FrameType | None) -> str:
+        """Return who is behind a call: the import system, the runner's tools, or the user's code, also through the library."""
+        while frame is not None:
+            file, name = frame.f_code.co_filename, frame.f_code.co_name
+            if file.startswith("<frozen importlib"):
+                caller = frame.f_back.f_code.co_name if frame.f_back is not None else ""
+                if name != "get_data" or caller in {"get_code", "source_to_code", "exec_module"}:
+                    return _IMPORT
+            elif file in self.tool_files or file in self.places.own_files:
+                return _TOOL
+            elif _places["is_of_package"](file):
+                parts = file.split(os.sep)
+                return _USER if TOOLS.isdisjoint(parts) or parts[-1] in FOR_TESTS else _TOOL
+            elif not file.startswith((*_places["LIBRARY"], "<frozen")):
+                return _USER
+            frame = frame.f_back
+        return _TOOL
+
+    # Work counts
+
+    def count(self, key: str, operation: Callable[[], object], *, memory: bool = True) -> None:
+        """Call an operation once more, with its calls in Python and C counted, and with `memory` again for its peak.
+
+        Of this thread only. An operation that raises although it has run once is a hazard, and no error.
+        """
+        calls = 0
+
+        def counting(frame: FrameType, event: str, argument: object) -> None:
+            nonlocal calls
+            if event in {"call", "c_call"} and not self._busy.on and frame.f_code.co_filename not in self.places.own_files:
+                calls += 1
+            if self._tool is None:
+                self._profiled(frame, event, argument)
+
+        before = sys.getprofile()
+        try:
+            self._set_profile(counting)
+            try:
+                operation()
+            finally:
+                self._set_profile(before)
+            peak = _peak_bytes(operation) if memory else 0
+        except Exception as error:  # noqa: BLE001 - it ran once without
+            self._now.hazards.add(f"it runs only once: {type(error).__name__}")
+        else:
+            self.counts[key] = {"calls": calls, "peak_bytes": peak}
+
+    def _set_profile(self, function: Any) -> None:
+        self._busy.on = True
+        sys.setprofile(function)
+        self._busy.on = False
+
+    # Result
+
+    def found(self) -> dict[str, Any]:
+        """Return everything that was recorded, as it is sent to the coordinator."""
+        self._drain()
+        self._busy.on = True
+        numbers: dict[tuple[str, str, str], int] = {}
+        numbered: dict[tuple[int, bool], list[int]] = {}
+
+        def number(key: int, *, whole: bool) -> list[int]:
+            if (key, whole) not in numbered:
+                code = self._known[key]
+                place = self.places.of_code(code.co_filename)
+                entries = [] if place is None else [(place, code.co_qualname, digest(code, whole=whole))]
+                numbered[key, whole] = [numbers.setdefault(entry, len(numbers)) for entry in entries]
+            return numbered[key, whole]
+
+        shown = {}
+        for name, window in list(self.windows.items()):
+            executed = list(window.codes)
+            if name == SHARED:  # where it is the runner's own; it follows from code and files that are compared
+                executed = [key for key in executed if self.places.of_code(self._known[key].co_filename) != GENERATED]
+            codes = [number(key, whole=False) for key in executed]
+            codes += [number(key, whole=True) for key in list(window.read_codes)]
+            shown[name] = {
+                "codes": sorted({each for found in codes for each in found}),
+                "files": sorted(map(self.places.relative, window.files)),
+                "folders": sorted(map(self.places.relative, window.folders)),
+                "hazards": sorted(window.hazards),
+            }
+        if any(isinstance(thread, threading._DummyThread) for thread in threading.enumerate()):  # noqa: SLF001 - its only mark
+            shown[SHARED]["hazards"].append("compiled code ran Python in a thread of its own")
+        return {
+            "codes": list(numbers),
+            "windows": shown,
+            "blind": self._opened.blind,
+            "facts": {**self._variables, **_facts["installed"](self.places.root)},
+            "counts": self.counts,
+        }
+
+
+class _Busy(threading.local):
+    on = False
+    """Whether this thread is noting something, so that what that does is not noted itself."""
+
+
+class NotedCall:
+    """A function of the system that is noted, with its first argument and its caller's frame, before it is called.
+
+    An object, because a function in its place would become a method of the classes that keep it.
+    """
+
+    def __init__(self, function: Callable[..., Any], note: Callable[[Any, FrameType], None]) -> None:
+        self._function, self._note = function, note
+        self.__name__ = function.__name__
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Note the call, and do it."""
+        first = arguments[0] if arguments else next(iter(options.values()), None)
+        self._note(first, sys._getframe(1))  # noqa: SLF001 - no other way to the caller
+        return self._function(*arguments, **options)
+
+
+def _peak_bytes(operation: Callable[[], object]) -> int:
+    """Return the bytes that an operation allocates at its peak."""
+    tracemalloc.start()
+    try:
+        operation()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def _program(arguments: tuple[Any, ...]) -> str:
+    """Return the program that `subprocess.Popen` starts."""
+    executable, command = arguments[:2]
+    return os.fsdecode(executable or (command if isinstance(command, str | bytes | os.PathLike) else command[0]))
+
+
+def _is_followed(program: str) -> bool:
+    """Return whether a program is a compiled one of the environment, whose opened files are seen; interpreters are not."""
+    path = os.path.realpath(program)
+    if not is_of_environment(path) or os.path.basename(path).startswith("python"):
+        return False
+    with suppress(OSError), open(path, "rb") as file:
+        return file.read(len(ELF)) == ELF
+    return False
+
+
+def _files_of_callers(frame: FrameType | None) -> Iterator[str]:
+    while frame is not None:
+        yield frame.f_code.co_filename
+        frame = frame.f_back

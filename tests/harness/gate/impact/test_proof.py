@@ -1,0 +1,86 @@
+"""Which benchmarks are unchanged, given what recordings of fewer and fewer of them show."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.gate.impact.decision import RecordedWindow, VersionRecording
+from harness.gate.impact.proof import UNSETTLED, Impact, Recordings, explained, impact
+
+TREES = (Path("/nowhere/old"), Path("/nowhere/new"))
+
+
+def session(*names: str, digests: dict[str, str] | None = None) -> VersionRecording:
+    """Return the recording of a session of benchmarks, each with a function of its own name."""
+    windows = {
+        name: RecordedWindow(frozenset({("<generated>", name, (digests or {}).get(name, "same"))}), *[frozenset[str]()] * 3)
+        for name in ("", *names)
+    }
+    return VersionRecording(
+        windows, {name: ["", name] for name in names}, {}, counts={name: {"calls": 7, "peak_bytes": 70} for name in names}
+    )
+
+
+class Recorded:
+    """Records what `digests` say of the new version, and what was asked for."""
+
+    def __init__(self, **digests: str) -> None:
+        self.asked: list[list[str]] = []
+        self._digests = digests
+
+    def __call__(self, only: Sequence[str]) -> Recordings:
+        """Return new recordings of some benchmarks."""
+        self.asked.append(list(only))
+        return session(*only), session(*only, digests=self._digests)
+
+
+def test_without_a_difference_one_recording_is_enough() -> None:
+    """All are unchanged."""
+    record = Recorded()
+    found = impact((session("a", "b"), session("a", "b")), record, TREES, ["a", "b"])
+    assert (found.unchanged, found.touched, record.asked) == (["a", "b"], [], [])
+
+
+def test_the_others_are_recorded_without_those_that_differ() -> None:
+    """What a changed one leaves behind for them cannot be in their recording then."""
+    record = Recorded()
+    found = impact((session("a", "b", "c"), session("a", "b", "c", digests={"b": "new"})), record, TREES, ["a", "b", "c"])
+    assert (found.unchanged, found.touched, record.asked) == (["a", "c"], ["b"], [["a", "c"]])
+
+
+def test_what_only_shows_by_themselves_is_a_difference() -> None:
+    """A benchmark that used what a changed one had made runs the changed code itself when that one is left out."""
+    record = Recorded(c="new")
+    found = impact((session("a", "b", "c"), session("a", "b", "c", digests={"b": "new"})), record, TREES, ["a", "b", "c"])
+    assert (found.unchanged, found.touched, record.asked) == (["a"], ["b", "c"], [["a", "c"], ["a"]])
+
+
+def test_a_benchmark_that_only_one_version_has_does_not_count_as_proof() -> None:
+    """It ran in the same process, so that the others are recorded without it."""
+    record = Recorded()
+    found = impact((session("a"), session("a", "added")), record, TREES, ["a"])
+    assert (found.unchanged, record.asked) == (["a"], [["a"]])
+
+
+def test_what_never_settles_is_timed() -> None:
+    """After three recordings with a difference, what is left is not unchanged."""
+
+    def one_more(only: Sequence[str]) -> Recordings:
+        return session(*only), session(*only, "something else")
+
+    found = impact(one_more(["a"]), one_more, TREES, ["a"])
+    assert found.unchanged == []
+    assert found.differences["a"] == [UNSETTLED]
+
+
+def test_the_explanation_lists_what_differs() -> None:
+    """A line per benchmark, a line per difference, and the counts where they changed."""
+    old, new = session("a", "b"), session("a", "b")
+    new = replace(new, counts={**new.counts, "b": {"calls": 9, "peak_bytes": 70}})
+    found = Impact({"a": [], "b": ["f in x.py differs"]}, (old, new))
+    assert explained(found, ["a", "b"]) == [
+        "a: unchanged code: not timed; the same in both versions: the code that runs (2 functions)",
+        "b: timed, 1 difference",
+        "  f in x.py differs",
+        "  7 → 9 calls",
+    ]
