@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -35,6 +36,12 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 for _ignored in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(_ignored) is signal.SIG_IGN:
         signal.signal(_ignored, lambda *_: None)
+
+
+@pytest.fixture(autouse=True)
+def module_search_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restore `sys.path` after each test: a command adds its project's folders, which a command in another test must not find."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
 
 
 @pytest.fixture(scope="session")

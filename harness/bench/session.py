@@ -181,23 +181,30 @@ class RunSession:
     def run(self) -> Run:
         """Carry out the plan and return the run's record, also after Ctrl-C; raise UsageError if its folder cannot be written."""
         self._environment, self._commit, self._repository = machine.describe(self.cores), git_commit(), repository()
-        write_run(self._record(None), self.plan.out)  # a folder that is not writable must show before hours of measuring
-        with workspace() as space, self._servers() as servers:
-            try:
-                self._begin(space, servers)
-                self._set_budget()
-                steps, lanes = self._steps(), LANES_PER_CORE * max(1, len(self.cores.all))
-                after_s, rest_s = self._after_s(), self._timing_s
-                StepRunner(steps, self.observer, lanes=lanes, abandon=self._interrupt, after_s=after_s, rest_s=rest_s).run()
-            except KeyboardInterrupt:
-                self._interrupt()
-            finally:
-                for trial in self._trials:
-                    trial.end()
-                self.allocator.release()
+        try:
+            write_run(self._record(None), self.plan.out)  # a folder that is not writable must show before hours of measuring
+            with workspace() as space, self._servers() as servers:
+                try:
+                    self._measure(space, servers)
+                except KeyboardInterrupt:
+                    self._interrupt()
+                finally:
+                    for trial in self._trials:
+                        trial.end()
+                    self.allocator.release()
+        except KeyboardInterrupt:  # before anything was measured, or while it is cleared away
+            self._interrupt()
         record = self._record(utc_now().isoformat(timespec="seconds"))
         self._save(record, self._trials if self.plan.saving else [])
         return record
+
+    def _measure(self, space: Path, servers: ExitStack) -> None:
+        """Carry out the steps of the plan."""
+        self._begin(space, servers)
+        self._set_budget()
+        steps, lanes = self._steps(), LANES_PER_CORE * max(1, len(self.cores.all))
+        after_s, rest_s = self._after_s(), self._timing_s
+        StepRunner(steps, self.observer, lanes=lanes, abandon=self._interrupt, after_s=after_s, rest_s=rest_s).run()
 
     def _set_budget(self) -> None:
         """Set the budget by what can run, if the plan has none."""

@@ -22,6 +22,7 @@ from harness.discovery import LoadedScenario, load
 from harness.results.load import ALL
 from harness.results.profile import RunPhase
 from harness.results.run import Memory, RunSettings, RunWarning, ScenarioStatus
+from harness.results.store import read_run
 from harness.results.warning_names import WarningName
 from harness.runtime.child import JobFailed
 from harness.runtime.cores import Cores, Isolation
@@ -424,6 +425,20 @@ def test_a_process_that_never_gets_its_turn_is_ended(tmp_path: Path) -> None:
     run = RunSession(two_toys(tmp_path, 1), Steps(interrupt)).run()
     assert run.interrupted
     assert {process.pid for process in psutil.Process().children()} <= before
+
+
+def test_a_run_that_is_stopped_before_it_measures_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request to stop that arrives while the run makes its folders ends it as one that arrives later does."""
+
+    @contextmanager
+    def interrupted() -> Iterator[Path]:
+        raise KeyboardInterrupt
+        yield tmp_path
+
+    monkeypatch.setattr(session_module, "workspace", interrupted)
+    plan = two_toys(tmp_path, 1)
+    assert RunSession(plan, Silent()).run().interrupted
+    assert read_run(plan.out).interrupted
 
 
 def test_a_scenario_that_fails_as_it_gets_ready_in_a_lane_fails_with_its_reason(
