@@ -174,7 +174,7 @@ class Trials:
 
         result = self._result(item.loaded)
         if result.status == ScenarioStatus.NOT_RUN:
-            self._skip(item, benchmark, f"{item.loaded.name} on {result.engine}: {result.error}")
+            self._skip(item, benchmark, f"{item.loaded.name} at {result.place}: {result.error}")
         if result.error is not None:
             self._fail(benchmark, f"{item.loaded.name}: {result.error}")
         error = next((a.errors.get(item.group) for a in result.arms if a.name == item.arm), None)

@@ -108,7 +108,7 @@ class PromiseTable:
 def promise_table(run: Run, arm_classes: int) -> PromiseTable:
     """Return the table of a run; arms have one of `arm_classes` colours, as on the scenarios' cards."""
     by_promise = promises.matrix(run)
-    results = {promises.place_of(result): result for result in run.scenarios}
+    results = {result.place: result for result in run.scenarios}
     places = tuple(
         PromisePlace(_short(label, SHORT), _short(results[label].engine, SHORT), f"{results[label].rtt_ms:g}")
         for label in promises.places(run)
@@ -225,7 +225,7 @@ def _missing(by_promise: Iterable[list[PromiseRow | None]]) -> Iterator[MissingF
             if verdict.value is None:
                 names, places = found[_short(sentence(verdict), REMARK)]
                 names[_short(row.name, NAME)] = None
-                places[promises.place_of(row.result)] = None
+                places[row.result.place] = None
     for reason, (names, places) in found.items():
         some = ", ".join([*names][:NAMED]) + (f", … ({len(names)})" if len(names) > NAMED else "")
         yield MissingFigures(reason, f"{some} ({'; '.join(places)})")

@@ -41,7 +41,6 @@ def test_helpers_beside_scenarios_are_not_items(project: Any) -> None:
 @pytest.mark.slow
 def test_scenarios_that_could_not_be_timed_do_not_pass(project: Any) -> None:
     """A session in which they were all that could run ends as one without tests, with the next step; a test that ran may pass."""
-    project.replace("trials/adding.py", "    groups = (", '    engines = ("sqlite",)\n    groups = (')
     options = ("--benchmark-autosave", "--harness-engine", "postgres", *QUICK)
     done = project.pytest("--benchmark-only", *options)
     assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, done.stdout
