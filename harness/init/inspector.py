@@ -112,6 +112,9 @@ def _is_base(expression: str) -> bool:
 
 
 def _schema(module: str, expression: str, metadata: Any, modules: dict[str, Any]) -> SchemaFact:
+    from harness.databases.default_schema import require_default_schema  # noqa: PLC0415 - only for projects that use SQLAlchemy
+
+    require_default_schema(metadata)
     mappers = _mappers(metadata, modules)
     relations = [fact for mapper in mappers for fact in _relations(mapper)]
     homes = {mapper.class_.__module__ for mapper in mappers}
@@ -198,7 +201,7 @@ def _is_portable(metadata: Any) -> bool:
             str(CreateTable(table).compile(dialect=sqlite.dialect()))
     except Exception:  # noqa: BLE001 - a type of another database raises its own kinds of errors
         return False
-    return not any(table.schema for table in metadata.tables.values())
+    return True
 
 
 def _paths(app: AppSite) -> Iterator[str]:
