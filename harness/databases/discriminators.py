@@ -23,10 +23,10 @@ class Discriminator:
 
 def discriminators(metadata: MetaData) -> Iterator[Discriminator]:
     """Yield the discriminator of each hierarchy of mapped classes whose base is in these tables, in the order of their columns."""
-    found = list[Discriminator]()
+    found, columns = list[Discriminator](), {column for table in metadata.tables.values() for column in table.columns}
     for base in {mapper.base_mapper for registry in _all_registries() for mapper in registry.mappers}:
         column = base.polymorphic_on
-        if isinstance(column, Column) and isinstance(column.table, Table) and metadata.tables.get(column.table.key) is column.table:
+        if isinstance(column, Column) and column in columns:  # not an expression, nor a column of a union of tables
             found.append(_discriminator(base, column))
     yield from sorted(found, key=lambda each: (each.column.table.key, each.column.name))
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from harness.errors import text_of
 from harness.init.findings import AppSite, ColumnFact, Imported, InspectJob, RelationFact, RoutesFact, SchemaFact, TableFact
 from harness.runtime import channel
 
@@ -64,7 +65,7 @@ def main() -> None:
 
 def _described(error: BaseException, root: str) -> str:
     """Return an error with its line in the project: the innermost one, or that of a syntax error."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())
+    text = " ".join(f"{type(error).__name__}: {text_of(error)}".split())
     if isinstance(error, SyntaxError) and error.filename:
         return f"{os.path.relpath(error.filename, root)}, line {error.lineno}: {text}"
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(f"{root}{os.sep}")]
@@ -79,7 +80,7 @@ def _schemas(modules: dict[str, Any], problems: list[str]) -> Iterator[SchemaFac
     try:
         configure_mappers()
     except Exception as error:  # noqa: BLE001 - a mapping may be wrong in many ways
-        problems.append(f"the mapped classes cannot be configured: {' '.join(str(error).split())}")
+        problems.append(f"the mapped classes cannot be configured: {' '.join(text_of(error).split())}")
         return
     seen: dict[int, tuple[str, str, Any]] = {}
     for module, content in modules.items():
@@ -96,7 +97,7 @@ def _schemas(modules: dict[str, Any], problems: list[str]) -> Iterator[SchemaFac
         try:
             yield _schema(module, expression, metadata, modules)
         except Exception as error:  # noqa: BLE001 - a foreign key may refer to nothing, for instance
-            problems.append(f"{module}.{expression} cannot be used: {' '.join(str(error).split())}")
+            problems.append(f"{module}.{expression} cannot be used: {' '.join(text_of(error).split())}")
 
 
 def _attribute(value: Any, name: str) -> Any:

@@ -38,7 +38,7 @@ def test_the_way_that_the_refusal_names_works(tmp_path: Path) -> None:
     pytest.importorskip("mimesis")
     copies = MetaData()
     for table in APP.tables.values():
-        table.to_metadata(copies, schema=None, referred_schema_fn=lambda *_: BLANK_SCHEMA)
+        table.to_metadata(copies, schema=None, referred_schema_fn=lambda *_: BLANK_SCHEMA)  # type: ignore[arg-type] # works
     with filled_database(Setting(tmp_path, tmp_path), copies, {"users": 3, "posts": 12}) as filled:
         engine = create_engine(filled.url, execution_options={"schema_translate_map": {"app": None}})
         with engine.connect() as connection:
