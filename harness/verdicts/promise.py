@@ -134,8 +134,20 @@ def _judge_arm(promise: Promise, result: ScenarioResult, arm: str) -> Verdict:
     try:
         estimate = promise.measure(result, arm)
     except NotMeasurableError as reason:
-        missing = PromiseVerdict.NOT_MEASURED
-        return Verdict(promise.id, promise.text, arm, missing, str(reason), claim.unit, promise.part, groups=groups)
+        return Verdict(
+            promise=promise.id,
+            text=promise.text,
+            arm=arm,
+            verdict=PromiseVerdict.NOT_MEASURED,
+            sentence=str(reason),
+            unit=claim.unit,
+            part=promise.part,
+            promised_low=claim.low,
+            promised_high=claim.high,
+            neutral=claim.neutral,
+            less_is_better=claim.less_is_better,
+            groups=groups,
+        )
     slower: dict[str, str] = {}
     if (estimate.unit or claim.unit) == TIMES:
         found = tails.slower(result.percentile_ratios, {(x.arm, x.group): x.percentiles_ns for x in result.latencies})

@@ -44,7 +44,7 @@ def draw(result: ScenarioResult, _: Samples | None) -> Chart | None:
     arms = arms_of(result)
     if not capacities or is_crowded(arms):
         return None
-    classes = arm_classes((arm.name for arm in result.arms), arms)
+    classes = arm_classes(result.arms, arms)
     kinds = list(dict.fromkeys(c.kind for c in capacities))
     panels = [_panel(kind, [(c, classes[c.arm]) for c in capacities if c.kind == kind]) for kind in kinds]
     key = [(classes[arm], arm) for arm in arms if arm in {c.arm for c in capacities}]
