@@ -1,14 +1,18 @@
 """List the scenarios, or with --promises all promises."""
 
+from __future__ import annotations
+
 import argparse
 from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
 from harness.cli import _options
-from harness.discovery import LoadedScenario
 from harness.results.names import shortened
-from harness.scenario import ANY_ENGINE
+
+if TYPE_CHECKING:
+    from harness.discovery import LoadedScenario
 
 LABEL = 36
 """Columns of a promise's name in a narrow terminal."""
@@ -48,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _engines(loaded: LoadedScenario) -> list[str]:
     """Return the engines of a scenario; none of one that uses no database."""
+    from harness.scenario import ANY_ENGINE
+
     return [engine for engine in loaded.scenario.engines if engine != ANY_ENGINE]
 
 
