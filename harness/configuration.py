@@ -33,7 +33,7 @@ class Configuration:
     commands: str | None = None
     """The folder of the project's own commands."""
     engine: str | None = None
-    """The database engine; without it the first one of each scenario. Scenarios of functions and HTTP services run without any."""
+    """The database engine; without it the first one of each scenario. A scenario that declares none has none."""
     size: str | None = None
     """The size of the dataset: `tiny`, `small`, `medium` or `large`; without it `small`, and `tiny` in pytest, Locust and
     `harness gate`."""

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from harness.declarations import Declarations
-from harness.errors import UsageError, describe, extra_of, failed_import
+from harness.errors import UsageError, describe, extra_of, failed_import, text_of
 from harness.helper_files import is_helper
 from harness.results.run import BASELINE
 from harness.runnable import RunnableScenario, runnable
@@ -298,7 +298,7 @@ def _import_error(error: BaseException) -> str:
         return str(failed_import(error, extra))
     if isinstance(error, SystemExit):
         return f"SystemExit: {error.code}; a scenario file must not end the process that imports it"
-    return f"{': '.join(filter(None, (type(error).__name__, str(error))))}; fix the file"
+    return f"{': '.join(filter(None, (type(error).__name__, text_of(error))))}; fix the file"
 
 
 def _line_in(file: Path, error: BaseException, *, innermost: bool = False) -> str:

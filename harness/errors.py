@@ -53,8 +53,16 @@ def describe(error: BaseException) -> str:
     """Return an error's type and the first line of its message; of a group, those of its first error."""
     if isinstance(error, BaseExceptionGroup):
         return describe(error.exceptions[0])
-    text = str(error).strip().splitlines()
+    text = text_of(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
+
+
+def text_of(error: BaseException) -> str:
+    """Return the text of an error; "" if it has none, or if its own `__str__` raises, as that of foreign code may."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - foreign code may raise anything
+        return ""
 
 
 def print_traceback(found: BaseException | str) -> None:
@@ -143,7 +151,7 @@ def bug_report(error: BaseException, command: str) -> str:
     import tempfile  # noqa: PLC0415
     import traceback  # noqa: PLC0415
 
-    what = " ".join(f"{type(error).__name__}: {error}".split())
+    what = " ".join(f"{type(error).__name__}: {text_of(error)}".split())
     head = f"{DISTRIBUTION} {version()}, Python {platform.python_version()}, {platform.platform()}\n{command}\n\n"
     try:
         with tempfile.NamedTemporaryFile(

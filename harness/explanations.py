@@ -298,9 +298,9 @@ EXIT_CODES: Texts = {
         CI,
     ),
     "3": Explanation(
-        "Inconclusive or interrupted: the data do not decide, a load test is invalid, or the run was stopped. What was measured is"
-        " stored, with a report.",
-        "Give more --budget, lower the load, or run it again.",
+        "Inconclusive or interrupted: the data do not decide, nothing could be measured, a load test is invalid, or the run was"
+        " stopped. What was measured is stored, with a report.",
+        "Give more --budget, lower the load, or run it again; the last line says what was missing.",
         CI,
     ),
     "4": Explanation(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from harness.scenario import ANY_ENGINE, Case, Group, Scenario, Setting
+from harness.scenario import Case, Group, Scenario, Setting
 
 CALL = "call"
 """The group of the calls."""
@@ -31,7 +31,6 @@ class FunctionScenario(Scenario[Callable[..., Any]]):
 
     functions: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     """Arm → its function."""
-    engines: ClassVar[Sequence[str]] = (ANY_ENGINE,)
     groups: ClassVar[Sequence[Group]] = (Group(CALL, "a call of the function"),)
 
     def __init_subclass__(cls, **keywords: Any) -> None:

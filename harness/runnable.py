@@ -82,10 +82,10 @@ class RunnableScenario(Scenario[Any]):
     def engines_of(self, settings: RunSettings) -> list[str]:
         """Return the engines to run on: those of a request, or else the first one of the scenario.
 
-        A scenario without a database runs once, beside the first engine of a request.
+        A scenario without a database runs once, on "".
         """
         if ANY_ENGINE in self.engines:
-            return list((settings.engines or [Setting.engine])[:1])
+            return [""]
         return list(settings.engines or self.engines[:1])
 
     def in_threads(self, pool: Executor) -> RunnableScenario:

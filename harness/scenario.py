@@ -16,7 +16,7 @@ from harness.verdicts.promise import Promise
 
 Instance = TypeVar("Instance")
 ANY_ENGINE = "any"
-"""The engine of a scenario that uses no database: it runs beside the others, whichever engine is named for them."""
+"""The engines of a scenario that uses no database: it runs once, whichever engine is named, and its figures have none."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Setting:
     shared: Path
     """The working folder of all scenarios of the run, for data that several of them use."""
     engine: str = "sqlite"
-    """Name of the engine."""
+    """Name of the engine; "" in a scenario that declares none."""
     size: str = "small"
     """Size of the dataset."""
     scale: float = 1.0
@@ -229,8 +229,8 @@ class Scenario(Generic[Instance]):
     """The groups of cases, in the order they are shown."""
     promises: ClassVar[Sequence[Promise]] = ()
     """The promises, each with its measure."""
-    engines: ClassVar[Sequence[str]] = ("sqlite",)
-    """The engines that the scenario supports; `ANY_ENGINE` of one that uses no database."""
+    engines: ClassVar[Sequence[str]] = (ANY_ENGINE,)
+    """The engines that the scenario supports, by default the first one; without a database, `ANY_ENGINE` alone."""
     busy: ClassVar[bool] = False
     """Whether its instances keep a core busy though their servers are remote: timed alone at any RTT."""
     waits_to_open: ClassVar[bool] = False

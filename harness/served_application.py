@@ -94,7 +94,12 @@ class ServedApplication:
 
     def _order(self, *, begins: bool) -> Mapping[str, float]:
         self._child.send(CountOrder(begins))
-        reply = self._child.receive(START_S)
+        try:
+            reply = self._child.receive(START_S)
+        except TimeoutError:
+            raise UsageError(
+                f"the application has not answered for {START_S:g} s; start it by hand to see where it hangs"
+            ) from None
         if not isinstance(reply, Counted):
             raise UsageError(f"the application stopped: {self._child.ending()}; start it by hand to see more")
         return reply.counts

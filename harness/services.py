@@ -14,7 +14,7 @@ from harness.errors import UsageError
 from harness.load.http_client import Client, HttpRequest, Response
 from harness.network import Conditions, link
 from harness.network.addresses import is_loopback
-from harness.scenario import ANY_ENGINE, Case, Probe, Scenario, Setting
+from harness.scenario import Case, Probe, Scenario, Setting
 from harness.served_application import ApplicationStatements, ServedApplication, served_application
 from harness.targets import urls
 from harness.targets.comparison import ComparedAnswer, answer_of, status_words
@@ -171,7 +171,6 @@ class HttpScenario(Scenario[ServiceClient]):
     """Members of JSON bodies that are not compared, such as a time."""
     allow_remote: ClassVar[bool] = False
     """Whether a URL may be that of another machine, whose owner consents."""
-    engines: ClassVar[Sequence[str]] = (ANY_ENGINE,)
     busy: ClassVar[bool] = True
     waits_to_open: ClassVar[bool] = True
     adds_latency: ClassVar[bool] = True

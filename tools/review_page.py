@@ -118,7 +118,7 @@ def page_of(run: Run) -> str:
     for result in run.scenarios:
         by_name.setdefault(result.name, []).append(result)
     found = [promise for results in by_name.values() for promise in promises_of(results)]
-    places = list(dict.fromkeys(promises.place_of(result) for result in run.scenarios))
+    places = list(dict.fromkeys(result.place for result in run.scenarios))
     head = HEAD.format(promises=f"{len(found)} promises", name=run.name, commit=run.commit, places=", ".join(places))
     parts = [head, *_kinds(found)]
     for outcome in Outcome:

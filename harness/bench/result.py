@@ -157,7 +157,7 @@ class ScenarioRun:
     @property
     def name(self) -> str:
         """The names of the scenario and the engine, for the progress display."""
-        return f"{self.loaded.name} · {self.setting.engine}"
+        return " · ".join(filter(None, (self.loaded.name, self.setting.engine)))
 
     @property
     def key(self) -> str:
@@ -180,12 +180,17 @@ class ScenarioRun:
         return tuple((arm, group) for arm, group, _ in self.verified.cannot_run)
 
     @property
+    def file_stem(self) -> str:
+        """The beginning of its files' names: those of the scenario and of the engine."""
+        return "-".join(filter(None, (self.loaded.name, self.setting.engine)))
+
+    @property
     def samples_file(self) -> str | None:
         """The path of its samples in the run's folder; None if it has none, or has failed."""
         if not self.slots or self.failure is not None:
             return None
         rtt = f"-rtt{self.setting.rtt_ms:g}" if self.setting.rtt_ms else ""
-        return f"samples/{self.loaded.name}-{self.setting.engine}{rtt}.csv"
+        return f"samples/{self.file_stem}{rtt}.csv"
 
     def plan_pairs(self, effort: Effort, processes: int, *, with_slow: bool, quick: bool) -> None:
         """Plan the groups to time in this number of processes; slow ones only `with_slow`, few pairs of each if it is `quick`."""

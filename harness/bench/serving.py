@@ -10,7 +10,7 @@ from harness.errors import NotMeasurableError, ScenarioFailedError
 from harness.runtime.channel import LONG
 from harness.runtime.deadline import deadline
 from harness.runtime.watch import OPERATION_TIMEOUT_S
-from harness.scenario import ANY_ENGINE, Scenario, Server, Setting
+from harness.scenario import Scenario, Server, Setting
 from harness.user_code import user_code
 
 CONNECT_S = 2.0
@@ -28,7 +28,7 @@ def served(scenario: Scenario[object], setting: Setting, stack: ExitStack, timeo
         NotMeasurableError: the scenario does not support this engine or RTT, or a server cannot run here.
         HarnessError: a server that should run does not.
     """
-    if setting.engine not in scenario.engines and ANY_ENGINE not in scenario.engines:
+    if setting.engine and setting.engine not in scenario.engines:
         raise NotMeasurableError(f"it supports {', '.join(scenario.engines)} only")
     servers = dict(stack.enter_context(_in_time(scenario, setting, LONG * timeout_s)))
     if setting.rtt_ms and not servers and not scenario.adds_latency:

@@ -604,5 +604,4 @@ class RunSession:
                 write_samples(trial.slots, self.plan.out / trial.samples_file)
                 self._saved_slots[trial.samples_file] = len(trial.slots)
             if trial.failure is not None and trial.failure.detail:
-                name = f"{trial.loaded.name}-{trial.setting.engine}.txt"
-                write_bytes(self.plan.out / "errors" / name, encode(trial.failure.detail))
+                write_bytes(self.plan.out / "errors" / f"{trial.file_stem}.txt", encode(trial.failure.detail))

@@ -16,6 +16,7 @@ from harness.cli import _options
 from harness.errors import INTERRUPTED, MissingExtraError, UsageError
 from harness.language import ENGLISH, current, using
 from harness.results.run import Run, RunKind, RunSettings, ScenarioStatus
+from harness.verdicts.unmeasured import unmeasured
 
 if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
@@ -85,7 +86,7 @@ def load_settings(options: argparse.Namespace, *, processes: int, budget_s: floa
 def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, budget: Budget, **more: Any) -> int:
     """Measure, write the report, print the result in short or with --all; return the exit code. `more` are fields of the plan."""
     from harness.bench.session import RunPlan, RunSession
-    from harness.cli._console import Progress, warn_of_removed_settings
+    from harness.cli._console import Progress, print_message, warn_of_removed_settings
     from harness.results import store
 
     places = max(1, len(options.engine)) * len(options.rtt)
@@ -111,6 +112,8 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
     if options.profile and not options.json:
         with using(options.lang):
             _print_profile(record)
+    if reason := unmeasured(record):
+        print_message(reason)
     return exit_code(record)
 
 
@@ -200,13 +203,14 @@ def without_run(out: Path) -> Path:
 def exit_code(record: Run, *, unfinished: bool = False) -> int:
     """Return the exit code of a finished run.
 
-    It is 1 if a load worker crashed, else the lowest of its failed scenarios', else 3 if it is interrupted or unfinished, or if a
-    load test is invalid or an arm does not sustain its load. In a run of pairs the latter leave promises unmeasured, and no more.
+    It is 1 if a load worker crashed, else the lowest of its failed scenarios', else 3 if it is interrupted or unfinished, if it
+    measured nothing, or if a load test is invalid or an arm does not sustain its load. In a run of pairs the latter leave promises
+    unmeasured, and no more.
     """
     loads = [s.load for s in record.scenarios if s.load is not None]
     if any(load.lost_workers for load in loads):
         return 1
     failed = [s.exit_code for s in record.scenarios if s.status == ScenarioStatus.FAILED]
     invalid = record.kind == RunKind.LOAD and any(load.invalid or load.unsustained for load in loads)
-    open_ended = record.interrupted or unfinished or invalid
+    open_ended = record.interrupted or unfinished or invalid or unmeasured(record)
     return min(failed) if failed else INTERRUPTED if open_ended else 0

@@ -75,7 +75,7 @@ def _refuse_unfit(found: Run, path: Path) -> None:
     """Refuse a run that later runs should not be compared with."""
     from harness.gate import stored_runs
 
-    failed = [f"{r.name} on {r.engine}" for r in found.scenarios if r.status == ScenarioStatus.FAILED]
+    failed = [f"{r.name} on {r.engine}" if r.engine else r.name for r in found.scenarios if r.status == ScenarioStatus.FAILED]
     if failed:
         raise ScenarioFailedError(f"{path} cannot become a baseline: {', '.join(failed)} failed; fix it and run again")
     interrupted = any(r.status == ScenarioStatus.INTERRUPTED for r in found.scenarios)
@@ -136,8 +136,8 @@ def _summary(found: Run) -> str:
     names = dict.fromkeys(r.name for r in found.scenarios)
     commit = f"commit {found.commit[:12]}{' with uncommitted changes' if found.dirty else ''}, " if found.commit else ""
     why = f"; {REASON}: {found.environment[REASON]}" if REASON in found.environment else ""
-    engines = ", ".join(found.settings.engines)
+    on = f" on {', '.join(found.settings.engines)}" if found.settings.engines else ""
     return (
-        f"{commit}measured {found.started_at}, {len(names)} scenario{'s' * (len(names) != 1)} on {engines}, {found.settings.size}, "
+        f"{commit}measured {found.started_at}, {len(names)} scenario{'s' * (len(names) != 1)}{on}, {found.settings.size}, "
         f"seed {found.settings.seed}, {counts:,} work counts{why}"
     )

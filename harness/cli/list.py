@@ -1,12 +1,18 @@
 """List the scenarios, or with --promises all promises."""
 
+from __future__ import annotations
+
 import argparse
 from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
 from harness.cli import _options
 from harness.results.names import shortened
+
+if TYPE_CHECKING:
+    from harness.discovery import LoadedScenario
 
 LABEL = 36
 """Columns of a promise's name in a narrow terminal."""
@@ -28,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     ids = {each.name: list(dict.fromkeys(promise.id for promise in each.scenario.promises)) for each in loaded}
     if options.json:
         keys = ("name", "title", "arms", "engines", "promises")
-        rows = [(s.name, s.title, list(s.scenario.arms), list(s.scenario.engines), ids[s.name]) for s in loaded]
+        rows = [(s.name, s.title, list(s.scenario.arms), _engines(s), ids[s.name]) for s in loaded]
         _console.print_json([dict(zip(keys, row, strict=True)) for row in rows])
     elif options.promises:
         tested = [(promise, each.name) for each in loaded for promise in each.scenario.promises]
@@ -40,8 +46,15 @@ def run(options: argparse.Namespace) -> int:
             promises.sort(key=lambda row: order.get(row[0].split(" · ")[0], len(order)))
         _print_promises(promises)
     else:
-        _print_scenarios([(s.name, " ".join(s.scenario.engines), " ".join(ids[s.name]), s.title) for s in loaded])
+        _print_scenarios([(s.name, " ".join(_engines(s)), " ".join(ids[s.name]), s.title) for s in loaded])
     return 0
+
+
+def _engines(loaded: LoadedScenario) -> list[str]:
+    """Return the engines of a scenario; none of one that uses no database."""
+    from harness.scenario import ANY_ENGINE
+
+    return [engine for engine in loaded.scenario.engines if engine != ANY_ENGINE]
 
 
 def _print_promises(rows: Sequence[tuple[str, str, str]]) -> None:

@@ -3,6 +3,7 @@
 SCENARIO is a name in the scenarios directory, a scenario file, a directory of scenario files, or all. A run compares the answers
 of all arms, times the arms in pairs, puts them under the load that a scenario declares, and measures memory. It is written to a
 folder: run.json, the raw samples and report.html.
+The exit code is 1 if a scenario failed, and 3 if the run was interrupted or measured nothing, such as where no scenario can run.
 Ctrl-C keeps what was measured and still writes the report.
 """
 
@@ -32,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry out the run and return 0, 1 if a scenario failed, or 3 if it was interrupted."""
+    """Carry out the run and return 0, 1 if a scenario failed, or 3 if it was interrupted or measured nothing."""
     if options.instructions:
         from harness.bench.probes import instructions
 

@@ -17,6 +17,8 @@ from typing import Any, cast
 from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
 from sqlalchemy.exc import SQLAlchemyError
 
+from harness.databases.default_schema import require_default_schema
+from harness.databases.discriminators import Discriminator, discriminators
 from harness.databases.drawn_counts import RowCounts, RowNumbers, table_of
 from harness.databases.drawn_values import NULL_SHARE, ColumnValues, GivenValues, Limits, is_left_out, limits_of
 from harness.databases.table_order import in_order
@@ -54,7 +56,11 @@ class DrawnRows:
     """The rows of all tables of a metadata at a setting's size and seed."""
 
     def __init__(self, metadata: MetaData, setting: Setting, counts: RowCounts, values: GivenColumns) -> None:
-        """Raise UsageError for a table or a column that does not exist, in `counts` and `values`, or that a foreign key names."""
+        """Raise UsageError for a table or a column that does not exist, in `counts` and `values`, or that a foreign key names.
+
+        Raise it also for a table of another schema, and for rows of which it is not known of which mapped class they are.
+        """
+        require_default_schema(metadata)
         self._metadata, self._seed = metadata, setting.seed
         try:
             self._tables = in_order(metadata)
@@ -65,12 +71,16 @@ class DrawnRows:
             for key in _foreign_keys(table):
                 self._referenced[key.referred_table].append(tuple(element.column for element in key.elements))
         self._given = {self._column(named): given for named, given in values.items()}
+        hierarchies = [each for each in discriminators(metadata) if each.column not in self._given]
+        self._given |= {each.column: each.identities for each in hierarchies}
         self._numbers = RowNumbers(metadata, setting, counts, self._capacity)
         self._units_of: dict[Table, list[_Unit]] = {}
         self._plans: dict[Table, dict[_Unit, Numbers]] = {}
         self._drawn: dict[Column[Any], ColumnValues] = {}
         self._values: dict[Column[Any], list[Any]] = {}
         self._asked: list[Column[Any]] = []
+        for each in hierarchies:
+            self._require_class(each)
 
     def __iter__(self) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
         """Yield each table's key and rows: parents first, where tables do not refer to each other."""
@@ -100,6 +110,17 @@ class DrawnRows:
             found = [value for block in blocks for value in block]
         present = [value for value in found if value is not None]
         return list(dict.fromkeys(present)) if all(isinstance(value, Hashable) for value in present[:1]) else present
+
+    def _require_class(self, hierarchy: Discriminator) -> None:
+        """Raise UsageError if rows of a hierarchy would be of no mapped class: those of joined tables are not matched."""
+        column, filled = hierarchy.column, [table.key for table in hierarchy.joined if self._numbers.of(table)]
+        if self._numbers.of(column.table) and (filled or not hierarchy.identities):
+            joined = ", ".join(filled or [table.key for table in hierarchy.joined])
+            remedy = "set their row_counts to 0, or yield the rows of all of them" if hierarchy.identities else "yield all rows"
+            raise UsageError(
+                f"{column.table.key}.{column.name} says of which class a row is, and rows are not drawn to match joined tables "
+                f"({joined}); {remedy} from data()"
+            )
 
     def _column(self, named: Any, attribute: str = "column_values") -> Column[Any]:
         known = {f"{table.key}.{column.name}": column for table in self._tables for column in table.columns}

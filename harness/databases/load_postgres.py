@@ -18,6 +18,7 @@ from sqlalchemy import URL, MetaData, NullPool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from harness.databases.copy_values import BINARY
+from harness.databases.default_schema import require_default_schema
 from harness.databases.interface import RowBlock
 from harness.errors import UsageError
 
@@ -65,8 +66,10 @@ async def load_postgres(url: URL, metadata: MetaData, blocks: Iterable[RowBlock]
     """Create these tables in an empty database and fill them, with keys and indexes; return the number of rows by table.
 
     Everything but the VACUUM (ANALYZE) that follows is one transaction. That sets the visibility map, so that index-only scans
-    work, and gathers the planner's statistics. Errors are those of `copy_in`, and SQLAlchemy's DBAPIError.
+    work, and gathers the planner's statistics. Errors are those of `copy_in`, SQLAlchemy's DBAPIError, and UsageError for
+    a table of another schema.
     """
+    require_default_schema(metadata)
     rows = Counter(dict.fromkeys(metadata.tables, 0))
     engine = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")  # the driver begins the transaction below
     try:

@@ -1,7 +1,7 @@
 """Bulk load of rows into a new SQLite file: columnar blocks first, indexes afterwards.
 
-Works for any SQLAlchemy tables. Values are stored as SQLAlchemy's SQLite dialect would store them, and the schema of the finished
-file is the one that `MetaData.create_all` creates.
+Works for any SQLAlchemy tables of the default schema. Values are stored as SQLAlchemy's SQLite dialect would store them, and the
+schema of the finished file is the one that `MetaData.create_all` creates.
 """
 
 import sqlite3
@@ -17,6 +17,7 @@ from sqlalchemy import Column, ForeignKeyConstraint, Integer, MetaData, PrimaryK
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from harness.databases.default_schema import require_default_schema
 from harness.databases.interface import RowBlock
 from harness.databases.table_order import in_order
 from harness.errors import UsageError
@@ -29,8 +30,10 @@ def load_sqlite(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], *, a
     complete. Foreign keys are not checked.
 
     Raises:
-        UsageError: the file exists or cannot be written, the disk is full, or the rows do not match the tables.
+        UsageError: the file exists or cannot be written, the disk is full, the rows do not match the tables, or a table is of
+            another schema.
     """
+    require_default_schema(metadata)
     if path.exists():
         raise UsageError(f"{path} exists already; delete it or name another file")
     rows: Counter[str] = Counter(dict.fromkeys(metadata.tables, 0))

@@ -175,7 +175,7 @@ def _is_version(key: str, *sides: Mapping[str, str]) -> bool:
 
 def _is_engine(pair: MatchedPair, key: str) -> bool:
     """Return whether a fact is the engine's version: it has one word that begins like the engine's name."""
-    return " " not in key and key.startswith(pair.old.engine)
+    return " " not in key and bool(pair.old.engine) and key.startswith(pair.old.engine)
 
 
 def _other_release(key: str, before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:

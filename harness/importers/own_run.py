@@ -81,7 +81,7 @@ def _failed(run: Run) -> Iterator[tuple[str, str]]:
     """Yield the scenarios that failed and the arms that cannot run, each with its error."""
     for result in run.scenarios:
         if result.status == ScenarioStatus.FAILED:
-            yield f"{result.name} · {result.engine}, RTT {result.rtt_ms:g} ms", result.error or "no error was recorded"
+            yield f"{result.name} · {result.place}", result.error or "no error was recorded"
         for arm in result.arms:
             for group, error in arm.errors.items():
                 yield benchmark(result, arm.name, group), error
@@ -128,7 +128,7 @@ def _operations(result: ScenarioResult) -> Iterator[OperationCounts]:
 
 def benchmark(result: ScenarioResult, arm: str, group: str) -> str:
     """Return the name of an arm's benchmark in one group."""
-    return f"{result.name} · {result.engine}, RTT {result.rtt_ms:g} ms · {arm} · {group}"
+    return f"{result.name} · {result.place} · {arm} · {group}"
 
 
 def _timing(result: ScenarioResult, latency: Latency, kind: str) -> Timing:

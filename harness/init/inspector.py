@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from harness.errors import text_of
 from harness.init.findings import AppSite, ColumnFact, Imported, InspectJob, RelationFact, RoutesFact, SchemaFact, TableFact
 from harness.runtime import channel
 
@@ -64,7 +65,7 @@ def main() -> None:
 
 def _described(error: BaseException, root: str) -> str:
     """Return an error with its line in the project: the innermost one, or that of a syntax error."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())
+    text = " ".join(f"{type(error).__name__}: {text_of(error)}".split())
     if isinstance(error, SyntaxError) and error.filename:
         return f"{os.path.relpath(error.filename, root)}, line {error.lineno}: {text}"
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(f"{root}{os.sep}")]
@@ -79,7 +80,7 @@ def _schemas(modules: dict[str, Any], problems: list[str]) -> Iterator[SchemaFac
     try:
         configure_mappers()
     except Exception as error:  # noqa: BLE001 - a mapping may be wrong in many ways
-        problems.append(f"the mapped classes cannot be configured: {' '.join(str(error).split())}")
+        problems.append(f"the mapped classes cannot be configured: {' '.join(text_of(error).split())}")
         return
     seen: dict[int, tuple[str, str, Any]] = {}
     for module, content in modules.items():
@@ -96,7 +97,7 @@ def _schemas(modules: dict[str, Any], problems: list[str]) -> Iterator[SchemaFac
         try:
             yield _schema(module, expression, metadata, modules)
         except Exception as error:  # noqa: BLE001 - a foreign key may refer to nothing, for instance
-            problems.append(f"{module}.{expression} cannot be used: {' '.join(str(error).split())}")
+            problems.append(f"{module}.{expression} cannot be used: {' '.join(text_of(error).split())}")
 
 
 def _attribute(value: Any, name: str) -> Any:
@@ -112,6 +113,9 @@ def _is_base(expression: str) -> bool:
 
 
 def _schema(module: str, expression: str, metadata: Any, modules: dict[str, Any]) -> SchemaFact:
+    from harness.databases.default_schema import require_default_schema  # noqa: PLC0415 - only for projects that use SQLAlchemy
+
+    require_default_schema(metadata)
     mappers = _mappers(metadata, modules)
     relations = [fact for mapper in mappers for fact in _relations(mapper)]
     homes = {mapper.class_.__module__ for mapper in mappers}
@@ -198,7 +202,7 @@ def _is_portable(metadata: Any) -> bool:
             str(CreateTable(table).compile(dialect=sqlite.dialect()))
     except Exception:  # noqa: BLE001 - a type of another database raises its own kinds of errors
         return False
-    return not any(table.schema for table in metadata.tables.values())
+    return True
 
 
 def _paths(app: AppSite) -> Iterator[str]:

@@ -5,6 +5,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import chain, zip_longest
 
+from harness.errors import text_of
+
 MESSAGE_CHARS = 120
 """The longest text of an error in a message; the rest is cut off."""
 MAX_MESSAGES = 50
@@ -19,11 +21,7 @@ _NUMBERS = re.compile(r"#|0x[0-9a-f]+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12
 def message_of(error: BaseException) -> str:
     """Return an error as one line: its type and the first line of its text, without characters that cannot be printed."""
     kind = type(error).__name__
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - the text comes from a scenario's own class
-        return kind
-    line = next((line for line in text.splitlines() if line.strip()), "")
+    line = next((line for line in text_of(error).splitlines() if line.strip()), "")
     line = " ".join("".join(c if c.isprintable() else " " for c in line[: 10 * MESSAGE_CHARS]).split())
     if not line:
         return kind

@@ -110,7 +110,7 @@ def scenario_result(loaded: LoadedScenario, collected: CollectedResults, job: Lo
         latencies=in_order([_latency(a, blocks) for a in arms if a.operations and not a.overloaded], scenario),
         ratios=in_order([_ratio(r, blocks) for r in medians], scenario),
         warnings=[*load_warnings(load, blocks), *one_process_warnings(blocks, collected.sharing)],
-        samples_file=f"samples/{loaded.name}-{result.engine}.csv" if completed else None,
+        samples_file=f"samples/{'-'.join(filter(None, (loaded.name, result.engine)))}.csv" if completed else None,
         load_settings=_load_settings(load, job),
     )
 

@@ -85,6 +85,13 @@ class CapacitySearches:
             if search.arm in broken:
                 search.end = SearchEnd(broken[search.arm])
 
+    def end(self, reason: str) -> None:
+        """End all searches that have a next step, because there is no load worker any more."""
+        self.crashed.append(reason)
+        for search in self.searches:
+            if search.next_step():
+                search.end = SearchEnd(reason)
+
     def run(self, supervisor: Supervisor) -> bool:
         """Search until all have ended; False if the worker has crashed, which has ended one search."""
         kinds = dict.fromkeys(search.plan.kind for search in self.searches)

@@ -235,7 +235,10 @@ class CapacitySession:
         return finished
 
     def _search(self, settings: list[Setting]) -> None:
-        """Run until every search has ended. A worker that crashes in a step ends that search; the others get a new one."""
+        """Run until every search has ended. A worker that crashes in a step ends that search; the others get a new one.
+
+        One that cannot start in place of a crashed one ends all of them: what was found is kept.
+        """
         plan = self.plan
         job = LoadJob(
             files=[encode_path(plan.loaded.file)],
@@ -260,6 +263,10 @@ class CapacitySession:
             except KeyboardInterrupt:
                 supervisor.stop()
                 raise
+            except HarnessError as error:
+                if not self.collected.crashed:  # the scenario cannot be loaded at all
+                    raise
+                self._searches.end(f"no load worker started in place of the crashed one: {error}")
             finally:
                 supervisor.close()
 

@@ -23,6 +23,7 @@ from harness.load.protocol import LoadJob
 from harness.results.load import LoadModel
 from harness.results.run import RunSettings
 from harness.runtime.child import encode_path
+from harness.scenario import ANY_ENGINE
 from harness.text import message_line
 
 Converted = TypeVar("Converted")
@@ -156,7 +157,7 @@ def _selected_arms(loaded: LoadedScenario, options: argparse.Namespace) -> list[
 def add_options(parser: Any, **_: Any) -> None:
     """Add the harness's options to Locust's; most of them are in the web UI's form as well."""
     found = _scenarios_of(_files)
-    engines = sorted({engine for loaded in found for engine in loaded.scenario.engines})
+    engines = sorted({engine for loaded in found for engine in loaded.scenario.engines if engine != ANY_ENGINE})
     arms = dict.fromkeys(arm for loaded in found for arm in loaded.scenario.arms)
     project = _configured()
     parser.add_argument("--size", default=project.size or "tiny", choices=list(converters.SIZES), help="size of the dataset")

@@ -46,11 +46,13 @@ def report_bug(error: BaseException) -> str:
     return f"harness: {bug_report(error, shlex.join(['pytest', *sys.argv[1:]]))}"
 
 
+def renamed(text: str) -> str:
+    """Return a text that names this plugin's options instead of those of `harness run`."""
+    return re.sub("--(processes|budget|timeout|engine|rtt)", r"--harness-\1", text.replace(" or without --quick", ""))
+
+
 def in_our_options(record: Run) -> Run:
     """Return the record with errors and warnings that name this plugin's options instead of those of `harness run`."""
-
-    def renamed(text: str) -> str:
-        return re.sub("--(processes|budget|timeout)", r"--harness-\1", text.replace(" or without --quick", ""))
 
     def of(result: ScenarioResult) -> ScenarioResult:
         warnings = [replace(warning, remedy=renamed(warning.remedy)) for warning in result.warnings]
@@ -130,6 +132,8 @@ class Trials:
         """Each saved run that pytest-benchmark loads, with its description of this machine."""
         self.own: list[str] = []
         """The node ids of the other tests, whose benchmarks are timed in this process."""
+        self.has_passed = False
+        """Whether a test was run to its end, and not skipped."""
         self.distortions: list[str] = []
         """What distorted the times of the tests that were timed in this process."""
         self.whole_files: set[str] = set()
@@ -170,7 +174,7 @@ class Trials:
 
         result = self._result(item.loaded)
         if result.status == ScenarioStatus.NOT_RUN:
-            self._skip(item, benchmark, f"{item.loaded.name} on {result.engine}: {result.error}")
+            self._skip(item, benchmark, f"{item.loaded.name} at {result.place}: {result.error}")
         if result.error is not None:
             self._fail(benchmark, f"{item.loaded.name}: {result.error}")
         error = next((a.errors.get(item.group) for a in result.arms if a.name == item.arm), None)
@@ -194,6 +198,15 @@ class Trials:
         benchmark.pedantic(lambda: None)
         benchmark.stats.stats = times
         return measured
+
+    @property
+    def untimed(self) -> str:
+        """Why no scenario was timed where times were requested and no other test was run, with the next step; "" otherwise."""
+        if not self._measuring or self.record is None or self.has_passed:
+            return ""
+        from harness.verdicts.unmeasured import unmeasured  # noqa: PLC0415 - only when measuring
+
+        return renamed(unmeasured(self.record))
 
     @cached_property
     def compared(self) -> list[tuple[SavedRun, list[ComparedItem], dict[str, str]]]:

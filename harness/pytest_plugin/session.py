@@ -134,8 +134,9 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.Fix
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Fail a benchmark that JSON cannot hold, if it will be saved."""
+    """Record that a test was run; fail a benchmark that JSON cannot hold, if it will be saved."""
     result = yield
+    item.config.stash[TRIALS].has_passed = True
     benchmark = getattr(item, "funcargs", {}).get("benchmark")
     if benchmark is not None and settings.has_scenarios(item.config) and saved.is_saving(item.config):
         problems = list(saved.not_json(item, getattr(benchmark, "extra_info", {})))
@@ -147,8 +148,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
-    """Keep a failed run from being saved: the next run would be compared with it, and pass."""
+    """Keep a failed run from being saved: the next run would be compared with it, and pass.
+
+    A session that was to time scenarios, timed none and ran no other test does not pass: it ends as one without tests.
+    """
     config = session.config
+    if exitstatus == pytest.ExitCode.OK and config.stash[TRIALS].untimed:
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
     if settings.has_scenarios(config):
         trials, number = config.stash[TRIALS], session.testsfailed
         found = "; ".join(saved.regressions(config))
@@ -171,6 +177,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     finally:
         trials = config.stash[TRIALS]
         trials.report(terminalreporter)
+        if trials.untimed:
+            terminalreporter.write_line(f"harness: {trials.untimed}", red=True)
         if trials.is_withheld:
             terminalreporter.write_line(f"not saved, since later runs would be compared with it: {trials.failed}", red=True)
 

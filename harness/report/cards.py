@@ -19,7 +19,7 @@ from harness.report.blocks import Block, Cell, CellStatus, Paragraph, Table, Ton
 from harness.report.conclusion import ConclusionRow
 from harness.report.numbers import DASH, percent, significant, times, whole
 from harness.report.plans import StatementView, cut, names
-from harness.report.promises import LocatedResult, located, place_of
+from harness.report.promises import LocatedResult, located
 from harness.results.names import short, shortened, visible
 from harness.results.run import (
     AA_CONTROL,
@@ -32,6 +32,7 @@ from harness.results.run import (
     ScenarioStatus,
     Verdict,
 )
+from harness.stats.ablation import are_ablated
 from harness.verdicts.advice import DENIED, KEPT, Action, ArmCase
 from harness.verdicts.promise import TIME, format_claim, format_with_interval
 
@@ -175,7 +176,7 @@ def _card(run: Run, scenario: Sequence[tuple[LocatedResult, ConclusionRow | None
     skipped = [found.result for found, _ in scenario if found.result.status == ScenarioStatus.NOT_RUN]
     first = tried[0][0]
     result = first.result
-    results = [(place_of(found.result), found.result) for found, _ in tried]
+    results = [(found.result.place, found.result) for found, _ in tried]
     rows = [row for _, row in tried if row is not None]
     is_alone = len(tried) == 1
     of_engines: dict[str, tuple[LocatedResult, ConclusionRow | None]] = {}
@@ -218,7 +219,7 @@ def _place(found: LocatedResult, row: ConclusionRow | None) -> CardPlace:
     }
     return CardPlace(
         located=found,
-        label=place_of(result),
+        label=result.place,
         status=row.status if row else None,
         gains=gains(row) if row else "",
         sentence=sentence(row) if row else "",
@@ -232,7 +233,7 @@ def _place(found: LocatedResult, row: ConclusionRow | None) -> CardPlace:
 
 def _every_place(tried: Sequence[LocatedResult], with_parts: set[str]) -> PlacesTable:
     """Return the ratios and medians of a scenario at all places; `with_parts` are the anchors that parts of its card have."""
-    labels = [OtherPlace(place_of(found.result), "" if found.anchor in with_parts else found.anchor) for found in tried]
+    labels = [OtherPlace(found.result.place, "" if found.anchor in with_parts else found.anchor) for found in tried]
     figures = [tables.ratios_and_medians(found.result) for found in tried]
     rows = dict.fromkeys(key for of_place in figures for key in of_place)
     missing = Cell(DASH)
@@ -380,7 +381,7 @@ def _facts(run: Run, results: Results, rows: Sequence[ConclusionRow], skipped: S
     yield _found(results)
     warnings = _folded(mark("Warning"), results, _warnings)
     yield replace(warnings, more=(*warnings.more, *_across(results, _further_warnings)))
-    places = [*(place for place, _ in results), *map(place_of, skipped)]
+    places = [*(place for place, _ in results), *(each.place for each in skipped)]
     yield CardFact(mark("Not run"), tuple(_not_run(skipped, places)))
     yield CardFact(mark("Data"), tuple(_data(run, results)), is_inline=True)
 
@@ -639,7 +640,7 @@ def _messages(result: ScenarioResult) -> dict[tuple[str, str], list[str]]:
 def _not_run(skipped: Iterable[ScenarioResult], every: Sequence[str]) -> Iterator[CardItem]:
     found: dict[str, list[str]] = {}
     for result in skipped:
-        found.setdefault(short(result.error or gettext("no reason was recorded"), TEXT), []).append(place_of(result))
+        found.setdefault(short(result.error or gettext("no reason was recorded"), TEXT), []).append(result.place)
     for text, places in found.items():
         yield CardItem(text, lead=plans.where(places, every))
 
@@ -683,10 +684,12 @@ def _samples(result: ScenarioResult) -> Iterator[CardItem]:
 
 def command(run: Run, results: Sequence[ScenarioResult]) -> str:
     """Return the command that repeats one scenario with the options of the run."""
-    settings, parts = run.settings, ["harness", "run", shorter(results[0].name)]
-    engines = list(dict.fromkeys(result.engine for result in results))
+    is_ablation = any(result.ablation or are_ablated(arm.name for arm in result.arms) for result in results)
+    settings, parts = run.settings, ["harness", "ablate" if is_ablation else "run", shorter(results[0].name)]
+    engines = list(dict.fromkeys(result.engine for result in results if result.engine))
+    is_default = len(engines) == 1 and run.command.startswith("harness ") and not _option(run.command, "--engine")
     rtts = [f"{rtt:g}" for rtt in dict.fromkeys(result.rtt_ms for result in results)]
-    if engines != ["sqlite"]:
+    if engines and not is_default:
         parts += ["--engine", ",".join(engines)]
     if rtts != ["0"]:
         parts += ["--rtt", ",".join(rtts)]
@@ -712,6 +715,7 @@ def _option(line: str, name: str) -> str:
         words = shlex.split(line)
     except ValueError:
         return ""
+    words = [part for word in words for part in (word.split("=", 1) if word.startswith(f"{name}=") else [word])]
     return next((value for option, value in pairwise(words) if option == name), "")
 
 

@@ -14,7 +14,7 @@ from harness.language import gettext, listed, mark, ngettext, word
 from harness.report import promises
 from harness.report.blocks import Cell, CellStatus, Table, TableKind, Tone, cells
 from harness.report.numbers import DASH, clock_time, elapsed, percent, unit_of
-from harness.report.promises import LocatedResult, located, place_of
+from harness.report.promises import LocatedResult, located
 from harness.report.tables import MEMORY_RESOLUTION_BYTES
 from harness.results.load import ALL
 from harness.results.names import short, shortened, visible
@@ -168,14 +168,12 @@ def conclude(run: Run) -> Conclusion:
     parts = _parts(run)
     counted = [part for part in parts if not part.is_whole]
     whole = [part for part in parts if part.is_whole]
-    names = Counter((part.title, place_of(part.found.result)) for part in counted)
-    rows = [_row(part, unique=names[part.title, place_of(part.found.result)] == 1) for part in counted]
-    rows = [row for row in rows if place_of(row.located.result) in promises.places(run)]
+    names = Counter((part.title, part.found.result.place) for part in counted)
+    rows = [_row(part, unique=names[part.title, part.found.result.place] == 1) for part in counted]
+    rows = [row for row in rows if row.located.result.place in promises.places(run)]
     ends = _axis(rows)
     places = tuple(
-        PlaceConclusion(
-            label, tuple(sorted((_drawn(r, ends) for r in rows if place_of(r.located.result) == label), key=_order)), one
-        )
+        PlaceConclusion(label, tuple(sorted((_drawn(r, ends) for r in rows if r.located.result.place == label), key=_order)), one)
         for one in (_at(1.0, ends),)
         for label in promises.places(run)
     )
@@ -642,7 +640,7 @@ def _together(part: _Part) -> str:
 
 def _together_at_places(parts: Sequence[_Part]) -> str:
     """Return the lowest and the highest gain of everything together over several places."""
-    measured = [(v.value, v, place_of(part.found.result)) for part in parts if (v := _first(part)) and v.value is not None]
+    measured = [(v.value, v, part.found.result.place) for part in parts if (v := _first(part)) and v.value is not None]
     if not measured:
         return gettext("All together: not measured.")
     known = [item for item in measured if _verdict_figure(item[1]) != gettext(NOT_ENOUGH)]

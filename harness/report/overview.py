@@ -146,7 +146,7 @@ def _folded_warnings(run: Run, *, everything: bool) -> list[Block]:
 
 def _facts(run: Run) -> str:
     facts = [clock_time(run.started_at), gettext("commit {commit}", commit=commit(run)) if run.commit else ""]
-    facts += [", ".join(run.settings.engines), run.settings.size, gettext("seed {seed}", seed=run.settings.seed)]
+    facts += [*filter(None, [", ".join(run.settings.engines)]), run.settings.size, gettext("seed {seed}", seed=run.settings.seed)]
     if run.kind == RunKind.LOAD and "users" in run.environment:
         facts.append(gettext("{count} users", count=run.environment["users"]))
     return gettext("{name}: {facts}", name=run.name, facts=", ".join(filter(None, facts)))
@@ -194,7 +194,7 @@ def notices(run: Run) -> list[Notice]:
             )
     for (place, reason), results in promises.not_run(run).items():
         found.append(
-            Notice(NOT_RUN, gettext("{names} on {place}", names=", ".join(r.name for r in results), place=place), reason, Tone.FLAT)
+            Notice(NOT_RUN, gettext("{names} at {place}", names=", ".join(r.name for r in results), place=place), reason, Tone.FLAT)
         )
     broken = [(f"{r.name}, {arm.name}", arm.cannot_run) for r in run.scenarios for arm in r.arms if arm.cannot_run]
     return [*found, *(Notice(mark("cannot run as written"), name, reason) for name, reason in dict.fromkeys(broken))]
@@ -299,4 +299,4 @@ def speed(result: ScenarioResult) -> list[Block]:
         if verified
         else None,
     )
-    return [Paragraph("", f"{result.title} · {result.engine}, RTT {result.rtt_ms:g} ms"), *found] if found else []
+    return [Paragraph("", f"{result.title} · {result.place}"), *found] if found else []

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
+from harness.report.arm_places import arm_places
 from harness.report.blocks import Table
 from harness.results.names import shortened, visible
-from harness.results.run import AA_CONTROL, BASELINE
+from harness.results.run import AA_CONTROL, BASELINE, ArmResult
 
 WIDTH = 312
 """The width of a panel in units of its view box, in which texts are 12 high."""
@@ -199,17 +200,16 @@ def bar(low: int, high: int, y: int) -> str:
     return f"M{low} {y}H{high}" if low != high else f"M{low} {y}h1"
 
 
-def arm_classes(order: Iterable[str], shown: Iterable[str]) -> dict[str, str]:
-    """Return the class of each arm's colour and line by its position in `order`, the same in every figure of a scenario.
+def arm_classes(arms: Sequence[ArmResult], shown: Iterable[str]) -> dict[str, str]:
+    """Return the class of each arm's colour and line, the same in every figure of a scenario.
 
-    Positions count without the baseline and the A/A control, which have their own, and only the arms shown if there are more arms
-    than colours.
+    The baseline and the A/A control have their own. If there are more arms than colours, only those shown have different ones.
     """
     drawn = dict.fromkeys(shown)
-    arms = [name for name in dict.fromkeys([*order, *drawn]) if name not in {BASELINE, AA_CONTROL}]
-    if len(arms) > COLOURS:
-        arms = [name for name in arms if name in drawn]
-    return {BASELINE: "a0", AA_CONTROL: "ac", **{name: f"a{place % COLOURS + 1}" for place, name in enumerate(arms)}}
+    places = arm_places(arms, drawn)
+    if len(places) > COLOURS:
+        places = {name: place for place, name in enumerate(name for name in places if name in drawn)}
+    return {BASELINE: "a0", AA_CONTROL: "ac", **{name: f"a{place % COLOURS + 1}" for name, place in places.items()}}
 
 
 def is_crowded(arms: Iterable[str]) -> bool:

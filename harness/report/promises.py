@@ -224,11 +224,6 @@ def legend() -> str:
     return "  ".join([*signs, gettext("{sign} preliminary", sign=PRELIMINARY)])
 
 
-def place_of(result: ScenarioResult) -> str:
-    """Return the engine and the RTT of a result in words: `postgres, RTT 5 ms`."""
-    return f"{result.engine}, RTT {result.rtt_ms:g} ms"
-
-
 def places(run: Run) -> list[str]:
     """Return the places at which something was tried, engines in the run's order, each by rising RTT; all if nothing was tried.
 
@@ -236,12 +231,14 @@ def places(run: Run) -> list[str]:
     """
     tried = [result for result in run.scenarios if result.status != ScenarioStatus.NOT_RUN] or run.scenarios
     engines = [result.engine for result in tried]
-    return list(dict.fromkeys(map(place_of, sorted(tried, key=lambda result: (engines.index(result.engine), result.rtt_ms)))))
+    return list(
+        dict.fromkeys(result.place for result in sorted(tried, key=lambda result: (engines.index(result.engine), result.rtt_ms)))
+    )
 
 
 def at(run: Run, place: str) -> Run:
     """Return the part of a run that was measured at one place."""
-    return replace(run, scenarios=[result for result in run.scenarios if place_of(result) == place])
+    return replace(run, scenarios=[result for result in run.scenarios if result.place == place])
 
 
 def matrix(run: Run) -> list[list[PromiseRow | None]]:
@@ -249,7 +246,7 @@ def matrix(run: Run) -> list[list[PromiseRow | None]]:
     columns = places(run)
     found: defaultdict[tuple[str, str, str, str, int], dict[str, PromiseRow]] = defaultdict(dict)
     for row in rows(run):
-        if (place := place_of(row.result)) in columns:
+        if (place := row.result.place) in columns:
             found[row.result.name, row.promise, row.part, row.text, row.again][place] = row
     return [[by_place.get(place) for place in columns] for by_place in found.values()]
 
@@ -259,7 +256,7 @@ def not_run(run: Run) -> dict[tuple[str, str], list[ScenarioResult]]:
     found: defaultdict[tuple[str, str], list[ScenarioResult]] = defaultdict(list)
     for result in run.scenarios:
         if result.status == ScenarioStatus.NOT_RUN:
-            found[place_of(result), result.error or gettext("no reason was recorded")].append(result)
+            found[result.place, result.error or gettext("no reason was recorded")].append(result)
     return found
 
 

@@ -128,9 +128,8 @@ class ScenarioHistory:
 
     @property
     def place(self) -> str:
-        """Its engine and RTT: `postgres, RTT 5 ms`; empty for another tool."""
-        rtt = f", RTT {self.rtt_ms:g} ms" if self.rtt_ms else ""
-        return f"{self.engine}{rtt}" if self.engine else ""
+        """Its engine and RTT, as far as it has them: `postgres, RTT 5 ms`; empty for another tool."""
+        return ", ".join(filter(None, (self.engine, f"RTT {self.rtt_ms:g} ms" if self.rtt_ms else "")))
 
     @property
     def steps(self) -> list[tuple[FigureHistory, HistoryStep]]:

@@ -108,11 +108,13 @@ def distinct(entries: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
     """
     occurrences = Counter(name for name, _ in entries)
     detailed = [f"{name} ({detail})" if occurrences[name] > 1 and detail else name for name, detail in entries]
-    taken, found = set(detailed), list[str]()
+    taken, seen, found = set(detailed), Counter[str](), list[str]()
     for name in detailed:
-        number, free = 1, name
-        while free in found or (number > 1 and free in taken):
-            number += 1
-            free = f"{name} ({number})"
+        seen[name] += 1
+        free = name if seen[name] == 1 else f"{name} ({seen[name]})"
+        while seen[name] > 1 and free in taken:
+            seen[name] += 1
+            free = f"{name} ({seen[name]})"
+        taken.add(free)
         found.append(free)
     return found, [name for name, number in occurrences.items() if number > 1]

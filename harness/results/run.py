@@ -468,6 +468,7 @@ class ScenarioResult:
     doc: str
     file: str
     engine: str
+    """Empty of a scenario without a database."""
     rtt_ms: float
     status: ScenarioStatus
     error: str | None = None
@@ -516,6 +517,11 @@ class ScenarioResult:
     """Phase (`harness.results.profile.RunPhase`) → seconds of its worker processes; processes in parallel add up."""
 
     @property
+    def place(self) -> str:
+        """The engine and the RTT in words: `postgres, RTT 5 ms`; without a database the RTT alone."""
+        return f"{self.engine}, RTT {self.rtt_ms:g} ms".removeprefix(", ")
+
+    @property
     def is_timed_under_load(self) -> bool:
         """Whether its latencies and ratios are those of its load, and not of pairs."""
         return self.load is not None and bool(self.load_settings)
@@ -526,7 +532,7 @@ class RunSettings:
     """The options of a run."""
 
     engines: list[str]
-    """Database engines; of a request that names none, each scenario's first one."""
+    """Database engines; of a request that names none, each scenario's first one. Empty if no scenario has a database."""
     size: str
     seed: int
     rtts_ms: list[float]
@@ -536,8 +542,9 @@ class RunSettings:
     """The time budget of the whole run in seconds; of a run under load, the duration of its load."""
 
     def on(self, engines: Iterable[str]) -> Self:
-        """Return the settings of a record: those of a request, with the engines that were used where it named none."""
-        return self if self.engines else replace(self, engines=list(dict.fromkeys(engines)))
+        """Return the settings of a record: those of a request, with the engines that were used where it named none or none was."""
+        used = [engine for engine in dict.fromkeys(engines) if engine]
+        return self if self.engines and used else replace(self, engines=used)
 
 
 @dataclass(frozen=True)

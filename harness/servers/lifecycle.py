@@ -32,14 +32,14 @@ _failures: dict[tuple[object, ...], HarnessError] = {}
 
 @contextmanager
 def servers(setting: Setting, *others: str) -> Iterator[dict[str, Server]]:
-    """Start the setting's engine, unless it is embedded, and the other servers named; yield them by name.
+    """Start the setting's engine, if it has one that is not embedded, and the other servers named; yield them by name.
 
     Raises:
         NotMeasurableError: a server cannot run here.
         UsageError: a server is unknown, the user's server does not reply, or a local one does not start.
     """
-    engine = load_engine(setting.engine)
-    modules: dict[str, ModuleType] = {} if engine.EMBEDDED else {setting.engine: engine}
+    engine = load_engine(setting.engine) if setting.engine else None
+    modules: dict[str, ModuleType] = {} if engine is None or engine.EMBEDDED else {setting.engine: engine}
     modules |= {name: _load_server(name) for name in others}
     with ExitStack() as stack:
         started = {}

@@ -34,7 +34,7 @@ else:
 import msgspec
 
 from harness.discovery import import_refusal
-from harness.errors import HarnessError, ScenarioFailedError, UsageError, describe, missing_extra
+from harness.errors import HarnessError, ScenarioFailedError, UsageError, describe, missing_extra, text_of
 from harness.network.addresses import is_loopback
 from harness.runtime import channel
 from harness.runtime.child import JobFailed, decode_path
@@ -80,7 +80,7 @@ class OrderedTask:
     def fail(self, error: BaseException, what: str = "") -> None:
         """Note a failure."""
         text = error_text(error)
-        self.is_refused = self.is_refused or any(part in str(error) for part in _REFUSED)
+        self.is_refused = self.is_refused or any(part in text_of(error) for part in _REFUSED)
         self.errors.append(f"{what}: {text}" if what else text)
 
     @property
@@ -92,7 +92,7 @@ class OrderedTask:
 
 def error_text(error: BaseException) -> str:
     """Return an error in one line, without the URL and the objects that HTTP clients put into it."""
-    text = " ".join(str(error).split())
+    text = " ".join(text_of(error).split())
     found = _ERRNO.search(text) or _NEW_CONNECTION.search(text)
     text = found[1].strip() if found else _URL.sub("", text)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

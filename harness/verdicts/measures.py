@@ -330,7 +330,9 @@ def exact_figure(result: ScenarioResult, arm: str, group: str, metric: str) -> W
     for stopped, error in _errors(result, arm).items():
         if group in ("", stopped):
             raise NotMeasurableError(f"cannot run as written: {stopped}: {error}")
-    raise NotMeasurableError(f"{result.engine} counted no {named(metric)} for {arm}" + (f" in {group!r}" if group else ""))
+    raise NotMeasurableError(
+        f"{result.engine or 'the run'} counted no {named(metric)} for {arm}" + (f" in {group!r}" if group else "")
+    )
 
 
 def _meant(metric: str) -> tuple[str, ...]:

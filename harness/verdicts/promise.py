@@ -131,32 +131,36 @@ def judge(promise: Promise, result: ScenarioResult) -> list[Verdict]:
 def _judge_arm(promise: Promise, result: ScenarioResult, arm: str) -> Verdict:
     claim = promise.claim
     groups: list[str] = list(dict.fromkeys(getattr(promise.measure, "groups", ())))
-    try:
-        estimate = promise.measure(result, arm)
-    except NotMeasurableError as reason:
-        missing = PromiseVerdict.NOT_MEASURED
-        return Verdict(promise.id, promise.text, arm, missing, str(reason), claim.unit, promise.part, groups=groups)
-    slower: dict[str, str] = {}
-    if (estimate.unit or claim.unit) == TIMES:
-        found = tails.slower(result.percentile_ratios, {(x.arm, x.group): x.percentiles_ns for x in result.latencies})
-        slower = {group: found[arm, group] for group in groups if (arm, group) in found}
-    verdict = Verdict(
+    unmeasured = Verdict(
         promise=promise.id,
         text=promise.text,
         arm=arm,
-        verdict=weigh(claim, estimate),
+        verdict=PromiseVerdict.NOT_MEASURED,
         sentence="",
-        unit=estimate.unit or claim.unit,
+        unit=claim.unit,
         part=promise.part,
-        value=estimate.value,
-        low=estimate.value if estimate.exact else estimate.low,
-        high=estimate.value if estimate.exact else estimate.high,
         promised_low=claim.low,
         promised_high=claim.high,
         neutral=claim.neutral,
         less_is_better=claim.less_is_better,
-        checks=estimate.checks,
         groups=groups,
+    )
+    try:
+        estimate = promise.measure(result, arm)
+    except NotMeasurableError as reason:
+        return replace(unmeasured, sentence=str(reason))
+    slower: dict[str, str] = {}
+    if (estimate.unit or claim.unit) == TIMES:
+        found = tails.slower(result.percentile_ratios, {(x.arm, x.group): x.percentiles_ns for x in result.latencies})
+        slower = {group: found[arm, group] for group in groups if (arm, group) in found}
+    verdict = replace(
+        unmeasured,
+        verdict=weigh(claim, estimate),
+        unit=estimate.unit or claim.unit,
+        value=estimate.value,
+        low=estimate.value if estimate.exact else estimate.low,
+        high=estimate.value if estimate.exact else estimate.high,
+        checks=estimate.checks,
         note=estimate.note,
         slower=slower,
     )

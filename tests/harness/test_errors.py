@@ -12,6 +12,8 @@ from harness.errors import (
     EXTRAS,
     HarnessError,
     NotMeasurableError,
+    bug_report,
+    describe,
     extra_of,
     failed_import,
     missing_extra,
@@ -75,6 +77,24 @@ def test_all_has_every_extra() -> None:
     (requirement,) = PROJECT["optional-dependencies"]["all"]
     assert requirement == f"{DISTRIBUTION}[{','.join(sorted(EXTRAS))}]"
     assert set(PROJECT["optional-dependencies"]) == {*EXTRAS, "all"}
+
+
+def test_an_error_whose_text_cannot_be_read_has_its_type() -> None:
+    """`__str__` of foreign code may raise, or return no text; in a group as well, and in the report of a bug."""
+
+    class Unreadable(Exception):  # noqa: N818 - foreign
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    class Silent(Exception):  # noqa: N818 - foreign
+        def __str__(self) -> str:
+            return None  # type: ignore[return-value] # noqa: PLE0307 - foreign
+
+    assert describe(Unreadable()) == describe(ExceptionGroup("two", [Unreadable()])) == reason(Unreadable()) == "Unreadable"
+    assert describe(Silent()) == "Silent"
+    message = bug_report(Unreadable(), "harness run")
+    assert message.startswith("internal error (Unreadable:); report it with ")
+    Path(message.rpartition(" ")[2]).unlink()
 
 
 def test_a_reason_has_no_name_of_our_own() -> None:

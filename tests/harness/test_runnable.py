@@ -246,7 +246,10 @@ def test_a_load_test_may_have_groups_of_its_own() -> None:
 
 
 def test_without_an_engine_each_scenario_has_its_first_one() -> None:
-    """A request that names engines has these; the record of one that names none has those that were used, each once."""
+    """A request that names engines has these; the record of one that names none has those that were used, each once.
+
+    A scenario that declares no engine runs once and has none, nor has the record of a run in which no other was used.
+    """
     request = RunSettings([], "tiny", 0, [0.0], quick=False, processes=1, budget_s=1.0)
 
     class OnPostgres(Synchronous):
@@ -255,8 +258,9 @@ def test_without_an_engine_each_scenario_has_its_first_one() -> None:
     scenario = runnable(OnPostgres())
     assert scenario.engines_of(request) == ["postgres"]
     assert scenario.engines_of(replace(request, engines=["turso", "sqlite"])) == ["turso", "sqlite"]
-    WithoutDatabase = type("WithoutDatabase", (Synchronous,), {"engines": ["any"]})  # noqa: N806 - a class
-    assert runnable(WithoutDatabase()).engines_of(request) == ["sqlite"]
-    assert runnable(WithoutDatabase()).engines_of(replace(request, engines=["postgres", "sqlite"])) == ["postgres"]
+    assert runnable(Synchronous()).engines_of(request) == [""]
+    assert runnable(Synchronous()).engines_of(replace(request, engines=["postgres", "sqlite"])) == [""]
     assert request.on(["postgres", "sqlite", "postgres"]).engines == ["postgres", "sqlite"]
     assert replace(request, engines=["turso"]).on(["sqlite"]).engines == ["turso"]
+    assert replace(request, engines=["turso"]).on(["", "turso"]).engines == ["turso"]
+    assert replace(request, engines=["turso"]).on([""]).engines == request.on([""]).engines == []

@@ -123,6 +123,18 @@ def test_statements_are_counted_from_outside(name: str) -> None:
         read(application)
 
 
+def test_an_application_that_hangs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not answer an order: one line with the next step, and it is ended nevertheless."""
+    pytest.importorskip("waitress")
+    message = r"the application has not answered for 0\.5 s; start it by hand to see where it hangs"
+    with served_application("own_apps:wsgi") as application:
+        monkeypatch.setattr("harness.served_application.START_S", 0.5)
+        os.kill(application.pid, signal.SIGSTOP)
+        with pytest.raises(UsageError, match=message):
+            application.begin_counting()
+    assert not is_running(application.pid)
+
+
 def test_it_ends_with_its_starter(tmp_path: Path) -> None:
     """A starter that is killed leaves no server behind."""
     pytest.importorskip("waitress")

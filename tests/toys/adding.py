@@ -38,6 +38,7 @@ class Adding(Scenario[dict[str, Any]]):
     The review says that a generator saves memory.
     """
 
+    engines = ("sqlite",)
     arms = {"baseline": "a list of lists", "proposed": Arm("one list", as_written=True), "optimised": "the formula"}
     groups = (Group("sum", "add the first numbers"),)
     promises = (

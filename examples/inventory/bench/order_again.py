@@ -32,6 +32,7 @@ class SqliteStatements:
 class OrderAgain(Scenario):
     """One query with a join instead of one query per product."""
 
+    engines = ["sqlite"]
     arms = {"baseline": "one query per product", "optimised": "a join and GROUP BY"}
     groups = [Group("supplier", "what a supplier of a hundred products has to deliver")]
     promises = [

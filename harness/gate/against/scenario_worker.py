@@ -99,24 +99,24 @@ def _known(kind: Any, values: dict[str, Any]) -> Any:
 
 
 def _setting(scenario: Any, job: dict[str, Any]) -> Any:
-    """Return the setting; a job without an engine is for the scenario's first one, and any one will do without a database."""
+    """Return the setting; a job without an engine is for the scenario's first one, and a scenario without a database has none."""
     from harness import scenario as contract  # noqa: PLC0415 - the tree's own
 
     paths = {name: Path(job["setting"][name]) for name in ("folder", "shared")}
     servers = {name: _known(contract.Server, server) for name, server in job["setting"]["servers"].items()}
-    own = contract.Setting.engine if ANY_ENGINE in scenario.engines else next(iter(scenario.engines))
-    engine = job["setting"]["engine"] or own
+    engine = "" if ANY_ENGINE in scenario.engines else job["setting"]["engine"] or next(iter(scenario.engines))
     return _known(contract.Setting, {**job["setting"], **paths, "servers": servers, "engine": engine})
 
 
 def _serve(channel: VersionChannel, scenario: Any, setting: Any, _: dict[str, Any]) -> dict[str, Any] | None:
-    if setting.engine not in scenario.engines and ANY_ENGINE not in scenario.engines:
+    if setting.engine and setting.engine not in scenario.engines:
         channel.fail(f"it supports {', '.join(scenario.engines)} only", "NotMeasurableError")
         return None
     begin("starting its servers", times=LONG)
     with scenario.servers(setting) as servers:
         started = {name: _server(server) for name, server in servers.items()}
-        channel.send("servers", engine=setting.engine, servers=started, recording=_recorded({}))
+        adds_latency = bool(getattr(scenario, "adds_latency", False))  # an earlier version's scenarios do not
+        channel.send("servers", engine=setting.engine, servers=started, adds_latency=adds_latency, recording=_recorded({}))
         channel.next_slice()
     return {}
 

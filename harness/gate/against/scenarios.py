@@ -94,7 +94,10 @@ def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, 
     examined: dict[str, list[ExaminedVersion]] = {"old": [], "new": []}
     times: list[GateRow] = []
     reasons: list[RunWarning] = []
+    once = set[Path]()  # the scenarios without a database, which run once whatever engines are named
     for file, engine in product(request.files, settings.engines or [""]):
+        if file in once:
+            continue
         step = _prefixed(progress, f"{file.stem} · {engine}" if engine else file.stem)
         with ExitStack() as servers:
             both: dict[str, ExaminedVersion] = {}
@@ -104,6 +107,8 @@ def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, 
                     folder = space / f"{file.stem}-{engine or 'own'}-{name}"
                     on = engine or (both["old"].result.engine if both else "")  # both versions on the same
                     both[name] = _examine(trees, name, python, request, folder, file, on, servers, step)
+            if engine and any(not version.result.engine for version in both.values()):
+                once.add(file)
             if failure := _old_failure(trees, both):
                 reasons.append(failure)
                 continue
@@ -185,7 +190,7 @@ def _examine(
         started = serving.receive()
         setting["servers"], setting["engine"] = started["servers"], started["engine"]
         blank = replace(blank, engine=started["engine"])
-        if rtt_ms and not setting["servers"]:
+        if rtt_ms and not (setting["servers"] or started["adds_latency"]):
             raise VersionError(name, NO_NETWORK, NotMeasurableError.__name__)  # noqa: TRY301 - as others
         ready, found = run_to_end(version("prepare"), progress), run_to_end(version("examine"), progress)
     except VersionError as error:

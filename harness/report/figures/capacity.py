@@ -1,5 +1,6 @@
 """Latency against throughput, a line per arm: where more load only adds waiting, and what each arm sustains below the limit."""
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -33,8 +34,8 @@ from harness.verdicts.slo import Bound
 ORDER = 3
 TITLE = mark("Capacity: latency against throughput")
 HOW_TO_READ = mark("A line that turns up is saturated: filled steps meet the limit (dashed), hollow ones fail, a ring is the knee.")
-TALL = 60
-"""The additional height of these panels."""
+TALL, ROW = 60, 14
+"""The additional height of these panels, and that of the label of a sustained level: each has a row of its own below the points."""
 RING = "a9 9 0 1 0 18 0a9 9 0 1 0-18 0"
 
 
@@ -44,7 +45,7 @@ def draw(result: ScenarioResult, _: Samples | None) -> Chart | None:
     arms = arms_of(result)
     if not capacities or is_crowded(arms):
         return None
-    classes = arm_classes((arm.name for arm in result.arms), arms)
+    classes = arm_classes(result.arms, arms)
     kinds = list(dict.fromkeys(c.kind for c in capacities))
     panels = [_panel(kind, [(c, classes[c.arm]) for c in capacities if c.kind == kind]) for kind in kinds]
     key = [(classes[arm], arm) for arm in arms if arm in {c.arm for c in capacities}]
@@ -59,13 +60,16 @@ def _points(found: Capacity, limited: Bound) -> list[tuple[CapacityStep, float]]
 
 def _panel(kind: str, found: Sequence[tuple[Capacity, str]]) -> ChartPanel:
     """Draw capacities of one kind, each with its arm's class."""
-    limited, bottom = limit(found[0][0].objective), BOTTOM + TALL
+    limited = limit(found[0][0].objective)
     points = [_points(of_arm, limited) for of_arm, _ in found]
+    is_labelled = [any(s.level == of_arm.sustained for s, _ in steps) for (of_arm, _), steps in zip(found, points, strict=True)]
+    lowest = BOTTOM + TALL - ROW
+    bottom = lowest + ROW * sum(is_labelled)
     limits = [limited.limit] if math.isfinite(limited.limit) else []
     times_ns = [ns for of_arm in points for _, ns in of_arm]
     unit = unit_of(times_ns)
     across = log_scale((s.achieved_per_s for of_arm in points for s, _ in of_arm), LEFT, WIDTH - EDGE, margin=0.1)
-    down = log_scale([*limits, *times_ns], bottom, TOP, margin=0.12)
+    down = log_scale([*limits, *times_ns], lowest, TOP, margin=0.12)
     panel = ChartPanel(f"{word(kind)}: {limited.name}, {unit.name}", bottom + 16)
     for limit_ns in limits:
         panel.path("z", f"M{LEFT} {bottom}V{down.at(limit_ns)}H{WIDTH - EDGE}V{bottom}z")
@@ -74,16 +78,16 @@ def _panel(kind: str, found: Sequence[tuple[Capacity, str]]) -> ChartPanel:
     for limit_ns in limits:
         panel.path("o h", f"M{LEFT} {down.at(limit_ns)}H{WIDTH - EDGE}")
         panel.text(LEFT + 4, down.at(limit_ns) - 4, f"{limited.name} < {duration(limit_ns)}", "k")
-    for number, ((of_arm, colour), steps) in enumerate(zip(found, points, strict=True)):
+    rows = (bottom - 4 - ROW * row for row in itertools.count())
+    for (of_arm, colour), steps, labelled in zip(found, points, is_labelled, strict=True):
         panel.arm(colour)
         _line(panel, [(s, (across.at(s.achieved_per_s), down.at(ns))) for s, ns in steps], _at_knee(of_arm, limited, across, down))
-        sustained = [across.at(s.achieved_per_s) for s, _ in steps if s.level == of_arm.sustained]
-        if of_arm.sustained is not None and sustained:
-            shown, at = level(of_arm.sustained, of_arm.kind), sustained[-1]
-            panel.path("h", f"M{at} {bottom}V{bottom - 8 - 14 * (number % 4)}")
+        if labelled and of_arm.sustained is not None:
+            *_, at = (across.at(s.achieved_per_s) for s, _ in steps if s.level == of_arm.sustained)
+            row, is_right = next(rows), at > (LEFT + WIDTH) / 2
+            panel.path("h", f"M{at} {bottom}V{row - ROW + 4}")
             panel.end()
-            is_right = at > (LEFT + WIDTH) / 2
-            panel.text(at + (-4 if is_right else 4), bottom - 5 - 14 * (number % 4), shown, "e" if is_right else "")
+            panel.text(at + (-4 if is_right else 4), row, level(of_arm.sustained, of_arm.kind), "e" if is_right else "")
         else:
             panel.end()
     return panel

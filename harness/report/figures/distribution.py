@@ -40,7 +40,7 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Chart | None:
     by_group = {group: [(arm, found[group, arm]) for arm in arms if (group, arm) in found] for group in groups}
     if not arms:
         return None
-    classes = arm_classes((arm.name for arm in result.arms), arms)
+    classes = arm_classes(result.arms, arms)
     return Chart([_panel(group, rows, classes) for group, rows in by_group.items()], _table(by_group), len(groups))
 
 

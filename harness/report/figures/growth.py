@@ -32,7 +32,7 @@ def draw(result: ScenarioResult, _: Samples | None) -> Chart | None:
     if not shown:
         return None
     arms = arms_in_order(result, (g.arm for lines in shown.values() for g in lines))
-    classes = arm_classes((arm.name for arm in result.arms), arms)
+    classes = arm_classes(result.arms, arms)
     panels = [_panel(f"{group}, {metric.replace('_', ' ')}", lines, classes) for (group, metric), lines in shown.items()]
     return Chart(
         panels, _table([g for lines in shown.values() for g in lines]), len(kinds), key=[(classes[arm], arm) for arm in arms]

@@ -42,7 +42,7 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Chart | None:
             shown[group] = found
     if not shown:
         return None
-    classes = arm_classes((arm.name for arm in result.arms), arms)
+    classes = arm_classes(result.arms, arms)
     panels = [_panel(group, rows, samples, classes) for group, rows in shown.items()]
     sustained = {row.arm for rows in shown.values() for row in rows}
     key = [(classes[arm], arm if arm in sustained else gettext("{arm}: saturated", arm=arm)) for arm in arms]

@@ -101,7 +101,7 @@ def draw(result: ScenarioResult, _: Samples | None) -> Chart | None:
     ]
     course = BlockCourse(spans_s, _stretches(ticks), borders_s)
     strips = _strips(ticks, spans_s)
-    classes = arm_classes((arm.name for arm in result.arms), arms)
+    classes = arm_classes(result.arms, arms)
     panels = [_panel(strip, course, classes) for strip in strips]
     return Chart(panels, _table(strips, course.stretches), len(panels), [(f"{classes[arm]} box", arm) for arm in arms])
 

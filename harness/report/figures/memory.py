@@ -34,7 +34,7 @@ def draw(result: ScenarioResult, _: Samples | None) -> Chart | None:
     by_group = {group: _whole([m for m in curves if m.group == group]) for group in groups}
     shown = [m for runs in by_group.values() for m in runs]
     arms = arms_in_order(result, (m.arm for m in shown))
-    classes = arm_classes((arm.name for arm in result.arms), arms)
+    classes = arm_classes(result.arms, arms)
     panels = [_panel(group, runs, classes) for group, runs in by_group.items()]
     return Chart(panels, _table(shown), len(groups_of(result, curves)), key=[(classes[arm], arm) for arm in arms])
 

@@ -37,7 +37,7 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Chart | None:
     if samples is None or not shown or is_crowded(arms):
         return None
     found = latencies_ns(samples)
-    classes = arm_classes((arm.name for arm in result.arms), arms)
+    classes = arm_classes(result.arms, arms)
     panels = [_panel(group, [x for x in shown if x.group == group], found, classes) for group in groups_of(result, shown)]
     return Chart(panels, None, len(groups_of(result, latencies)), key=[(classes[arm], arm) for arm in arms])
 

@@ -31,7 +31,7 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Chart | None:
     if not groups or result.is_timed_under_load:
         return None
     pairs = pair_ratios(samples) if samples is not None else {}
-    classes = arm_classes((arm.name for arm in result.arms), (r.arm for r in result.ratios))
+    classes = arm_classes(result.arms, (r.arm for r in result.ratios))
     ratios = in_order(result, result.ratios)
     panels, drawn = [], 0
     for group in groups:

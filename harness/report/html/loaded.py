@@ -5,6 +5,7 @@ from pathlib import Path
 
 from harness.language import gettext, mark
 from harness.report import capacity, figures, headings, load, load_blocks, numbers, overview, tables
+from harness.report.arm_places import arm_places
 from harness.report.blocks import of, warning_notices
 from harness.report.html import data_files
 from harness.report.promises import LocatedResult, located
@@ -70,8 +71,8 @@ def _loaded(found: LocatedResult, folder: Path | None, out: Path | None) -> dict
 def classes(result: ScenarioResult) -> dict[str, str]:
     """Return arm, as it is shown → its class in the style sheet."""
     arms = load.arms_of(result)
-    others = [arm for arm in dict.fromkeys([*(arm.name for arm in result.arms), *arms]) if arm != BASELINE]
-    found = {name: f"arm-{place % ARM_CLASSES + 1}" for place, name in enumerate(others)} | {BASELINE: "baseline"}
+    places = arm_places(result.arms, arms)
+    found = {name: f"arm-{place % ARM_CLASSES + 1}" for name, place in places.items()} | {BASELINE: "baseline"}
     return {cell.text: found[name] for name, cell in tables.named_cells(arms).items()}
 
 

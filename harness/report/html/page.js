@@ -13,7 +13,7 @@
     head.removeAttribute("rowspan");
   }
   for (const head of table?.querySelectorAll("tbody [rowspan]") ?? []) head.removeAttribute("rowspan");
-  const heads = table ? [...table.tHead.rows[0].cells] : [], places = heads.filter(head => head.dataset.engine);
+  const heads = table ? [...table.tHead.rows[0].cells] : [], places = heads.filter(head => "engine" in head.dataset);
   const rows = table ? [...table.tBodies].flatMap(body => [...body.rows].filter(row => row.id).map(row => ({ row, body }))) : [];
   const titles = table ? [...table.querySelectorAll(".of")] : [];
   const outcome = cell => OUTCOMES[cell.className];
@@ -44,12 +44,13 @@
     const { show, engine, rtt, q } = form.elements, words = q.value.toLowerCase().split(/\s+/).filter(Boolean);
     const seen = heads.map(head => !places.includes(head) || ((!engine?.value || head.dataset.engine === engine.value) && (!rtt?.value || head.dataset.rtt === rtt.value)));
     heads.forEach((head, column) => { head.hidden = !seen[column]; });
+    const isWhole = !show.value && seen.every(Boolean);  // rows that were tried nowhere are rows as well
     let shown = 0;
     for (const { row, body } of rows) {
       const cells = [...row.cells], text = `${body.rows[0].textContent} ${row.textContent}`.toLowerCase();
       cells.forEach((cell, column) => { cell.hidden = !seen[column]; });
       const tried = cells.filter((cell, column) => seen[column] && places.includes(heads[column]) && outcome(cell));
-      row.hidden = !(tried.some(cell => !show.value || outcome(cell) === show.value) && words.every(word => text.includes(word)));
+      row.hidden = !((isWhole || tried.some(cell => !show.value || outcome(cell) === show.value)) && words.every(word => text.includes(word)));
       shown += !row.hidden;
     }
     let above = "";

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from harness.report import (
     review,
     tables,
 )
+from harness.report.arm_places import arm_places
 from harness.report.blocks import Block, Paragraph, warning_notices
 from harness.report.html import compared, data_files, loaded, promise_table
 from harness.report.html.arm_columns import arm_columns
@@ -210,12 +211,9 @@ def _opened(card: cards.Card) -> int:
 
 def _classes(card: cards.Card) -> dict[str, str]:
     """Return the CSS class of every arm on a card, by its name as tables have it."""
-    others = _numbered(name for name in card.arm_names if name != BASELINE)
+    places = arm_places(card.arms, card.arm_names)
+    others = {name: f"arm-{place % ARM_CLASSES + 1}" for name, place in places.items()}
     return {tables.named(name): others.get(name, "baseline") for name in [*card.arm_names, BASELINE]}
-
-
-def _numbered(arms: Iterable[str]) -> dict[str, str]:
-    return {name: f"arm-{place % ARM_CLASSES + 1}" for place, name in enumerate(dict.fromkeys(arms))}
 
 
 def plan_words(line: str) -> Sequence[tuple[str, bool]]:

@@ -9,6 +9,7 @@ from itertools import groupby
 
 from harness.language import ENGLISH, gettext, mark, using
 from harness.report import promises
+from harness.report.arm_places import arm_places
 from harness.report.blocks import PRELIMINARY, CellStatus, status
 from harness.report.promises import PromiseRow
 from harness.results.names import shortened, visible
@@ -96,8 +97,8 @@ class PromiseTable:
 
     @property
     def engines(self) -> list[str]:
-        """The engines, in the order of the columns."""
-        return list(dict.fromkeys(place.engine for place in self.places))
+        """The engines, in the order of the columns; none of scenarios without a database."""
+        return list(dict.fromkeys(place.engine for place in self.places if place.engine))
 
     @property
     def rtts(self) -> list[str]:
@@ -108,7 +109,7 @@ class PromiseTable:
 def promise_table(run: Run, arm_classes: int) -> PromiseTable:
     """Return the table of a run; arms have one of `arm_classes` colours, as on the scenarios' cards."""
     by_promise = promises.matrix(run)
-    results = {promises.place_of(result): result for result in run.scenarios}
+    results = {result.place: result for result in run.scenarios}
     places = tuple(
         PromisePlace(_short(label, SHORT), _short(results[label].engine, SHORT), f"{results[label].rtt_ms:g}")
         for label in promises.places(run)
@@ -170,8 +171,8 @@ def _lines(row: list[PromiseRow | None], taken: Counter[str], arm_classes: int, 
     """Yield a line per arm that has a verdict at any place, in the scenario's order."""
     first = _first(row)
     known = [found for found in row if found]
-    colours = [arm.name for arm in first.result.arms[1:]]
     arms = promises.arms_of(known)
+    colours = arm_places(first.result.arms, arms)
     claims = [verdict for found in known for verdict in found.verdicts if verdict.promised_low is not None]
     for number, arm in enumerate(arms):
         tried = [found.of(arm) if found else None for found in row]
@@ -179,14 +180,13 @@ def _lines(row: list[PromiseRow | None], taken: Counter[str], arm_classes: int, 
         slug = f"p-{slug}".strip("-")
         taken[slug] += 1
         own = [v for v in claims if v.arm == arm] or claims or [*known[0].verdicts]
-        place = colours.index(arm) if arm in colours else len(colours)
         yield PromiseLine(
             slug if taken[slug] == 1 else f"{slug}--{taken[slug]}",
             _short(first.name, NAME),
             _short(first.text, TEXT),
             _short(promises.promised(own[0]), NAME),
             _short(arm, SHORT),
-            f"arm-{place % arm_classes + 1}",
+            f"arm-{colours.get(arm, len(colours)) % arm_classes + 1}",
             tuple(_figure(found, v, alone=alone) if found and v else None for found, v in zip(row, tried, strict=True)),
             0 if number else len(arms),
         )
@@ -225,7 +225,7 @@ def _missing(by_promise: Iterable[list[PromiseRow | None]]) -> Iterator[MissingF
             if verdict.value is None:
                 names, places = found[_short(sentence(verdict), REMARK)]
                 names[_short(row.name, NAME)] = None
-                places[promises.place_of(row.result)] = None
+                places[row.result.place] = None
     for reason, (names, places) in found.items():
         some = ", ".join([*names][:NAMED]) + (f", … ({len(names)})" if len(names) > NAMED else "")
         yield MissingFigures(reason, f"{some} ({'; '.join(places)})")

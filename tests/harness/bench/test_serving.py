@@ -57,7 +57,7 @@ def test_a_scenario_that_adds_the_latency_itself_needs_no_server(tmp_path: Path)
     """Its instances start their services, as those of an `HttpScenario` do."""
     kind: Any = type("Two", (HttpScenario,), {"services": {"baseline": "a:b", "optimised": "c:d"}})
     with ExitStack() as stack:
-        assert served(runnable(kind()), setting(tmp_path, "postgres", 5.0), stack).servers == {}
+        assert served(runnable(kind()), setting(tmp_path, "", 5.0), stack).servers == {}
 
 
 def test_an_address_without_a_port_counts_as_reachable() -> None:

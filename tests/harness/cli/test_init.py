@@ -78,7 +78,7 @@ next:
 """
     )
     assert main(["list"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].split() == ["any", "·", "F1"]
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["F1"]
 
 
 def test_a_second_time_nothing_is_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

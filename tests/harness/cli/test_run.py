@@ -177,6 +177,36 @@ def test_a_wrong_answer_fails_one_scenario_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--engine", "postgres"],
+            "nothing was measured: adding was not run: it supports sqlite only; choose another scenario, --engine",
+        ),
+        (["--processes", "1", "--budget", "0.001"], "nothing was timed in the budget of 0.001 s; raise --budget"),
+    ],
+)
+def test_a_run_that_measured_nothing_is_inconclusive(tmp_path: Path, options: Sequence[str], message: str) -> None:
+    """The exit code is 3 and not that of a pass; the last line says what to do next, and there is a report."""
+    (tmp_path / "adding.py").write_text(
+        "from harness import Case, Group, Promise, Scenario, speedup, times\n\n\n"
+        'class Adding(Scenario):\n    """Add numbers up."""\n\n'
+        "    engines = ['sqlite']\n"
+        "    arms = {'baseline': 'a loop', 'optimised': 'the formula'}\n"
+        "    groups = [Group('sum', 'add numbers')]\n"
+        "    promises = [Promise('X1', 'twice as fast', times(2), speedup('sum'))]\n\n"
+        "    def cases(self, setting):\n        return [Case('sum', 'ten', 10)]\n\n"
+        "    def open(self, arm, setting):\n        return arm\n\n"
+        "    def run(self, instance, case):\n        return case.args\n"
+    )
+    done = harness("run", str(tmp_path / "adding.py"), *options, "--out", str(tmp_path / "run"))
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert message in done.stderr
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+@pytest.mark.slow
 def test_a_full_disk_is_exit_code_2(tmp_path: Path) -> None:
     """The machine is at fault and not an answer; the message has the next step."""
     folder = tmp_path / "mine"

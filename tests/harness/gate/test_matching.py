@@ -137,6 +137,13 @@ def test_versions_are_compared_by_what_changes_the_work() -> None:
     assert other_versions(MatchedPair(old, replace(same, dataset={})), run(), run())[0] == "the data differ: b7e1 and None"
 
 
+@pytest.mark.parametrize("engine", ["", "sqlite"])
+def test_a_version_of_another_server_is_not_that_of_the_engine(engine: str) -> None:
+    """Nor is it where a scenario has no engine: its work counts can be compared."""
+    old, new = (result(engine=engine, engine_settings={"redis": f"Redis {version}"}) for version in ("6.0.1", "7.2.4"))
+    assert other_versions(MatchedPair(old, new), run(), run())[0] == ""
+
+
 def test_a_machine_differs_by_facts_that_change_times() -> None:
     """Its load average, and facts that only one environment states, do not count."""
     here = run().environment | {"load average at start": "1"}

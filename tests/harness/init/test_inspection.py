@@ -90,6 +90,15 @@ def test_foreign_code_that_misbehaves_is_a_problem(tmp_path: Path, text: str, pr
     assert "oddity" not in sys.modules
 
 
+def test_tables_of_another_schema_are_a_problem(tmp_path: Path) -> None:
+    """A scenario cannot fill them, so that none is written; the problem says what to do."""
+    table = "t = sqlalchemy.Table('t', metadata, sqlalchemy.Column('id', sqlalchemy.Integer, primary_key=True))\n"
+    (tmp_path / "oddity.py").write_text(START.replace("MetaData()", "MetaData(schema='app')") + table)
+    found = imported(tmp_path)
+    assert not found.schemas
+    assert "is in the schema 'app', and a scenario fills the default one alone" in found.problems[0]
+
+
 def test_types_of_one_database_are_not_portable(tmp_path: Path) -> None:
     """SQLite cannot create a table with an array."""
     columns = "sqlalchemy.Column('id', sqlalchemy.Integer, primary_key=True), sqlalchemy.Column('tags', ARRAY(sqlalchemy.String))"

@@ -164,6 +164,33 @@ def test_a_crashed_worker_ends_only_one_search(worker: FakeWorker, tmp_path: Pat
     assert worker.started == worker.closed == 2
 
 
+def test_results_are_kept_if_no_worker_starts_in_place_of_a_crashed_one(
+    worker: FakeWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every search ends with the reason, the run has failed, and the record is written; a first start that fails is the error."""
+
+    def start() -> None:
+        worker.started += 1
+        if worker.started > 1:
+            raise ScenarioFailedError("the port is taken")
+
+    def crash(arm: str, level: float) -> None:
+        if arm == "baseline" and level > 10:
+            raise ScenarioFailedError("the load worker exited unexpectedly (SIGKILL)")
+
+    worker.fail = crash
+    monkeypatch.setattr(worker, "start", start)
+    (result,) = session(worker, tmp_path / "run").run().scenarios
+    assert (result.status, result.exit_code) == ("failed", 1)
+    assert result.load is not None
+    crashed, ended = result.load.capacities
+    assert (crashed.sustained, ended.sustained) == (8, 16)
+    assert ended.reason == result.load.lost_workers[1] == "no load worker started in place of the crashed one: the port is taken"
+    assert read_run(tmp_path / "run").scenarios == [result]
+    with pytest.raises(ScenarioFailedError, match="the port is taken"):
+        session(worker, tmp_path / "other").run()
+
+
 def test_ctrl_c_keeps_the_results_so_far(worker: FakeWorker, tmp_path: Path) -> None:
     """The levels so far are in the record, which is marked as interrupted."""
 

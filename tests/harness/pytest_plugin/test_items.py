@@ -39,6 +39,21 @@ def test_helpers_beside_scenarios_are_not_items(project: Any) -> None:
 
 
 @pytest.mark.slow
+def test_scenarios_that_could_not_be_timed_do_not_pass(project: Any) -> None:
+    """A session in which they were all that could run ends as one without tests, with the next step; a test that ran may pass."""
+    options = ("--benchmark-autosave", "--harness-engine", "postgres", *QUICK)
+    done = project.pytest("--benchmark-only", *options)
+    assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, done.stdout
+    line = (
+        "harness: nothing was measured: adding was not run: it supports sqlite only; choose another scenario, --harness-engine or"
+    )
+    assert line in done.stdout
+    assert not project.saved
+    assert project.pytest(*options).returncode == 0
+    assert project.pytest("trials", "--harness-engine", "postgres").returncode == 0
+
+
+@pytest.mark.slow
 def test_bare_benchmark_compare_works_with_and_without_a_saved_run(project: Any) -> None:
     """Ratio, interval and work counts are saved by the first run, and compared by the second."""
     first = project.pytest("--benchmark-compare", "--benchmark-autosave", *QUICK)

@@ -128,7 +128,7 @@ def test_a_quick_run_is_preliminary(make_run: MakeRun, make_result: MakeResult) 
     run = make_run(make_result())
     (card,) = cards(replace(run, settings=replace(run.settings, quick=True, size="tiny")))
     assert card.sentence.startswith("Preliminary, from a quick run: ")
-    assert items(card, "Data")[-1].code == "harness run indexes --quick --seed 1"
+    assert items(card, "Data")[-1].code == "harness run indexes --engine sqlite --quick --seed 1"
 
 
 def test_a_scenario_that_failed_has_its_error(make_run: MakeRun, failed_result: ScenarioResult) -> None:
@@ -285,8 +285,20 @@ def test_the_command_repeats_the_scenario_alone(make_run: MakeRun, make_result: 
     results = [make_result(), make_result(engine="postgres", rtt_ms=2.5)]
     expected = "harness run indexes --engine sqlite,postgres --rtt 0,2.5 --size large --seed 7 --scenarios 'my scenarios'"
     assert command(run, results) == expected
+    assert command(run, [make_result(engine="")]) == "harness run indexes --size large --seed 7 --scenarios 'my scenarios'"
+    first = "harness run indexes --size large --seed 7 --scenarios 'my scenarios'"
+    assert command(run, [make_result(engine="postgres")]) == first  # the scenario's first one, which was not named
+    named = replace(run, command=f"{run.command} --engine=sqlite")
+    assert command(named, [make_result()]) == first.replace("--size", "--engine sqlite --size")
     hostile = replace(run, command="harness 'run")
     assert command(hostile, [make_result(name="a; rm -rf /")]) == "harness run 'a; rm -rf /' --size large --seed 7"
+
+
+def test_the_command_of_an_ablation_is_its_own(make_run: MakeRun, make_result: MakeResult) -> None:
+    """Its arms are the switches, which `harness run` does not have; also where no gain was measured."""
+    arms = [ArmResult(name, "") for name in ("baseline", "only index", "only cache", "all")]
+    run = make_run(command="harness ablate indexes")
+    assert command(run, [make_result(arms=arms)]) == "harness ablate indexes --seed 1"
 
 
 def test_a_run_under_load_has_blocks_and_no_pairs(make_run: MakeRun, load_result: ScenarioResult) -> None:

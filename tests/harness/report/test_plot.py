@@ -22,7 +22,7 @@ from harness.report.plot import (
     scale_from_0,
     shorten,
 )
-from harness.results.run import AA_CONTROL
+from harness.results.run import AA_CONTROL, ArmResult
 
 POSITIVE = st.floats(1e-9, 1e12)
 POINTS = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 400)), min_size=1, max_size=40)
@@ -96,10 +96,11 @@ def test_texts_are_escaped_and_cut_in_the_middle() -> None:
 
 def test_arms_have_classes_by_position() -> None:
     """An arm's class depends on its position without the baseline, not on its name or on the other arms shown."""
-    order = ["baseline", "zeta", "alpha"]
-    assert arm_classes(order, ["alpha"])["alpha"] == arm_classes(order, order)["alpha"] == "a2"
+    order = [ArmResult(name, "") for name in ("baseline", "zeta", "alpha")]
+    assert arm_classes(order, ["alpha"])["alpha"] == arm_classes(order, ["zeta", "alpha"])["alpha"] == "a2"
     many = [f"only {number}" for number in range(9)]
-    assert len({arm_classes(many, many[4:9])[arm] for arm in many[4:9]}) == 5
+    declared = [ArmResult(name, "") for name in many]
+    assert len({arm_classes(declared, many[4:9])[arm] for arm in many[4:9]}) == 5
 
 
 def test_more_arms_than_colours_are_crowded() -> None:

@@ -159,6 +159,16 @@ def test_places_are_sorted_by_engine_and_rtt(make_run: Callable[..., Run], make_
     assert [cell.result.engine for cell in found[0]] == ["postgres", "postgres", "sqlite"]
 
 
+def test_a_scenario_without_a_database_has_a_place_of_its_rtt_alone(
+    make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]
+) -> None:
+    """No engine is named for it, beside others and alone."""
+    run = make_run(make_result(), make_result(name="words", engine=""))
+    assert places(run) == ["sqlite, RTT 0 ms", "RTT 0 ms"]
+    assert [found.anchor for found in located(run)] == ["card-indexes-sqlite", "card-words"]
+    assert places(make_run(make_result(engine="", rtt_ms=5.0))) == ["RTT 5 ms"]
+
+
 def test_a_scenario_that_ran_at_one_place_has_one_cell(
     make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]
 ) -> None:

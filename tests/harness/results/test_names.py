@@ -52,6 +52,16 @@ def test_names_become_distinct_in_their_order(entries: list[tuple[str, str]]) ->
         assert (name in equal) == (names.count(name) > 1)
 
 
+def test_many_equal_names_are_numbered_in_linear_time() -> None:
+    """A file of fifty thousand entries with one name takes no longer than one of other names; each number is used once."""
+    number = 50_000
+    found, equal = distinct([("a", "")] * number + [("a (7)", "")])
+    assert equal == ["a"]
+    assert found[:3] == ["a", "a (2)", "a (3)"]
+    assert found[5:7] == ["a (6)", "a (8)"]
+    assert len(set(found)) == number + 1
+
+
 @given(st.text(max_size=200), st.integers(4, 60))
 def test_a_short_text_fits_and_is_printable(text: str, limit: int) -> None:
     """On one line, without control characters."""

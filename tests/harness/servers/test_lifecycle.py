@@ -60,6 +60,16 @@ def test_an_embedded_engine_needs_no_server(tmp_path: Path) -> None:
         assert found == {}
 
 
+def test_a_scenario_without_an_engine_needs_no_server_for_one(tmp_path: Path) -> None:
+    """Its other servers start; a database that it asks for is refused with the line to add."""
+    with servers(setting(tmp_path, "")) as found:
+        assert found == {}
+    with pytest.raises(
+        UsageError, match=r'the scenario has no database; declare `engines = \["sqlite"\]` in it, or others of postgres'
+    ):
+        is_embedded("")
+
+
 def test_an_unknown_engine_is_named(tmp_path: Path) -> None:
     """The message has the name and the known engines."""
     with (

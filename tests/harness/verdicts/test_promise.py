@@ -83,13 +83,16 @@ def test_a_promise_for_some_arms_is_judged_for_these_alone() -> None:
 
 
 def test_a_promise_that_cannot_be_measured_has_the_reason() -> None:
-    """The reason is the sentence, and there is no figure."""
+    """The reason is the sentence, there is no figure, and what was promised is known."""
 
     def measure(_: ScenarioResult, arm: str) -> Estimate:
         raise NotMeasurableError(f"no {arm} here")
 
     (found, _) = judge(Promise("X", "x", v.times(2), measure), RESULT)
     assert (found.verdict, found.sentence, found.value) == (PromiseVerdict.NOT_MEASURED, "no proposed here", None)
+    assert (found.promised_low, found.promised_high, found.neutral, found.unit) == (2.0, None, 1.0, "×")
+    limit = judge(Promise("X", "x", v.at_most(3, "statements"), measure), RESULT)[0]
+    assert (limit.promised_low, limit.less_is_better, limit.unit) == (3, True, "statements")
 
 
 @pytest.mark.parametrize(

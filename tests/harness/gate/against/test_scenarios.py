@@ -47,6 +47,16 @@ def change(toy: Toy, before: str, after: str) -> None:
     file.write_text(file.read_text().replace(before, after))
 
 
+def test_a_scenario_without_an_engine_runs_once_and_adds_its_own_latency(toy: Toy, capsys: Captured) -> None:
+    """Whatever engines are named; without a server it is measured at an RTT that it puts before its own services."""
+    change(toy, 'engines = ("sqlite",)', "adds_latency = True")
+    toy.commit()
+    code, result, err = gate(capsys, "adding", "--engine", "sqlite,turso", "--rtt", "5")
+    assert code == 0, err
+    assert {(row["engine"], row["rtt_ms"]) for row in result["rows"]} == {("", 5.0)}
+    assert len({(r["arm"], r["group"], r["metric"], r["kind"]) for r in result["rows"]}) == len(result["rows"])
+
+
 def test_one_step_more_is_a_regression_whatever_the_time(toy: Toy, capsys: Captured) -> None:
     """A work count decides at once and is named, next to times of every arm."""
     change(toy, '+= 1 if instance["arm"] == "optimised"', '+= 2 if instance["arm"] == "optimised"')

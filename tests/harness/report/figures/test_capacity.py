@@ -1,11 +1,12 @@
 """Latency against throughput."""
 
+import itertools
 import re
 from dataclasses import replace
 
 from harness.report.figures.capacity import draw
 from harness.results.load import LoadResult
-from harness.results.run import ScenarioResult
+from harness.results.run import ArmResult, ScenarioResult
 
 
 def dots_of(svg: str, kind: str) -> int:
@@ -23,6 +24,23 @@ def test_each_kind_has_a_panel_with_its_limit(load_result: ScenarioResult) -> No
         assert "p95 &lt; 150 ms" in words
         assert panel.svg("").count('class="o h"') == panel.svg("").count('class="z"') == 1
         assert sum(word.endswith(unit) for word in words) == 3
+
+
+def test_labels_of_levels_meet_neither_each_other_nor_points(load_result: ScenarioResult, under_load: LoadResult) -> None:
+    """However many arms sustain the same level, each label has a row of its own, below all points."""
+    one = under_load.capacities[0]
+    names = ["proposed", "optimised", *(f"arm {number}" for number in range(4))]
+    found = [replace(one, arm=name) for name in names]
+    arms = [load_result.arms[0], *(ArmResult(name, "") for name in names)]
+    chart = draw(replace(load_result, arms=arms, load=replace(under_load, capacities=found)), None)
+    assert chart is not None
+    svg = chart.panels[0].svg("")
+    labels = sorted(int(y) for y, text in re.findall(r'y="(\d+)">([^<]+)</text>', svg) if re.fullmatch(r"[\d.,]+/s", text))
+    assert len(labels) == len(names)
+    assert min(b - a for a, b in itertools.pairwise(labels)) >= 14
+    points = [int(y) for data in re.findall(r'class="[cmq]" d="([^"]*)"', svg) for y in re.findall(r"M\d+ (\d+)h0", data)]
+    assert points
+    assert max(points) < labels[0] - 8
 
 
 def test_failed_steps_are_hollow(load_result: ScenarioResult, under_load: LoadResult) -> None:

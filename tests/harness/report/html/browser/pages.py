@@ -29,6 +29,7 @@ from harness.results.run import (
     ScenarioResult,
     ScenarioStatus,
     SwitchGain,
+    Verdict,
 )
 from harness.results.store import write_run, write_samples
 from tests.harness.report import gates, histories
@@ -94,6 +95,14 @@ def full(records: Records) -> Run:
     first = [scenario(records, place) for place in range(3)]
     rest = [scenario(records, place, samples_file=None) for place in range(3, len(TITLES))]
     return records.make_run(*first, *rest, review=review())
+
+
+def no_database(records: Records) -> Run:
+    """Return a run of a scenario on two engines, one without a database, and one that ran nowhere."""
+    verdicts = [Verdict("N1", "faster", "optimised", PromiseVerdict.NOT_MEASURED, "no server", "×", promised_low=3.0)]
+    absent = scenario(records, 2, status=ScenarioStatus.NOT_RUN, error="no server", verdicts=verdicts, latencies=[], ratios=[])
+    there = [scenario(records, 0, engine=engine) for engine in ("sqlite", "turso")]
+    return records.make_run(*there, scenario(records, 1, engine=""), absent)
 
 
 def several_places(records: Records) -> Run:
@@ -263,6 +272,7 @@ MAKERS: dict[str, Callable[[Records], Run | History | GateResult]] = {
     PART: lambda records: records.make_run(*full(records).scenarios[:3], review=review()),
     "several places": several_places,
     "many places": many_places,
+    "no database": no_database,
     "one scenario": lambda records: records.make_run(scenario(records, 3)),
     "no scenario": lambda records: records.make_run(finished_at=None, interrupted=True, environment={}),
     "all failed": all_failed,

@@ -59,6 +59,20 @@ def test_a_filter_shows_the_rows_with_its_verdicts(choice: str, verdicts: set[st
     assert str(len(shown)) in table.count.inner_text()
 
 
+def test_all_rows_are_those_of_scenarios_without_a_database_and_of_those_not_run_as_well(visit: Visiting) -> None:
+    """They are hidden only by a filter: one of an engine, which they are not on, or one of verdicts that they do not have."""
+    table = PromiseTable(visit("no database"))
+    everything, texts = table.ids(), " ".join(table.texts())
+    assert len(everything) == table.page.locator("#promise-table tbody tr[id]").count()
+    assert table.count.inner_text() == f"{len(everything)} of {len(everything)} rows"
+    assert {head for head in table.heads() if "RTT" in head} == {"sqlite, RTT 0 ms", "turso, RTT 0 ms", "RTT 0 ms"}
+    assert "C1\t3×\toptimised" in texts
+    table.choose("Engine", "turso")
+    assert 0 < len(table.ids()) < len(everything)
+    table.choose("Engine", "all")
+    assert table.ids() == everything
+
+
 def test_each_row_is_kept_or_missed_or_not_judged(visit: Visiting) -> None:
     """The three choices have no row in common and leave none out."""
     table = PromiseTable(visit(PART))
