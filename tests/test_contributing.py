@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.importers import importers
+from tests.docs.blocks import transcript
 from tools.words import read, written
 
 ROOT = Path(__file__).parents[1]
@@ -112,17 +113,18 @@ class Repository:
             "COLUMNS": "80",
             "NO_COLOR": "1",
         }
-        commands = list(transcript(block.text))
+        commands = transcript(block.text)
         for place, (command, lines) in enumerate(commands):
             line = ["bash", "-euo", "pipefail", "-c", command]
             done = subprocess.run(
                 line, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=HANG_S, check=False
             )
-            printed = " ".join((done.stdout + done.stderr).split())
+            rest = " ".join((done.stdout + done.stderr).split())
             code = block.code if place == len(commands) - 1 else 0
             assert done.returncode == code, f"`{command}` ended with {done.returncode}:\n{done.stdout}{done.stderr}"
             for shown in lines:
-                assert " ".join(shown.split()) in printed, f"`{command}` did not print {shown!r}, but:\n{done.stdout}{done.stderr}"
+                _, found, rest = rest.partition(" ".join(shown.split()))
+                assert found, f"`{command}` did not print {shown!r}, or not in this order, but:\n{done.stdout}{done.stderr}"
 
     def check(self, blocks: list[RecipeBlock]) -> None:
         """Check the form of the Python files that a recipe adds."""
@@ -131,17 +133,6 @@ class Repository:
             line = [sys.executable, "-m", "ruff", *command, *files]
             done = subprocess.run(line, cwd=self.folder, capture_output=True, text=True, timeout=HANG_S, check=False)
             assert done.returncode == 0 or not files, done.stdout + done.stderr
-
-
-def transcript(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield each command of a block with the lines that are shown of what it prints."""
-    found: list[tuple[str, list[str]]] = []
-    for line in text.splitlines():
-        if line.startswith("$ "):
-            found.append((line.removeprefix("$ "), []))
-        else:
-            found[-1][1].append(line)
-    yield from found
 
 
 @pytest.fixture
@@ -222,6 +213,7 @@ def test_no_recipe_is_left_in_the_repository() -> None:
         (RecipeBlock("po", "harness/locale/ja/LC_MESSAGES/harness.po", 'msgid "No."\nmsgstr "?"\n', 0), "does not have 'No.'"),
         (RecipeBlock("console", "", "$ python -c 'raise SystemExit(3)'\n", 0), "ended with 3"),
         (RecipeBlock("console", "", "$ python -c 'print(1)'\n2\n", 0), "did not print '2'"),
+        (RecipeBlock("console", "", "$ python -c 'print(1, 2)'\n2\n1\n", 0), "did not print '1', or not in this order"),
     ],
 )
 def test_a_recipe_that_is_out_of_date_fails(block: RecipeBlock, message: str, repository: Repository) -> None:
