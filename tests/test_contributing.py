@@ -17,9 +17,22 @@ from tools.words import read, written
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-COPIED = ("commands", "datasets", "docs", "fixtures", "harness", "scenarios", "service", "tests", "tools")
+COPIED = (
+    "commands",
+    "datasets",
+    "deploy",
+    "docs",
+    "examples",
+    "fixtures",
+    "harness",
+    "reports",
+    "scenarios",
+    "service",
+    "tests",
+    "tools",
+)
 """The folders that recipes change or run."""
-FILES = ("CONTRIBUTING.md", "Makefile", "README.md", "pyproject.toml")
+FILES = ("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "pyproject.toml", "zensical.toml")
 BLOCK = re.compile(
     r"(?:<!-- test: exit (?P<code>\d+) -->\n)?(?:<!--[^\n]*-->\n)*"
     r'^```(?P<kind>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<text>.*?)^```$',
@@ -182,6 +195,7 @@ def test_every_kind_of_addition_has_a_recipe() -> None:
         "A translation",
         "A language",
         "A command",
+        "A page",
         "A module of the harness",
         "A dependency",
         "A release",
@@ -199,7 +213,7 @@ def test_a_recipe_adds_a_file_to_the_folder_it_is_about(heading: str, folder: st
 
 def test_no_recipe_is_left_in_the_repository() -> None:
     """The files of the recipes are imagined ones."""
-    added = [block.title for blocks in RECIPES.values() for block in blocks if block.kind in {"python", "json"}]
+    added = [block.title for blocks in RECIPES.values() for block in blocks if block.kind in {"json", "md", "python"}]
     assert [title for title in added if (ROOT / title).exists()] == []
     assert "stopwatch" not in {module.__name__.rpartition(".")[2] for module in importers()}
 
