@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -81,14 +82,29 @@ def _recorded(session: Session, block: Block) -> str:
 
 
 def _printed_again(session: Session, block: Block) -> str:
-    """Return a block with what its commands print now; output of which lines are left out is to be changed by hand."""
+    """Return a block with what its commands print now."""
     parts = []
     pairs = transcript(block.text)
     for (command, lines), (_, code) in zip(pairs, sessions.with_codes([command for command, _ in pairs], block), strict=True):
         session.command(command, code)
-        printed = [line for line in session.printed.splitlines() if line.strip()]
-        parts.append("\n".join([f"$ {command}", *(lines if "..." in lines else printed)]))
+        printed = [line.rstrip() for line in session.printed.splitlines() if line.strip() or "" in lines]
+        parts.append("\n".join([f"$ {command}", *excerpt(lines, printed)]))
     return "\n".join(parts)
+
+
+def excerpt(shown: list[str], printed: list[str]) -> list[str]:
+    """Return what is printed; where `...` leaves lines out, as many lines from the first of each part, which may have other figures."""
+    if "..." not in shown:
+        return printed
+    found: list[str] = []
+    start = 0
+    parts = [[*lines] for is_gap, lines in groupby(shown, "...".__eq__) if not is_gap]
+    for part in parts:
+        masked = sessions.masked(part[0])
+        start = next((place for place in range(start, len(printed)) if sessions.masked(printed[place]) == masked), start)
+        found += ["...", *printed[start : start + len(part)]]
+        start += len(part)
+    return [*found[shown[0] != "..." :], *(["..."] if shown[-1] == "..." else [])]
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from pathlib import Path
 import yaml
 
 from harness import configuration
+from harness.results.run import Run
 from harness.results.store import COMPRESSED_RUN_FILE, read_run
 from tests.docs.blocks import ROOT, Block, blocks, commands, transcript
 from tests.docs.commands import OTHERS, OUTSIDE, check_command, steps
@@ -150,8 +151,7 @@ class Session:
         """Run a command of the shell, and check its exit code."""
         command = self._with_ports(command)
         if NEWEST in command:
-            newest = max((self.folder / "runs").glob("*/run.json"), key=lambda file: file.stat().st_mtime).parent
-            command = command.replace(NEWEST, f"runs/{newest.name}")
+            command = command.replace(NEWEST, f"runs/{self._newest().name}")
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "HARNESS_TRACEBACK"))},
             "PATH": os.pathsep.join([str(self.bin), str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
@@ -194,10 +194,17 @@ class Session:
             if block.recorded and command == pairs[-1][0]:
                 remarks = [line for line in lines if line.startswith(REMARK)]
                 assert matches([*remarks, "..."], self.printed, self.folder), f"`{command}` printed:\n{self.printed}"
+                measured = subjects(read_run(self._newest()))
                 self.replay(block)
+                shown = subjects(read_run(RECORDED / f"{block.recorded}.json.gz"))
+                assert measured == shown, f"`{command}` measures {measured}, and {block.recorded} {shown}; record it again"
             else:
                 is_exact = any(f" {name}" in command for name in self.recorded)
                 assert matches(lines, self.printed, self.folder, is_exact=is_exact), f"`{command}` printed:\n{self.printed}"
+
+    def _newest(self) -> Path:
+        """Return the folder of the newest run that a command of this page wrote."""
+        return max((self.folder / "runs").glob("*/run.json"), key=lambda file: file.stat().st_mtime).parent
 
     def replay(self, block: Block) -> None:
         """Put the recorded run where the last command of a block writes its own, and compare what it prints, figures included."""
@@ -303,6 +310,11 @@ def with_codes(found: Sequence[str], block: Block) -> list[tuple[str, int]]:
     return [(command, block.code if command is found[-1] else 0) for command in found]
 
 
+def subjects(run: Run) -> list[tuple[str, list[str], list[str]]]:
+    """Return what a run has measured: each scenario with its arms and groups."""
+    return [(result.name, [arm.name for arm in result.arms], [*result.groups]) for result in run.scenarios]
+
+
 def matches(lines: Sequence[str], printed: str, folder: Path, *, is_exact: bool = False) -> bool:
     """Return whether a command printed these lines in this order; `...` stands for any lines.
 
@@ -310,13 +322,14 @@ def matches(lines: Sequence[str], printed: str, folder: Path, *, is_exact: bool 
     """
     texts = ("\n".join(lines), printed)
     shown, actual = (
-        [line.rstrip() for line in text.splitlines() if line.strip()] if is_exact else _masked(text, folder) for text in texts
+        [line.rstrip() for line in text.splitlines() if line.strip()] if is_exact else masked(text, folder) for text in texts
     )
     pattern = "".join(r"(?:.*\n)*?" if line == "..." else f"{re.escape(line)}\n" for line in shown)
     return re.fullmatch(pattern, "".join(f"{line}\n" for line in actual)) is not None
 
 
-def _masked(text: str, folder: Path) -> list[str]:
+def masked(text: str, folder: Path = ROOT) -> list[str]:
+    """Return the lines of an output without what may differ: figures, widths of columns, folders, progress."""
     text = text.replace(str(folder), f"/{folder.name}")
     text = re.sub(r"(?:/[^\s/:]+)+/", "/", text)
     text = re.sub(r"\b\d{8}T\d{6}Z-\w+\b", "RUN", text)

@@ -11,6 +11,7 @@ from tests.docs import blocks
 from tests.docs import session as sessions
 from tests.docs.blocks import ELSEWHERE, EXAMPLES, MENTIONING, PAGES, ROOT, Block
 from tests.docs.commands import check_command, check_mention
+from tests.docs.retake import excerpt
 from tests.docs.session import Session
 
 FIGURE = re.compile(r"[\d.,]+×|\[[\d.,]+, [\d.,]+\]")
@@ -165,6 +166,19 @@ def test_a_run_of_another_command_is_not_shown(session: Session) -> None:
     (block,) = [block for block in blocks.blocks(ROOT / "docs" / "tutorial.md") if block.recorded == "tutorial_run"]
     with pytest.raises(AssertionError, match="is recorded by `harness run --out runs/first`"):
         session.replay(replace(block, text=block.text.replace("harness run", "harness run --quick")))
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (["first 1"], ["first 2", "", "second 3", "third 4", "second 5"]),
+        (["...", "second 9", "third 9", "..."], ["...", "second 3", "third 4", "..."]),
+        (["first 9", "...", "third 9", "second 9"], ["first 2", "...", "third 4", "second 5"]),
+    ],
+)
+def test_a_block_that_leaves_lines_out_keeps_its_form(shown: list[str], expected: list[str]) -> None:
+    """When it is taken again it has the same parts, with the new figures."""
+    assert excerpt(shown, ["first 2", "", "second 3", "third 4", "second 5"]) == expected
 
 
 def test_every_recorded_run_is_shown() -> None:
