@@ -93,7 +93,7 @@ def _printed_again(session: Session, block: Block) -> str:
 
 
 def excerpt(shown: list[str], printed: list[str]) -> list[str]:
-    """Return what is printed; where `...` leaves lines out, as many lines from the first of each part, which may have other figures."""
+    """Return what is printed; where `...` leaves lines out, as many as each part has, from its first one on, figures aside."""
     if "..." not in shown:
         return printed
     found: list[str] = []
