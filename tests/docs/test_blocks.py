@@ -144,7 +144,7 @@ def test_pages_about_changes_may_name_what_is_gone() -> None:
     ("shown", "changed"),
     [
         ("✓ do it", "✗ leave it"),
-        ("at least 21.7×", "at least 21.8×"),
+        ("at least 16.7×", "at least 16.8×"),
         ("Trust: 0 of 1 solid", "Trust: 1 of 1 solid"),
         ("1 of 1 promised gain kept by optimised.\n", ""),
         ("p50  memory", "memory  p50"),
