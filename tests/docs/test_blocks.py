@@ -144,8 +144,8 @@ def test_pages_about_changes_may_name_what_is_gone() -> None:
     ("shown", "changed"),
     [
         ("✓ do it", "✗ leave it"),
-        ("at least 16.7×", "at least 16.8×"),
-        ("Trust: 0 of 1 solid", "Trust: 1 of 1 solid"),
+        (r"\d(\.\d+)?×", "1234×"),
+        (r"Trust: \d of", "Trust: 7 of"),
         ("1 of 1 promised gain kept by optimised.\n", ""),
         ("p50  memory", "memory  p50"),
         ("--out runs/first\n", "--out runs/first\nAll is well.\n"),
@@ -156,9 +156,10 @@ def test_a_recorded_run_is_shown_exactly(session: Session, shown: str, changed: 
     page = ROOT / "docs" / "tutorial.md"
     (block,) = [block for block in blocks.blocks(page) if block.recorded == "tutorial_run"]
     session.replay(block)
-    assert shown in block.text
+    text, count = re.subn(shown, changed, block.text, count=1)
+    assert count == 1
     with pytest.raises(AssertionError, match="printed, when it was recorded"):
-        session.replay(replace(block, text=block.text.replace(shown, changed, 1)))
+        session.replay(replace(block, text=text))
 
 
 def test_a_run_of_another_command_is_not_shown(session: Session) -> None:
