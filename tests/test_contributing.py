@@ -12,13 +12,27 @@ from pathlib import Path
 import pytest
 
 from harness.importers import importers
+from tests.docs.blocks import transcript
 from tools.words import read, written
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-COPIED = ("commands", "datasets", "docs", "fixtures", "harness", "scenarios", "service", "tests", "tools")
+COPIED = (
+    "commands",
+    "datasets",
+    "deploy",
+    "docs",
+    "examples",
+    "fixtures",
+    "harness",
+    "reports",
+    "scenarios",
+    "service",
+    "tests",
+    "tools",
+)
 """The folders that recipes change or run."""
-FILES = ("CONTRIBUTING.md", "Makefile", "README.md", "pyproject.toml")
+FILES = ("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "pyproject.toml", "zensical.toml")
 BLOCK = re.compile(
     r"(?:<!-- test: exit (?P<code>\d+) -->\n)?(?:<!--[^\n]*-->\n)*"
     r'^```(?P<kind>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<text>.*?)^```$',
@@ -112,17 +126,18 @@ class Repository:
             "COLUMNS": "80",
             "NO_COLOR": "1",
         }
-        commands = list(transcript(block.text))
+        commands = transcript(block.text)
         for place, (command, lines) in enumerate(commands):
             line = ["bash", "-euo", "pipefail", "-c", command]
             done = subprocess.run(
                 line, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=HANG_S, check=False
             )
-            printed = " ".join((done.stdout + done.stderr).split())
+            rest = " ".join((done.stdout + done.stderr).split())
             code = block.code if place == len(commands) - 1 else 0
             assert done.returncode == code, f"`{command}` ended with {done.returncode}:\n{done.stdout}{done.stderr}"
             for shown in lines:
-                assert " ".join(shown.split()) in printed, f"`{command}` did not print {shown!r}, but:\n{done.stdout}{done.stderr}"
+                _, found, rest = rest.partition(" ".join(shown.split()))
+                assert found, f"`{command}` did not print {shown!r}, or not in this order, but:\n{done.stdout}{done.stderr}"
 
     def check(self, blocks: list[RecipeBlock]) -> None:
         """Check the form of the Python files that a recipe adds."""
@@ -131,17 +146,6 @@ class Repository:
             line = [sys.executable, "-m", "ruff", *command, *files]
             done = subprocess.run(line, cwd=self.folder, capture_output=True, text=True, timeout=HANG_S, check=False)
             assert done.returncode == 0 or not files, done.stdout + done.stderr
-
-
-def transcript(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield each command of a block with the lines that are shown of what it prints."""
-    found: list[tuple[str, list[str]]] = []
-    for line in text.splitlines():
-        if line.startswith("$ "):
-            found.append((line.removeprefix("$ "), []))
-        else:
-            found[-1][1].append(line)
-    yield from found
 
 
 @pytest.fixture
@@ -191,6 +195,7 @@ def test_every_kind_of_addition_has_a_recipe() -> None:
         "A translation",
         "A language",
         "A command",
+        "A page",
         "A module of the harness",
         "A dependency",
         "A release",
@@ -208,7 +213,7 @@ def test_a_recipe_adds_a_file_to_the_folder_it_is_about(heading: str, folder: st
 
 def test_no_recipe_is_left_in_the_repository() -> None:
     """The files of the recipes are imagined ones."""
-    added = [block.title for blocks in RECIPES.values() for block in blocks if block.kind in {"python", "json"}]
+    added = [block.title for blocks in RECIPES.values() for block in blocks if block.kind in {"json", "md", "python"}]
     assert [title for title in added if (ROOT / title).exists()] == []
     assert "stopwatch" not in {module.__name__.rpartition(".")[2] for module in importers()}
 
@@ -222,6 +227,7 @@ def test_no_recipe_is_left_in_the_repository() -> None:
         (RecipeBlock("po", "harness/locale/ja/LC_MESSAGES/harness.po", 'msgid "No."\nmsgstr "?"\n', 0), "does not have 'No.'"),
         (RecipeBlock("console", "", "$ python -c 'raise SystemExit(3)'\n", 0), "ended with 3"),
         (RecipeBlock("console", "", "$ python -c 'print(1)'\n2\n", 0), "did not print '2'"),
+        (RecipeBlock("console", "", "$ python -c 'print(1, 2)'\n2\n1\n", 0), "did not print '1', or not in this order"),
     ],
 )
 def test_a_recipe_that_is_out_of_date_fails(block: RecipeBlock, message: str, repository: Repository) -> None:

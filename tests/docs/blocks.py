@@ -7,9 +7,10 @@ which no reader sees:
     <!-- test: files first -->                      writes all files of the page that have a title, before anything is run
     <!-- test: copy examples/words/words.py -->     copies a file or folder of the repository, to a second path if one is named
     <!-- test: run harness run bench --quick -->    runs a command that the page does not show
-    <!-- test: serve 8000 www -->                   serves a folder at this port of the page
+    <!-- test: serve 8000 www -->                   serves a folder at this port of the page; options of http.server may follow
     <!-- test: exit 1 -->                           the last command of the next block ends with this code
-    <!-- test: figures vary -->                     the next block's printed lines depend on times: its words are compared
+    <!-- test: recorded as NAME -->                 the last command of the next block depends on times: it is run, and the page
+                                                    shows exactly what the run of that name in tests/docs/recorded prints
     <!-- test: not run: it takes minutes -->        the next block is not run; its commands are parsed
 """
 
@@ -32,7 +33,14 @@ PAGES = sorted(
 """Pages whose commands are checked."""
 ELSEWHERE = {ROOT / "docs" / "scenario.md", ROOT / "docs" / "analysis.md"}
 """Pages whose blocks are run by tests of their own: with all files as one project, and on a run that has every kind of row."""
+EXAMPLES = sorted(page for page in (ROOT / "examples").glob("*/README.md") if page.parent.name != "public_suite")
+"""Pages whose commands are run from a wheel in an environment of their own. (That of a public suite shows no run, but gates.)"""
+MENTIONING = sorted({*PAGES, *(ROOT / "examples").rglob("*.md"), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"})
+"""Pages whose text names commands and options."""
 MARKER = re.compile(r"<!-- test: (.*?) -->")
+
+MENTION = re.compile(r"(?:harness|make|pytest|locust|python -m|pip|pipx|uvx) \S|--\w")
+"""The beginning of a text in backquotes that is a command, or an option."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,16 @@ class Block:
     before: tuple[str, ...] = ()
     """The markers that apply to it."""
 
+    @property
+    def code(self) -> int:
+        """The exit code of its last command."""
+        return next((int(text.removeprefix("exit ")) for text in self.before if text.startswith("exit ")), 0)
+
+    @property
+    def recorded(self) -> str:
+        """The name of the run that it shows; empty without one."""
+        return next((text.removeprefix("recorded as ") for text in self.before if text.startswith("recorded as ")), "")
+
 
 def blocks(page: Path) -> list[Block]:
     """Return the blocks and markers of a page in their order."""
@@ -60,7 +78,7 @@ def _blocks(text: str) -> Iterator[Block]:
         line = token.map[0] + 1 if token.map else 0
         if token.type == "html_block":
             for marker in MARKER.findall(token.content):
-                if marker.partition(" ")[0].rstrip(":") in {"exit", "figures", "not"}:
+                if marker.partition(" ")[0].rstrip(":") in {"exit", "recorded", "not"}:
                     pending.append(marker)
                 else:
                     yield Block(line, "marker", marker)
@@ -101,9 +119,14 @@ def _uncommented(line: str) -> str:
     return re.sub(r"(^|\s+)#(?!\w).*$", "", line).strip()
 
 
-def inline_commands(page: Path) -> Iterator[str]:
-    """Yield the commands in backquotes in the text of a page."""
+def mentions(page: Path) -> list[str]:
+    """Return the commands and options in backquotes in the text of a page."""
+    return [text for text in inline(page) if MENTION.match(text)]
+
+
+def inline(page: Path) -> Iterator[str]:
+    """Yield what is in backquotes in the text of a page."""
     for token in MarkdownIt("commonmark").enable("table").parse(page.read_text(encoding="utf-8")):
         for child in token.children or ():
-            if child.type == "code_inline" and re.match(r"(harness|make) \S", child.content):
+            if child.type == "code_inline":
                 yield child.content

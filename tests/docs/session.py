@@ -1,5 +1,6 @@
 """Running the blocks of one page in an empty folder."""
 
+import gzip
 import json
 import os
 import re
@@ -13,14 +14,13 @@ import tomllib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 
 import yaml
-from babel.messages.pofile import read_po
 
-from harness import configuration, explanations
-from harness.language import DOMAIN, FOLDER
+from harness import configuration
+from harness.results.run import Run
+from harness.results.store import COMPRESSED_RUN_FILE, read_run
 from tests.docs.blocks import ROOT, Block, blocks, commands, transcript
 from tests.docs.commands import OTHERS, OUTSIDE, check_command, steps
 
@@ -39,6 +39,10 @@ COMMAND_S = 180
 """The time limit of one command, which only a hang reaches."""
 UNDECIDED = 3
 """The exit code of a load test whose generator was the limit, as on a busy machine."""
+RECORDED = ROOT / "tests" / "docs" / "recorded"
+"""The runs that pages show: what depends on times is that of one run, which is kept."""
+REMARK = "harness: "
+"""The beginning of what a command prints before its result."""
 NEWEST = "runs/…"
 """A run whose name a page cannot know: the newest one."""
 
@@ -55,7 +59,7 @@ small = {{
     "load": ["--duration", "1s", "--block", "500ms", "--warm-up", "0", "--processes", "1"],
     "capacity": ["--duration", "1s"],
 }}
-added = [] if {{"--processes", "--help"}} & {{*words}} else small.get("".join(words[:1]), [])
+added = [] if "WHOLE" in os.environ or {{"--processes", "--help"}} & {{*words}} else small.get("".join(words[:1]), [])
 os.execv({python!r}, [{python!r}, "-m", "harness", *words, *added])
 '''
 
@@ -73,6 +77,10 @@ class Session:
     """A port of the page → the port that is used."""
     printed: str = ""
     """The output of the last command."""
+    recorded: set[str] = field(default_factory=set)
+    """The folders that have a recorded run."""
+    is_whole: bool = False
+    """Whether budgets and ports are those of the page, to record its runs."""
 
     def try_block(self, block: Block) -> None:
         """Run one block, or check what can be checked of one that is not run; AssertionError names what is wrong."""
@@ -94,10 +102,6 @@ class Session:
             self._execute(block)
         elif block.kind == "text" and block.title:
             self._write(block)
-        elif block.kind == "text":
-            assert self.printed, "no command before it printed it; show the command, or mark the block"
-            missing = self._unknown(block.text)
-            assert not missing, f"printed by no command: {missing}"
         else:
             self._read(block)
 
@@ -111,19 +115,21 @@ class Session:
         elif verb == "copy":
             source, target = ROOT / words[0], self.folder / (words[1] if len(words) > 1 else Path(words[0]).name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
+            if source.parent == RECORDED:
+                target.write_bytes(gzip.decompress(source.read_bytes()))
+                self.recorded.add(target.name)
+            else:
+                (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
         elif verb == "run":
-            self._command(rest, 0)
+            self.command(rest, 0)
         elif verb == "serve":
             self._serve(*words)
         else:
             raise AssertionError(f"unknown marker {marker!r}")
 
-    def _serve(self, port: str, folder: str = ".") -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.ports[port] = str(free.getsockname()[1])
-        command = [sys.executable, "-m", "http.server", self.ports[port], "--bind", "127.0.0.1", "--directory", folder]
+    def _serve(self, port: str, folder: str, *options: str) -> None:
+        self.ports[port] = port if self.is_whole else _free_port()
+        command = [sys.executable, "-m", "http.server", self.ports[port], "--bind", "127.0.0.1", "--directory", folder, *options]
         server = subprocess.Popen(command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.stack.callback(server.wait)
         self.stack.callback(server.kill)
@@ -141,18 +147,18 @@ class Session:
             text = text.replace(f"127.0.0.1:{shown}", f"127.0.0.1:{used}")
         return text
 
-    def _command(self, command: str, code: int) -> None:
+    def command(self, command: str, code: int) -> None:
         """Run a command of the shell, and check its exit code."""
         command = self._with_ports(command)
         if NEWEST in command:
-            newest = max((self.folder / "runs").glob("*/run.json"), key=lambda file: file.stat().st_mtime).parent
-            command = command.replace(NEWEST, f"runs/{newest.name}")
+            command = command.replace(NEWEST, f"runs/{self._newest().name}")
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "HARNESS_TRACEBACK"))},
             "PATH": os.pathsep.join([str(self.bin), str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
             "PYTHONPATH": str(ROOT),
             "COLUMNS": "80",
             "NO_COLOR": "1",
+            **({"WHOLE": "1"} if self.is_whole else {}),
             "GIT_CONFIG_GLOBAL": os.devnull,
             **{f"GIT_{role}_{part}": "a@b.example" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")},
         }
@@ -175,26 +181,62 @@ class Session:
         program = shlex.split(command)[0]
         assert program in {"harness", *OTHERS}, f"{program!r} is not a program that pages use: {command}"
         assert program not in OUTSIDE, f"`{program}` changes more than the scratch folder; mark the block as not run"
-        self._command(command, code)
+        self.command(command, code)
 
     def _run_all(self, block: Block) -> None:
-        for command, code in _with_codes(commands(block), block):
+        for command, code in with_codes(commands(block), block):
             self._tried(command, code)
 
     def _compare(self, block: Block) -> None:
         pairs = transcript(block.text)
-        for (command, lines), (_, code) in zip(pairs, _with_codes([command for command, _ in pairs], block), strict=True):
+        for (command, lines), (_, code) in zip(pairs, with_codes([command for command, _ in pairs], block), strict=True):
             self._tried(command, code)
-            if "figures vary" in block.before:
-                missing = self._unknown("\n".join(lines))
-                assert not missing, f"`{command}` does not print {missing}, but:\n{self.printed}"
+            if block.recorded and command == pairs[-1][0]:
+                remarks = [line for line in lines if line.startswith(REMARK)]
+                assert matches([*remarks, "..."], self.printed, self.folder), f"`{command}` printed:\n{self.printed}"
+                measured = subjects(read_run(self._newest()))
+                self.replay(block)
+                shown = subjects(read_run(RECORDED / f"{block.recorded}.json.gz"))
+                assert measured == shown, f"`{command}` measures {measured}, and {block.recorded} {shown}; record it again"
             else:
-                assert matches(lines, self.printed, self.folder), f"`{command}` printed:\n{self.printed}"
+                is_exact = any(f" {name}" in command for name in self.recorded)
+                assert matches(lines, self.printed, self.folder, is_exact=is_exact), f"`{command}` printed:\n{self.printed}"
 
-    def _unknown(self, text: str) -> list[str]:
-        """Return the words that the last command did not print, and that neither reports nor the page's own code have."""
-        own = "\n".join(file.read_text(encoding="utf-8") for file in self.folder.rglob("*.py"))
-        return unknown_words(text, f"{self.printed}\n{own}")
+    def _newest(self) -> Path:
+        """Return the folder of the newest run that a command of this page wrote."""
+        return max((self.folder / "runs").glob("*/run.json"), key=lambda file: file.stat().st_mtime).parent
+
+    def replay(self, block: Block) -> None:
+        """Put the recorded run where the last command of a block writes its own, and compare what it prints, figures included."""
+        command, lines = transcript(block.text)[-1]
+        target = self.place_recorded(block.recorded)
+        record = read_run(target)
+        assert shlex.split(record.command) == shlex.split(command), f"{block.recorded} is recorded by `{record.command}`"
+        self.command(f"harness report {target.relative_to(self.folder)} --format terminal", 0)
+        remarks = [line for line in lines if line.startswith(REMARK)]
+        printed = "\n".join([*remarks, self.printed, f"{target.relative_to(self.folder)}/report.html"])
+        assert matches(lines, printed, self.folder, is_exact=True), f"`{command}` printed, when it was recorded:\n{printed}"
+
+    def check_recorded(self, block: Block) -> None:
+        """Check a block of a page whose other commands are run elsewhere, if it shows a recorded run or what is read from one."""
+        if block.recorded and block.kind == "console":
+            self.replay(block)
+        elif block.recorded:
+            record = read_run(self.place_recorded(block.recorded))
+            plans = ["\n".join(statement.plan) for result in record.scenarios for statement in result.statements]
+            assert block.text.rstrip() in plans, f"the run does not have this plan, but:\n{plans}"
+        elif any(f"harness report {name}" in block.text for name in self.recorded):
+            self._compare(block)
+
+    def place_recorded(self, name: str) -> Path:
+        """Put a recorded run into the folder that it was written to, and return it."""
+        file = RECORDED / f"{name}.json.gz"
+        target = self.folder / "runs" / read_run(file).name
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        shutil.copyfile(file, target / COMPRESSED_RUN_FILE)
+        self.recorded.add(f"runs/{target.name}")
+        return target
 
     def _write(self, block: Block) -> Path:
         """Write a file that the page shows, with the ports of the session; a fragment gets the names of `from harness import *`."""
@@ -209,7 +251,7 @@ class Session:
         file = self._write(block)
         compile(block.text, str(file), "exec")
         if not block.title:
-            self._command(f"PYTHONPATH=.:{ROOT} python {file.name}", 0)
+            self.command(f"PYTHONPATH=.:{ROOT} python {file.name}", 0)
 
     def finish(self) -> None:
         """Import every module that the page shows, and check every scenario."""
@@ -217,10 +259,10 @@ class Session:
         shown = {title for title in titles if (self.folder / title).exists()}
         folders = sorted({str(Path(title).parent) for title in shown if SCENARIO.search((self.folder / title).read_text("utf-8"))})
         for folder in folders:
-            self._command(f"harness list --scenarios {shlex.quote(folder)}", 0)
+            self.command(f"harness list --scenarios {shlex.quote(folder)}", 0)
         others = sorted(title for title in shown if str(Path(title).parent) not in folders)
         if others:
-            self._command(
+            self.command(
                 f"PYTHONPATH=.:{ROOT} python -c {shlex.quote(f'import runpy; [runpy.run_path(file) for file in {others!r}]')}", 0
             )
 
@@ -244,9 +286,12 @@ class Session:
 
 
 def start(page: Path, folder: Path, stack: ExitStack) -> Session:
-    """Return a session for a page in an empty folder."""
+    """Return a session for a page in an empty folder; for that of an example in a copy of it."""
     place = folder / "home" / "first"
-    place.mkdir(parents=True)
+    if page.is_relative_to(ROOT / "examples"):
+        shutil.copytree(page.parent, place, ignore=shutil.ignore_patterns("__pycache__", "runs"))
+    else:
+        place.mkdir(parents=True)
     shim = folder / "bin" / "harness"
     shim.parent.mkdir()
     shim.write_text(SHIM.format(python=sys.executable))
@@ -254,20 +299,37 @@ def start(page: Path, folder: Path, stack: ExitStack) -> Session:
     return Session(page, place, shim.parent, stack)
 
 
-def _with_codes(found: Sequence[str], block: Block) -> list[tuple[str, int]]:
-    code = next((int(text.removeprefix("exit ")) for text in block.before if text.startswith("exit ")), 0)
-    return [(command, code if command is found[-1] else 0) for command in found]
+def _free_port() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
 
 
-def matches(lines: Sequence[str], printed: str, folder: Path) -> bool:
-    """Return whether a command printed these lines: figures, folders and progress aside; `...` stands for any lines."""
-    shown = _masked("\n".join(lines), folder)
-    actual = _masked(printed, folder)
-    pattern = "".join(r"(?:.*\n)*?" if line == "..." else f"{re.escape(line)}\\n" for line in shown)
+def with_codes(found: Sequence[str], block: Block) -> list[tuple[str, int]]:
+    """Return the commands of a block with their exit codes."""
+    return [(command, block.code if command is found[-1] else 0) for command in found]
+
+
+def subjects(run: Run) -> list[tuple[str, list[str], list[str]]]:
+    """Return what a run has measured: each scenario with its arms and groups."""
+    return [(result.name, [arm.name for arm in result.arms], [*result.groups]) for result in run.scenarios]
+
+
+def matches(lines: Sequence[str], printed: str, folder: Path, *, is_exact: bool = False) -> bool:
+    """Return whether a command printed these lines in this order; `...` stands for any lines.
+
+    Figures, widths of columns, folders and progress may differ, unless it has to be exact.
+    """
+    texts = ("\n".join(lines), printed)
+    shown, actual = (
+        [line.rstrip() for line in text.splitlines() if line.strip()] if is_exact else masked(text, folder) for text in texts
+    )
+    pattern = "".join(r"(?:.*\n)*?" if line == "..." else f"{re.escape(line)}\n" for line in shown)
     return re.fullmatch(pattern, "".join(f"{line}\n" for line in actual)) is not None
 
 
-def _masked(text: str, folder: Path) -> list[str]:
+def masked(text: str, folder: Path = ROOT) -> list[str]:
+    """Return the lines of an output without what may differ: figures, widths of columns, folders, progress."""
     text = text.replace(str(folder), f"/{folder.name}")
     text = re.sub(r"(?:/[^\s/:]+)+/", "/", text)
     text = re.sub(r"\b\d{8}T\d{6}Z-\w+\b", "RUN", text)
@@ -275,23 +337,3 @@ def _masked(text: str, folder: Path) -> list[str]:
     text = re.sub(r"\d[\d.,:]*(?:T\d[\d:+]*)?", "0", text)
     lines = [" ".join(line.split()) for line in text.splitlines()]
     return [line for line in lines if line and not line.startswith(("[0/0]", "process pair"))]
-
-
-@cache
-def texts() -> frozenset[str]:
-    """Return the words of all texts that a report can have, of the names that a result can show, and of their explanations."""
-    with (FOLDER / "ja" / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as file:
-        found = [message.id if isinstance(message.id, str) else " ".join(message.id) for message in read_po(file)]
-    for kind in explanations.KINDS.values():
-        found += [f"{name} {text.meaning} {text.action}" for name, text in kind.items()]
-    return frozenset(word for text in found for word in _words(text))
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[a-z]{3,}", re.sub(r"\{[^{}]*\}", " ", text.casefold()))
-
-
-def unknown_words(text: str, printed: str) -> list[str]:
-    """Return the words of a text that a command did not print and that no report has."""
-    known = {*_words(printed), *texts()}
-    return [word for word in _words(re.sub(r"\b\d{8}T\d{6}Z-\w+|\w+…\w*|…\w+|/\S+", " ", text)) if word not in known]

@@ -25,6 +25,8 @@ import yaml
 from harness.results.gate import GateVerdict
 from harness.results.run import BASELINE, PromiseVerdict, Run, ScenarioResult, ScenarioStatus
 from harness.results.store import read_run
+from tests.docs.blocks import blocks, transcript
+from tests.docs.session import matches
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -70,27 +72,20 @@ class ShownCommand:
 
     text: str
     exit_code: int
-    printed: str
-    """The first line that the page shows below it; "..." where it begins further down."""
+    printed: tuple[str, ...]
+    """The lines that the page shows below it."""
+    is_recorded: bool
+    """Whether these lines are those of a recorded run, and compared by the tests of pages."""
 
 
 def shown(page: Path) -> Iterator[ShownCommand]:
-    """Yield the commands of a page, with their exit codes and output.
-
-    Exit codes other than 0 stand in a comment before the block, for its last command.
-    """
-    text = page.read_text(encoding="utf-8")
-    for comments, block in re.findall(r"((?:<!-- test: .*? -->\n)*)```console\n(.*?)```", text, flags=re.DOTALL):
-        marks = re.findall(r"<!-- test: (.*?) -->", comments)
-        parts = [part.splitlines() for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
-        last = next((int(mark.removeprefix("exit ")) for mark in marks if mark.startswith("exit ")), 0)
-        for part in parts:
-            yield ShownCommand(part[0], last if part is parts[-1] else 0, part[1] if len(part) > 1 else "...")
-
-
-def begins(line: str) -> str:
-    """Return the first line of an output up to its first figure."""
-    return re.split(r"\d", line, maxsplit=1)[0]
+    """Yield the commands of a page, with their exit codes and output."""
+    for block in blocks(page):
+        if block.kind == "console":
+            *earlier, last = transcript(block.text)
+            is_recorded = bool(block.recorded) or last[0].startswith("harness report ")
+            yield from (ShownCommand(command, 0, tuple(lines), is_recorded=False) for command, lines in earlier)
+            yield ShownCommand(last[0], block.code, tuple(last[1]), is_recorded)
 
 
 @dataclass(frozen=True)
@@ -180,8 +175,8 @@ def follow(name: str, environment: ExampleEnvironment, folder: Path, options: st
         if run and (folder / run[1] / "run.json").exists():
             only_result(folder / run[1])
         assert done.returncode == command.exit_code, f"{command.text}\n{done.stdout}\n{done.stderr}"
-        if command.printed != "..." and "--against" not in command.text:
-            assert done.stdout.startswith(begins(command.printed)), f"{command.text}\n{done.stdout}"
+        if command.printed and not command.is_recorded and "--against" not in command.text:
+            assert matches(command.printed, done.stdout, folder), f"{command.text}\n{done.stdout}"
         yield command, done.stdout
 
 
@@ -213,6 +208,21 @@ def test_a_page_says_what_it_shows(name: str) -> None:
     assert len(commands) <= 5
     assert commands[-1].startswith(("harness run", "harness gate"))
     assert [term for term in ("interval", "A/A control", "ork counts") if term not in explained] == []
+
+
+def test_the_gates_of_the_public_suite_agree_with_their_conclusions() -> None:
+    """The first line counts what the rows below say, and so does the line after them; each change lies within its interval."""
+    gates = [command for command in shown(EXAMPLES / SUITE / "README.md") if "--against" in command.text]
+    assert len(gates) == 2
+    for gate in gates:
+        verdict, count = re.fullmatch(r"(\S \w+): (\d+) times \w+", gate.printed[0]).groups()  # type: ignore[union-attr]
+        rows = [line for line in gate.printed if line.startswith("bench/")]
+        assert f"{verdict.partition(' ')[0]} {count} {verdict.partition(' ')[2]}." in gate.printed
+        assert len(rows) == int(count)
+        for row in rows:
+            assert f"  {verdict}  " in row
+            change, low, high = (float(found.replace(",", "")) for found in re.findall(r"[+-][\d,.]+", row))
+            assert low < change < high
 
 
 @pytest.mark.parametrize("name", APPLICATIONS)
