@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
 from harness.results.run import RunWarning
@@ -47,6 +49,14 @@ def result(
     """Return the result of a comparison with its overall verdict; `names` are those of the baseline and the candidate."""
     verdict, sentence = overall(rows, incomparable, undecided=undecided)
     return GateResult(*names, verdict, sentence, list(rows), list(incomparable), list(warnings))
+
+
+def ended(found: GateResult, unfinished: str, folder: Path) -> GateResult:
+    """Return the result of a gate that may be `unfinished` for a reason, which its sentence then states with what to do next."""
+    if not unfinished:
+        return found
+    sentence = f"{found.sentence}; unfinished: {unfinished}; continue it with --resume {folder}"
+    return replace(found, sentence=sentence, unfinished=unfinished)
 
 
 def counted(number: int, noun: str) -> str:
