@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -204,7 +205,7 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
     budget = GateBudget(options.budget)
     if options.resume is not None and options.out is not None:
         raise UsageError("--resume DIR names the folder already; leave out --out")
-    out = options.resume or _runs.folder(options.out, SUFFIX)
+    out = options.resume or options.out or _free(_runs.folder(None, SUFFIX))
     rules, tolerances = compare.rules(options, allow_missing=options.allow_missing), configuration(Path.cwd()).tolerances
 
     _console.warn_of_removed_settings()
@@ -240,6 +241,12 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
         found = replace(found, sentence=sentence, warnings=[*trees.warnings, *found.warnings])
         _keep(found, out)
         return found
+
+
+def _free(folder: Path) -> Path:
+    """Return a folder that is not there yet: of this name, or with a number behind it, as names are of one second."""
+    names = (folder.with_name(f"{folder.name}-{number}") for number in count(2))
+    return folder if not folder.exists() else next(name for name in names if not name.exists())
 
 
 def _interrupted(names: tuple[str, str], out: Path) -> GateResult:
@@ -285,13 +292,14 @@ def _keep(found: GateResult, folder: Path) -> None:
         from harness.report.html import gated as page
 
         page.write(found, folder / "gate.html")
-    if (timing := found.timing) is not None:
+    where = f"results are in {folder}"
+    if (timing := found.timing) is not None and timing.process_pairs:
         overhead_s = timing.total_s - timing.timed_s
-        share = f"{overhead_s / timing.total_s:.0%}" if timing.total_s else "0%"
         spent = (
             f"{timing.total_s:.0f} s in all, {timing.timed_s:.0f} s of them in timed slices of {timing.process_pairs} process pairs"
         )
-        _console.print_message(f"{spent}; overhead {overhead_s:.0f} s ({share}); results are in {folder}")
+        where = f"{spent}; overhead {overhead_s:.0f} s ({overhead_s / timing.total_s:.0%}); {where}"
+    _console.print_message(where)
 
 
 def _files(trees: Checkout, names: Sequence[str], folder: Path) -> list[Path]:

@@ -92,7 +92,7 @@ def _rules(rows: Sequence[GateRow], incomparable: Sequence[RunWarning], undecide
     if incomparable:
         more = f", and {len(incomparable) - 1} more" if len(incomparable) > 1 else ""
         yield GateVerdict.NOT_COMPARABLE, f"{incomparable[0].name}: {incomparable[0].message}{more}"
-    if not any(row.kind not in {RowKind.STATUS, RowKind.CHECKS} for row in rows):
+    if not any(row.kind not in {RowKind.STATUS, RowKind.CHECKS} or row.verdict == GateVerdict.INCONCLUSIVE for row in rows):
         yield GateVerdict.NOT_COMPARABLE, "baseline and candidate have no figure in common: nothing was compared"
     if verdicts[GateVerdict.INCONCLUSIVE]:
         open_rows = [row for row in rows if row.verdict == GateVerdict.INCONCLUSIVE]

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.gate.against.compare import MARGIN, PairedTime, VersionCommand, compare_all
+from harness.gate.against.budget import GateBudget
+from harness.gate.against.compare import VersionCommand
+from harness.gate.against.sequence import compare_all
+from harness.gate.against.verdicts import MARGIN, PairedTime
 from harness.results.gate import GateVerdict
 from harness.runtime.child import child_environment
 from harness.runtime.cores import choose_cores
@@ -25,8 +28,9 @@ BUDGET_S = 15.0
 VERDICTS = (GateVerdict.REGRESSED, GateVerdict.IMPROVED, GateVerdict.EQUIVALENT, GateVerdict.INCONCLUSIVE)
 MISSED, _CHANCE = 0.05, 0.05
 _TEXT = (
-    "The workload of the question about pairs as two versions of a program, each in ten fresh processes on one core, interleaved as"
-    f" by `harness gate --against`, with {BUDGET_S:g} s per comparison. A slowdown has to recur in fresh processes to be reported."
+    "The workload of the question about pairs as two versions of a program, in pairs of fresh processes on one core, interleaved as by"
+    f" `harness gate --against`, with at most {BUDGET_S:g} s per comparison, which ends when it is decided. A slowdown has to recur in"
+    " fresh processes to be reported."
 )
 _NOTES = (
     f"So few comparisons cannot prove that false alarms are as rare as {ALPHA:.0%}, or that {1 - MISSED:.0%} are found.",
@@ -45,7 +49,10 @@ def compared(percent: int, number: int) -> list[PairedTime]:
     path = {"PYTHONPATH": child_environment()["PYTHONPATH"]}
     versions = (("old", 0), ("new", percent))
     old, new = (VersionCommand([sys.executable, workload.__file__, str(p)], name, environment=path) for name, p in versions)
-    return [time for trial in range(number) for time in compare_all(old, new, BUDGET_S, seed=f"{percent}/{trial}")]
+    found: list[PairedTime] = []
+    for trial in range(number):
+        found += compare_all(old, new, GateBudget(BUDGET_S), seed=f"{percent}/{trial}").times
+    return found
 
 
 def section(found: dict[int, Sequence[PairedTime]]) -> Section:

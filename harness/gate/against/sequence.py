@@ -20,6 +20,7 @@ from harness.gate.against.compare import BudgetSpentError, ProcessPair, ProcessP
 from harness.gate.against.verdicts import FIRST_ROUND, MARGIN, BenchmarkEvidence, PairedTime
 from harness.gate.verdict import counted
 from harness.runtime.cores import CoreAllocator, Cores, Isolation, choose_cores
+from harness.runtime.signals import deferred
 from harness.stats.slice_pairs import ProcessPairLogs
 
 INTERRUPTED = "interrupted"
@@ -262,6 +263,7 @@ class _Timer:
         finally:
             if found.logs:
                 stored = StoredProcessPair(number, found.logs, found.timed_s, self.budget.spent_s)
-                self.store.add(stored)
-                suite.add(stored)
+                with deferred():  # both or neither
+                    self.store.add(stored)
+                    suite.add(stored)
         return following[0] if following else None

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.gate.verdict import in_words
+from harness.gate.verdict import counted, in_words
 from harness.results.gate import GateRow, GateVerdict, RowKind
 from harness.stats import process_pairs
 from harness.stats.slice_pairs import MEDIAN, TAILS, ProcessPairLogs, supported
@@ -97,7 +97,7 @@ class BenchmarkEvidence:
             return PairedTime(self.name, GateVerdict.INCONCLUSIVE, f"not timed: {unfinished}", None, None, None, None)
         reason = f"the interval reaches beyond ±{self.margin * 100:g} %, and shows no slowdown, in {n} process pairs"
         if n < FIRST_ROUND or process_pairs.fewest_hits(n, self.tests) is None:
-            reason = f"{n} process pairs are too few to decide"
+            reason = f"{counted(n, 'process pair')} {'is' if n == 1 else 'are'} too few to decide"
         if label := next((label for label in self.second_from if self._is_open(label)), None):
             at = "" if label == MEDIAN else f" at {label}"
             fresh = n - self.second_from[label]

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.cli import main
-from harness.gate.against import compare as paired
+from harness.gate.against import allocation, verdicts
 from harness.gate.against.pytest_suites import RECORDING
+from harness.stats import process_pairs
 
 if TYPE_CHECKING:
     from tests.harness.gate.against.conftest import Toy
@@ -25,12 +26,14 @@ STEPS = ([FIRST], *([FIRST, step] for step in ("collecting the benchmarks of bot
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, toy: Toy) -> None:
-    """Change to the toy's folder, and use few process pairs."""
+    """Change to the toy's folder, and decide by few and short process pairs."""
     monkeypatch.chdir(toy.folder)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[4]))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # other installed plugins take seconds to import
-    monkeypatch.setattr(paired, "PROCESS_PAIRS", 4)
-    monkeypatch.setattr(paired, "MIN_SLICES_S", 0.1)
+    monkeypatch.setattr(process_pairs, "ALPHA", 0.2)
+    monkeypatch.setattr(verdicts, "FIRST_ROUND", 4)
+    monkeypatch.setattr(allocation, "MIN_SLICES_S", 0.05)
+    monkeypatch.setattr(allocation, "MAX_SLICES_S", 0.05)
 
 
 def gate(captured: Captured, *arguments: str) -> tuple[int, dict[str, object], str]:
@@ -41,8 +44,8 @@ def gate(captured: Captured, *arguments: str) -> tuple[int, dict[str, object], s
             "--against",
             "main",
             "--json",
-            "--budget",
-            "0.1",
+            "--margin",
+            "100%",
             *arguments,
             "--",
             "pytest",
@@ -67,7 +70,6 @@ def test_three_times_the_work_is_found_and_nothing_is_left_behind(
     toy: Toy, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Slower in both sets of process pairs exits with 1, for uncommitted changes too; the worktree is removed."""
-    monkeypatch.setattr(paired, "PROCESS_PAIRS", 7)  # enough to show it on a busy machine
     toy.write("app.py", "def total(n):\n    return sum(i * i for i in range(3 * n))\n")
     code, result, _ = gate(capsys)
     assert code == 1, result
