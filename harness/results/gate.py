@@ -116,7 +116,7 @@ def status_row(
 
 @dataclass(frozen=True)
 class GateTiming:
-    """What a gate spent its time on."""
+    """The time that a gate took, and the part of it in which it timed."""
 
     total_s: float
     """Seconds from the start of the gate, earlier parts included."""

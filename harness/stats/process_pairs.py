@@ -1,9 +1,9 @@
 """Statistics of process pairs: pure functions over the logs of new ÷ old of one benchmark, one log per process pair.
 
 A process pair contains many slices, but a bias that lasts as long as a process is in all of them, so the unit is the process pair
-(Kalibera and Jones 2013). Their number is not fixed: whoever looks after each of them, and stops when something shows, needs tests
-that hold at every look (Waudby-Smith and Ramdas 2024; Johari, Pekelis and Walsh 2022 on what peeking costs otherwise). What shows
-is decided by such tests; what looks slower by Student's t is only a suspicion, which process pairs from then on have to confirm.
+(Kalibera and Jones 2013). Their number is not fixed: a caller that looks after each of them, and stops when something shows, needs
+tests that hold at every look (Waudby-Smith and Ramdas 2024; Johari, Pekelis and Walsh 2022 on fixed tests that do not). Such tests
+decide; what looks slower by Student's t is only a suspicion, which process pairs from then on have to confirm.
 """
 
 import math

@@ -28,8 +28,8 @@ BUDGET_S = 15.0
 VERDICTS = (GateVerdict.REGRESSED, GateVerdict.IMPROVED, GateVerdict.EQUIVALENT, GateVerdict.INCONCLUSIVE)
 MISSED, _CHANCE = 0.05, 0.05
 _TEXT = (
-    "The workload of the question about pairs as two versions of a program, in pairs of fresh processes on one core, interleaved as by"
-    f" `harness gate --against`, with at most {BUDGET_S:g} s per comparison, which ends when it is decided. A slowdown has to recur in"
+    "The workload of the question about pairs as two versions of a program, in pairs of fresh processes on one core, interleaved as"
+    f" by `harness gate --against`, for at most {BUDGET_S:g} s each, until it is decided. A slowdown has to recur in"
     " fresh processes to be reported."
 )
 _NOTES = (

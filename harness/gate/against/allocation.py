@@ -9,7 +9,7 @@ MIN_SLICES_S, MAX_SLICES_S = 0.15, 0.6
 
 @dataclass(frozen=True)
 class PredictedNeed:
-    """What an undecided benchmark is predicted to need."""
+    """The predicted need of an undecided benchmark."""
 
     name: str
     process_pairs: int

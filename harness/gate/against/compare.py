@@ -197,8 +197,8 @@ def _found_at_end(process: VersionProcess) -> dict[str, Any]:
 
 
 @dataclass
-class ProcessPairTimes:
-    """What one process pair has measured, as far as it has come."""
+class MeasuredPair:
+    """The measurements of one process pair, as far as it has come."""
 
     logs: dict[str, ProcessPairLogs] = field(default_factory=dict)
     """Benchmark → the logs of new ÷ old."""
@@ -276,7 +276,7 @@ class ProcessPair:
         self,
         slices_s: float,
         is_wanted: Callable[[str], bool],
-        found: ProcessPairTimes,
+        found: MeasuredPair,
         is_ready: Callable[[], None] = lambda: None,
     ) -> None:
         """Give each wanted benchmark `slices_s` seconds of slices, filling in `found`; call `is_ready` before the first one."""

@@ -24,7 +24,7 @@ REQUEST_FILE, PLAN_FILE, PAIRS_FILE = "request.json", "plan.json", "process_pair
 
 @dataclass(frozen=True)
 class GateRequest:
-    """What a gate and the one that it resumes must have in common."""
+    """A request, in which a gate and the one that it resumes must agree."""
 
     against: str
     """The old version's commit."""
@@ -38,7 +38,7 @@ class GateRequest:
 
 @dataclass(frozen=True)
 class SuitePlan:
-    """What was found before the first process pair."""
+    """The findings before the first process pair, and the benchmarks to be timed."""
 
     rows: list[GateRow]
     """Of what fails, and of what need not be timed."""
@@ -52,7 +52,9 @@ class SuitePlan:
     """The seconds that finding it took."""
 
 
-class _Line(msgspec.Struct):
+class StoredLine(msgspec.Struct):
+    """One line of the file of process pairs."""
+
     part: str
     """The part of the gate, such as a scenario on an engine; empty for a suite."""
     pair: StoredProcessPair
@@ -116,7 +118,7 @@ class StoredPart:
         """Append one line, in one write."""
         try:
             with self._file.open("ab", buffering=0) as file:
-                file.write(encode_json(_Line(self._name, pair)) + b"\n")
+                file.write(encode_json(StoredLine(self._name, pair)) + b"\n")
         except OSError as error:
             raise UsageError(f"cannot write {self._file}: {error.strerror or error}; choose another folder with --out") from error
 
@@ -145,7 +147,7 @@ def _refuse_other(stored: GateRequest, request: GateRequest, folder: Path) -> No
             )
 
 
-def _whole_lines(file: Path) -> list[_Line]:
+def _whole_lines(file: Path) -> list[StoredLine]:
     """Return the lines that were written whole; the last one may have been cut off, and is removed so that others can follow."""
     try:
         body = file.read_bytes()
@@ -157,6 +159,6 @@ def _whole_lines(file: Path) -> list[_Line]:
     if rest:
         os.truncate(file, len(body) - len(rest))
     try:
-        return [msgspec.json.decode(line, type=_Line) for line in whole.split(b"\n") if line]
+        return [msgspec.json.decode(line, type=StoredLine) for line in whole.split(b"\n") if line]
     except msgspec.DecodeError as error:
         raise UsageError(f"{file} cannot be read: {error}; start the gate again without --resume") from error

@@ -91,7 +91,7 @@ class ExaminedVersion:
 
 @dataclass
 class ComparedScenarios:
-    """What comparing several scenarios has found so far."""
+    """The findings about several scenarios so far."""
 
     examined: dict[str, list[ExaminedVersion]] = field(default_factory=lambda: {"old": [], "new": []})
     times: list[GateRow] = field(default_factory=list)

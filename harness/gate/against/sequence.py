@@ -16,7 +16,7 @@ from typing import Protocol
 from harness.errors import NotComparableError
 from harness.gate.against.allocation import PredictedNeed, chosen, predicted_s, slices_s
 from harness.gate.against.budget import START_UP_S, GateBudget
-from harness.gate.against.compare import BudgetSpentError, ProcessPair, ProcessPairTimes, ProgressLine, VersionCommand
+from harness.gate.against.compare import BudgetSpentError, ProcessPair, MeasuredPair, ProgressLine, VersionCommand
 from harness.gate.against.verdicts import FIRST_ROUND, MARGIN, BenchmarkEvidence, PairedTime
 from harness.gate.verdict import counted
 from harness.runtime.cores import CoreAllocator, Cores, Isolation, choose_cores
@@ -54,7 +54,7 @@ class ProcessPairStore(Protocol):
 
 @dataclass
 class SuiteTimes:
-    """What all process pairs together show."""
+    """The result of all process pairs together."""
 
     times: list[PairedTime]
     """A verdict on each benchmark."""
@@ -96,7 +96,7 @@ class SuiteSequence:
         self.process_pairs = pair.number
         self.timed_s += pair.timed_s
 
-    def observe(self, found: ProcessPairTimes, wanted: Collection[str] | None, *, is_alone: bool) -> None:
+    def observe(self, found: MeasuredPair, wanted: Collection[str] | None, *, is_alone: bool) -> None:
         """Note what a process pair took that has ended, with its `wanted` benchmarks; `is_alone`: it started beside no other."""
         self.wait_s = found.start_up_s
         self.start_up_s = found.start_up_s if is_alone else self.start_up_s
@@ -247,7 +247,7 @@ class _Timer:
     ) -> ProcessPair | None:
         """Add a process pair to the suite, also one that ends early; return the next one if it has been started meanwhile."""
         following: list[ProcessPair] = []
-        found, number = ProcessPairTimes(), suite.process_pairs + 1
+        found, number = MeasuredPair(), suite.process_pairs + 1
 
         def is_ready() -> None:
             if self.overlap and wanted is not None and suite.goes_on:

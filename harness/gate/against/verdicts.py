@@ -36,7 +36,7 @@ class PairedTime:
     """The lower bound of the ratio's 99 % interval, which holds for all benchmarks together and whenever it is looked at."""
     high: float | None
     detectable: float | None
-    """The smallest slowdown, as a share, that so many process pairs would have detected in 95 of 100 cases."""
+    """The smallest slowdown, as a share, that this number of process pairs would have detected in 95 of 100 cases."""
     needed_s: float | None = None
     """The seconds that are predicted to decide it, if it is undecided."""
     metric: str = "time"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,7 @@ def test_storing_costs_the_same_however_many_there_are(tmp_path: Path) -> None:
     for number in range(10, 30):
         part.add(stored(number))
         sizes.append((tmp_path / PAIRS_FILE).stat().st_size)
-    steps = {after - before for before, after in zip(sizes, sizes[1:], strict=False)}
+    steps = {after - before for before, after in itertools.pairwise(sizes)}
     assert len(steps) == 1
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from harness.gate.against import allocation, verdicts
 from harness.gate.against.budget import GateBudget
-from harness.gate.against.compare import ProcessPairTimes, VersionCommand
+from harness.gate.against.compare import MeasuredPair, VersionCommand
 from harness.gate.against.sequence import INTERRUPTED, MOST_ABSENT, StoredProcessPair, SuiteSequence, compare_all
 from harness.gate.against.verdicts import FIRST_ROUND
 from harness.results.gate import GateVerdict
@@ -120,7 +120,7 @@ def test_a_benchmark_that_is_not_served_is_given_up() -> None:
     suite = SuiteSequence()
     suite.begin(["a", "b"])
     for number in range(1, MOST_ABSENT + 1):
-        found = ProcessPairTimes({"a": ProcessPairLogs({"median": 0.0, "mean": 0.0})}, {"a": 0.1}, 1.0, 0.1)
+        found = MeasuredPair({"a": ProcessPairLogs({"median": 0.0, "mean": 0.0})}, {"a": 0.1}, 1.0, 0.1)
         suite.observe(found, {"a", "b"}, is_alone=True)
         suite.add(StoredProcessPair(number, found.logs, 0.1, 1.0))
     assert suite.wanted(1e6) == ["a"]
