@@ -59,11 +59,13 @@ def section(found: dict[int, Sequence[PairedTime]]) -> Section:
     """Return the section, by injected slowdown."""
     rows = []
     for percent, times in found.items():
-        shares = [time.ratio - 1 for time in times]
+        shares = [time.ratio - 1 for time in times if time.ratio is not None]
         seen = [time.detectable for time in times if time.detectable is not None]
         counts = [f"{sum(time.verdict == verdict for time in times)}" for verdict in VERDICTS]
         detectable = f"{np.median(seen):.1%}" if seen else "–"
-        rows.append([f"+{percent} %", f"{len(times)}", *counts, f"{min(shares):+.2%} … {max(shares):+.2%}", detectable])
+        rows.append(
+            [f"+{percent} %", f"{len(times)}", *counts, f"{min(shares):+.2%} … {max(shares):+.2%}" if shares else "–", detectable]
+        )
     columns = ("new version", "comparisons", *VERDICTS, "measured", "detectable (median)")
     alarms = [time.verdict in {GateVerdict.REGRESSED, GateVerdict.IMPROVED} for time in found[0]]
     missed = {percent: [t.verdict != GateVerdict.REGRESSED for t in times] for percent, times in found.items() if percent}

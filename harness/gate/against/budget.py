@@ -5,7 +5,7 @@ import math
 from harness.runtime.clock import Clock, MonotonicClock
 
 BASE_S, BENCHMARK_S, PROCESS_PAIRS, MOST_S = 60.0, 5.0, 25, 900.0
-"""The default: seconds for every gate, for each benchmark that is timed, and this number of starts of both versions; and at most."""
+"""The default: seconds for every gate, for each benchmark that is timed, and a number of starts of both versions; at most this."""
 START_UP_S = 2.0
 """The seconds that starting a process pair takes, until one has been started."""
 END_S, END_SHARE = 2.0, 0.03

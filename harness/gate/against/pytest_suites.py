@@ -1,7 +1,7 @@
 """Compare a project's pytest-benchmark suite in two versions: collected in a session of each, and timed interleaved by a plugin."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from harness.errors import UsageError
 from harness.gate.against import protocol
 from harness.gate.against.budget import GateBudget
 from harness.gate.against.checkout import Checkout, version_command
-from harness.gate.against.compare import HANGS, BudgetSpentError, ProgressLine, VersionError, run_all_to_end
+from harness.gate.against.compare import HANGS, BudgetSpentError, ProgressLine, VersionError, never, run_all_to_end
 from harness.gate.against.gate_folder import GateFolder, SuitePlan
 from harness.gate.against.sequence import INTERRUPTED, SuiteTimes, compare_all, duration
 from harness.gate.against.verdicts import IDENTICAL, not_timed
@@ -60,7 +60,7 @@ def compare(
             neither version.
         NotComparableError: a benchmark of the old version hangs.
     """
-    suite = SuiteVersions(trees, python, arguments, space, timeout_s, progress, budget)
+    suite = SuiteVersions(trees, python, arguments, space, timeout_s, progress, lambda: budget.is_spent)
     try:
         plan = folder.plan()
         if plan is None:
@@ -123,7 +123,7 @@ def explain(
     timeout_s: float = OPERATION_TIMEOUT_S,
 ) -> Impact:
     """Return what the change touches of every benchmark that both versions have, without timing any; raises as `compare` does."""
-    suite = SuiteVersions(trees, python, arguments, space, timeout_s, progress, GateBudget())
+    suite = SuiteVersions(trees, python, arguments, space, timeout_s, progress)
     try:
         before, after = suite.collected(recorded=True)
     except VersionError as error:
@@ -143,7 +143,7 @@ class SuiteVersions:
         space: Path,
         timeout_s: float,
         progress: ProgressLine,
-        budget: GateBudget,
+        is_over: Callable[[], bool] = never,
     ) -> None:
         tools = space / "tools"
         tools.mkdir()
@@ -151,7 +151,7 @@ class SuiteVersions:
         command = ["-m", "pytest", "-p", PLUGIN_NAME, *arguments]
         commands = (version_command(trees, name, python, command, tools) for name in ("old", "new"))
         self.old, self.new = (replace(version, timeout_s=timeout_s) for version in commands)
-        self._trees, self._space, self._progress, self._budget = (trees.old, trees.new), space, progress, budget
+        self._trees, self._space, self._progress, self._is_over = (trees.old, trees.new), space, progress, is_over
 
     def collected(self, *, recorded: bool, only: Sequence[str] | None = None) -> list[Mapping[str, Any]]:
         """Run every benchmark of both versions a few times, side by side; return their names, failures and recordings.
@@ -173,7 +173,7 @@ class SuiteVersions:
         if only is not None:
             file.write_text(json.dumps(list(only)), encoding="utf-8")
         try:
-            both = run_all_to_end(versions, self._progress, None if only is None else file, lambda: self._budget.is_spent)
+            both = run_all_to_end(versions, self._progress, None if only is None else file, self._is_over)
         except VersionError as error:
             if error.kind == HANGS:
                 raise

@@ -16,7 +16,7 @@ from typing import Protocol
 from harness.errors import NotComparableError
 from harness.gate.against.allocation import PredictedNeed, chosen, predicted_s, slices_s
 from harness.gate.against.budget import START_UP_S, GateBudget
-from harness.gate.against.compare import BudgetSpentError, ProcessPair, MeasuredPair, ProgressLine, VersionCommand
+from harness.gate.against.compare import BudgetSpentError, MeasuredPair, ProcessPair, ProgressLine, VersionCommand
 from harness.gate.against.verdicts import FIRST_ROUND, MARGIN, BenchmarkEvidence, PairedTime
 from harness.gate.verdict import counted
 from harness.runtime.cores import CoreAllocator, Cores, Isolation, choose_cores

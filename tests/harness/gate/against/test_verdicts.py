@@ -24,9 +24,9 @@ MOST = 100
 """The most process pairs that a simulated gate takes."""
 
 
-def pair(*, operations: int = 1000, **logs: float) -> ProcessPairLogs:
+def pair(**logs: float) -> ProcessPairLogs:
     """Return a process pair with these logs."""
-    return ProcessPairLogs(logs, operations)
+    return ProcessPairLogs(logs, 1000)
 
 
 def constant(log: float) -> Iterator[ProcessPairLogs]:
