@@ -79,13 +79,12 @@ def compare(
     found = SuiteTimes([], 0, 0.0)
     if plan.touched:
         sides, store = (suite.old, suite.new), folder.part()
-        try:
-            found = compare_all(*sides, budget, wanted=plan.touched, margin=margin, overlap=True, store=store, progress=progress)
-        except VersionError as error:
-            if error.as_refusal().code == 1:
-                rows.append(_failed(error.benchmark or "the suite", f"while timed, {error.message}"))
+        found = compare_all(*sides, budget, wanted=plan.touched, margin=margin, overlap=True, store=store, progress=progress)
+        if (failure := found.failure) is not None:
+            if failure.as_refusal().code == 1:
+                rows.append(_failed(failure.benchmark or "the suite", f"while timed, {failure.message}"))
             else:
-                incomparable.append(RunWarning(WarningName.THE_SUITE, str(error), "run pytest on the old version to see why"))
+                incomparable.append(RunWarning(WarningName.THE_SUITE, str(failure), "run pytest on the old version to see why"))
         for time in found.times:
             file, _, test = time.name.partition("::")
             row = time.row(margin, file, ENGINE, group=test)

@@ -332,15 +332,22 @@ def _time(
             progress=progress,
         )
     except VersionError as error:
-        if error.as_refusal().code == 1:
-            compared.times.append(status(base, GateVerdict.REGRESSED, f"it failed while timed: {error.message}"))
-        else:
-            compared.reasons.append(RunWarning(place(base), str(error), SAME))
+        _add_failure(base, error, compared)
         return
+    if times.failure is not None:
+        _add_failure(base, times.failure, compared)
     compared.times += [time.row(request.margin, base.name, base.engine, base.rtt_ms, *names[time.name]) for time in times.times]
     compared.timed_s += times.timed_s
     compared.process_pairs += times.process_pairs
     compared.unfinished = compared.unfinished or times.unfinished
+
+
+def _add_failure(base: ScenarioResult, error: VersionError, compared: ComparedScenarios) -> None:
+    """Add the failure of a version while it was recorded or timed."""
+    if error.as_refusal().code == 1:
+        compared.times.append(status(base, GateVerdict.REGRESSED, f"it failed while timed: {error.message}"))
+    else:
+        compared.reasons.append(RunWarning(place(base), str(error), SAME))
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -9,21 +9,22 @@ import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from harness.errors import NotComparableError
 from harness.gate.against.allocation import PredictedNeed, chosen, predicted_s, slices_s
 from harness.gate.against.budget import START_UP_S, GateBudget
-from harness.gate.against.compare import BudgetSpentError, MeasuredPair, ProcessPair, ProgressLine, VersionCommand
+from harness.gate.against.compare import BudgetSpentError, MeasuredPair, ProcessPair, ProgressLine, VersionCommand, VersionError
 from harness.gate.against.verdicts import FIRST_ROUND, MARGIN, BenchmarkEvidence, PairedTime
 from harness.gate.verdict import counted
 from harness.runtime.cores import CoreAllocator, Cores, Isolation, choose_cores
 from harness.runtime.signals import deferred
 from harness.stats.slice_pairs import ProcessPairLogs
 
-INTERRUPTED = "interrupted"
+INTERRUPTED, FAILED = "interrupted", "a version failed"
+"""Reasons why benchmarks are undecided."""
 MOST_ABSENT = 2
 """The process pairs without a benchmark after which it is given up."""
 
@@ -63,6 +64,8 @@ class SuiteTimes:
     """The seconds of slices; everything else is overhead."""
     unfinished: str = ""
     """The reason why undecided ones were not timed further; empty if all are decided."""
+    failure: VersionError | None = None
+    """The error with which a version has ended them."""
 
 
 @dataclass
@@ -181,9 +184,7 @@ def compare_all(
     `wanted` selects benchmarks by name; with `overlap`, the next process pair starts on another core while one is timed; `store`
     has the process pairs of an earlier part, and stores the next ones; `progress` is called with a line per process pair.
 
-    Raises:
-        VersionError: a command failed.
-        NotComparableError: the commands serve different benchmarks, or none.
+    NotComparableError: the commands serve different benchmarks, or none.
     """
     suite, kept = SuiteSequence(margin), store or NotStored()
     before_s = budget.spent_s
@@ -201,6 +202,8 @@ def compare_all(
         unfinished = f"the budget of {duration(budget.seconds)} is spent"
     except KeyboardInterrupt:
         unfinished = INTERRUPTED
+    except VersionError as error:
+        return replace(suite.result(FAILED), unfinished="", failure=error)
     finally:
         allocator.release()
     return suite.result(unfinished)

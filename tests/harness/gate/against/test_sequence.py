@@ -225,6 +225,21 @@ def test_an_interrupt_keeps_what_was_timed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few")
+def test_a_version_that_fails_keeps_what_was_timed(tmp_path: Path) -> None:
+    """The error is in the result, next to a verdict on each benchmark."""
+    body = "import os\nserve({'work': lambda: None, 'worse': lambda: None if TIMES == 1 else os._exit(7)})\n"
+    found = compare_all(*commands(tmp_path, body), GateBudget(120.0), wanted=["work", "worse"])
+    assert found.failure is not None
+    assert (found.failure.version, found.failure.as_refusal().code) == ("new", 1)
+    assert [(time.name, time.verdict) for time in found.times] == [
+        ("work", GateVerdict.INCONCLUSIVE),
+        ("worse", GateVerdict.INCONCLUSIVE),
+    ]
+    assert "a version failed" in found.times[1].reason
+
+
+@pytest.mark.slow
 def test_a_spent_budget_ends_while_a_version_starts(tmp_path: Path) -> None:
     """A version that takes a minute to start does not exceed a budget of two seconds by much."""
     versions = commands(tmp_path, f"import time\ntime.sleep(60)\n{WORK}")
