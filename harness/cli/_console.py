@@ -1,6 +1,7 @@
 """Progress of a run on standard error, and its results on standard output."""
 
 import math
+import re
 import sys
 import threading
 import time
@@ -213,14 +214,14 @@ def warn_of_removed_settings() -> None:
 class StatusLine:
     """The current step of a command in one line of standard error; without a terminal, lines at least LEAST_S seconds apart.
 
-    The same step is printed again after MOST_S seconds, so that a log shows that the command still runs.
+    The same step, in which only numbers may have changed, is printed again after MOST_S seconds: a log shows how far it has come.
     """
 
     def __init__(self, message: str = "", clock: Clock | None = None) -> None:
         self._console = Console(stderr=True)
         self._status = self._console.status("")
         self._clock = clock or MonotonicClock()
-        self._message, self._printed_s = message, -math.inf
+        self._message, self._printed, self._printed_s = message, "", -math.inf
         self._ended = threading.Event()
 
     def __enter__(self) -> Self:
@@ -242,7 +243,7 @@ class StatusLine:
         self._message = printable(message)
         if self._console.is_terminal:
             self._status.update(escape(self._message))
-        elif self._silent_s >= LEAST_S:
+        elif self._silent_s >= (MOST_S if _step(self._message) == _step(self._printed) else LEAST_S):
             self._print()
 
     @property
@@ -250,7 +251,7 @@ class StatusLine:
         return self._clock.now_ns() / 1e9 - self._printed_s
 
     def _print(self) -> None:
-        self._printed_s = self._clock.now_ns() / 1e9
+        self._printed, self._printed_s = self._message, self._clock.now_ns() / 1e9
         _print(self._message, stderr=True)
 
     def _repeat(self) -> None:
@@ -258,6 +259,11 @@ class StatusLine:
         while not self._ended.wait(LEAST_S):
             if self._message and self._silent_s >= MOST_S:
                 self._print()
+
+
+def _step(message: str) -> str:
+    """Return a message without its numbers."""
+    return re.sub(r"\d+", "", message)
 
 
 def status(message: str) -> Status:

@@ -13,7 +13,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,12 +29,12 @@ from harness.text import ERRORS
 
 if TYPE_CHECKING:
     from harness.gate.against.checkout import Checkout
+    from harness.gate.against.gate_folder import GateRequest
     from harness.gate.result_files import FileRules
 
 SIDES = 2
-PYTEST = "pytest"
-MIN_BUDGET_S, BENCHMARK_BUDGET_S = 30.0, 12.0
-"""Seconds for timing by default: BENCHMARK_BUDGET_S per benchmark, but at least MIN_BUDGET_S."""
+PYTEST, SUFFIX = "pytest", "-gate"
+"""The first argument of a suite's command, and the end of the name of a gate's folder."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,8 +58,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _options.value(group, "--against REF", str, against)
     margin = "smallest slowdown to detect; changes below half of it count as equal"
     _options.value(group, "--margin PERCENT", converters.percent(1.0), margin, "3%")
-    budget = f"time for timing (default: {BENCHMARK_BUDGET_S:g}s per benchmark, at least {MIN_BUDGET_S:g}s)"
+    budget = (
+        "time for the whole gate; benchmarks that are decided leave earlier (default: by the number that is timed, at most 15m)"
+    )
     _options.value(group, "--budget DURATION", converters.duration, budget)
+    _options.value(
+        group, "--out DIR", Path, f"folder for what was timed, and the results (default: runs/<UTC time>-<commit>{SUFFIX})"
+    )
+    resume = (
+        "continue the gate that was interrupted, or whose budget was spent, in this folder; the rest of the command stays the same"
+    )
+    _options.value(group, "--resume DIR", Path, resume)
     every = "also time benchmarks that the change cannot have touched: what they execute and read is the same in both versions"
     group.add_argument("--time-all", action="store_true", help=every)
     explain = "time nothing; list what differs for the benchmarks of this name or pattern, or why they need not be timed"
@@ -71,6 +82,8 @@ def run(options: argparse.Namespace) -> int:
     """Judge, print and write, and return 0 passed, 1 regressed, 3 inconclusive or 4 not comparable."""
     if options.explain is not None:
         return _explain(options)
+    if options.against is None and (options.resume or options.out):
+        raise UsageError("--out and --resume are for versions that are timed: use --against REF, or leave them out")
     if options.against is not None:
         if options.drift is not None:
             raise UsageError("--drift is for result files: both versions are timed interleaved, see --margin; leave it out")
@@ -184,43 +197,109 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
     from harness.cli import _console
     from harness.gate import stored_runs
     from harness.gate.against import pytest_suites, scenarios
+    from harness.gate.against.budget import GateBudget
     from harness.gate.against.checkout import checkout, interpreter
+    from harness.gate.against.gate_folder import GateFolder
     from harness.runtime.workspace import workspace
 
+    budget = GateBudget(options.budget)
+    if options.resume is not None and options.out is not None:
+        raise UsageError("--resume DIR names the folder already; leave out --out")
+    out = options.resume or options.out or _free(_runs.folder(None, SUFFIX))
     rules, tolerances = compare.rules(options, allow_missing=options.allow_missing), configuration(Path.cwd()).tolerances
-
-    def budget_s(benchmarks: int) -> float:
-        seconds: float | None = options.budget
-        return max(MIN_BUDGET_S, BENCHMARK_BUDGET_S * benchmarks) if seconds is None else seconds
 
     _console.warn_of_removed_settings()
     with _console.StatusLine() as report, workspace() as space, checkout(options.against, space) as trees:
         try:
-            request = None
+            files = None
             if options.files[:1] != [PYTEST]:
-                rtts_ms = [options.rtt]
-                settings = RunSettings(options.engine, options.size, options.seed, rtts_ms, quick=False, processes=0, budget_s=0.0)
                 files = _files(trees, options.files or ["all"], options.scenarios)
                 selected = set(rules.selection.of((file.stem for file in files), "scenario"))
                 files = [file for file in files if file.stem in selected]
-                request = scenarios.CompareRequest(
-                    files, settings, options.margin, tolerances, budget_s, rules.allow_missing, options.timeout, options.time_all
-                )
             elif options.only or options.excluded:
                 raise UsageError("--only and --except select scenarios; select tests with pytest's own options, such as -k")
+            folder = GateFolder(out, _request(options, trees, files), is_resumed=options.resume is not None)
+            budget.resume(folder.spent_s)
             report("comparing the dependencies of both versions")
             python = interpreter(trees, space)
-            if request is not None:
-                found = scenarios.compare(trees, python, request, space, report)
-            else:
-                suite = (trees, python, options.files[1:], space, options.margin, budget_s, report, options.timeout)
+            if files is None:
+                suite = (trees, python, options.files[1:], space, options.margin, budget, folder, report, options.timeout)
                 found = pytest_suites.compare(*suite, allow_missing=rules.allow_missing, time_all=options.time_all)
+            else:
+                data = (options.engine, options.size, options.seed, [options.rtt])
+                settings = RunSettings(*data, quick=False, processes=0, budget_s=0.0)
+                request = scenarios.CompareRequest(files, settings, options.margin, tolerances, budget, folder)
+                others = {"allow_missing": rules.allow_missing, "timeout_s": options.timeout, "time_all": options.time_all}
+                found = scenarios.compare(trees, python, replace(request, **others), space, report)
         except NotComparableError as error:  # a result as well, so that test reporters show it
             found = stored_runs.refused(*trees.names, str(error))
+        except KeyboardInterrupt:
+            found = _interrupted(trees.names, out)
         sentence = found.sentence
         if trees.same and not options.time_all and found.verdict == GateVerdict.EQUIVALENT:
             sentence = f"{' and '.join(trees.names)} are identical, so nothing was timed"
-        return replace(found, sentence=sentence, warnings=[*trees.warnings, *found.warnings])
+        found = replace(found, sentence=sentence, warnings=[*trees.warnings, *found.warnings])
+        _keep(found, out)
+        return found
+
+
+def _free(folder: Path) -> Path:
+    """Return a folder that is not there yet: of this name, or with a number behind it, as names are of one second."""
+    names = (folder.with_name(f"{folder.name}-{number}") for number in count(2))
+    return folder if not folder.exists() else next(name for name in names if not name.exists())
+
+
+def _interrupted(names: tuple[str, str], out: Path) -> GateResult:
+    """Return the result of a gate that was interrupted before anything was compared."""
+    from harness.gate.verdict import ended, result
+    from harness.results.gate import status_row
+
+    reason = "interrupted before anything was compared"
+    return ended(result(names, [status_row("the gate", "", 0.0, GateVerdict.INCONCLUSIVE, reason)]), reason, out)
+
+
+def _request(options: argparse.Namespace, trees: Checkout, files: Sequence[Path] | None) -> GateRequest:
+    """Return what a gate that resumes this one must have in common with it."""
+    from harness.gate.against.checkout import content_digest
+    from harness.gate.against.gate_folder import GateRequest
+    from harness.version import version
+
+    compared = {
+        "--margin": f"{options.margin:.3%}",
+        "--time-all": options.time_all or "",
+        "--allow-missing": options.allow_missing or "",
+        "Python": sys.version.split()[0],
+        "harness": version(),
+    }
+    if files is not None:
+        data = {name: getattr(options, name) for name in ("engine", "size", "seed", "rtt")}
+        compared |= {f"--{name}": value for name, value in data.items()}
+    arguments = options.files if files is None else list(map(str, files))
+    return GateRequest(trees.commit, content_digest(trees), arguments, {name: str(value) for name, value in compared.items()})
+
+
+def _keep(found: GateResult, folder: Path) -> None:
+    """Write every output of a result to the folder of its gate, and say on standard error where that is, and what took its time."""
+    from harness.cli import _console
+    from harness.report import gate, junit, markdown
+    from harness.results.store import write_bytes
+    from harness.text import encode, encode_json
+
+    write_bytes(folder / "gate.json", encode_json(found))
+    write_bytes(folder / "gate.xml", junit.render(found))
+    write_bytes(folder / "gate.md", encode(markdown.write(gate.full(found), markdown.MOST)))
+    with suppress(ModuleNotFoundError):  # the packages of the report need not be installed
+        from harness.report.html import gated as page
+
+        page.write(found, folder / "gate.html")
+    where = f"results are in {folder}"
+    if (timing := found.timing) is not None and timing.process_pairs:
+        overhead_s = timing.total_s - timing.timed_s
+        spent = (
+            f"{timing.total_s:.0f} s in all, {timing.timed_s:.0f} s of them in timed slices of {timing.process_pairs} process pairs"
+        )
+        where = f"{spent}; overhead {overhead_s:.0f} s ({overhead_s / timing.total_s:.0%}); {where}"
+    _console.print_message(where)
 
 
 def _files(trees: Checkout, names: Sequence[str], folder: Path) -> list[Path]:

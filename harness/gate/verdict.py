@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
 from harness.results.run import RunWarning
@@ -49,6 +51,14 @@ def result(
     return GateResult(*names, verdict, sentence, list(rows), list(incomparable), list(warnings))
 
 
+def ended(found: GateResult, unfinished: str, folder: Path) -> GateResult:
+    """Return the result of a gate that may be `unfinished` for a reason, which its sentence then states with what to do next."""
+    if not unfinished:
+        return found
+    sentence = f"{found.sentence}; unfinished: {unfinished}; continue it with --resume {folder}"
+    return replace(found, sentence=sentence, unfinished=unfinished)
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: `1 time`, `2 times`, `2 scenarios or arms`."""
     return f"{number} {noun if number == 1 else ' or '.join(f'{one}s' for one in noun.split(' or '))}"
@@ -82,7 +92,7 @@ def _rules(rows: Sequence[GateRow], incomparable: Sequence[RunWarning], undecide
     if incomparable:
         more = f", and {len(incomparable) - 1} more" if len(incomparable) > 1 else ""
         yield GateVerdict.NOT_COMPARABLE, f"{incomparable[0].name}: {incomparable[0].message}{more}"
-    if not any(row.kind not in {RowKind.STATUS, RowKind.CHECKS} for row in rows):
+    if not any(row.kind not in {RowKind.STATUS, RowKind.CHECKS} or row.verdict == GateVerdict.INCONCLUSIVE for row in rows):
         yield GateVerdict.NOT_COMPARABLE, "baseline and candidate have no figure in common: nothing was compared"
     if verdicts[GateVerdict.INCONCLUSIVE]:
         open_rows = [row for row in rows if row.verdict == GateVerdict.INCONCLUSIVE]

@@ -115,6 +115,17 @@ def status_row(
 
 
 @dataclass(frozen=True)
+class GateTiming:
+    """The time that a gate took, and the part of it in which it timed."""
+
+    total_s: float
+    """Seconds from the start of the gate, earlier parts included."""
+    timed_s: float
+    """The seconds in which a benchmark was timed; all others are overhead."""
+    process_pairs: int
+
+
+@dataclass(frozen=True)
 class GateResult:
     """The result of a gate: all rows, and the verdict on the whole."""
 
@@ -131,6 +142,10 @@ class GateResult:
     """The reasons why baseline and candidate, or parts of them, cannot be compared."""
     warnings: list[RunWarning] = field(default_factory=list)
     """Warnings that do not change the verdict."""
+    unfinished: str = ""
+    """The reason why it ended before everything was decided, such as an interrupt; empty if it did not."""
+    timing: GateTiming | None = None
+    """The time that was spent, if anything was timed."""
 
     @property
     def exit_code(self) -> int:

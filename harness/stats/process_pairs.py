@@ -1,7 +1,9 @@
 """Statistics of process pairs: pure functions over the logs of new ÷ old of one benchmark, one log per process pair.
 
 A process pair contains many slices, but a bias that lasts as long as a process is in all of them, so the unit is the process pair
-(Kalibera and Jones 2013). A first set screens. Only a benchmark that looks slower there gets a second set, which alone decides.
+(Kalibera and Jones 2013). Their number is not fixed: a caller that looks after each of them, and stops when something shows, needs
+tests that hold at every look (Waudby-Smith and Ramdas 2024; Johari, Pekelis and Walsh 2022 on fixed tests that do not). Such tests
+decide; what looks slower by Student's t is only a suspicion, which process pairs from then on have to confirm.
 """
 
 import math
@@ -15,11 +17,13 @@ from harness.stats.sequential_test import log_e_value
 
 ALPHA = 0.01
 """The largest probability of reporting a regression where there is none, over all benchmarks of a gate together: of medians, and
-again of means and tails. It is far lower, because only what looks slower by chance in the first set can be reported at all."""
+again of means and tails. It is far lower, because only what has looked slower by chance before can be reported at all."""
 POWER = 0.95
 """The probability of detecting a slowdown of the size that is reported as detectable."""
 MIN_PROCESS_PAIRS = 4
 """With fewer process pairs, a mean trimmed at both ends has no interval."""
+SPARE, MOST = 10, 400
+"""The process pairs of a second set beyond twice the fewest possible, and the largest number that is predicted."""
 
 
 @dataclass(frozen=True)
@@ -58,38 +62,64 @@ def looks_slower(first: Effect, margin: float) -> bool:
     return first.p is not None and first.p <= ALPHA and first.interval.value > math.log1p(margin / 2)
 
 
-def within(first: Effect, margin: float) -> bool:
-    """Return whether the whole interval lies between -margin and +margin: two one-sided tests (Schuirmann 1987)."""
-    limit, low, high = math.log1p(margin), first.interval.low, first.interval.high
-    return low is not None and high is not None and -limit < low and high < limit
+def is_shown(hits: int, n: int, tests: int) -> bool:
+    """Return whether `hits` of `n` process pairs on one side of a line show that the median lies there, in any of `tests` tests.
 
-
-def recurs(logs: Sequence[float], tests: int, limit: int, margin: float) -> bool | None:
-    """Return whether a second set confirms a slowdown; None while it is undecided.
-
-    Without a difference, a process pair is slower with probability ½ whatever the noise, and the e-value (`sequential_test`) may be
-    checked after each of them. `tests` is the number of figures that have a second set, by which the e-values are corrected
-    (Bonferroni); `limit` is the largest number of process pairs.
+    If it does not, a process pair lies there with probability ½ at most, whatever the noise, and the e-value (`sequential_test`)
+    may be looked at after each of them. Bonferroni's correction keeps that true of all tests together.
     """
-    needed = math.log(tests / ALPHA)
-    slower = sum(log > 0 for log in logs)
-    enough = log_e_value(slower, len(logs)) >= needed
-    if enough and len(logs) >= MIN_PROCESS_PAIRS and effect(logs).interval.value > math.log1p(margin / 2):
-        return True
-    hopeless = log_e_value(slower + limit - len(logs), limit) < needed
-    return False if hopeless or len(logs) >= limit else None
+    return log_e_value(hits, n) >= math.log(tests / ALPHA)
+
+
+def fewest_hits(n: int, tests: int) -> int | None:
+    """Return the smallest number of hits of `n` that shows a median; None if not even all of them do."""
+    return next((hits for hits in range((n + 1) // 2, n + 1) if is_shown(hits, n, tests)), None)
+
+
+def median_interval(logs: Sequence[float], tests: int) -> Interval:
+    """Return the trimmed mean with bounds of the median that hold for all `tests` and at every number of process pairs.
+
+    A confidence sequence from order statistics (Howard and Ramdas 2022): the lines above or below which the process pairs show the
+    median to be. Without bounds while there are too few process pairs.
+    """
+    n, ordered = len(logs), sorted(logs)
+    value, hits = effect(logs).interval.value, fewest_hits(n, tests)
+    if hits is None:
+        return Interval(value, None, None)
+    return Interval(value, ordered[n - hits], ordered[hits - 1])
+
+
+def within(logs: Sequence[float], tests: int, margin: float) -> bool:
+    """Return whether the median is shown to lie between -margin and +margin: two one-sided tests (Schuirmann 1987)."""
+    limit = math.log1p(margin)
+    return is_shown(min(sum(log < limit for log in logs), sum(log > -limit for log in logs)), len(logs), tests)
+
+
+def slower(logs: Sequence[float], tests: int, margin: float) -> bool:
+    """Return whether the median is shown to be slower, by at least half the margin as estimated."""
+    return is_shown(sum(log > 0 for log in logs), len(logs), tests) and effect(logs).interval.value > math.log1p(margin / 2)
+
+
+def faster(logs: Sequence[float], tests: int, margin: float) -> bool:
+    """Return whether the median is shown to be faster, by at least half the margin as estimated."""
+    return is_shown(sum(log < 0 for log in logs), len(logs), tests) and effect(logs).interval.value < -math.log1p(margin / 2)
+
+
+def limit(tests: int) -> int:
+    """Return the number of process pairs after which a second set that has not shown a slowdown does not confirm it."""
+    return 2 * further(0, 0, tests) + SPARE
+
+
+def further(hits: int, n: int, tests: int) -> int:
+    """Return how many more process pairs would show a median if as large a share of them are hits as so far, at most `MOST`."""
+    share = (hits + 1) / (n + 1) if n else 1.0
+    enough = (k for k in range(MOST + 1) if is_shown(min(n + k, int(hits + share * k)), n + k, tests))
+    return next(enough, MOST)
 
 
 def detectable(found: Effect, n: int) -> float | None:
     """Return the smallest slowdown, as a share, that `n` process pairs detect with probability POWER; None without an interval."""
     return None if found.error is None else math.expm1(_reach(found.error, n))
-
-
-def process_pairs_needed(found: Effect, n: int, margin: float) -> int | None:
-    """Return the number of equally noisy process pairs that would detect a slowdown of `margin`; None without an interval."""
-    if found.error is None:
-        return None
-    return max(MIN_PROCESS_PAIRS, math.ceil(n * (_reach(found.error, n) / math.log1p(margin)) ** 2))
 
 
 def _reach(error: float, n: int) -> float:

@@ -13,6 +13,7 @@ cannot detect: over processes, `harness.stats.intervals.paired_ratio` decides.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 SLOWER, FASTER, SAME = "slower", "faster", "the same"
 """Possible conclusions: the median is beyond the margin in one direction or the other, or within it in both."""
@@ -20,6 +21,7 @@ ALPHA = 0.01
 """Probability of each conclusion if it is false, over all evaluations together."""
 
 
+@lru_cache(maxsize=65_536)
 def log_e_value(heads: int, tosses: int) -> float:
     """Return ln of the e-value of a number of heads, against a coin that shows heads at most half the time.
 

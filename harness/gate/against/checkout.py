@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,18 @@ def _fetch(remote: str, branch: str, depth: str = "") -> str:
     """Return the command that makes a branch or a commit of a remote known."""
     target = branch if re.fullmatch("[0-9a-f]{7,}", branch) else f"{branch}:refs/remotes/{remote}/{branch}"
     return f"git fetch {depth}{remote} {target}"
+
+
+def content_digest(trees: Checkout) -> str:
+    """Return a digest of the new version: its commit, what differs from it, and the files that git does not know or ignore."""
+    found = blake2b(digest_size=16)
+    found.update(_git(trees.new, "rev-parse", "HEAD").encode())
+    found.update(_git(trees.new, "diff", "--no-ext-diff", "--binary", "HEAD").encode(errors=sys.getfilesystemencodeerrors()))
+    for name in _git(trees.new, "ls-files", "-z", "--others", "--exclude-standard", "--full-name").split("\0"):
+        file = trees.new / name
+        if name and file.is_file():
+            found.update(os.fsencode(name) + b"\0" + file.read_bytes())
+    return found.hexdigest()
 
 
 def _missing_parts(tree: Path, root: Path) -> list[RunWarning]:

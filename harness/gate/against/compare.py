@@ -1,51 +1,31 @@
-"""Time two versions interleaved, for any two commands that speak `protocol`: their processes, and the verdict on their times.
+"""Two versions that speak `protocol`: their processes, run to the end, or timed in a process pair.
 
-A process pair runs both versions in two fresh processes, alternating slices of each benchmark in random order. A first set of
-process pairs screens all benchmarks; what looks slower there is timed again in a second set, which alone can make it a regression.
+A process pair runs both versions in two fresh processes, alternating slices of each benchmark in random order.
 """
 
 import json
 import math
 import random
 import subprocess
-import tempfile
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
 from harness.errors import HarnessError, NotComparableError, NotMeasurableError, ScenarioFailedError
 from harness.gate.against import protocol
 from harness.gate.against.protocol import Timed
-from harness.gate.verdict import in_words
-from harness.results.gate import GateRow, GateVerdict, RowKind
 from harness.runtime import channel
 from harness.runtime.channel import LONG
 from harness.runtime.child import Child, last_error_line
 from harness.runtime.clock import WRONG_CLOCK, Clock, MonotonicClock
-from harness.runtime.cores import CoreAllocator, Cores, Isolation, choose_cores
+from harness.runtime.cores import Cores
 from harness.runtime.machine import worker_environment
 from harness.runtime.watch import OPERATION_TIMEOUT_S, ActivityWatch, place_of
-from harness.stats import process_pairs
-from harness.stats.intervals import holm
-from harness.stats.slice_pairs import MEDIAN, ProcessPairLogs, SlicePair, process_pair_logs, supported
-
-MARGIN = 0.03
-"""The smallest slowdown, as a share, that must be found. A slowdown of less than half of it never fails a build."""
-
-PROCESS_PAIRS, SECOND_SET_LIMIT = 10, 20
-"""The numbers of process pairs: of the first set, and at most of the second, which the sequential test usually ends before."""
-
-MIN_SLICES_S, START_UP_S = 0.15, 1.0
-"""The seconds of a process pair: for every benchmark, whatever the budget, and for its start, until one has been started."""
-
-TAIL_MARGINS = 3.0
-"""The margin of the mean and of the tails, in margins of the median: they scatter more between two processes of the same code."""
+from harness.stats.slice_pairs import ProcessPairLogs, SlicePair, process_pair_logs
 
 SLICE_NS, MIN_PAIRS = 3_000_000, 3
 """The target duration of a slice, and the fewest pairs of slices in a process pair. Shorter slices measure the switch between
@@ -60,8 +40,6 @@ END_S = 5.0
 NEXT, FOREIGN_IMPORT, HANGS = {"type": "next"}, "foreign import", "hangs"
 """The message to go on, the kind of a failure of neither version: both versions' code ran in one process, and that of a timeout."""
 
-ProcessPairs = Mapping[str, Sequence[ProcessPairLogs]]
-"""Benchmark → its process pairs of one set."""
 ProgressLine = Callable[[str], None]
 """Receives a line per step, and while a version does not answer."""
 
@@ -95,6 +73,15 @@ class VersionError(HarnessError):
         return (NotComparableError if is_invalid else ScenarioFailedError)(str(self))
 
 
+class BudgetSpentError(HarnessError):
+    """The time budget has ended while a version was at work."""
+
+
+def never() -> bool:
+    """Return that there is no end of the time."""
+    return False
+
+
 class VersionProcess(Child[dict[str, Any]]):
     """A running version. It is ended at the end of its context, with all that it started."""
 
@@ -108,6 +95,7 @@ class VersionProcess(Child[dict[str, Any]]):
         only: Path | None = None,
         exit_timeout_s: float = 0.0,
         progress: ProgressLine = lambda _: None,
+        is_over: Callable[[], bool] = never,
     ) -> None:
         """Start a version on a core.
 
@@ -115,7 +103,7 @@ class VersionProcess(Child[dict[str, Any]]):
         announce. The start of a stack depends on the size of the environment, and the speed of code depends on that (Mytkowicz et
         al. 2009): another padding for every process turns a constant bias into noise that the interval includes. `exit_timeout_s`
         are the seconds that the version gets at the end to stop what it started. `progress` receives a line while it does not
-        answer.
+        answer; once `is_over` is true, waiting for its answer raises BudgetSpentError.
         """
         # A version's test session must not become a part of the one around this process.
         inherited = {name: value for name, value in worker_environment().items() if not name.startswith("PYTEST_XDIST")}
@@ -130,7 +118,7 @@ class VersionProcess(Child[dict[str, Any]]):
             padding=padding,
             exit_timeout_s=exit_timeout_s,
         )
-        self._name, self._progress = version.name, progress
+        self._name, self._progress, self._is_over = version.name, progress, is_over
         self._watch = ActivityWatch(self.activity, version.timeout_s, LONG * version.timeout_s)
 
     def receive(self, timeout_s: float | None = None) -> dict[str, Any]:
@@ -141,6 +129,8 @@ class VersionProcess(Child[dict[str, Any]]):
                 message = super().receive(timeout_s or self._watch.poll_s)
                 break
             except TimeoutError:
+                if self._is_over():
+                    raise BudgetSpentError from None
                 self._look()
         if message is None:
             ended = self.exit_description()
@@ -172,18 +162,28 @@ class VersionProcess(Child[dict[str, Any]]):
         return spent_ns
 
 
-def run_to_end(version: VersionCommand, progress: ProgressLine = lambda _: None) -> dict[str, Any]:
+def run_to_end(
+    version: VersionCommand, progress: ProgressLine = lambda _: None, is_over: Callable[[], bool] = never
+) -> dict[str, Any]:
     """Run a version to its end without timing its benchmarks; return what it found, with its output under `output`."""
-    (found,) = run_all_to_end([version], progress)
+    (found,) = run_all_to_end([version], progress, is_over=is_over)
     return found
 
 
 def run_all_to_end(
-    versions: Sequence[VersionCommand], progress: ProgressLine = lambda _: None, only: Path | None = None
+    versions: Sequence[VersionCommand],
+    progress: ProgressLine = lambda _: None,
+    only: Path | None = None,
+    is_over: Callable[[], bool] = never,
 ) -> list[dict[str, Any]]:
-    """Run versions side by side to their ends, as `run_to_end` does; `only` is a file with the benchmarks to run."""
+    """Run versions side by side to their ends, as `run_to_end` does; `only` is a file with the benchmarks to run.
+
+    BudgetSpentError: `is_over` became true meanwhile.
+    """
     with ExitStack() as stack:
-        running = [stack.enter_context(VersionProcess(version, only=only, progress=progress)) for version in versions]
+        running = [
+            stack.enter_context(VersionProcess(version, only=only, progress=progress, is_over=is_over)) for version in versions
+        ]
         return [_found_at_end(process) for process in running]
 
 
@@ -196,51 +196,113 @@ def _found_at_end(process: VersionProcess) -> dict[str, Any]:
     return {**found, "output": process.output()}
 
 
-def _process_pair(
-    old: VersionCommand,
-    new: VersionCommand,
-    folder: Path,
-    cores: Cores,
-    coin: random.Random,
-    number: int,
-    slices_s: float,
-    wanted: frozenset[str] | None,
-    progress: ProgressLine,
-) -> tuple[dict[str, ProcessPairLogs], float]:
-    """Start both versions, give each wanted benchmark `slices_s` seconds of slices, and end both.
+@dataclass
+class MeasuredPair:
+    """The measurements of one process pair, as far as it has come."""
 
-    Both are timed on one core; they start on one each, drawn at random, since starting takes longest. `number` is their hash seed,
-    `folder` is for the list of wanted benchmarks. Returns the logs of new ÷ old by benchmark, and the seconds that it took to start
-    both.
-    """
-    clock = MonotonicClock()
-    start_ns = clock.now_ns()
-    starts = [cores.worker, cores.coordinator]
-    coin.shuffle(starts)
-    only = None if wanted is None else folder / "only.json"
-    if only:
-        only.write_text(json.dumps(sorted(wanted or ())), encoding="utf-8")
-    with ExitStack() as stack:
-        one, other = (
-            stack.enter_context(
-                VersionProcess(version, core=core, seed=number, padding=coin.randrange(MAX_PADDING), only=only, progress=progress)
-            )
-            for version, core in zip((old, new), starts, strict=True)
-        )
-        received = one.receive(), other.receive()
-        start_up_s = (clock.now_ns() - start_ns) / 1e9
-        if cores.worker is not None:
-            one.move(cores.worker)
-            other.move(cores.worker)
-        logs: dict[str, ProcessPairLogs] = {}
+    logs: dict[str, ProcessPairLogs] = field(default_factory=dict)
+    """Benchmark → the logs of new ÷ old."""
+    other_s: dict[str, float] = field(default_factory=dict)
+    """Benchmark → the seconds that it took apart from its slices."""
+    start_up_s: float = 0.0
+    """The seconds until both versions were ready, as far as they were waited for."""
+    timed_s: float = 0.0
+    """The seconds of its slices."""
+
+
+class ProcessPair:
+    """Both versions in two fresh processes, from their start to the end of its context."""
+
+    def __init__(
+        self,
+        old: VersionCommand,
+        new: VersionCommand,
+        folder: Path,
+        cores: Cores,
+        coin: random.Random,
+        number: int,
+        wanted: Collection[str] | None,
+        progress: ProgressLine = lambda _: None,
+        *,
+        is_over: Callable[[], bool] = never,
+        beside: bool = False,
+    ) -> None:
+        """Start both versions, without waiting for them.
+
+        Both will be timed on one core; they start on one each, drawn at random, since starting takes longest; those that start
+        `beside` a pair that is timed share the other core. `number` is their hash seed, `folder` is for the list of `wanted`
+        benchmarks; `is_over` ends the waiting for a message by BudgetSpentError.
+        """
+        self._cores, self._coin, self._is_over, self._clock = cores, coin, is_over, MonotonicClock()
+        starts = [cores.worker, cores.coordinator]
+        coin.shuffle(starts)
+        if beside:
+            starts = [cores.coordinator] * 2
+        only = None if wanted is None else folder / f"only-{number}.json"
+        if only:
+            only.write_text(json.dumps(sorted(wanted or ())), encoding="utf-8")
+        self._stack = ExitStack()
+        with self._stack:  # ends the first one if the other cannot be started
+            self._sides = [
+                self._stack.enter_context(
+                    VersionProcess(
+                        version,
+                        core=core,
+                        seed=number,
+                        padding=coin.randrange(MAX_PADDING),
+                        only=only,
+                        progress=progress,
+                        is_over=is_over,
+                    )
+                )
+                for version, core in zip((old, new), starts, strict=True)
+            ]
+            self._stack = self._stack.pop_all()
+
+    def __enter__(self) -> Self:
+        """End both versions at the end of the context."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """End both versions."""
+        self._stack.close()
+
+    def receive(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the next message of both."""
+        one, other = self._sides
+        return one.receive(), other.receive()
+
+    def time(
+        self,
+        slices_s: float,
+        is_wanted: Callable[[str], bool],
+        found: MeasuredPair,
+        is_ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Give each wanted benchmark `slices_s` seconds of slices, filling in `found`; call `is_ready` before the first one."""
+        one, other = self._sides
+        start_ns = self._clock.now_ns()
+        received = self.receive()
+        found.start_up_s = (self._clock.now_ns() - start_ns) / 1e9
+        is_ready()
+        if self._cores.worker is not None:
+            one.move(self._cores.worker)
+            other.move(self._cores.worker)
+        before_ns = self._clock.now_ns()
         while (name := _agreed(*received)) is not None:
-            if wanted is None or name in wanted:
-                budget_ns, cases = int(slices_s * 1e9), received[0]["cases"]
-                logs[name] = process_pair_logs(interleave(one.slice, other.slice, budget_ns, cases, coin, clock))
-            one.send(NEXT)
-            other.send(NEXT)
-            received = one.receive(), other.receive()
-    return logs, start_up_s
+            if is_wanted(name):
+                slices = interleave(one.slice, other.slice, int(slices_s * 1e9), received[0]["cases"], self._coin, self._clock)
+                found.logs[name] = process_pair_logs(slices)
+                found.timed_s += sum(sum(pair.old_ns) + sum(pair.new_ns) for pair in slices) / 1e9
+            if self._is_over():
+                raise BudgetSpentError
+            for side in self._sides:
+                side.send(NEXT)
+            received = self.receive()
+            now_ns = self._clock.now_ns()
+            if name in found.logs:
+                found.other_s[name] = max(0.0, (now_ns - before_ns) / 1e9 - slices_s)
+            before_ns = now_ns
 
 
 def _agreed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
@@ -276,171 +338,3 @@ def interleave(old: Timed, new: Timed, budget_ns: int, cases: int, coin: random.
             times_ns[place] = timed(case, repeats[case])
         pairs.append(SlicePair(repeats[case], times_ns[0], times_ns[1]))
     return pairs
-
-
-@dataclass(frozen=True)
-class PairedTime:
-    """One benchmark, old against new version."""
-
-    name: str
-    verdict: GateVerdict
-    reason: str
-    ratio: float
-    """The ratio new ÷ old: 1.03 is 3 % slower."""
-    low: float | None
-    """The lower bound of the ratio's 99 % interval."""
-    high: float | None
-    detectable: float | None
-    """The smallest slowdown, as a share, that the first set would detect in 95 of 100 cases."""
-    needed_s: float | None
-    """The seconds for a first set that would detect the margin."""
-    metric: str = "time"
-    """"time" for the median; of a regression of the mean or of a tail, its name, such as "p95"."""
-
-    def row(self, margin: float, scenario: str, engine: str, rtt_ms: float = 0.0, arm: str = "", group: str = "") -> GateRow:
-        """Return the row of the time; the reason of an inconclusive one states what was detectable, and the time needed."""
-        reason = self.reason
-        if self.verdict == GateVerdict.INCONCLUSIVE and self.detectable is not None and self.needed_s is not None:
-            reason += f"; detectable: {self.detectable * 100:+.1f} %"
-            if self.detectable > margin:
-                reason += f"; {margin * 100:+.3g} % needs about {self.needed_s:.0f} s per set"
-        row = GateRow(RowKind.TIME, scenario, engine, rtt_ms, arm, group, self.metric, self.verdict, reason)
-        return replace(row, change=self.ratio, low=self.low, high=self.high, tolerated=margin, paired=True)
-
-
-IDENTICAL = "the versions are identical; not timed"
-"""The reason why benchmarks of two trees with the same content have no times."""
-
-
-def not_timed(reason: str, scenario: str, engine: str, rtt_ms: float = 0.0, arm: str = "", group: str = "") -> GateRow:
-    """Return the row of a benchmark that need not be timed, since nothing that it depends on has changed."""
-    return GateRow(RowKind.TIME, scenario, engine, rtt_ms, arm, group, "time", GateVerdict.EQUIVALENT, reason, paired=True)
-
-
-def compare_all(
-    old: VersionCommand,
-    new: VersionCommand,
-    budget_s: float,
-    *,
-    wanted: Sequence[str] | None = None,
-    margin: float = MARGIN,
-    seed: str = "0",
-    progress: ProgressLine = lambda _: None,
-) -> list[PairedTime]:
-    """Return a verdict on each benchmark that both commands serve.
-
-    Half of `budget_s` is for the first set, half for the second. Within a process pair each benchmark gets an equal share of the
-    time, at least MIN_SLICES_S. `wanted` selects benchmarks by name; `progress` is called with a line per step.
-
-    Raises:
-        VersionError: a command failed.
-        NotComparableError: the commands serve different benchmarks, or none.
-    """
-    coin = random.Random(f"{seed}/against")  # noqa: S311 - seeded, to be repeatable
-    first, second = defaultdict[str, list[ProcessPairLogs]](list), defaultdict[str, list[ProcessPairLogs]](list)
-    names = None if wanted is None else frozenset(wanted)
-    cores, clock = choose_cores(), MonotonicClock()
-    allocator = CoreAllocator(cores)
-    try:
-        with tempfile.TemporaryDirectory(prefix="harness-against-") as folder, allocator.allocate(Isolation.MACHINE):
-            run = partial(_process_pair, old, new, Path(folder), cores, coin)
-            start_ns, start_up_s = clock.now_ns(), START_UP_S
-            for number in range(1, PROCESS_PAIRS + 1):
-                spent_s = (clock.now_ns() - start_ns) / 1e9
-                left_s = spent_s / (number - 1) * (PROCESS_PAIRS - number + 1) if number > 1 else budget_s / 2
-                progress(f"process pair {number} of {PROCESS_PAIRS}, about {left_s:.0f} s left of this set")
-                slices_s = share_s(budget_s / 2 / PROCESS_PAIRS, start_up_s, len(names or first) or 1)
-                logs, start_up_s = run(number, slices_s, names, progress)
-                for name, log in logs.items():
-                    first[name].append(log)
-                if not first:
-                    raise NotComparableError("there is no benchmark to time")
-            each_s = (clock.now_ns() - start_ns) / 1e9 / PROCESS_PAIRS
-            repeat = suspects(first, margin)
-            undecided = list(repeat)
-            slices_s = share_s(budget_s / 2 / PROCESS_PAIRS, start_up_s, len({name for name, _ in repeat}) or 1)
-            while undecided:
-                names = frozenset(name for name, _ in undecided)
-                progress(f"second set for what looked slower: {len(names)} left")
-                number += 1
-                for name, log in run(number, slices_s, names, progress)[0].items():
-                    second[name].append(log)
-                decided = {each: _recurs(second, each, repeat, margin) for each in repeat}
-                enough = {name for name, label in repeat if label == MEDIAN and decided[name, label]}
-                undecided = [each for each in undecided if decided[each] is None and each[0] not in enough]
-    finally:
-        allocator.release()
-    return verdicts(first, second, margin, each_s)
-
-
-def share_s(process_pair_s: float, start_up_s: float, benchmarks: int) -> float:
-    """Return the seconds of slices that each benchmark gets in a process pair of `process_pair_s` in all."""
-    return max(MIN_SLICES_S, (process_pair_s - start_up_s) / benchmarks)
-
-
-def suspects(first: ProcessPairs, margin: float) -> list[tuple[str, str]]:
-    """Return (benchmark, statistic) of what looks slower in the first set, each benchmark's median first."""
-    return [
-        (name, label)
-        for name, found in first.items()
-        for label in supported(found)
-        if process_pairs.looks_slower(process_pairs.effect(_logs(found, label)), _margin(label, margin))
-    ]
-
-
-def _logs(found: Sequence[ProcessPairLogs], label: str) -> list[float]:
-    """Return the logs of a statistic; 0, which is not slower, of a process pair without it."""
-    return [pair.logs.get(label, 0.0) for pair in found]
-
-
-def _margin(label: str, margin: float) -> float:
-    return margin if label == MEDIAN else margin * TAIL_MARGINS
-
-
-def _recurs(second: ProcessPairs, each: tuple[str, str], repeat: Sequence[tuple[str, str]], margin: float) -> bool | None:
-    """Return whether the second set confirms one of `repeat`, corrected for all medians among them, or for all means and tails."""
-    name, label = each
-    tests = sum((other == MEDIAN) == (label == MEDIAN) for _, other in repeat)
-    return process_pairs.recurs(_logs(second.get(name, ()), label), tests, SECOND_SET_LIMIT, _margin(label, margin))
-
-
-def verdicts(first: ProcessPairs, second: ProcessPairs, margin: float, process_pair_s: float) -> list[PairedTime]:
-    """Return a verdict on each benchmark, from the logs of new ÷ old of the process pairs of both sets.
-
-    A regression, of the median, the mean or a tail, looks slower in the first set and recurs in the second; the worst one is the
-    benchmark's verdict. An improvement is shown by the medians of the first set alone, corrected for all (Holm).
-    `process_pair_s` is the duration of a process pair, for the advice.
-    """
-    effects = {name: process_pairs.effect(_logs(found, MEDIAN)) for name, found in first.items()}
-    repeat = suspects(first, margin)
-    worse = [each for each in repeat if second.get(each[0]) and _recurs(second, each, repeat, margin)]
-    corrected = holm([1.0 if effect.p is None else effect.p for effect in effects.values()])
-    found = []
-    for (name, effect), p in zip(effects.items(), corrected, strict=True):
-        shown, n, again, metric = effect, len(first[name]), second.get(name, ()), "time"
-        if regressed := {label: process_pairs.effect(_logs(again, label)) for of, label in worse if of == name}:
-            # The set that was not selected by its result.
-            label, shown = max(regressed.items(), key=lambda item: item[1].interval.value)
-            verdict, reason = (
-                GateVerdict.REGRESSED,
-                f"slower in {PROCESS_PAIRS} process pairs, and again in {len(again)} fresh ones",
-            )
-            if label != MEDIAN:
-                metric, middle = label, math.exp(process_pairs.effect(_logs(again, MEDIAN)).interval.value)
-                times = in_words(1 / middle)
-                reason = f"regressed at {label}: {reason} (median {times})"
-        elif process_pairs.within(effect, margin):
-            verdict, reason = GateVerdict.EQUIVALENT, f"the whole interval lies within ±{margin * 100:g} %"
-        elif (name, MEDIAN) in repeat:
-            verdict = GateVerdict.INCONCLUSIVE
-            reason = f"slower in the first set of process pairs, but not confirmed by {len(again)} fresh ones"
-        elif p <= process_pairs.ALPHA and effect.interval.value < -math.log1p(margin / 2):
-            verdict, reason = GateVerdict.IMPROVED, f"faster in {PROCESS_PAIRS} process pairs"
-        else:
-            verdict, reason = GateVerdict.INCONCLUSIVE, f"the interval reaches beyond ±{margin * 100:g} %, and shows no slowdown"
-        low, high = (None if log is None else math.exp(log) for log in (shown.interval.low, shown.interval.high))
-        needed = process_pairs.process_pairs_needed(effect, n, margin)
-        needed_s = None if needed is None else needed * process_pair_s
-        ratio, detectable = math.exp(shown.interval.value), process_pairs.detectable(effect, n)
-        found.append(PairedTime(name, verdict, reason, ratio, low, high, detectable, needed_s, metric))
-    return found

@@ -8,13 +8,17 @@ from typing import Any
 
 from harness.errors import UsageError
 from harness.gate.against import protocol
+from harness.gate.against.budget import GateBudget
 from harness.gate.against.checkout import Checkout, version_command
-from harness.gate.against.compare import HANGS, IDENTICAL, ProgressLine, VersionError, compare_all, not_timed, run_all_to_end
+from harness.gate.against.compare import HANGS, BudgetSpentError, ProgressLine, VersionError, never, run_all_to_end
+from harness.gate.against.gate_folder import GateFolder, SuitePlan
+from harness.gate.against.sequence import INTERRUPTED, SuiteTimes, compare_all, duration
+from harness.gate.against.verdicts import IDENTICAL, not_timed
 from harness.gate.impact.decision import parsed
 from harness.gate.impact.proof import Impact, Recordings, impact
 from harness.gate.matching import renamed
-from harness.gate.verdict import SHOWN_NAMES, listed, result
-from harness.results.gate import GateResult, GateRow, GateVerdict, status_row
+from harness.gate.verdict import SHOWN_NAMES, ended, listed, result
+from harness.results.gate import GateResult, GateRow, GateTiming, GateVerdict, status_row
 from harness.results.run import RunWarning
 from harness.results.warning_names import WarningName
 from harness.runtime.child import last_error_line
@@ -37,17 +41,18 @@ def compare(
     arguments: Sequence[str],
     space: Path,
     margin: float,
-    budget_s: Callable[[int], float],
+    budget: GateBudget,
+    folder: GateFolder,
     progress: ProgressLine,
     timeout_s: float = OPERATION_TIMEOUT_S,
     *,
     allow_missing: bool = False,
     time_all: bool = False,
 ) -> GateResult:
-    """Compare every benchmark that pytest collects with these arguments.
+    """Compare every benchmark that pytest collects with these arguments; at an interrupt, those that were decided before.
 
-    `python` runs the old version; `space` is a folder for the plugin; `budget_s` returns the seconds for timing a number of
-    benchmarks; `progress` is called with a line per step; `timeout_s` is the timeout of one operation; with `allow_missing`, what
+    `python` runs the old version; `space` is a folder for the plugin; `folder` keeps what is found, and may have the beginning of
+    this gate; `progress` is called with a line per step; `timeout_s` is the timeout of one operation; with `allow_missing`, what
     the new version lacks is a warning; with `time_all`, benchmarks that the change cannot have touched are timed as well.
 
     Raises:
@@ -55,19 +60,48 @@ def compare(
             neither version.
         NotComparableError: a benchmark of the old version hangs.
     """
-    suite = SuiteVersions(trees, python, arguments, space, timeout_s, progress)
+    suite = SuiteVersions(trees, python, arguments, space, timeout_s, progress, lambda: budget.is_spent)
     try:
-        before, after = suite.collected(recorded=not (time_all or trees.same))
+        plan = folder.plan()
+        if plan is None:
+            plan = _planned(suite, trees, allow_missing=allow_missing, time_all=time_all, budget=budget)
+            folder.write_plan(plan)
     except VersionError as error:
         if error.as_refusal().code != 1:
             raise error.as_refusal() from error
         return result(trees.names, [_failed(error.benchmark or "the suite", error.message)], [], [])
+    except (BudgetSpentError, KeyboardInterrupt) as error:
+        doing = COLLECTING if time_all else RECORDING
+        reason = INTERRUPTED if isinstance(error, KeyboardInterrupt) else f"the budget of {duration(budget.seconds)} was spent"
+        row = status_row("the suite", ENGINE, 0.0, GateVerdict.INCONCLUSIVE, f"{reason} while {doing}")
+        return ended(result(trees.names, [row], [], []), reason, folder.folder)
+    rows, incomparable = list(plan.rows), list(plan.incomparable)
+    found = SuiteTimes([], 0, 0.0)
+    if plan.touched:
+        sides, store = (suite.old, suite.new), folder.part()
+        found = compare_all(*sides, budget, wanted=plan.touched, margin=margin, overlap=True, store=store, progress=progress)
+        if (failure := found.failure) is not None:
+            if failure.as_refusal().code == 1:
+                rows.append(_failed(failure.benchmark or "the suite", f"while timed, {failure.message}"))
+            else:
+                incomparable.append(RunWarning(WarningName.THE_SUITE, str(failure), "run pytest on the old version to see why"))
+        for time in found.times:
+            file, _, test = time.name.partition("::")
+            row = time.row(margin, file, ENGINE, group=test)
+            work = plan.work.get(time.name, "")
+            rows.append(replace(row, reason=f"{row.reason}; {work}") if work else row)
+    timed = GateTiming(budget.spent_s, found.timed_s, found.process_pairs)
+    return ended(replace(result(trees.names, rows, incomparable, plan.warnings), timing=timed), found.unfinished, folder.folder)
+
+
+def _planned(suite: "SuiteVersions", trees: Checkout, *, allow_missing: bool, time_all: bool, budget: GateBudget) -> SuitePlan:
+    """Run both versions once, and return which benchmarks have to be timed."""
+    before, after = suite.collected(recorded=not (time_all or trees.same))
     rows, incomparable, missing, warnings = _compared(before, after)
     (warnings if allow_missing else incomparable).extend(missing)
     failed = {*before["failed"], *after["failed"]}
     both = [name for name in before["benchmarks"] if name in after["benchmarks"] and name not in failed]
-    touched = both
-    found = None
+    touched, work = both, dict[str, str]()
     if trees.same and not time_all:
         rows += [_not_timed(name, IDENTICAL) for name in both]
         touched = []
@@ -75,22 +109,8 @@ def compare(
         found = suite.impact(before, after, both)
         rows += [_not_timed(name, found.reason(name)) for name in found.unchanged]
         touched = found.touched
-        progress(f"{len(found.unchanged)} benchmarks of unchanged code, {len(touched)} to be timed")
-    if touched:
-        try:
-            times = compare_all(suite.old, suite.new, budget_s(len(touched)), wanted=touched, margin=margin, progress=progress)
-        except VersionError as error:
-            if error.as_refusal().code == 1:
-                rows.append(_failed(error.benchmark or "the suite", f"while timed, {error.message}"))
-            else:
-                incomparable.append(RunWarning(WarningName.THE_SUITE, str(error), "run pytest on the old version to see why"))
-        else:
-            for time in times:
-                file, _, test = time.name.partition("::")
-                row = time.row(margin, file, ENGINE, group=test)
-                work = found.work(time.name) if found else ""
-                rows.append(replace(row, reason=f"{row.reason}; {work}") if work else row)
-    return result(trees.names, rows, incomparable, warnings)
+        work = {name: found.work(name) for name in touched}
+    return SuitePlan(rows, incomparable, warnings, touched, work, budget.spent_s)
 
 
 def explain(
@@ -115,7 +135,14 @@ class SuiteVersions:
     """A suite in both versions: the commands that serve it, and what a session of each finds."""
 
     def __init__(
-        self, trees: Checkout, python: str, arguments: Sequence[str], space: Path, timeout_s: float, progress: ProgressLine
+        self,
+        trees: Checkout,
+        python: str,
+        arguments: Sequence[str],
+        space: Path,
+        timeout_s: float,
+        progress: ProgressLine,
+        is_over: Callable[[], bool] = never,
     ) -> None:
         tools = space / "tools"
         tools.mkdir()
@@ -123,7 +150,7 @@ class SuiteVersions:
         command = ["-m", "pytest", "-p", PLUGIN_NAME, *arguments]
         commands = (version_command(trees, name, python, command, tools) for name in ("old", "new"))
         self.old, self.new = (replace(version, timeout_s=timeout_s) for version in commands)
-        self._trees, self._space, self._progress = (trees.old, trees.new), space, progress
+        self._trees, self._space, self._progress, self._is_over = (trees.old, trees.new), space, progress, is_over
 
     def collected(self, *, recorded: bool, only: Sequence[str] | None = None) -> list[Mapping[str, Any]]:
         """Run every benchmark of both versions a few times, side by side; return their names, failures and recordings.
@@ -145,7 +172,7 @@ class SuiteVersions:
         if only is not None:
             file.write_text(json.dumps(list(only)), encoding="utf-8")
         try:
-            both = run_all_to_end(versions, self._progress, only=None if only is None else file)
+            both = run_all_to_end(versions, self._progress, None if only is None else file, self._is_over)
         except VersionError as error:
             if error.kind == HANGS:
                 raise

@@ -2,9 +2,9 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,24 +13,26 @@ from harness.bench.serving import NO_NETWORK
 from harness.errors import MissingExtraError, NotMeasurableError, UsageError
 from harness.gate import stored_runs
 from harness.gate.against import protocol
+from harness.gate.against.budget import GateBudget
 from harness.gate.against.checkout import Checkout, version_command
 from harness.gate.against.compare import (
-    IDENTICAL,
+    BudgetSpentError,
     ProgressLine,
     VersionCommand,
     VersionError,
     VersionProcess,
-    compare_all,
-    not_timed,
     run_all_to_end,
     run_to_end,
 )
+from harness.gate.against.gate_folder import GateFolder
+from harness.gate.against.sequence import INTERRUPTED, compare_all, duration
+from harness.gate.against.verdicts import IDENTICAL, not_timed
 from harness.gate.impact.decision import parsed
 from harness.gate.impact.proof import Impact, Recordings, impact
 from harness.gate.matching import place, status
-from harness.gate.verdict import result
+from harness.gate.verdict import ended, result
 from harness.importers import own_run
-from harness.results.gate import GateResult, GateRow, GateVerdict
+from harness.results.gate import GateResult, GateRow, GateTiming, GateVerdict, status_row
 from harness.results.run import ArmResult, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, WorkCount
 from harness.results.warning_names import WarningName
 from harness.runtime.cores import choose_cores
@@ -55,8 +57,12 @@ class CompareRequest:
     """The smallest slowdown, as a share, that must be found."""
     tolerances: Mapping[str, float]
     """"scenario.metric" → tolerated share."""
-    budget_s: Callable[[int], float]
-    """The seconds for timing a number of benchmarks."""
+    budget: GateBudget
+    """The time for everything."""
+    store: GateFolder
+    """Keeps the process pairs, and may have those of the beginning of this gate."""
+    parts: int = 1
+    """The scenarios that share what is left of the budget."""
     allow_missing: bool = False
     """Whether scenarios, arms, groups and counts may be missing in the new version."""
     timeout_s: float = OPERATION_TIMEOUT_S
@@ -83,6 +89,22 @@ class ExaminedVersion:
     """Whether the file can be imported and is a scenario."""
 
 
+@dataclass
+class ComparedScenarios:
+    """The findings about several scenarios so far."""
+
+    examined: dict[str, list[ExaminedVersion]] = field(default_factory=lambda: {"old": [], "new": []})
+    times: list[GateRow] = field(default_factory=list)
+    reasons: list[RunWarning] = field(default_factory=list)
+    """The reasons why some cannot be compared."""
+    once: set[Path] = field(default_factory=set)
+    """The scenarios without a database, which are compared once whatever engines are named."""
+    unfinished: str = ""
+    """The reason why some times are undecided."""
+    timed_s: float = 0.0
+    process_pairs: int = 0
+
+
 def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, progress: ProgressLine) -> GateResult:
     """Compare the work counts and times of every scenario in both trees.
 
@@ -90,35 +112,30 @@ def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, 
 
     UsageError: a scenario file can be imported in neither version.
     """
-    settings = request.settings
-    examined: dict[str, list[ExaminedVersion]] = {"old": [], "new": []}
-    times: list[GateRow] = []
-    reasons: list[RunWarning] = []
-    once = set[Path]()  # the scenarios without a database, which run once whatever engines are named
-    for file, engine in product(request.files, settings.engines or [""]):
-        if file in once:
-            continue
-        step = _prefixed(progress, f"{file.stem} · {engine}" if engine else file.stem)
-        with ExitStack() as servers:
-            both: dict[str, ExaminedVersion] = {}
-            for name, tree in (("old", trees.old), ("new", trees.new)):
-                step(f"preparing the {name} version")
-                if (tree / file).is_file():
-                    folder = space / f"{file.stem}-{engine or 'own'}-{name}"
-                    on = engine or (both["old"].result.engine if both else "")  # both versions on the same
-                    both[name] = _examine(trees, name, python, request, folder, file, on, servers, step)
-            if engine and any(not version.result.engine for version in both.values()):
-                once.add(file)
-            if failure := _old_failure(trees, both):
-                reasons.append(failure)
+    settings, compared = request.settings, ComparedScenarios()
+    steps = list(product(request.files, settings.engines or [""]))
+    unfinished, done = "", 0
+    try:
+        for file, engine in steps:
+            if file in compared.once:
+                done += 1
                 continue
-            for name, version in both.items():
-                examined[name].append(version)
-            if len(both) == 2:  # noqa: PLR2004 - each tree has the scenario
-                is_same = trees.same and not request.time_all
-                rows, incomparable = _identical(both["new"]) if is_same else _time(trees, both["old"], both["new"], request, step)
-                times += rows
-                reasons += incomparable
+            if request.budget.is_spent:
+                raise BudgetSpentError  # noqa: TRY301 - as while a version is at work
+            part = replace(request, parts=len(steps) - done)
+            step = _prefixed(progress, f"{file.stem} · {engine}" if engine else file.stem)
+            with ExitStack() as servers:
+                _step(trees, python, part, space, (file, engine), servers, step, compared)
+            done += 1
+            if compared.unfinished == INTERRUPTED:
+                raise KeyboardInterrupt  # noqa: TRY301 - while it was timed, which has kept what was decided
+    except (KeyboardInterrupt, BudgetSpentError) as error:
+        unfinished = (
+            INTERRUPTED if isinstance(error, KeyboardInterrupt) else f"the budget of {duration(request.budget.seconds)} is spent"
+        )
+        for file, engine in (step for step in steps[done:] if step[0] not in compared.once):
+            compared.times.append(status_row(file.stem, engine, 0.0, GateVerdict.INCONCLUSIVE, f"not compared: {unfinished}"))
+    examined, times, reasons = compared.examined, compared.times, compared.reasons
     before, after = ([version.result for version in versions] for versions in examined.values())
     base, candidate = (  # both of this machine, so that they need no environment; other times, so that neither is a copy
         replace(
@@ -128,7 +145,42 @@ def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, 
     )
     counted = stored_runs.gate(base, candidate, request.tolerances, names=trees.names, allow_missing=request.allow_missing)
     warnings = [*counted.warnings, *(warning for new in examined["new"] for warning in _not_timed(new))]
-    return result(trees.names, [*counted.rows, *times], [*reasons, *counted.incomparable], warnings)
+    found = result(trees.names, [*counted.rows, *times], [*reasons, *counted.incomparable], warnings)
+    timed = GateTiming(request.budget.spent_s, compared.timed_s, compared.process_pairs)
+    return ended(replace(found, timing=timed), unfinished or compared.unfinished, request.store.folder)
+
+
+def _step(
+    trees: Checkout,
+    python: str,
+    request: CompareRequest,
+    space: Path,
+    subject: tuple[Path, str],
+    servers: ExitStack,
+    progress: ProgressLine,
+    compared: "ComparedScenarios",
+) -> None:
+    """Examine and time one scenario on one engine, if both trees have it; add what is found to `compared`."""
+    file, engine = subject
+    both: dict[str, ExaminedVersion] = {}
+    for name, tree in (("old", trees.old), ("new", trees.new)):
+        progress(f"preparing the {name} version")
+        if (tree / file).is_file():
+            folder = space / f"{file.stem}-{engine or 'own'}-{name}"
+            on = engine or (both["old"].result.engine if both else "")  # both versions on the same
+            both[name] = _examine(trees, name, python, request, folder, file, on, servers, progress)
+    if engine and any(not version.result.engine for version in both.values()):
+        compared.once.add(file)
+    if failure := _old_failure(trees, both):
+        compared.reasons.append(failure)
+        return
+    for name, version in both.items():
+        compared.examined[name].append(version)
+    if len(both) == 2:  # noqa: PLR2004 - each tree has the scenario
+        if trees.same and not request.time_all:
+            compared.times += _identical(both["new"])
+        else:
+            _time(trees, both["old"], both["new"], request, progress, compared)
 
 
 def _old_failure(trees: Checkout, both: Mapping[str, ExaminedVersion]) -> RunWarning | None:
@@ -192,7 +244,7 @@ def _examine(
         blank = replace(blank, engine=started["engine"])
         if rtt_ms and not (setting["servers"] or started["adds_latency"]):
             raise VersionError(name, NO_NETWORK, NotMeasurableError.__name__)  # noqa: TRY301 - as others
-        ready, found = run_to_end(version("prepare"), progress), run_to_end(version("examine"), progress)
+        ready, found = (run_to_end(version(task), progress, lambda: request.budget.is_spent) for task in ("prepare", "examine"))
     except VersionError as error:
         refusal = error.as_refusal()
         status = ScenarioStatus.NOT_RUN if isinstance(refusal, NotMeasurableError) else ScenarioStatus.FAILED
@@ -224,13 +276,20 @@ def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str,
     )
 
 
-def _identical(new: ExaminedVersion) -> tuple[list[GateRow], list[RunWarning]]:
+def _identical(new: ExaminedVersion) -> list[GateRow]:
     """Return the rows of a scenario's benchmarks in two trees with the same content."""
     base, names = new.result, new.found["benchmarks"] if new.found else []
-    return [not_timed(IDENTICAL, base.name, base.engine, base.rtt_ms, arm, group) for _, group, arm in names], []
+    return [not_timed(IDENTICAL, base.name, base.engine, base.rtt_ms, arm, group) for _, group, arm in names]
 
 
-def _impact(trees: Checkout, old: ExaminedVersion, new: ExaminedVersion, names: Sequence[str], progress: ProgressLine) -> Impact:
+def _impact(
+    trees: Checkout,
+    old: ExaminedVersion,
+    new: ExaminedVersion,
+    names: Sequence[str],
+    request: CompareRequest,
+    progress: ProgressLine,
+) -> Impact:
     """Return what the change touches of the benchmarks `names`, which both versions have."""
 
     def record(only: Sequence[str]) -> Recordings:
@@ -239,40 +298,63 @@ def _impact(trees: Checkout, old: ExaminedVersion, new: ExaminedVersion, names: 
             file = Path(folder) / "only.json"
             file.write_text(json.dumps(list(only)), encoding="utf-8")
             commands = [command for command in (old.examining, new.examining) if command]
-            before, after = run_all_to_end(commands, progress, only=file)
+            before, after = run_all_to_end(commands, progress, file, lambda: request.budget.is_spent)
         return parsed(*old.recorded[:2], before["recording"]), parsed(*new.recorded[:2], after["recording"])
 
     return impact((parsed(*old.recorded), parsed(*new.recorded)), record, (trees.old, trees.new), names)
 
 
 def _time(
-    trees: Checkout, old: ExaminedVersion, new: ExaminedVersion, request: CompareRequest, progress: ProgressLine
-) -> tuple[list[GateRow], list[RunWarning]]:
-    """Time a scenario that both trees have; return the rows, and why some of its benchmarks have none."""
+    trees: Checkout,
+    old: ExaminedVersion,
+    new: ExaminedVersion,
+    request: CompareRequest,
+    progress: ProgressLine,
+    compared: ComparedScenarios,
+) -> None:
+    """Time a scenario that both trees have; add its rows, and why some of its benchmarks have none, to `compared`."""
     if not (old.command and new.command and old.found and new.found):
-        return [], []
+        return
     base = new.result
     changed = dict(_changed(old.found, new.found))
-    reasons = [RunWarning(place(base), f"{name}: {reason}", SAME) for name, reason in changed.items()]
+    compared.reasons += [RunWarning(place(base), f"{name}: {reason}", SAME) for name, reason in changed.items()]
     names = {name: (arm, group) for name, group, arm in new.found["benchmarks"]}
     both = [name for name, _, _ in old.found["benchmarks"] if name in names and name not in changed]
-    seed, rows = f"{request.settings.seed}/{base.name}", list[GateRow]()
     try:
         if both and old.recorded and new.recorded:
-            found = _impact(trees, old, new, both, progress)
+            found = _impact(trees, old, new, both, request, progress)
             unchanged = {name: found.reason(name) for name in found.unchanged}
-            rows = [not_timed(reason, base.name, base.engine, base.rtt_ms, *names[name]) for name, reason in unchanged.items()]
+            compared.times += [not_timed(why, base.name, base.engine, base.rtt_ms, *names[name]) for name, why in unchanged.items()]
             both = found.touched
         if not both:
-            return rows, reasons
-        budget_s = request.budget_s(len(both))
-        times = compare_all(old.command, new.command, budget_s, wanted=both, margin=request.margin, seed=seed, progress=progress)
+            return
+        times = compare_all(
+            old.command,
+            new.command,
+            request.budget.part(request.parts),
+            wanted=both,
+            margin=request.margin,
+            seed=f"{request.settings.seed}/{base.name}",
+            store=request.store.part(place(base)),
+            progress=progress,
+        )
     except VersionError as error:
-        if error.as_refusal().code == 1:
-            return [*rows, status(base, GateVerdict.REGRESSED, f"it failed while timed: {error.message}")], reasons
-        return rows, [*reasons, RunWarning(place(base), str(error), SAME)]
-    rows += [time.row(request.margin, base.name, base.engine, base.rtt_ms, *names[time.name]) for time in times]
-    return rows, reasons
+        _add_failure(base, error, compared)
+        return
+    if times.failure is not None:
+        _add_failure(base, times.failure, compared)
+    compared.times += [time.row(request.margin, base.name, base.engine, base.rtt_ms, *names[time.name]) for time in times.times]
+    compared.timed_s += times.timed_s
+    compared.process_pairs += times.process_pairs
+    compared.unfinished = compared.unfinished or times.unfinished
+
+
+def _add_failure(base: ScenarioResult, error: VersionError, compared: ComparedScenarios) -> None:
+    """Add the failure of a version while it was recorded or timed."""
+    if error.as_refusal().code == 1:
+        compared.times.append(status(base, GateVerdict.REGRESSED, f"it failed while timed: {error.message}"))
+    else:
+        compared.reasons.append(RunWarning(place(base), str(error), SAME))
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

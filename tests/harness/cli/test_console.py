@@ -97,6 +97,23 @@ def test_a_status_line_is_printed_without_a_terminal(capsys: pytest.CaptureFixtu
     assert capsys.readouterr() == ("", "comparing [both] versions\n")
 
 
+def test_a_step_that_only_counts_is_a_line_per_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    """A message in which only numbers differ is not printed again before a minute has passed; another step is."""
+    clock = FakeClock()
+    report = StatusLine(clock=clock)
+    for number in range(1, 21):
+        report(f"timing: process pair {number}, about {200 - 10 * number} s left")
+        clock.advance(10_000_000_000)
+    report("another step")
+    assert capsys.readouterr().err.splitlines() == [
+        "timing: process pair 1, about 190 s left",
+        "timing: process pair 7, about 130 s left",
+        "timing: process pair 13, about 70 s left",
+        "timing: process pair 19, about 10 s left",
+        "another step",
+    ]
+
+
 def test_as_json_the_run_is_all_that_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """The output is valid JSON."""
     show(a_run(), "json")

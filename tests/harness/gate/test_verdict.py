@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.gate.against.compare import PairedTime
+from harness.gate.against.verdicts import PairedTime
 from harness.gate.verdict import counted, in_words, listed, overall, result
 from harness.results.gate import GateRow, GateVerdict, RowKind, status_row
 from harness.results.run import RunWarning

@@ -1,6 +1,6 @@
 """The validation of interleaved versions: its requirements and table."""
 
-from harness.gate.against.compare import PairedTime
+from harness.gate.against.verdicts import PairedTime
 from harness.results.gate import GateVerdict
 from tools.validation.old_new import section
 

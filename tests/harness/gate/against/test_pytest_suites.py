@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.cli import main
-from harness.gate.against import compare as paired
+from harness.gate.against import allocation, verdicts
+from harness.gate.against.gate_folder import PAIRS_FILE
 from harness.gate.against.pytest_suites import RECORDING
+from harness.stats import process_pairs
 
 if TYPE_CHECKING:
     from tests.harness.gate.against.conftest import Toy
@@ -25,12 +31,14 @@ STEPS = ([FIRST], *([FIRST, step] for step in ("collecting the benchmarks of bot
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, toy: Toy) -> None:
-    """Change to the toy's folder, and use few process pairs."""
+    """Change to the toy's folder, and decide by few and short process pairs."""
     monkeypatch.chdir(toy.folder)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[4]))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # other installed plugins take seconds to import
-    monkeypatch.setattr(paired, "PROCESS_PAIRS", 4)
-    monkeypatch.setattr(paired, "MIN_SLICES_S", 0.1)
+    monkeypatch.setattr(process_pairs, "ALPHA", 0.2)
+    monkeypatch.setattr(verdicts, "FIRST_ROUND", 4)
+    monkeypatch.setattr(allocation, "MIN_SLICES_S", 0.05)
+    monkeypatch.setattr(allocation, "MAX_SLICES_S", 0.05)
 
 
 def gate(captured: Captured, *arguments: str) -> tuple[int, dict[str, object], str]:
@@ -41,8 +49,8 @@ def gate(captured: Captured, *arguments: str) -> tuple[int, dict[str, object], s
             "--against",
             "main",
             "--json",
-            "--budget",
-            "0.1",
+            "--margin",
+            "100%",
             *arguments,
             "--",
             "pytest",
@@ -67,7 +75,6 @@ def test_three_times_the_work_is_found_and_nothing_is_left_behind(
     toy: Toy, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Slower in both sets of process pairs exits with 1, for uncommitted changes too; the worktree is removed."""
-    monkeypatch.setattr(paired, "PROCESS_PAIRS", 7)  # enough to show it on a busy machine
     toy.write("app.py", "def total(n):\n    return sum(i * i for i in range(3 * n))\n")
     code, result, _ = gate(capsys)
     assert code == 1, result
@@ -262,3 +269,59 @@ def test_pytest_s_own_message_is_passed_on(toy: Toy, capsys: Captured) -> None:
     toy.write("benchmarks/test_total.py", "import nothing_there\n")
     _, result, _ = gate(capsys)
     assert "ModuleNotFoundError: No module named 'nothing_there'" in str(result)
+
+
+def interrupted(toy: Toy, number: int, *, after: int) -> tuple[int, str]:
+    """Start a gate, send it a signal after a number of process pairs; return its exit code and standard error."""
+    command = [sys.executable, "-m", "harness", "gate", "--against", "main", "--time-all", "--margin", "100%", "--out", "kept"]
+    suite = [
+        "--junit",
+        "gate.xml",
+        "--markdown",
+        "gate.md",
+        "--html",
+        "gate.html",
+        "--",
+        "pytest",
+        "benchmarks",
+        "-p",
+        "pytest_benchmark.plugin",
+    ]
+    with subprocess.Popen([*command, *suite], cwd=toy.folder, stdout=-1, stderr=-1, text=True) as running:
+        stored, deadline = toy.folder / "kept" / PAIRS_FILE, time.monotonic() + 120
+        while (not stored.exists() or stored.read_bytes().count(b"\n") < after) and time.monotonic() < deadline:
+            assert running.poll() is None
+            time.sleep(0.05)
+        running.send_signal(number)
+        _, err = running.communicate(timeout=60)
+    return running.returncode, err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_an_interrupted_gate_writes_every_output(toy: Toy, number: int) -> None:
+    """It says that it is unfinished, and never passes."""
+    toy.write("notes.txt", "a file that no benchmark uses")
+    code, err = interrupted(toy, number, after=1)
+    assert code == 3, err
+    for name in ("gate.xml", "gate.md", "gate.html", "kept/gate.xml", "kept/gate.md", "kept/gate.html", "kept/gate.json"):
+        assert "unfinished: interrupted" in (toy.folder / name).read_text(), name
+    assert "benchmarks/test_total.py" in (toy.folder / "gate.xml").read_text()
+    assert toy.worktrees == 1
+
+
+def test_a_killed_gate_is_resumed(toy: Toy, capsys: Captured) -> None:
+    """After SIGKILL the process pairs that it stored count; another margin, or another version, is refused with the reason."""
+    toy.write("notes.txt", "a file that no benchmark uses")
+    interrupted(toy, signal.SIGKILL, after=2)
+    toy.git("worktree", "prune")
+    assert gate(capsys, "--time-all", "--resume", "kept", "--margin", "50%")[0] == 2
+    again = ["gate", "--against", "main", "--time-all", "--margin", "100%", "--resume", "kept", "--json"]
+    suite = ["--", "pytest", "benchmarks", "-p", "pytest_benchmark.plugin"]
+    before = (toy.folder / "kept" / PAIRS_FILE).read_bytes()
+    assert main([*again, *suite]) in {0, 3}
+    result = json.loads(capsys.readouterr().out)
+    assert (toy.folder / "kept" / PAIRS_FILE).read_bytes().startswith(before)
+    assert result["timing"]["process_pairs"] == (toy.folder / "kept" / PAIRS_FILE).read_bytes().count(b"\n")
+    toy.write("app.py", "def total(n):\n    return n\n")
+    assert main([*again, *suite]) == 2
+    assert "kept cannot be resumed, because it is of another gate (this version's files: " in capsys.readouterr().err

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.cli import main
-from harness.gate.against import compare as paired
+from harness.gate.against import allocation, verdicts
+from harness.stats import process_pairs
 
 if TYPE_CHECKING:
     from tests.harness.gate.against.conftest import Toy
@@ -26,16 +27,18 @@ Captured = pytest.CaptureFixture[str]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, toy: Toy) -> None:
-    """Change to the toy's folder, and use few process pairs."""
+    """Change to the toy's folder, and decide by few and short process pairs."""
     monkeypatch.chdir(toy.folder)
     monkeypatch.setenv("PYTHONPATH", ROOT)
-    monkeypatch.setattr(paired, "PROCESS_PAIRS", 4)
-    monkeypatch.setattr(paired, "MIN_SLICES_S", 0.02)
+    monkeypatch.setattr(process_pairs, "ALPHA", 0.2)
+    monkeypatch.setattr(verdicts, "FIRST_ROUND", 4)
+    monkeypatch.setattr(allocation, "MIN_SLICES_S", 0.02)
+    monkeypatch.setattr(allocation, "MAX_SLICES_S", 0.02)
 
 
 def gate(captured: Captured, *arguments: str) -> tuple[int, dict[str, Any], str]:
     """Return the exit code, the result, and the text on standard error."""
-    code = main(["gate", "--against", "main", "--json", "--budget", "0.1", *arguments])
+    code = main(["gate", "--against", "main", "--json", "--margin", "100%", *arguments])
     out, err = captured.readouterr()
     return code, json.loads(out) if out else {}, err
 
@@ -214,19 +217,20 @@ def test_an_unknown_ref_is_one_line(capsys: Captured) -> None:
 
 
 def test_ctrl_c_leaves_nothing_behind(toy: Toy, tmp_path: Path) -> None:
-    """Interrupted while it measures, it exits with 3; the worktree, its folder and its processes are removed."""
+    """Interrupted while it measures, it exits with 3 and a table; the worktree, its folder and its processes are removed."""
     change(toy, "NUMBERS = 20_000", "NUMBERS = 20_001")
     command = [sys.executable, "-m", "harness", "gate", "--against", "main", "adding"]
     (tmp_path / "tmp").mkdir()
     environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
-    with subprocess.Popen(command, cwd=toy.folder, env=environment, stderr=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(command, cwd=toy.folder, env=environment, stdout=-1, stderr=-1, text=True) as running:
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob("tmp/harness-*/adding-own-old/*.json")) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert toy.worktrees == 2
         running.send_signal(signal.SIGINT)
-        _, err = running.communicate(timeout=60)
+        out, err = running.communicate(timeout=60)
     assert running.returncode == 3, err
-    assert err.endswith("\nharness: interrupted\n")
+    assert "unfinished: interrupted; continue it with --resume runs/" in " ".join(out.split())
+    assert "\nharness: results are in runs/" in err
     assert toy.worktrees == 1
     assert list((tmp_path / "tmp").iterdir()) == []

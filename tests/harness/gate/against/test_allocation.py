@@ -1,0 +1,69 @@
+"""Which benchmarks a process pair times: a pure function of needs and time."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.gate.against.allocation import MAX_SLICES_S, MIN_SLICES_S, PredictedNeed, chosen, predicted_s, slices_s
+
+NEEDS = st.lists(st.integers(1, 50), min_size=1, max_size=20).map(
+    lambda numbers: [PredictedNeed(f"b{place}", number) for place, number in enumerate(numbers)]
+)
+
+
+@given(st.integers(0, 1000), st.floats(0, 60))
+def test_slices_have_limits(benchmarks: int, start_up_s: float) -> None:
+    """Neither a quick start nor many benchmarks make them too short, nor the opposite too long."""
+    assert MIN_SLICES_S <= slices_s(benchmarks, start_up_s) <= MAX_SLICES_S
+
+
+def test_slices_take_together_about_as_long_as_the_start() -> None:
+    """Eight benchmarks share a start of two seconds."""
+    assert slices_s(8, 2.0) == 0.25
+
+
+@given(NEEDS)
+def test_with_time_for_all_all_are_timed(needs: list[PredictedNeed]) -> None:
+    """In their order."""
+    assert chosen(needs, 1e6, 2.0, 2.0) == [need.name for need in needs]
+
+
+@given(NEEDS, st.floats(0, 100))
+def test_the_smallest_needs_come_first(needs: list[PredictedNeed], left_s: float) -> None:
+    """None that is left out needs less than one that is timed, and a process pair fits into the time."""
+    names = chosen(needs, left_s, 2.0, 2.0)
+    inside = [need.process_pairs for need in needs if need.name in names]
+    outside = [need.process_pairs for need in needs if need.name not in names]
+    assert not inside or not outside or max(inside) <= min(outside)
+    assert not names or 2.0 + len(names) * slices_s(len(names), 2.0) <= left_s
+
+
+@given(NEEDS, st.floats(0, 100), st.floats(0, 100))
+def test_more_time_is_for_no_fewer(needs: list[PredictedNeed], less_s: float, more_s: float) -> None:
+    """A benchmark that is timed in less time is timed in more."""
+    less_s, more_s = sorted((less_s, more_s))
+    assert set(chosen(needs, less_s, 2.0, 2.0)) <= set(chosen(needs, more_s, 2.0, 2.0))
+
+
+def test_time_goes_where_it_decides() -> None:
+    """Thirty seconds decide the two that need five process pairs, and would not decide the one that needs a hundred."""
+    needs = [PredictedNeed("far", 100), PredictedNeed("near", 5), PredictedNeed("other", 5)]
+    assert chosen(needs, 30.0, 2.0, 2.0) == ["near", "other"]
+    assert chosen(needs[:1], 30.0, 2.0, 2.0) == ["far"]
+    assert chosen(needs, 1.0, 2.0, 2.0) == []
+
+
+def test_what_a_benchmark_takes_apart_from_its_slices_counts() -> None:
+    """A fixture of 20 s does not fit into 10 s."""
+    needs = [PredictedNeed("quick", 3), PredictedNeed("slow", 2, other_s=20.0)]
+    assert chosen(needs, 15.0, 2.0, 2.0) == ["quick"] or chosen(needs, 15.0, 2.0, 2.0) == []
+    assert chosen(needs, 1e6, 2.0, 2.0) == ["quick", "slow"]
+
+
+@pytest.mark.parametrize(("numbers", "seconds"), [([], 0.0), ([3], 3 * 2.6), ([2, 3], 2 * 3.2 + 2.6)])
+def test_the_time_left_counts_those_that_leave(numbers: list[int], seconds: float) -> None:
+    """Each process pair has its start, and slices for those that are still undecided."""
+    needs = [PredictedNeed(str(place), number) for place, number in enumerate(numbers)]
+    assert predicted_s(needs, 2.0, 2.0) == pytest.approx(seconds)
