@@ -1,7 +1,8 @@
 """A pytest plugin, loaded by path, that serves slices of what a project's tests give to their `benchmark` fixture.
 
 It replaces pytest-benchmark's fixture, installed or not. Every use of the fixture is a benchmark named by its test. It uses the
-standard library and pytest only, since it runs in the tree and environment that is timed.
+standard library and pytest only, since it runs in the tree and environment that is timed. As a program it is pytest, recorded
+from before the project's own plugins are loaded.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
+protocol = runpy.run_path(str(Path(__file__).resolve().with_name("protocol.py")))
+begin, beat, now_ns = protocol["begin"], protocol["beat"], protocol["now_ns"]
+recorder: Any = protocol["recorder"](__file__)
+
+import pytest  # noqa: E402 - recorded, with what it loads
 
 if TYPE_CHECKING:
     from harness.gate.against.protocol import VersionChannel
 
-protocol = runpy.run_path(str(Path(__file__).resolve().with_name("protocol.py")))
-begin, beat, now_ns = protocol["begin"], protocol["beat"], protocol["now_ns"]
-recorder: Any = protocol["recorder"](__file__)
 SHARED = ""
 """The recorder's window of what all benchmarks share."""
 NOT_A_FUNCTION = (
@@ -251,3 +253,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the fixture after pytest-benchmark's, so that it replaces it, and its marker in case it is not installed."""
     config.addinivalue_line("markers", "benchmark: options of a benchmark")
     config.pluginmanager.register(ServedSession(), "harness-session")
+
+
+if __name__ == "__main__":
+    sys.modules[__spec__.name] = sys.modules[__name__]  # so that pytest does not load it anew
+    sys.argv[0] = pytest.__file__.replace("__init__", "__main__")
+    sys.exit(pytest.console_main())

@@ -200,10 +200,12 @@ async def _examine(channel: VersionChannel, scenario: Any, setting: Any, job: di
 async def _count_work(
     scenario: Any, instance: Any, arm: str, case: Any, others: Sequence[Any]
 ) -> list[tuple[dict[str, float], Any]]:
-    """Run a case once, and twice more for its counts and answers, which are returned; then the others, only to be recorded."""
+    """Run a case once, twice more for its counts and answers, which are returned, and more often, and others, to be recorded."""
     count = partial(operations["run_counted"], scenario, instance, case)
     await count()
     found = [await count(scenario.probes(instance), partial(_digest, scenario, arm, case)) for _ in range(2)]
+    for _ in recorder.repeats() if recorder else ():
+        await count()
     for other in others:
         await operations["run_counted"](scenario, instance, other)
     return found
