@@ -449,7 +449,7 @@ def harmless() -> list[InjectedChange]:
 
 @dataclass(frozen=True)
 class ChangeResult:
-    """What the gate would do about one change."""
+    """The benchmarks that the gate would time because of one change."""
 
     change: InjectedChange
     touched: frozenset[str]

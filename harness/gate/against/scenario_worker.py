@@ -84,7 +84,10 @@ def _recorded(found: Mapping[str, Any]) -> dict[str, Any] | None:
         unknown = f"of process {os.getpid()}"  # never the same as another one's
         recorded["facts"]["the digest of the cases' arguments"] = found["cases_digest"] or unknown
     windows = {name: ["", arm, name] for name, _, arm in found.get("benchmarks", ())}
-    return recorded | {"benchmarks": windows}
+    counts: dict[str, dict[str, float]] = {}
+    for name, metric, value, _ in found.get("work_counts", ()):
+        counts.setdefault(name, {})[metric] = value
+    return recorded | {"benchmarks": windows, "counts": counts}
 
 
 def _window(key: str) -> AbstractContextManager[None]:

@@ -252,6 +252,7 @@ def _time(
     names = {name: (arm, group) for name, group, arm in new.found["benchmarks"]}
     both = [name for name, _, _ in old.found["benchmarks"] if name in names and name not in changed]
     seed, rows = f"{request.settings.seed}/{base.name}", list[GateRow]()
+    found = Impact()
     try:
         if both and old.recorded and new.recorded:
             found = _impact(trees, old, new, both, progress)
@@ -266,8 +267,36 @@ def _time(
         if error.as_refusal().code == 1:
             return [*rows, status(base, GateVerdict.REGRESSED, f"it failed while timed: {error.message}")], reasons
         return rows, [*reasons, RunWarning(place(base), str(error), SAME)]
-    rows += [time.row(request.margin, base.name, base.engine, base.rtt_ms, *names[time.name]) for time in times]
+    for time in times:
+        row, work = time.row(request.margin, base.name, base.engine, base.rtt_ms, *names[time.name]), found.work(time.name)
+        rows.append(replace(row, reason=f"{row.reason}; {work}") if work else row)
     return rows, reasons
+
+
+def explain(trees: Checkout, python: str, request: CompareRequest, space: Path, progress: ProgressLine) -> dict[str, Impact]:
+    """Return what the change touches of every scenario that both versions have, without timing any: place → impact.
+
+    UsageError: a scenario fails in a version.
+    """
+    explained, trees = {}, replace(trees, same=False)  # which would not be recorded
+    for file, engine in product(request.files, request.settings.engines or [""]):
+        step = _prefixed(progress, f"{file.stem} · {engine}" if engine else file.stem)
+        both: list[ExaminedVersion] = []
+        with ExitStack() as servers:
+            for name, tree in (("old", trees.old), ("new", trees.new)):
+                step(f"preparing the {name} version")
+                if (tree / file).is_file():
+                    folder, on = space / f"{file.stem}-{engine or 'own'}-{name}", engine or (both[0].result.engine if both else "")
+                    both.append(_examine(trees, name, python, request, folder, file, on, servers, step))
+            failed = next((each.result for each in both if each.found is None), None)
+            if failed is not None:
+                raise UsageError(f"{place(failed)} cannot be explained, it fails: {failed.error}; fix it first")
+            if len(both) == 2:  # noqa: PLR2004 - each tree has the scenario
+                old, new = both
+                of_old = {name for name, _, _ in old.found["benchmarks"]} if old.found else set()
+                names = [name for name, _, _ in new.found["benchmarks"] if name in of_old] if new.found else []
+                explained[place(new.result)] = _impact(trees, old, new, names, step)
+    return explained
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

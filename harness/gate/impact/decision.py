@@ -65,8 +65,8 @@ class VersionRecording:
     """The reason why files that compiled code opens were not seen; empty if they were."""
     docstrings: Mapping[str, str] = field(default_factory=dict)
     """File of the tree → digest of its docstrings."""
-    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """Benchmark → calls and bytes at the peak."""
+    counts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Benchmark → its counted work by metric, such as calls and bytes at the peak."""
 
     def window(self, benchmark: str) -> RecordedWindow:
         """Return everything that a benchmark depends on."""
@@ -94,7 +94,7 @@ def parsed(*found: Mapping[str, Any]) -> VersionRecording:
     benchmarks: dict[str, Sequence[str]] = {}
     facts: dict[str, str] = {}
     docstrings: dict[str, str] = {}
-    counts: dict[str, Mapping[str, int]] = {}
+    counts: dict[str, Mapping[str, float]] = {}
     for process in found:
         codes: list[Code] = [(file, name, digest) for file, name, digest in process["codes"]]
         for key, window in process["windows"].items():
@@ -194,7 +194,7 @@ class FileContents:
             return True
 
     def are_same_file(self, relative: str) -> bool:
-        """Return whether both trees have a file of the same content; a path outside of them is none of theirs."""
+        """Return whether both trees have a file of the same content; never of a path outside of them."""
         return not Path(relative).is_absolute() and (self._old / relative).is_file() and not self.differ(relative)
 
     def modules_differ(self, module: str) -> bool:
