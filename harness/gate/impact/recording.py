@@ -108,6 +108,8 @@ class ProcessRecorder:
         """Whether a child of the runner's tools may have opened files since the last look, such as git for pytest-benchmark."""
         self._states: dict[str, tuple[int, int, int] | None] = {}
         """Path → its state when it was noted first."""
+        self._has_interpreters = False
+        """Whether there are others in the process, whose start would block while memory is traced."""
         self._children = _page_faults_of_children()
         self._profile_function = self._profiled
         self._kind_of = lru_cache(maxsize=None)(self._kind)
@@ -125,7 +127,7 @@ class ProcessRecorder:
             "import": lambda arguments, _: self._note_library(arguments[1]),
             "ctypes.dlopen": lambda arguments, _: self._note_library(arguments[0]),
             "sqlite3.connect": lambda arguments, _: self._note_file(arguments[0]),
-            "cpython.PyInterpreterState_New": lambda *_: self._now.hazards.add("an interpreter of its own is started"),
+            "cpython.PyInterpreterState_New": lambda *_: self._note_interpreter(),
             **dict.fromkeys(CHANGES, lambda arguments, frame: self._note_path(arguments[0], frame)),
             "os.listdir": lambda arguments, frame: self._note_folder(arguments[0], frame),
             "os.scandir": lambda arguments, frame: self._note_folder(arguments[0], frame),
@@ -303,6 +305,10 @@ class ProcessRecorder:
         if self._tool is None and self._origin(frame) != _TOOL:
             self._now.hazards.add("another profile function was set")
 
+    def _note_interpreter(self) -> None:
+        self._has_interpreters = True
+        self._now.hazards.add("an interpreter of its own is started")
+
     def _note_thread(self, *_: object) -> None:
         self._now.hazards.add("a thread is started without `threading`, so that its code is not recorded")
 
@@ -413,13 +419,13 @@ class ProcessRecorder:
                 operation()
             finally:
                 self._set_profile(before)
-            peak = _peak_bytes(operation) if memory else 0
+            peak = {"peak_bytes": _peak_bytes(operation)} if memory and not self._has_interpreters else {}
             for _ in self.repeats():
                 operation()
         except Exception as error:  # noqa: BLE001 - it ran once without
             self._now.hazards.add(f"it runs only once: {type(error).__name__}")
         else:
-            self.counts[key] = {"calls": calls, "peak_bytes": peak}
+            self.counts[key] = {"calls": calls, **peak}
 
     def _set_profile(self, function: Any) -> None:
         self._busy.on = True
