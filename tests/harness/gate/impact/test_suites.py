@@ -61,7 +61,9 @@ def make():
     return 1
 """
 BASE: Mapping[str, str] = {
-    "pytest.ini": "[pytest]\n# a comment\npython_files = test_*.py\n",
+    "pytest.ini": "[pytest]\n# a comment\naddopts = -p suite_plugin\npython_files = test_*.py\n",
+    "src/suite_plugin.py": "from pathlib import Path\n\nLEVEL = Path('level.txt').read_text()\n",
+    "level.txt": "1",
     "src/core.py": CORE,
     "bench/conftest.py": CONFTEST,
     "bench/data/text.txt": "some text",
@@ -151,6 +153,7 @@ CHANGES: dict[str, tuple[Files, set[str]]] = {
     "setup of a class": (change("bench/test_b.py", "extra = 1", "extra = 2"), {"b::table"}),
     "file that a fixture reads": ({"bench/data/text.txt": "other"}, {"b::text"}),
     "setting": ({"pytest.ini": BASE["pytest.ini"] + "xfail_strict = true\n"}, ALL),
+    "file that a plugin of the settings reads": ({"level.txt": "2"}, ALL),
     "plugin of the suite": ({"bench/conftest.py": CONFTEST + "\n\ndef pytest_runtest_setup():\n    int(1)\n"}, ALL),
 }
 """Change → the benchmarks that it touches."""
