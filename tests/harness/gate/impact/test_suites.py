@@ -167,9 +167,15 @@ def few_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
 
 
-def impact_of(folder: Path, changed: Files) -> Impact:
-    """Return what a change of the suite touches."""
-    old, new = write(folder / "old", BASE), write(folder / "new", BASE, changed)
+def test_a_suite_that_allows_no_warnings_is_recorded(tmp_path: Path) -> None:
+    """The recording itself causes none."""
+    found = impact_of(tmp_path, {}, {"pytest.ini": BASE["pytest.ini"] + "filterwarnings = error\n"})
+    assert len(found.unchanged) == len(ALL)
+
+
+def impact_of(folder: Path, changed: Files, base: Files | None = None) -> Impact:
+    """Return what a change of the suite touches; `base` are files of both versions that are not those of `BASE`."""
+    old, new = write(folder / "old", BASE, base or {}), write(folder / "new", BASE, base or {}, changed)
     (folder / "space").mkdir()
     trees = Checkout("main", "0000000", old, new, Path(), "1111111", dirty=False)
     suite = SuiteVersions(trees, sys.executable, ["bench", "-p", "pytest_benchmark.plugin"], folder / "space", 60.0, lambda _: None)
