@@ -259,7 +259,7 @@ def test_table(benchmark, table):
     benchmark(len, table)
 
 
-@pytest.mark.parametrize("n", [10])
+@pytest.mark.parametrize("n", [10], ids=["some"])
 def test_range(benchmark, n):
     benchmark(list, range(n))
 """
