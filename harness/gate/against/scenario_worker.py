@@ -53,7 +53,7 @@ def main() -> None:
         from harness.discovery import load  # noqa: PLC0415 - the tree's own harness, which may be missing
 
         if recorder:  # they read the scenario's file to check it
-            recorder.tool_files |= {spec.origin for spec in map(find_spec, CHECKING) if spec}
+            recorder.add_tools({spec.origin for spec in map(find_spec, CHECKING) if spec})
         loaded = load(Path(job["file"]))
         scenario: Any = loaded.scenario
         if not hasattr(scenario, "self_reported_ns"):  # it was `own_ns`, and first did not exist

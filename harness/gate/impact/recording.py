@@ -26,7 +26,7 @@ _code, _opened_files, _places, _facts = (
     runpy.run_path(str(_HERE / f"{name}.py")) for name in ("code", "opened_files", "places", "facts")
 )
 digest, reads_docstrings, docstrings = _code["digest"], _code["reads_docstrings"], _code["docstrings"]
-is_of_environment, package_of, GENERATED = _places["is_of_environment"], _places["package_of"], _places["GENERATED"]
+package_of, GENERATED = _places["package_of"], _places["GENERATED"]
 
 SHARED = ""
 """The window of everything that is not within another one."""
@@ -98,8 +98,7 @@ class ProcessRecorder:
         self.windows: dict[str, LiveWindow] = {SHARED: LiveWindow()}
         self.counts: dict[str, dict[str, int]] = {}
         """Calls and bytes at the peak by benchmark."""
-        self.tool_files: set[str] = set()
-        """Files of modules that read others for the runner, such as to check them."""
+        self._tool_files: set[str] = set()
         self._known: dict[int, CodeType] = {}
         self._stack = [self.windows[SHARED]]
         self._now = self._stack[0]
@@ -149,6 +148,11 @@ class ProcessRecorder:
         self._watch_calls()
         sys.addaudithook(self._audit)
         self._follow()
+
+    def add_tools(self, files: Collection[str]) -> None:
+        """Take what modules in these files read and start as the runner's own, such as those that check what is imported."""
+        self._tool_files.update(files)
+        self._kind_of.cache_clear()
 
     def _follow(self) -> None:
         """Be called for all code that starts, in every thread: by `sys.monitoring` where it is, else as the profile function."""
@@ -380,7 +384,7 @@ class ProcessRecorder:
         """Return who the code of a file belongs to."""
         if file.startswith("<frozen importlib"):
             return _IMPORT
-        if file in self.tool_files or file in self.places.own_files:
+        if file in self._tool_files or file in self.places.own_files:
             return _OWN
         if package := package_of(file):
             return _PACKAGED_TOOL if package in TOOLS and os.path.basename(file) not in FOR_TESTS else _USER
