@@ -18,6 +18,8 @@ UNSETTLED = f"something that it shares with other benchmarks differs in each of 
 
 LABELS = {"peak_bytes": "bytes at the peak"}
 """The names of metrics that are not their own."""
+MOST_SAME = 2
+"""The number of counts that did not change up to which each is shown."""
 UNKNOWN_GROWTH = 1.0 + 1e-9
 """Between the growth of more work and that of equal work."""
 
@@ -57,13 +59,14 @@ class Impact:
 
         A count that is the same in both versions does not show that the time is.
         """
-        counts = [
-            f"{_number(old)} → {_number(new)} {_label(metric)}{_percent(old, new)}"
-            if old != new
-            else f"{_number(old)} {_label(metric)}"
-            for metric, (old, new) in self._counts(name).items()
+        counts = self._counts(name).items()
+        changed = [
+            f"{_number(old)} → {_number(new)} {_label(metric)}{_percent(old, new)}" for metric, (old, new) in counts if old != new
         ]
-        return f"work: {', '.join(counts)}" if counts else ""
+        same = [f"{_number(old)} {_label(metric)}" for metric, (old, new) in counts if old == new]
+        if len(same) > MOST_SAME:
+            same = [f"{len(same)} counts as before"]
+        return f"work: {', '.join([*changed, *same])}" if counts else ""
 
     def _counts(self, name: str) -> dict[str, tuple[float, float]]:
         """Return metric → its counts in the old and the new version."""

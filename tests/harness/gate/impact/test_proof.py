@@ -100,6 +100,13 @@ def test_work_that_is_unknown_is_not_mentioned() -> None:
     assert (found.work("a"), found.work("b")) == ("work: 0 → 12,345 calls", "")
 
 
+def test_many_counts_that_did_not_change_are_only_counted() -> None:
+    """What changed is shown first."""
+    counts = {"statements": 3.0, "rows": 7.0, "round_trips": 3.0, "vm_steps": 70.0}
+    old, new = (replace(session("a"), counts={"a": {**counts, "vm_steps": steps}}) for steps in (70.0, 77.0))
+    assert Impact({"a": ["x"]}, (old, new)).work("a") == "work: 70 → 77 vm steps (+10.0 %), 3 counts as before"
+
+
 def test_what_does_more_work_is_timed_first() -> None:
     """Then what is unknown, equal, and less, whichever metric it is."""
     counts = {
