@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
@@ -30,6 +30,7 @@ from harness.text import ERRORS
 if TYPE_CHECKING:
     from harness.gate.against.checkout import Checkout
     from harness.gate.against.gate_folder import GateRequest
+    from harness.gate.impact.proof import Impact
     from harness.gate.result_files import FileRules
 
 SIDES = 2
@@ -182,14 +183,45 @@ def _explain(options: argparse.Namespace) -> int:
     from harness.gate.selection import Selection
     from harness.runtime.workspace import workspace
 
-    if options.against is None or options.files[:1] != [PYTEST]:
-        raise UsageError("--explain is about benchmarks of two versions: use --against REF --explain BENCHMARK -- pytest …")
+    if options.against is None:
+        raise UsageError("--explain is about benchmarks of two versions: use --against REF --explain BENCHMARK")
     with _console.StatusLine() as report, workspace() as space, checkout(options.against, space) as trees:
         report("comparing the dependencies of both versions")
         python = interpreter(trees, space)
-        found = pytest_suites.explain(trees, python, options.files[1:], space, report, options.timeout)
-    _console.print_lines(*explained(found, Selection([options.explain]).of(found.differences)))
+        if options.files[:1] == [PYTEST]:
+            found = {"": pytest_suites.explain(trees, python, options.files[1:], space, report, options.timeout)}
+        else:
+            found = _explained_scenarios(options, trees, python, space, report)
+    labels = {f"{place}: {name}" if place else name: (place, name) for place in found for name in found[place].differences}
+    names = {name for _, name in labels.values()}  # which may be given without the scenario
+    wanted = options.explain
+    chosen = Selection([wanted]).of([*labels, *names])
+    for label, (place, name) in labels.items():
+        if label in chosen or name in chosen:
+            _console.print_lines(*explained(found[place], [name], place))
     return 0
+
+
+def _explained_scenarios(
+    options: argparse.Namespace, trees: Checkout, python: str, space: Path, report: Callable[[str], None]
+) -> dict[str, Impact]:
+    """Return what the change touches of the scenarios that the options select, by scenario."""
+    from harness.gate.against import scenarios
+    from harness.gate.against.budget import GateBudget
+
+    files = _files(trees, options.files or ["all"], options.scenarios)
+    rules = compare.rules(options, allow_missing=options.allow_missing)
+    selected = set(rules.selection.of((file.stem for file in files), "scenario"))
+    data = (options.engine, options.size, options.seed, [options.rtt])
+    request = scenarios.CompareRequest(
+        [file for file in files if file.stem in selected],
+        RunSettings(*data, quick=False, processes=0, budget_s=0.0),
+        options.margin,
+        {},
+        GateBudget(),
+        timeout_s=options.timeout,
+    )
+    return scenarios.explain(trees, python, request, space, report)
 
 
 def _timed_against(options: argparse.Namespace) -> GateResult:

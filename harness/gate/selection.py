@@ -38,7 +38,8 @@ EVERYTHING = Selection()
 def _matches(pattern: str, names: Sequence[str], noun: str) -> list[str]:
     if pattern in names:
         return [pattern]
-    found = [name for name in names if fnmatchcase(name, pattern)]
+    texts = (pattern, pattern.replace("[", "[[]"))  # brackets are more often those of a parametrised test than a set of characters
+    found = next((found for text in texts if (found := [name for name in names if fnmatchcase(name, text)])), [])
     if names and not found:
         raise UsageError(f"no {noun} matches {pattern!r}; there are, for example, {listed(names)}")
     return found

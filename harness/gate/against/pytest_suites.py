@@ -147,7 +147,7 @@ class SuiteVersions:
         tools = space / "tools"
         tools.mkdir()
         (tools / f"{PLUGIN_NAME}.py").symlink_to(Path(__file__).with_name("pytest_worker.py"))
-        command = ["-m", "pytest", "-p", PLUGIN_NAME, *arguments]
+        command = ["-m", PLUGIN_NAME, "-p", PLUGIN_NAME, *arguments]
         commands = (version_command(trees, name, python, command, tools) for name in ("old", "new"))
         self.old, self.new = (replace(version, timeout_s=timeout_s) for version in commands)
         self._trees, self._space, self._progress, self._is_over = (trees.old, trees.new), space, progress, is_over

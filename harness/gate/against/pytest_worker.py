@@ -1,7 +1,8 @@
 """A pytest plugin, loaded by path, that serves slices of what a project's tests give to their `benchmark` fixture.
 
 It replaces pytest-benchmark's fixture, installed or not. Every use of the fixture is a benchmark named by its test. It uses the
-standard library and pytest only, since it runs in the tree and environment that is timed.
+standard library and pytest only, since it runs in the tree and environment that is timed. As a program it is pytest, recorded
+from before the project's own plugins are loaded; hence the mark for pytest that it need not be rewritten: PYTEST_DONT_REWRITE.
 """
 
 from __future__ import annotations
@@ -11,18 +12,20 @@ import os
 import re
 import runpy
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
+protocol = runpy.run_path(str(Path(__file__).resolve().with_name("protocol.py")))
+begin, beat, now_ns = protocol["begin"], protocol["beat"], protocol["now_ns"]
+recorder: Any = protocol["recorder"](__file__)
+
+import pytest  # noqa: E402 - recorded, with what it loads
 
 if TYPE_CHECKING:
     from harness.gate.against.protocol import VersionChannel
 
-protocol = runpy.run_path(str(Path(__file__).resolve().with_name("protocol.py")))
-begin, beat, now_ns = protocol["begin"], protocol["beat"], protocol["now_ns"]
-recorder: Any = protocol["recorder"](__file__)
 SHARED = ""
 """The recorder's window of what all benchmarks share."""
 NOT_A_FUNCTION = (
@@ -142,18 +145,25 @@ class ServedSession:
         found["benchmarks"] = self.names
         if recorder:
             begin("digesting what was recorded", times=protocol["LONG"])
-            recorded = recorder.found()
-            recorded["facts"] |= _settings(session.config, recorder.places.root)
+            with warnings.catch_warnings(action="ignore"):  # which the suite may make errors
+                recorded = recorder.found()
+                recorded["facts"] |= _settings(session.config, recorder.places.root)
             found["recording"] = recorded | {"benchmarks": self.windows}
         self.channel.end(**found, status=int(exitstatus))
 
 
 def _settings(config: pytest.Config, root: str) -> dict[str, str]:
     """Return pytest's options and settings by name, without the paths of the tree."""
-    plain = (str, int, float, list, tuple, Path, type(None))
+    plain = (str, int, float, list, tuple, dict, set, frozenset, Path, type(None))
     found = {f"pytest's option {name}": value for name, value in vars(config.option).items() if isinstance(value, plain)}
-    found |= {f"pytest's setting {name}": value for name, value in config.inicfg.items()}
-    return {name: repr(value).replace(root, "<tree>") for name, value in found.items()}
+    found |= {f"pytest's setting {name}": value for name, value in _read_settings(config).items()}
+    return {name: re.sub(" at 0x[0-9a-f]+", "", repr(value)).replace(root, "<tree>") for name, value in found.items()}
+
+
+def _read_settings(config: pytest.Config) -> Mapping[str, Any]:
+    """Return what the file of settings states, which pytest 9.1 renamed."""
+    found: Mapping[str, Any] | None = getattr(config, "_inicfg", None)
+    return config.inicfg if found is None else found
 
 
 def _last_line(report: pytest.TestReport | pytest.CollectReport, default: str) -> str:
@@ -251,3 +261,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the fixture after pytest-benchmark's, so that it replaces it, and its marker in case it is not installed."""
     config.addinivalue_line("markers", "benchmark: options of a benchmark")
     config.pluginmanager.register(ServedSession(), "harness-session")
+
+
+if __name__ == "__main__":
+    sys.modules[__spec__.name] = sys.modules[__name__]  # so that pytest does not load it anew
+    sys.argv[0] = pytest.__file__.replace("__init__", "__main__")
+    sys.exit(pytest.console_main())

@@ -53,7 +53,7 @@ def main() -> None:
         from harness.discovery import load  # noqa: PLC0415 - the tree's own harness, which may be missing
 
         if recorder:  # they read the scenario's file to check it
-            recorder.tool_files |= {spec.origin for spec in map(find_spec, CHECKING) if spec}
+            recorder.add_tools({spec.origin for spec in map(find_spec, CHECKING) if spec})
         loaded = load(Path(job["file"]))
         scenario: Any = loaded.scenario
         if not hasattr(scenario, "self_reported_ns"):  # it was `own_ns`, and first did not exist
@@ -84,7 +84,10 @@ def _recorded(found: Mapping[str, Any]) -> dict[str, Any] | None:
         unknown = f"of process {os.getpid()}"  # never the same as another one's
         recorded["facts"]["the digest of the cases' arguments"] = found["cases_digest"] or unknown
     windows = {name: ["", arm, name] for name, _, arm in found.get("benchmarks", ())}
-    return recorded | {"benchmarks": windows}
+    counts: dict[str, dict[str, float]] = {}
+    for name, metric, value, _ in found.get("work_counts", ()):
+        counts.setdefault(name, {})[metric] = value
+    return recorded | {"benchmarks": windows, "counts": counts}
 
 
 def _window(key: str) -> AbstractContextManager[None]:
@@ -200,10 +203,12 @@ async def _examine(channel: VersionChannel, scenario: Any, setting: Any, job: di
 async def _count_work(
     scenario: Any, instance: Any, arm: str, case: Any, others: Sequence[Any]
 ) -> list[tuple[dict[str, float], Any]]:
-    """Run a case once, and twice more for its counts and answers, which are returned; then the others, only to be recorded."""
+    """Run a case once, twice more for its counts and answers, which are returned, and more often, and others, to be recorded."""
     count = partial(operations["run_counted"], scenario, instance, case)
     await count()
     found = [await count(scenario.probes(instance), partial(_digest, scenario, arm, case)) for _ in range(2)]
+    for _ in recorder.repeats() if recorder else ():
+        await count()
     for other in others:
         await operations["run_counted"](scenario, instance, other)
     return found

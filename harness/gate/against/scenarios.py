@@ -59,8 +59,8 @@ class CompareRequest:
     """"scenario.metric" → tolerated share."""
     budget: GateBudget
     """The time for everything."""
-    store: GateFolder
-    """Keeps the process pairs, and may have those of the beginning of this gate."""
+    store: GateFolder | None = None
+    """Keeps the process pairs, and may have those of the beginning of this gate; without, nothing is kept."""
     parts: int = 1
     """The scenarios that share what is left of the budget."""
     allow_missing: bool = False
@@ -320,6 +320,7 @@ def _time(
     compared.reasons += [RunWarning(place(base), f"{name}: {reason}", SAME) for name, reason in changed.items()]
     names = {name: (arm, group) for name, group, arm in new.found["benchmarks"]}
     both = [name for name, _, _ in old.found["benchmarks"] if name in names and name not in changed]
+    found = Impact()
     try:
         if both and old.recorded and new.recorded:
             found = _impact(trees, old, new, both, request, progress)
@@ -335,7 +336,7 @@ def _time(
             wanted=both,
             margin=request.margin,
             seed=f"{request.settings.seed}/{base.name}",
-            store=request.store.part(place(base)),
+            store=request.store.part(place(base)) if request.store else None,
             progress=progress,
         )
     except VersionError as error:
@@ -343,7 +344,9 @@ def _time(
         return
     if times.failure is not None:
         _add_failure(base, times.failure, compared)
-    compared.times += [time.row(request.margin, base.name, base.engine, base.rtt_ms, *names[time.name]) for time in times.times]
+    for time in times.times:
+        row, work = time.row(request.margin, base.name, base.engine, base.rtt_ms, *names[time.name]), found.work(time.name)
+        compared.times.append(replace(row, reason=f"{row.reason}; {work}") if work else row)
     compared.timed_s += times.timed_s
     compared.process_pairs += times.process_pairs
     compared.unfinished = compared.unfinished or times.unfinished
@@ -355,6 +358,32 @@ def _add_failure(base: ScenarioResult, error: VersionError, compared: ComparedSc
         compared.times.append(status(base, GateVerdict.REGRESSED, f"it failed while timed: {error.message}"))
     else:
         compared.reasons.append(RunWarning(place(base), str(error), SAME))
+
+
+def explain(trees: Checkout, python: str, request: CompareRequest, space: Path, progress: ProgressLine) -> dict[str, Impact]:
+    """Return what the change touches of every scenario that both versions have, without timing any: place → impact.
+
+    UsageError: a scenario fails in a version.
+    """
+    explained, trees = {}, replace(trees, same=False)  # which would not be recorded
+    for file, engine in product(request.files, request.settings.engines or [""]):
+        step = _prefixed(progress, f"{file.stem} · {engine}" if engine else file.stem)
+        both: list[ExaminedVersion] = []
+        with ExitStack() as servers:
+            for name, tree in (("old", trees.old), ("new", trees.new)):
+                step(f"preparing the {name} version")
+                if (tree / file).is_file():
+                    folder, on = space / f"{file.stem}-{engine or 'own'}-{name}", engine or (both[0].result.engine if both else "")
+                    both.append(_examine(trees, name, python, request, folder, file, on, servers, step))
+            failed = next((each.result for each in both if each.found is None), None)
+            if failed is not None:
+                raise UsageError(f"{place(failed)} cannot be explained, it fails: {failed.error}; fix it first")
+            if len(both) == 2:  # noqa: PLR2004 - each tree has the scenario
+                old, new = both
+                of_old = {name for name, _, _ in old.found["benchmarks"]} if old.found else set()
+                names = [name for name, _, _ in new.found["benchmarks"] if name in of_old] if new.found else []
+                explained[place(new.result)] = _impact(trees, old, new, names, request, step)
+    return explained
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

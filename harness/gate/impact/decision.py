@@ -3,6 +3,7 @@
 Whatever cannot be shown to be the same is a difference, and a benchmark with a difference is timed.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from filecmp import cmp
@@ -25,18 +26,27 @@ class RecordedWindow:
     codes: frozenset[Code]
     files: frozenset[str]
     """Paths relative to the tree that were opened, or of which the state was asked."""
-    folders: frozenset[str]
-    hazards: frozenset[str]
+    folders: frozenset[str] = frozenset()
+    hazards: frozenset[str] = frozenset()
     """What could not be followed."""
+    sought: frozenset[str] = frozenset()
+    """Modules that were looked for but not loaded: paths relative to the tree, without a suffix."""
+    docstrings: bool = field(default=False, kw_only=True)
+    """Whether docstrings are read."""
 
     def __or__(self, other: "RecordedWindow") -> "RecordedWindow":
         """Return what either holds."""
         return RecordedWindow(
-            self.codes | other.codes, self.files | other.files, self.folders | other.folders, self.hazards | other.hazards
+            self.codes | other.codes,
+            self.files | other.files,
+            self.folders | other.folders,
+            self.hazards | other.hazards,
+            self.sought | other.sought,
+            docstrings=self.docstrings or other.docstrings,
         )
 
 
-NOTHING = RecordedWindow(frozenset(), frozenset(), frozenset(), frozenset())
+NOTHING = RecordedWindow(frozenset(), frozenset())
 
 
 @dataclass(frozen=True)
@@ -53,8 +63,10 @@ class VersionRecording:
     """What else decides how code runs, by name."""
     blind: str = ""
     """The reason why files that compiled code opens were not seen; empty if they were."""
-    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """Benchmark → calls and bytes at the peak."""
+    docstrings: Mapping[str, str] = field(default_factory=dict)
+    """File of the tree → digest of its docstrings."""
+    counts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Benchmark → its counted work by metric, such as calls and bytes at the peak."""
 
     def window(self, benchmark: str) -> RecordedWindow:
         """Return everything that a benchmark depends on."""
@@ -81,20 +93,21 @@ def parsed(*found: Mapping[str, Any]) -> VersionRecording:
     windows: dict[str, RecordedWindow] = {}
     benchmarks: dict[str, Sequence[str]] = {}
     facts: dict[str, str] = {}
-    counts: dict[str, Mapping[str, int]] = {}
+    docstrings: dict[str, str] = {}
+    counts: dict[str, Mapping[str, float]] = {}
     for process in found:
         codes: list[Code] = [(file, name, digest) for file, name, digest in process["codes"]]
         for key, window in process["windows"].items():
-            recorded = RecordedWindow(
-                frozenset(codes[number] for number in window["codes"]),
-                *(frozenset(window[name]) for name in ("files", "folders", "hazards")),
-            )
+            names = ("files", "folders", "hazards", "sought")
+            ran, *parts = (frozenset(codes[n] for n in window["codes"]), *(frozenset(window[name]) for name in names))
+            recorded = RecordedWindow(ran, *parts, docstrings=window["docstrings"])
             windows[key] = windows.get(key, NOTHING) | recorded
         benchmarks |= process["benchmarks"]
         facts |= process["facts"]
+        docstrings |= process["docstrings"]
         counts |= process["counts"]
     blind = next((process["blind"] for process in found if process["blind"]), "")
-    return VersionRecording(windows, benchmarks, facts, blind, counts)
+    return VersionRecording(windows, benchmarks, facts, blind, docstrings, counts)
 
 
 def differences(
@@ -135,13 +148,22 @@ def _of_windows(old: VersionRecording, new: VersionRecording, name: str, content
     for folder in sorted(before.folders | after.folders):
         if contents.folders_differ(folder):
             yield f"the content of folder {folder}, which is listed, differs"
+    for module in sorted(before.sought | after.sought):
+        if contents.modules_differ(module):
+            yield f"the module {module}, which is looked for but not loaded, differs"
+    if before.docstrings or after.docstrings:
+        files = sorted({*old.docstrings, *new.docstrings})
+        yield from (
+            f"docstrings of {file}, which are read, differ"
+            for file in files
+            if old.docstrings.get(file) != new.docstrings.get(file)
+        )
     yield from sorted(before.hazards | after.hazards)
 
 
 def _codes(old: frozenset[Code], new: frozenset[Code], contents: "FileContents") -> Iterator[str]:
     """Yield the code that differs. Code of the tree that ran in one version only is the same if its whole file is."""
-    elsewhere = {file for file, _, _ in old ^ new if file == GENERATED or Path(file).is_absolute()}
-    changed = {(file, name) for file, name, _ in old ^ new if file in elsewhere or contents.differ(file)}
+    changed = {(file, name) for file, name, _ in old ^ new if file == GENERATED or not contents.are_same_file(file)}
     before, after = ({(file, name) for file, name, _ in codes} for codes in (old, new))
     for file, name in sorted(changed):
         what = f"generated code of {name}" if file == GENERATED else f"{name} in {file}"
@@ -157,6 +179,7 @@ class FileContents:
     def __init__(self, old: Path, new: Path) -> None:
         self._old, self._new = old, new
         self.differ = lru_cache(maxsize=None)(self._differ)
+        self._names = lru_cache(maxsize=None)(_names)
 
     def _differ(self, relative: str) -> bool:
         """Return whether a file or folder is there in one tree only, or a file has another content; links are followed."""
@@ -170,12 +193,30 @@ class FileContents:
         except OSError:
             return True
 
+    def are_same_file(self, relative: str) -> bool:
+        """Return whether both trees have a file of the same content; never of a path outside of them."""
+        return not Path(relative).is_absolute() and (self._old / relative).is_file() and not self.differ(relative)
+
+    def modules_differ(self, module: str) -> bool:
+        """Return whether a module, given as a path without a suffix, is there in one tree only, or as another kind of file."""
+        place = Path(module)
+        found = [self._names(tree / place.parent) for tree in (self._old, self._new)]
+        old, new = ({name for name in names if name.partition(".")[0] == place.name} for names in found)
+        return old != new
+
     def folders_differ(self, relative: str) -> bool:
         """Return whether a folder has other names, or files of other sizes, in the two trees."""
         try:
             return _listing(self._old / relative) != _listing(self._new / relative)
         except OSError:
             return True
+
+
+def _names(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset(os.listdir(folder))
+    except OSError:
+        return frozenset()
 
 
 def _listing(folder: Path) -> dict[str, int | None] | None:

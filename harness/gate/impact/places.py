@@ -11,8 +11,11 @@ from collections.abc import Collection
 
 GENERATED = "<generated>"
 """The file of code that was compiled from a text, not from a file."""
-DERIVED = frozenset({"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", "node_modules"})
-"""Folders that tools write from other files, or that hold too many files to be watched."""
+DERIVED = frozenset({"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"})
+"""Folders that tools write from other files."""
+UNWATCHED = DERIVED | {".git", "node_modules"}
+"""The same, and folders that hold too many files to be watched."""
+PACKAGES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 
 
 def _beginnings(*names: str) -> tuple[str, ...]:
@@ -36,15 +39,20 @@ def is_of_environment(path: str) -> bool:
     return path.startswith(ENVIRONMENT)
 
 
-def is_of_package(path: str) -> bool:
-    """Return whether a path is one of an installed package."""
-    return f"{os.sep}site-packages{os.sep}" in path or f"{os.sep}dist-packages{os.sep}" in path
+def package_of(path: str) -> str:
+    """Return the first name below the folder of installed packages, such as `numpy`; empty for any other path."""
+    inside = next((path.rpartition(folder)[2] for folder in PACKAGES if folder in path), "")
+    return inside.partition(os.sep)[0]
+
+
+def is_folder_of_packages(path: str) -> bool:
+    """Return whether installed packages are directly in a folder."""
+    return f"{path.rstrip(os.sep)}{os.sep}".endswith(PACKAGES)
 
 
 def is_skipped(folder: str) -> bool:
     """Return whether a folder of a tree is not watched: git's own, an environment, or one that tools write."""
-    name = os.path.basename(folder)
-    return name == ".git" or name in DERIVED or os.path.exists(os.path.join(folder, "pyvenv.cfg"))
+    return os.path.basename(folder) in UNWATCHED or os.path.exists(os.path.join(folder, "pyvenv.cfg"))
 
 
 class Places:
@@ -89,4 +97,6 @@ class Places:
         absolute = self.absolute(file)
         if is_of_environment(absolute) or absolute in self.own_files:
             return None
-        return self.relative(absolute) if self.is_inside(absolute) else absolute
+        if self.is_inside(absolute):
+            return self.relative(absolute)
+        return None if package_of(absolute) else absolute

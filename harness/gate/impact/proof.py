@@ -4,6 +4,7 @@ One benchmark may leave something behind for the next, such as a filled cache. S
 only once a pair of recordings of nothing but them has none in the whole process.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,13 @@ from harness.gate.verdict import counted
 MOST_RECORDINGS = 3
 """The pairs of recordings after which benchmarks that still are not alone without a difference are timed."""
 UNSETTLED = f"something that it shares with other benchmarks differs in each of {MOST_RECORDINGS} recordings"
+
+LABELS = {"peak_bytes": "bytes at the peak"}
+"""The names of metrics that are not their own."""
+MOST_SAME = 2
+"""The number of counts that did not change up to which each is shown."""
+UNKNOWN_GROWTH = 1.0 + 1e-9
+"""Between the growth of more work and that of equal work."""
 
 Recordings = tuple[VersionRecording, VersionRecording]
 """Of the old and the new version."""
@@ -35,8 +43,9 @@ class Impact:
 
     @property
     def touched(self) -> list[str]:
-        """The benchmarks that have to be timed."""
-        return [name for name, found in self.differences.items() if found]
+        """The benchmarks that have to be timed, those whose work grew most first."""
+        touched = [name for name, found in self.differences.items() if found]
+        return by_growth(touched, {name: self._counts(name) for name in touched})
 
     def reason(self, name: str) -> str:
         """Return why an unchanged benchmark is not timed."""
@@ -46,12 +55,51 @@ class Impact:
         return f"unchanged code: not timed; the same in both versions: {', '.join(parts)}"
 
     def work(self, name: str) -> str:
-        """Return how the calls and the bytes at the peak of a benchmark changed, empty if they did not or are unknown."""
-        before, after = (recording.counts.get(name) for recording in self.recordings or (NOT_RECORDED, NOT_RECORDED))
-        if before is None or after is None:
-            return ""
-        labels = {"calls": "calls", "peak_bytes": "bytes at the peak"}
-        return ", ".join(f"{before[key]} → {after[key]} {label}" for key, label in labels.items() if before[key] != after[key])
+        """Return the counted work of a benchmark in words, empty if it is unknown, such as `work: 7 → 9 calls (+28.6 %), 3 rows`.
+
+        A count that is the same in both versions does not show that the time is.
+        """
+        counts = self._counts(name).items()
+        changed = [
+            f"{_number(old)} → {_number(new)} {_label(metric)}{_percent(old, new)}" for metric, (old, new) in counts if old != new
+        ]
+        same = [f"{_number(old)} {_label(metric)}" for metric, (old, new) in counts if old == new]
+        if len(same) > MOST_SAME:
+            same = [f"{len(same)} counts as before"]
+        return f"work: {', '.join([*changed, *same])}" if counts else ""
+
+    def _counts(self, name: str) -> dict[str, tuple[float, float]]:
+        """Return metric → its counts in the old and the new version."""
+        old, new = (recording.counts.get(name, {}) for recording in self.recordings or (NOT_RECORDED, NOT_RECORDED))
+        return {metric: (old[metric], new[metric]) for metric in old if metric in new}
+
+
+def by_growth(names: Sequence[str], counts: Mapping[str, Mapping[str, tuple[float, float]]]) -> list[str]:
+    """Return benchmarks in the order in which to time them, the likeliest regression first.
+
+    `counts` are the old and the new version's, by benchmark and metric. First are those whose work grew, the largest growth first,
+    then those of unknown work, of equal work, and of less; otherwise in their order.
+    """
+
+    def growth(name: str) -> float:
+        known = [math.inf if not old else new / old for old, new in counts.get(name, {}).values() if old or new]
+        if not known:
+            return UNKNOWN_GROWTH
+        return max(known) if max(known) > 1 else min(known)
+
+    return sorted(names, key=growth, reverse=True)
+
+
+def _label(metric: str) -> str:
+    return LABELS.get(metric, metric.replace("_", " "))
+
+
+def _number(count: float) -> str:
+    return f"{count:,.10g}"
+
+
+def _percent(old: float, new: float) -> str:
+    return f" ({(new / old - 1) * 100:+.1f} %)" if old else ""
 
 
 def impact(
@@ -84,13 +132,14 @@ def _anything(recordings: Recordings, trees: tuple[Path, Path]) -> list[str]:
     return differences(old, new, trees, [VersionRecording.ALL])[VersionRecording.ALL]
 
 
-def explained(found: Impact, names: Sequence[str]) -> list[str]:
-    """Return lines that say of each benchmark what differs, or why it is not timed."""
+def explained(found: Impact, names: Sequence[str], place: str = "") -> list[str]:
+    """Return lines that say of each benchmark what differs, or why it is not timed; `place` precedes its name."""
     lines = []
     for name in names:
         reasons = found.differences[name]
-        lines.append(f"{name}: timed, {counted(len(reasons), 'difference')}" if reasons else f"{name}: {found.reason(name)}")
+        decision = f"timed, {counted(len(reasons), 'difference')}" if reasons else found.reason(name)
+        lines.append(f"{place}: {name}: {decision}" if place else f"{name}: {decision}")
         lines += [f"  {reason}" for reason in reasons]
-        work = found.work(name)
+        work = found.work(name) if reasons else ""
         lines += [f"  {work}"] if work else []
     return lines

@@ -124,6 +124,14 @@ def test_explain_lists_what_differs(toy: Toy, capsys: Captured) -> None:
         "benchmarks/test_total.py::test_total: timed, 2 differences",
         "  total in app.py differs",
     ]
+    named = "@pytest.mark.parametrize('n', [1, 2], ids=['one [1]', 'two [2]'])\ndef test_named(benchmark, n):\n    benchmark(int)\n"
+    toy.write("benchmarks/test_named.py", f"import pytest\n\n\n{named}")
+    toy.commit()
+    for pattern in ("benchmarks/test_named.py::test_named[one [1]]", "*[one [1]]", "*[one*"):
+        assert main([*explain[:4], pattern, *explain[5:], "-k", "named"]) == 0
+        out = capsys.readouterr().out
+        assert out.startswith("benchmarks/test_named.py::test_named[one [1]]: ")
+        assert "two" not in out
     assert main(["gate", "--explain", "*", "--", "pytest", "benchmarks"]) == 2
     assert "--explain is about benchmarks of two versions: use --against REF" in capsys.readouterr().err
 

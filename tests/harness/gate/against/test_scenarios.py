@@ -196,6 +196,24 @@ def test_arms_that_a_change_cannot_touch_are_not_timed(toy: Toy, capsys: Capture
     assert not [row for row in result["rows"] if "not timed" in row["reason"]]
 
 
+def test_explain_lists_what_differs_for_an_arm(toy: Toy, capsys: Captured) -> None:
+    """It times nothing; a benchmark is named with its scenario, or alone, and a change shows its work."""
+    explain = ["gate", "--against", "main", "--explain"]
+    assert main([*explain, "*", "adding"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(";")[0] for line in lines if not line.startswith(" ")] == [
+        f"adding · sqlite: sum[{arm}]: unchanged code: not timed" for arm in ("baseline", "proposed", "optimised")
+    ]
+    change(toy, '+= 1 if instance["arm"] == "optimised"', '+= 2 if instance["arm"] == "optimised"')
+    for name in ("sum[optimised]", "adding · sqlite: sum[optimised]"):
+        assert main([*explain, name, "adding"]) == 0
+        out = capsys.readouterr().out
+        assert out.startswith("adding · sqlite: sum[optimised]: timed, ")
+        assert "1 → 2 steps (+100.0 %)" in out
+    assert main([*explain, "nothing", "adding"]) == 2
+    assert "no benchmark matches 'nothing'; there are, for example, 'adding · sqlite: " in capsys.readouterr().err
+
+
 def test_only_the_arm_that_a_change_touches_is_timed(toy: Toy, capsys: Captured) -> None:
     """The function of one arm runs in none of the others."""
     change(toy, "return sum(list(range(case.args)))", "return by_list(case.args)")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.gate.impact.code import digest, is_namespace
+from harness.gate.impact.code import digest, docstrings, is_namespace, reads_docstrings
 
 
 def code(text: str) -> CodeType:
@@ -70,3 +70,39 @@ def test_equal_constants_have_equal_digests(values: list[object]) -> None:
     """Compiling the same text twice gives the same digest."""
     text = f"x = {tuple(values)!r}\ny = x in {{{', '.join(map(repr, values)) or '1'}}}"
     assert digest(code(text)) == digest(code(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("def f(x):\n    return x.__doc__\n", True),
+        ("def f(x):\n    return getattr(x, '__doc__')\n", True),
+        ("def f(x):\n    return [getattr(x, n) for n in ('__name__', '__doc__')]\n", True),
+        ("def f(x):\n    x.__doc__ = 'text'\n", False),
+        ("def f(x, y):\n    y.__doc__ = x.__doc__\n", False),
+        ("def f(x, y):\n    y.__doc__ = x.__doc__.strip()\n", True),
+    ],
+)
+def test_what_reads_docstrings_is_found(text: str, expected: bool) -> None:
+    """But for what only copies them, or writes them."""
+    assert reads_docstrings(function(text)) is expected
+
+
+def test_docstrings_are_listed_by_name() -> None:
+    """Of the module, of classes, and of functions wherever they are."""
+    text = "'''m'''\nclass C:\n    '''c'''\n    def f(self):\n        '''f'''\n        return [('x', n) for n in self]\n"
+    assert list(docstrings(code(text))) == [("<module>", "m"), ("C", "c"), ("C.f", "f")]
+
+
+@pytest.mark.parametrize("many", [1, 400])
+def test_docstrings_do_not_count(many: int) -> None:
+    """Added or changed, in a function, a class or a module, however many constants follow."""
+    body = f"    return ({', '.join(f'x + {n}.5' for n in range(many))},)\n"
+    plain, documented, other = (f"def f(x):\n{doc}{body}" for doc in ("", "    'one'\n", "    'two'\n"))
+    assert digest(function(plain)) == digest(function(documented)) == digest(function(other))
+    assert digest(function(plain)) != digest(function(plain.replace("0.5", "1.25")))
+    assert digest(code(f"'''one'''\n{plain}")) == digest(code(plain))
+    assert digest(function("class C:\n    '''one'''\n    A = 1\n")) == digest(function("class C:\n    A = 1\n"))
+    assert digest(function("def f():\n    'one'\n    return 'one'\n")) != digest(
+        function("def f():\n    'two'\n    return 'two'\n")
+    )

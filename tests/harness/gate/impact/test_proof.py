@@ -4,9 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.gate.impact.decision import RecordedWindow, VersionRecording
-from harness.gate.impact.proof import UNSETTLED, Impact, Recordings, explained, impact
+from hypothesis import given
+from hypothesis import strategies as st
 
+from harness.gate.impact.decision import RecordedWindow, VersionRecording
+from harness.gate.impact.proof import UNSETTLED, Impact, Recordings, by_growth, explained, impact
+
+COUNTS = st.floats(0, 1e12)
 TREES = (Path("/nowhere/old"), Path("/nowhere/new"))
 
 
@@ -82,5 +86,52 @@ def test_the_explanation_lists_what_differs() -> None:
         "a: unchanged code: not timed; the same in both versions: the code that runs (2 functions)",
         "b: timed, 1 difference",
         "  f in x.py differs",
-        "  7 → 9 calls",
+        "  work: 7 → 9 calls (+28.6 %), 70 bytes at the peak",
     ]
+    assert explained(found, ["a"], "a_scenario · sqlite")[0].startswith("a_scenario · sqlite: a: unchanged code: not timed")
+
+
+def test_work_that_is_unknown_is_not_mentioned() -> None:
+    """Nor is a count that only one version has, or a percentage of nothing."""
+    old, new = session("a", "b"), session("a", "b")
+    old = replace(old, counts={"a": {"calls": 0, "rows": 1}})
+    new = replace(new, counts={"a": {"calls": 12_345}, "b": {"calls": 1}})
+    found = Impact({"a": ["x"], "b": ["x"]}, (old, new))
+    assert (found.work("a"), found.work("b")) == ("work: 0 → 12,345 calls", "")
+
+
+def test_many_counts_that_did_not_change_are_only_counted() -> None:
+    """What changed is shown first."""
+    counts = {"statements": 3.0, "rows": 7.0, "round_trips": 3.0, "vm_steps": 70.0}
+    old, new = (replace(session("a"), counts={"a": {**counts, "vm_steps": steps}}) for steps in (70.0, 77.0))
+    assert Impact({"a": ["x"]}, (old, new)).work("a") == "work: 70 → 77 vm steps (+10.0 %), 3 counts as before"
+
+
+def test_what_does_more_work_is_timed_first() -> None:
+    """Then what is unknown, equal, and less, whichever metric it is."""
+    counts = {
+        "equal": {"calls": (5.0, 5.0), "rows": (0.0, 0.0)},
+        "less": {"calls": (5.0, 4.0), "rows": (1.0, 1.0)},
+        "much": {"calls": (5.0, 5.0), "rows": (1.0, 2.0)},
+        "little": {"calls": (100.0, 101.0), "rows": (2.0, 1.0)},
+        "from nothing": {"calls": (0.0, 1.0)},
+    }
+    assert by_growth(["less", "equal", "unknown", "little", "much", "from nothing"], counts) == [
+        "from nothing",
+        "much",
+        "little",
+        "unknown",
+        "equal",
+        "less",
+    ]
+    old, new = session("a", "b"), session("a", "b")
+    new = replace(new, counts={**new.counts, "b": {"calls": 9, "peak_bytes": 70}})
+    assert Impact({"a": ["x"], "b": ["x"]}, (old, new)).touched == ["b", "a"]
+
+
+@given(
+    st.dictionaries(st.text(max_size=2), st.dictionaries(st.text(max_size=2), st.tuples(COUNTS, COUNTS), max_size=3), max_size=6)
+)
+def test_the_order_has_every_benchmark_once(counts: dict[str, dict[str, tuple[float, float]]]) -> None:
+    """Whatever the counts are."""
+    assert sorted(by_growth(list(counts), counts)) == sorted(counts)

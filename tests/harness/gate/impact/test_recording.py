@@ -1,8 +1,12 @@
 """Changes of everything that a benchmark may depend on, injected one by one into a small program: none may go unnoticed."""
 
+import io
+import json
+import shutil
 import sqlite3
 import sys
 import sysconfig
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -29,6 +33,18 @@ def reads(expression: str, name: str = "data.txt", imports: str = "from pathlib 
     """Return a program whose benchmark reads a file that changes."""
     text = f"{imports}\n\nHERE = Path(__file__).parent\n\n\ndef run():\n    return {expression}\n"
     return {"suite.py": SUITE, "lib.py": f"from pathlib import Path\n{text}", name: "[one]"}, {name: "[two]\nn = 2"}
+
+
+EITHER = "\n\ndef slow():\n    return 2\n\n\ndef run():\n    return slow() if HAS else 1\n"
+"""A program that depends on whether it has a module."""
+
+
+def archive(text: str) -> bytes:
+    """Return a ZIP file with a module of this text."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        file.writestr(zipfile.ZipInfo("inside.py"), text)
+    return content.getvalue()
 
 
 CODE: dict[str, tuple[Files, Files]] = {
@@ -98,6 +114,50 @@ CODE: dict[str, tuple[Files, Files]] = {
         "return 1",
         "return 2",
     ),
+    "thread without the profile function": swap(
+        "import threading\n\nthreading.setprofile(None)\n\n\ndef work():\n    int(1)\n\n\n"
+        "def run():\n    t = threading.Thread(target=work)\n    t.start()\n    t.join()\n",
+        "int(1)",
+        "int(2)",
+    ),
+    "thread of the lowest level": swap(
+        "import _thread\n\n\ndef work(lock):\n    int(1)\n    lock.release()\n\n\n"
+        "def run():\n    lock = _thread.allocate_lock()\n    lock.acquire()\n"
+        "    _thread.start_new_thread(work, (lock,))\n    lock.acquire()\n",
+        "int(1)",
+        "int(2)",
+    ),
+    "generator that was started before": swap(
+        "def g():\n    while True:\n        yield h()\n\n\ndef h():\n    return 1\n\n\n"
+        "G = g()\n\n\ndef run():\n    return next(G)\n",
+        "return 1",
+        "return 2",
+    ),
+    "callback of the garbage collector": swap(
+        "import gc\n\n\ndef callback(phase, info):\n    int(1)\n\n\ngc.callbacks.append(callback)\n\n\n"
+        "def run():\n    return [[] for _ in range(3000)]\n",
+        "int(1)",
+        "int(2)",
+    ),
+    "function that later runs reach": swap(
+        "calls = []\n\n\ndef later():\n    return 1\n\n\ndef run():\n    calls.append(1)\n    return len(calls) > 20 and later()\n",
+        "return 1",
+        "return 2",
+    ),
+    "expression compiled at import": swap(
+        "import re\n\nPATTERN = re.compile('a+')\n\n\ndef run():\n    return PATTERN.match('aab')\n", "a+", "(a|a)+b"
+    ),
+    "huge constant": swap(f"def run():\n    return 0x{'f' * 6000}\n", "0xf", "0xe"),
+    "docstring that is read": swap("def f():\n    'one'\n\n\ndef run():\n    return len(f.__doc__)\n", "one", "three"),
+    "docstring that is read by name": swap(
+        "class C:\n    'one'\n\n\ndef run():\n    return len(getattr(C, '__doc__'))\n", "one", "three"
+    ),
+    "docstring that the library reads": swap(
+        "import inspect\n\n\ndef f():\n    'one'\n\n\ndef run():\n    return inspect.getdoc(f)\n", "one", "three"
+    ),
+    "annotation that is read": swap(
+        "import typing\n\n\ndef f(a: int):\n    pass\n\n\ndef run():\n    return typing.get_type_hints(f)\n", ": int", ": str"
+    ),
     "executed text": swap("def run():\n    exec('x = 1')\n", "x = 1", "x = 2"),
     "variable set at import": swap(
         "import os\nos.environ['TOY'] = '1'\n\n\ndef run():\n    return os.environ['TOY']\n", "'1'", "'2'"
@@ -113,6 +173,36 @@ CODE: dict[str, tuple[Files, Files]] = {
     "package module": (
         {"suite.py": SUITE, "lib.py": "from pack.sub import f as run\n", "pack/sub.py": "def f():\n    return 1\n"},
         {"pack/sub.py": "def f():\n    return 2\n"},
+    ),
+    "attribute that another module sets": (
+        {
+            "suite.py": SUITE,
+            "lib.py": "import settings\nimport patch\n\n\ndef run():\n    return settings.N\n",
+            "settings.py": "N = 0\n",
+        }
+        | {"patch.py": "import settings\n\nsettings.N = 1\n"},
+        {"patch.py": "import settings\n\nsettings.N = 2\n"},
+    ),
+    "module that is only looked for": (
+        {"suite.py": SUITE, "lib.py": f"import importlib.util\n\nHAS = importlib.util.find_spec('fast') is not None\n{EITHER}"},
+        {"fast.py": "N = 1\n"},
+    ),
+    "package without a file": (
+        {"suite.py": SUITE, "lib.py": f"try:\n    import fast\n    HAS = True\nexcept ImportError:\n    HAS = False\n{EITHER}"},
+        {"fast/data.txt": ""},
+    ),
+    "module that is removed": (
+        {"suite.py": SUITE, "lib.py": f"try:\n    import fast\n    HAS = True\nexcept ImportError:\n    HAS = False\n{EITHER}"}
+        | {"fast.py": ""},
+        {"fast.py": None},
+    ),
+    "archive of modules": (
+        {
+            "suite.py": SUITE,
+            "lib.py": "import sys\n\nsys.path.insert(0, __file__.replace('lib.py', 'fast.zip'))\nfrom inside import f as run\n",
+            "fast.zip": archive("def f():\n    return 1\n"),
+        },
+        {"fast.zip": archive("def f():\n    return 2\n")},
     ),
     "late import": (
         {"suite.py": SUITE, "lib.py": "def run():\n    import late\n    return late.N\n", "late.py": "N = 1\n"},
@@ -157,6 +247,46 @@ FILES: dict[str, tuple[Files, Files]] = {
         imports="import ctypes\nOPEN = ctypes.CDLL(None).fopen\nOPEN.restype = ctypes.c_void_p",
     ),
     "size": reads("os.path.getsize('data.txt')", imports="import os"),
+    "mapped into memory": reads(
+        "mmap.mmap(os.open('data.txt', os.O_RDONLY), 3, prot=mmap.PROT_READ)[0]", imports="import mmap, os"
+    ),
+    "resource of a package": reads(
+        "resources.files('pack').joinpath('d.txt').read_text()", "pack/d.txt", "from importlib import resources"
+    ),
+    "resources of a package": (
+        reads("list(resources.files('pack').iterdir())", "pack/d.txt", "from importlib import resources")[0],
+        {"pack/e.txt": ""},
+    ),
+    "modules of a package": (
+        reads("list(pkgutil.iter_modules([str(HERE / 'pack')]))", "pack/d.py", "import pkgutil")[0],
+        {"pack/e.py": ""},
+    ),
+    "pickle": (
+        {**reads("pickle.loads((HERE / 'd.pickle').read_bytes())", "data.txt", "import pickle")[0], "d.pickle": b"I1\n."},
+        {"d.pickle": b"I2\n."},
+    ),
+    "folder of another tool's packages": reads("open('node_modules/data.txt').read()", "node_modules/data.txt"),
+    "size below an open folder": reads(
+        "os.stat('data.txt', dir_fd=os.open('data', os.O_RDONLY)).st_size", "data/data.txt", "import os"
+    ),
+    "open folder listed": (reads("os.listdir(os.open('data', os.O_RDONLY))", "data/a.txt", "import os")[0], {"data/b.txt": ""}),
+    "open folder walked": (reads("list(os.fwalk('data'))", "data/a.txt", "import os")[0], {"data/b.txt": ""}),
+    "opened by a function of the library": (
+        {"suite.py": "from pathlib import Path\n\nbench = Path('data.txt').read_text\n", "data.txt": "one"},
+        {"data.txt": "two"},
+    ),
+    "listed by a built-in function": (
+        {"suite.py": "import functools, os\n\nbench = functools.partial(os.listdir, 'data')\n", "data/a.txt": ""},
+        {"data/b.txt": ""},
+    ),
+    "changed while it runs": (
+        {
+            "suite.py": SUITE,
+            "lib.py": "import os\n\n\ndef run():\n    if os.path.exists('gone.txt'):\n        os.remove('gone.txt')\n",
+            "gone.txt": "",
+        },
+        {"gone.txt": None},
+    ),
     "listed": ({**reads("os.listdir('data')", "data/a.txt", "import os")[0]}, {"data/b.txt": ""}),
     "found by pattern": ({**reads("list(HERE.glob('data/*.txt'))", "data/a.txt")[0]}, {"data/b.txt": ""}),
     "sizes of a folder": reads("[e.stat().st_size for e in os.scandir('data')]", "data/a.txt", "import os"),
@@ -172,6 +302,7 @@ FILES: dict[str, tuple[Files, Files]] = {
 """Changes of files that are read, listed or looked at."""
 
 PROCESSES = {
+    "compiled code": "ctypes.CDLL(None).system(b'true')",
     "subprocess": "subprocess.run(['true'])",
     "shell": "os.system('true')",
     "fork": "os.waitpid(os.fork() or os._exit(0), 0)",
@@ -183,22 +314,69 @@ PROCESSES = {
 
 @pytest.mark.parametrize("change", [*CODE, *FILES])
 def test_a_change_of_what_runs_or_is_read_is_a_difference(tmp_path: Path, change: str) -> None:
-    """Never "unchanged"; and the reason names the file."""
+    """Never "unchanged"; and the reason names the file, or that a thread could not be followed."""
     base, changed = (CODE | FILES)[change]
     found = compared(tmp_path, base, changed)
     assert found, change
     names = [name.split("/")[0].removesuffix(".py") for name in changed]
-    assert any(name in reason or "generated" in reason for name in names for reason in found), found
+    assert any(name in reason or "generated" in reason or "thread" in reason for name in names for reason in found), found
 
 
 @pytest.mark.parametrize("way", PROCESSES)
 def test_a_process_that_is_started_cannot_be_followed(tmp_path: Path, way: str) -> None:
     """A benchmark that starts one is timed, although nothing is known to differ."""
-    text = f"import multiprocessing, os, subprocess\n\n\ndef run():\n    return {PROCESSES[way]}\n"
+    text = f"import ctypes, multiprocessing, os, subprocess\n\n\ndef run():\n    return {PROCESSES[way]}\n"
     base = {"suite.py": SUITE, "lib.py": text}
     old, new = write(tmp_path / "old", base), write(tmp_path / "new", base)
     found = differences(record(old), record(new), (old, new), ["bench"])["bench"]
-    assert any("process is started" in reason for reason in found)
+    assert any("process is started" in reason or "started a process" in reason for reason in found)
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the module has other names elsewhere")
+def test_another_interpreter_in_the_process_cannot_be_followed(tmp_path: Path) -> None:
+    """Its code is not recorded, so that the benchmark is timed."""
+    text = "import _xxsubinterpreters as others\n\n\ndef run():\n    others.destroy(others.create())\n"
+    assert compared(tmp_path, {"suite.py": SUITE, "lib.py": text}, {}) == ["an interpreter of its own is started"]
+
+
+def test_a_program_of_the_command_line_is_not_followed(tmp_path: Path) -> None:
+    """It may run Python from compiled files; a program of an installed package is followed by the files that it opens."""
+    program = Path("/bin/true").resolve()
+    places = [tmp_path / "bin" / "tool", tmp_path / "lib" / "site-packages" / "pack" / "tool"]
+    found = []
+    for place in places:
+        place.parent.mkdir(parents=True)
+        shutil.copy(program, place)
+        text = f"import subprocess\n\n\ndef run():\n    subprocess.run([{str(place)!r}])\n"
+        found.append(compared(tmp_path / place.parent.name, {"suite.py": SUITE, "lib.py": text}, {}))
+    assert [bool(each) for each in found] == [True, False]
+
+
+def test_a_tree_below_a_folder_named_like_a_tool_is_read_as_any(tmp_path: Path) -> None:
+    """A package's reads are the benchmark's, although the folder of its environment is called pytest."""
+    reader = {"reader.py": "def read():\n    return open('data.txt').read()\n"}
+    site = write(tmp_path / "pytest" / "lib" / "site-packages", reader)
+    base = {"suite.py": "import reader\n\nbench = reader.read\n", "data.txt": "one"}
+    old, new = write(tmp_path / "old", base), write(tmp_path / "new", base, {"data.txt": "two"})
+    found = differences(record(old, site), record(new, site), (old, new), ["bench"])["bench"]
+    assert found == ["data.txt, which is read, differs"]
+
+
+def test_an_installed_copy_of_the_tree_is_no_version_of_it(tmp_path: Path) -> None:
+    """Both versions import it, so that a change of the tree does not show: its benchmarks are timed."""
+    base = {"suite.py": "import copied\n\nbench = copied.f\n"}
+    tree = write(tmp_path / "tree", base)
+    site = write(
+        tmp_path / "lib" / "site-packages",
+        {
+            "copied.py": "def f():\n    return 1\n",
+            "copied-1.dist-info/METADATA": "Name: copied\nVersion: 1\n",
+            "copied-1.dist-info/RECORD": "copied.py,,\n",
+            "copied-1.dist-info/direct_url.json": json.dumps({"url": tree.as_uri(), "dir_info": {}}),
+        },
+    )
+    found = differences(record(tree, site), record(tree, site), (tree, tree), ["bench"])["bench"]
+    assert found == ["the installed copy of copied is imported, not the one of its tree"]
 
 
 BIG = '''\
@@ -231,6 +409,11 @@ HARMLESS: dict[str, Files] = {
         "lib.py": BIG.replace("def unused(self):\n        return 1", "def unused(self):\n        return 2")
     },
     "formatting": {"lib.py": BIG.replace("range(N)]", "range(\n            N\n        )]")},
+    "docstrings": {
+        "lib.py": '"""Another text."""\n'
+        + BIG.replace("class Used:", 'class Used:\n    """One."""\n').replace('"""A module."""', "")
+    },
+    "docstring of what runs": {"lib.py": BIG.replace("def run():", 'def run():\n    """Run."""')},
     "documentation": {"README.md": "new", "docs/page.md": "new"},
     "module that is not imported": {"other.py": "N = 2\n"},
     "data that is not read": {"data.txt": "two"},
@@ -306,6 +489,8 @@ def test_the_environment_is_compared(tmp_path: Path) -> None:
     assert differs(site[0]) == ["the package dep was added"]
     plain = record(tree, site[0])
     assert differs(site[1]) == ["the package dep differs"]
+    moved = write(tmp_path / "moved", {"dep-1.0.dist-info/METADATA": "Name: dep\nVersion: 1.0\n"})
+    assert differs(moved) == ["the package dep differs"]  # without a list of its files, another folder may have others
 
 
 def test_code_outside_of_both_trees_counts(tmp_path: Path) -> None:

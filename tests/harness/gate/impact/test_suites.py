@@ -61,7 +61,9 @@ def make():
     return 1
 """
 BASE: Mapping[str, str] = {
-    "pytest.ini": "[pytest]\n# a comment\npython_files = test_*.py\n",
+    "pytest.ini": "[pytest]\n# a comment\naddopts = -p suite_plugin\npython_files = test_*.py\n",
+    "src/suite_plugin.py": "from pathlib import Path\n\nLEVEL = Path('level.txt').read_text()\n",
+    "level.txt": "1",
     "src/core.py": CORE,
     "bench/conftest.py": CONFTEST,
     "bench/data/text.txt": "some text",
@@ -151,6 +153,7 @@ CHANGES: dict[str, tuple[Files, set[str]]] = {
     "setup of a class": (change("bench/test_b.py", "extra = 1", "extra = 2"), {"b::table"}),
     "file that a fixture reads": ({"bench/data/text.txt": "other"}, {"b::text"}),
     "setting": ({"pytest.ini": BASE["pytest.ini"] + "xfail_strict = true\n"}, ALL),
+    "file that a plugin of the settings reads": ({"level.txt": "2"}, ALL),
     "plugin of the suite": ({"bench/conftest.py": CONFTEST + "\n\ndef pytest_runtest_setup():\n    int(1)\n"}, ALL),
 }
 """Change → the benchmarks that it touches."""
@@ -164,9 +167,15 @@ def few_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
 
 
-def impact_of(folder: Path, changed: Files) -> Impact:
-    """Return what a change of the suite touches."""
-    old, new = write(folder / "old", BASE), write(folder / "new", BASE, changed)
+def test_a_suite_that_allows_no_warnings_is_recorded(tmp_path: Path) -> None:
+    """The recording itself causes none."""
+    found = impact_of(tmp_path, {}, {"pytest.ini": BASE["pytest.ini"] + "filterwarnings = error\n"})
+    assert len(found.unchanged) == len(ALL)
+
+
+def impact_of(folder: Path, changed: Files, base: Files | None = None) -> Impact:
+    """Return what a change of the suite touches; `base` are files of both versions that are not those of `BASE`."""
+    old, new = write(folder / "old", BASE, base or {}), write(folder / "new", BASE, base or {}, changed)
     (folder / "space").mkdir()
     trees = Checkout("main", "0000000", old, new, Path(), "1111111", dirty=False)
     suite = SuiteVersions(trees, sys.executable, ["bench", "-p", "pytest_benchmark.plugin"], folder / "space", 60.0, lambda _: None)

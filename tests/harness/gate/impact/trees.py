@@ -22,8 +22,10 @@ for name in dir(suite):
     if name.startswith("bench"):
         recorder.enter(name)
         function = getattr(suite, name)
-        function()
-        recorder.count(name, function)
+        def timed():
+            return function()
+        timed()
+        recorder.count(name, timed)
         recorder.leave()
         benchmarks[name] = ["", name]
 print("\\n" + json.dumps({**recorder.found(), "benchmarks": benchmarks}))
