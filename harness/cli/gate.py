@@ -13,6 +13,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,6 +63,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--time-all", action="store_true", help=every)
     explain = "time nothing; list what differs for the benchmarks of this name or pattern, or why they need not be timed"
     _options.value(group, "--explain BENCHMARK", str, explain)
+    install = (
+        "command that installs the old version's dependencies if they differ, run in its tree (default: pip installs what differs)"
+    )
+    _options.value(group, "--old-install CMD", str, install)
     _options.timeout(group)
     _options.setting(group, size="tiny", engines=True)
     _options.scenarios_folder(group)
@@ -164,7 +169,8 @@ def _explain(options: argparse.Namespace) -> int:
     """Print what differs for the benchmarks of `--explain`, timing none."""
     from harness.cli import _console
     from harness.gate.against import pytest_suites
-    from harness.gate.against.checkout import checkout, interpreter
+    from harness.gate.against.checkout import checkout
+    from harness.gate.against.environment import old_environment
     from harness.gate.impact.proof import explained
     from harness.gate.selection import Selection
     from harness.runtime.workspace import workspace
@@ -173,8 +179,10 @@ def _explain(options: argparse.Namespace) -> int:
         raise UsageError("--explain is about benchmarks of two versions: use --against REF --explain BENCHMARK -- pytest …")
     with _console.StatusLine() as report, workspace() as space, checkout(options.against, space) as trees:
         report("comparing the dependencies of both versions")
-        python = interpreter(trees, space)
-        found = pytest_suites.explain(trees, python, options.files[1:], space, report, options.timeout)
+        with old_environment(trees, space, options.old_install or "", report) as old:
+            found = pytest_suites.explain(old.trees, old.python, options.files[1:], space, report, options.timeout)
+    for warning in old.warnings:
+        _console.print_lines(f"everything is timed: {warning.message}")
     _console.print_lines(*explained(found, Selection([options.explain]).of(found.differences)))
     return 0
 
@@ -184,7 +192,8 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
     from harness.cli import _console
     from harness.gate import stored_runs
     from harness.gate.against import pytest_suites, scenarios
-    from harness.gate.against.checkout import checkout, interpreter
+    from harness.gate.against.checkout import checkout
+    from harness.gate.against.environment import old_environment
     from harness.runtime.workspace import workspace
 
     rules, tolerances = compare.rules(options, allow_missing=options.allow_missing), configuration(Path.cwd()).tolerances
@@ -194,7 +203,10 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
         return max(MIN_BUDGET_S, BENCHMARK_BUDGET_S * benchmarks) if seconds is None else seconds
 
     _console.warn_of_removed_settings()
-    with _console.StatusLine() as report, workspace() as space, checkout(options.against, space) as trees:
+    with ExitStack() as stack:
+        report, space = stack.enter_context(_console.StatusLine()), stack.enter_context(workspace())
+        trees = stack.enter_context(checkout(options.against, space))
+        warnings = [*trees.warnings]
         try:
             request = None
             if options.files[:1] != [PYTEST]:
@@ -209,18 +221,20 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
             elif options.only or options.excluded:
                 raise UsageError("--only and --except select scenarios; select tests with pytest's own options, such as -k")
             report("comparing the dependencies of both versions")
-            python = interpreter(trees, space)
+            old = stack.enter_context(old_environment(trees, space, options.old_install or "", report))
+            warnings += old.warnings
+            time_all = options.time_all or old.is_assumed
             if request is not None:
-                found = scenarios.compare(trees, python, request, space, report)
+                found = scenarios.compare(old.trees, old.python, replace(request, time_all=time_all), space, report)
             else:
-                suite = (trees, python, options.files[1:], space, options.margin, budget_s, report, options.timeout)
-                found = pytest_suites.compare(*suite, allow_missing=rules.allow_missing, time_all=options.time_all)
+                suite = (old.trees, old.python, options.files[1:], space, options.margin, budget_s, report, options.timeout)
+                found = pytest_suites.compare(*suite, allow_missing=rules.allow_missing, time_all=time_all)
         except NotComparableError as error:  # a result as well, so that test reporters show it
             found = stored_runs.refused(*trees.names, str(error))
         sentence = found.sentence
         if trees.same and not options.time_all and found.verdict == GateVerdict.EQUIVALENT:
             sentence = f"{' and '.join(trees.names)} are identical, so nothing was timed"
-        return replace(found, sentence=sentence, warnings=[*trees.warnings, *found.warnings])
+        return replace(found, sentence=sentence, warnings=[*warnings, *found.warnings])
 
 
 def _files(trees: Checkout, names: Sequence[str], folder: Path) -> list[Path]:

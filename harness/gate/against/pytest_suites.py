@@ -13,7 +13,7 @@ from harness.gate.against.compare import HANGS, IDENTICAL, ProgressLine, Version
 from harness.gate.impact.decision import parsed
 from harness.gate.impact.proof import Impact, Recordings, impact
 from harness.gate.matching import renamed
-from harness.gate.verdict import SHOWN_NAMES, listed, result
+from harness.gate.verdict import SHOWN_NAMES, counted, listed, result
 from harness.results.gate import GateResult, GateRow, GateVerdict, status_row
 from harness.results.run import RunWarning
 from harness.results.warning_names import WarningName
@@ -24,6 +24,12 @@ PLUGIN_NAME, ENGINE = "harness_pytest_worker", "pytest"
 RENAMED = "restore the old name, or merge the rename separately"
 CLOSE = 0.6
 """The similarity from which on a test may be another's new name: node ids are long, and the file is part of them."""
+
+EMPTY: Mapping[str, Any] = {
+    **{"benchmarks": [], "failed": {}, "uncollected": {}, "refused": [], "status": 0, "output": ""},
+    "recording": {"codes": [], "windows": {}, "benchmarks": {}, "facts": {}, "blind": "", "counts": {}},
+}
+"""The findings in a version without any of the files of tests that are named."""
 
 COLLECTING = "collecting the benchmarks of both versions"
 RECORDING = "recording what the benchmarks of both versions execute and read"
@@ -63,6 +69,9 @@ def compare(
             raise error.as_refusal() from error
         return result(trees.names, [_failed(error.benchmark or "the suite", error.message)], [], [])
     rows, incomparable, missing, warnings = _compared(before, after)
+    if after["benchmarks"] and not (before["benchmarks"] or rows or incomparable):
+        new = f"the old version has no benchmarks: nothing to compare yet, {counted(len(after['benchmarks']), 'new benchmark')} passed"
+        return GateResult(*trees.names, GateVerdict.EQUIVALENT, new, [], [], warnings)
     (warnings if allow_missing else incomparable).extend(missing)
     failed = {*before["failed"], *after["failed"]}
     both = [name for name in before["benchmarks"] if name in after["benchmarks"] and name not in failed]
@@ -107,7 +116,11 @@ def explain(
         before, after = suite.collected(recorded=True)
     except VersionError as error:
         raise error.as_refusal() from error
+    _compared(before, after)
     failed = {*before["failed"], *after["failed"]}
+    if not before["benchmarks"] or not after["benchmarks"]:
+        which = "new" if before["benchmarks"] else "old"
+        raise UsageError(f"the {which} version has no benchmarks: nothing to explain; name tests that use the fixture benchmark")
     return suite.impact(before, after, [n for n in before["benchmarks"] if n in after["benchmarks"] and n not in failed])
 
 
@@ -120,9 +133,13 @@ class SuiteVersions:
         tools = space / "tools"
         tools.mkdir()
         (tools / f"{PLUGIN_NAME}.py").symlink_to(Path(__file__).with_name("pytest_worker.py"))
-        command = ["-m", "pytest", "-p", PLUGIN_NAME, *arguments]
-        commands = (version_command(trees, name, python, command, tools) for name in ("old", "new"))
+        own = {name: _arguments(trees, tree, arguments) for name, tree in (("old", trees.old), ("new", trees.new))}
+        commands = (
+            version_command(trees, name, python, ["-m", "pytest", "-p", PLUGIN_NAME, *(each or ())], tools)
+            for name, each in own.items()
+        )
         self.old, self.new = (replace(version, timeout_s=timeout_s) for version in commands)
+        self._is_empty = [each is None for each in own.values()]
         self._trees, self._space, self._progress = (trees.old, trees.new), space, progress
 
     def collected(self, *, recorded: bool, only: Sequence[str] | None = None) -> list[Mapping[str, Any]]:
@@ -145,7 +162,9 @@ class SuiteVersions:
         if only is not None:
             file.write_text(json.dumps(list(only)), encoding="utf-8")
         try:
-            both = run_all_to_end(versions, self._progress, only=None if only is None else file)
+            running = [version for version, is_empty in zip(versions, self._is_empty, strict=True) if not is_empty]
+            ended = iter(run_all_to_end(running, self._progress, only=None if only is None else file))
+            both = [dict(EMPTY) if is_empty else next(ended) for is_empty in self._is_empty]
         except VersionError as error:
             if error.kind == HANGS:
                 raise
@@ -176,6 +195,26 @@ class SuiteVersions:
         return impact((parsed(old["recording"]), parsed(new["recording"])), record, self._trees, names)
 
 
+def _arguments(trees: Checkout, tree: Path, arguments: Sequence[str]) -> list[str] | None:
+    """Return pytest's arguments for one tree: its own paths, and without files of tests that it lacks; None if it has none of them.
+
+    A file or folder that neither tree has is kept, for pytest to say so.
+    """
+    found, lacks, has = [], False, False
+    for argument in arguments:
+        path = Path(argument.partition("::")[0])
+        if path.is_absolute() and path.is_relative_to(trees.root):
+            argument = str(tree / Path(argument).relative_to(trees.root))  # noqa: PLW2901 - the same in this tree
+            path = path.relative_to(trees.root / trees.inside) if path.is_relative_to(trees.root / trees.inside) else path
+        there = [(each / trees.inside / path).exists() for each in (tree, trees.old, trees.new)]
+        if not argument.startswith("-") and any(there) and not there[0]:
+            lacks = True
+            continue
+        has = has or (not argument.startswith("-") and there[0])
+        found.append(argument)
+    return None if lacks and not has else found
+
+
 def _compared(
     old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> tuple[list[GateRow], list[RunWarning], list[RunWarning], list[RunWarning]]:
@@ -187,10 +226,14 @@ def _compared(
     if broken:
         raise UsageError(f"neither version can be compared: {broken[0]}")
     before, after = ({**found["uncollected"], **found["failed"]} for found in (old, new))
-    rows = [_failed(name, error) for name, error in after.items() if name not in before]
+    both = [name for name in before if name in after]
+    if both:
+        more = f", and {len(both) - 1} more" if len(both) > 1 else ""
+        fails = f"{both[0]} fails in both versions{more}: {after[both[0]]}"
+        raise UsageError(f"{fails}; fix it, or leave it out: --deselect '{both[0]}'")
+    rows = [_failed(name, error) for name, error in after.items()]
     incomparable = [
-        RunWarning(name, f"it fails in {'both versions' if name in after else 'the old version'}: {error}", "fix it there first")
-        for name, error in before.items()
+        RunWarning(name, f"it fails in the old version: {error}", "fix it there first") for name, error in before.items()
     ]
     # pytest runs no test at all if it cannot collect a file, so that all others would be missing.
     known, found = (names["benchmarks"] for names in (old, new))

@@ -11,6 +11,7 @@ import os
 import re
 import runpy
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -152,7 +153,9 @@ def _settings(config: pytest.Config, root: str) -> dict[str, str]:
     """Return pytest's options and settings by name, without the paths of the tree."""
     plain = (str, int, float, list, tuple, Path, type(None))
     found = {f"pytest's option {name}": value for name, value in vars(config.option).items() if isinstance(value, plain)}
-    found |= {f"pytest's setting {name}": value for name, value in config.inicfg.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecated since pytest 9.1, and the project may turn warnings into errors
+        found |= {f"pytest's setting {name}": value for name, value in config.inicfg.items()}
     return {name: repr(value).replace(root, "<tree>") for name, value in found.items()}
 
 
@@ -238,12 +241,36 @@ class SliceBenchmark:
         pytest.fail(message, pytrace=False)
 
 
+NEUTRAL = {
+    **{"numprocesses": 0, "dist": "no", "tx": [], "randomly_seed": 0},
+    **{"benchmark_skip": False, "benchmark_only": False, "benchmark_disable": False, "benchmark_enable": False},
+    **{"benchmark_autosave": False, "benchmark_save": None, "benchmark_json": None},
+    **{"benchmark_compare": False, "benchmark_compare_fail": [], "benchmark_histogram": None, "benchmark_cprofile": None},
+    **{"maxfail": 0, "lf": False, "failedfirst": False, "newfirst": False, "stepwise": False, "usepdb": False, "trace": False},
+    **{"xmlpath": None, "htmlpath": None, "durations": None, "timeout": 0, "reruns": 0, "count": 1, "memray": False},
+}
+"""Options of pytest and its plugins that may be in a project's settings, and the values with which every benchmark runs, once, in
+this one process, with the same random numbers in both versions, unwatched, and without files of results."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Do not measure the coverage of what is timed: its tracer would be timed as well."""
+    early_config.known_args_namespace.no_cov = True
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Keep the session in this one process, and its random numbers the same in both versions."""
-    for option, value in {"numprocesses": 0, "dist": "no", "tx": [], "randomly_seed": 0}.items():
+    """Run every benchmark once, in this one process, whatever the project's settings say."""
+    for option, value in NEUTRAL.items():
         if hasattr(config.option, option):
             setattr(config.option, option, value)
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_timeout_set_timer() -> bool:
+    """Set no timer of pytest-timeout, which a marker of a test may ask for: the gate has a timeout of its own."""
+    return True
 
 
 @pytest.hookimpl(trylast=True)
