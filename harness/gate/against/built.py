@@ -114,11 +114,8 @@ def built(pip: Sequence[str], environment: Mapping[str, str], project: Path, tre
 def _place(file: PurePosixPath, tree: Path, project: Path) -> str | None:
     """Return where in a tree an installed file of a project belongs: into the folder of its package; None if there is none."""
     roots = [project / "src", project, project / "lib"]
-    if len(file.parts) == 1:  # a module without a package
-        root = next((root for root in roots if (tree / root).is_dir()), project)
-    else:
-        root = next((root for root in roots if (tree / root / file.parent).is_dir()), None)
-    return None if root is None else (root / file).as_posix()
+    inside = file.parent if len(file.parts) > 1 else ""  # a module without a package
+    return next(((root / file).as_posix() for root in roots if (tree / root / inside).is_dir()), None)
 
 
 def _others(tree: Path, *options: str) -> list[str]:

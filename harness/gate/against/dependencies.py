@@ -21,6 +21,9 @@ PINNED = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml")
 FILES = (*PINNED, "Pipfile.lock", "setup.py")
 """The files that name dependencies, besides the files of requirements; others lead to the sections below."""
 
+MAIN = ("requirements.lock", "requirements.txt")
+"""The names of files that hold what the project itself requires."""
+
 REQUIREMENTS = ("requirements*.lock", "*requirements*.txt", "requirements/*.txt", "requirements/*.lock")
 """The patterns of files that pip can install from."""
 
@@ -86,7 +89,7 @@ def _differing(old: Path, new: Path, folder: Path) -> Iterator[str]:
 def requirements(old: Path, new: Path, folders: Sequence[Path] = (Path(),)) -> Requirements:
     """Return what the old tree requires where it differs from the new one.
 
-    Extras, groups and files of requirements count if everything that they name is installed in this environment.
+    Extras, groups and other files of requirements count if everything that the new ones name is installed in this environment.
     """
     files: list[Path] = []
     pins: list[str] = []
@@ -94,7 +97,10 @@ def requirements(old: Path, new: Path, folders: Sequence[Path] = (Path(),)) -> R
     projects: list[Path] = []
     for folder in folders:
         was, now = old / folder, new / folder
-        files += [file for file in _requirement_files(was) if _differ(file, now / file.relative_to(was)) and _is_here(_lines(file))]
+        for file in _requirement_files(was):
+            after_file = now / file.relative_to(was)
+            if _differ(file, after_file) and (file.name in MAIN or _is_here(_lines(after_file if after_file.is_file() else file))):
+                files.append(file)
         for name in PINNED:
             locked = [_locked(tree / name) for tree in (was, now)]
             pins += [
@@ -178,7 +184,7 @@ def _of_groups(old: dict[str, Any], new: dict[str, Any], project: dict[str, Any]
     found: list[str] = []
     for name in old:
         before, after = (_expanded(groups, name, project) for groups in (old, new))
-        if before != after and _is_here(before):
+        if before != after and _is_here(after or before):
             found += before
     return found
 

@@ -131,7 +131,7 @@ class _Preparation:
         """Take the environment from the cache, or make it."""
         self._parts = {
             "name": f"environment of {self.trees.new.name} at {self.trees.commit}",
-            "dependencies": _digest(*(f"{each}" for each in self._contents())),
+            "dependencies": _digest(*self._contents()),
             "command": self.command,
             "interpreter": f"{sys.version} {os.path.realpath(sys.executable)}",
             "packages": _digest(*(f"{name} {about}" for name, about in sorted(installed(str(self.trees.new)).items()))),
@@ -153,14 +153,10 @@ class _Preparation:
             {str(file.relative_to(self.kept)): file for file in self.kept.rglob("*") if file.is_file()}, self.trees.old
         )
 
-    def _contents(self) -> list[bytes | str]:
-        """Return everything in the old tree that names dependencies."""
-        found: list[bytes | str] = []
-        for name in self.changed:
-            file, _, _ = name.partition(" [")
-            content = self.trees.old / file
-            found += [name, content.read_bytes() if content.is_file() else ""]
-        return found
+    def _contents(self) -> list[str]:
+        """Return everything in the old tree that names dependencies and differs."""
+        files = [self.trees.old / name.partition(" [")[0] for name in self.changed]
+        return [*self.changed, *(hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file())]
 
     def _make(self, required: dependencies.Requirements) -> None:
         self.progress(f"installing the old version's dependencies: {listed(self.changed, quote=False) or self.command}")

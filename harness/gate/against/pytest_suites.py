@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from harness.errors import UsageError
@@ -26,7 +27,10 @@ CLOSE = 0.6
 """The similarity from which on a test may be another's new name: node ids are long, and the file is part of them."""
 
 EMPTY: Mapping[str, Any] = {
-    **{"benchmarks": [], "failed": {}, "uncollected": {}, "refused": [], "status": 0, "output": ""},
+    **dict.fromkeys(("benchmarks", "refused", "skipped"), ()),
+    **dict.fromkeys(("failed", "uncollected"), MappingProxyType({})),
+    "status": 0,
+    "output": "",
     "recording": {"codes": [], "windows": {}, "benchmarks": {}, "facts": {}, "blind": "", "counts": {}},
 }
 """The findings in a version without any of the files of tests that are named."""
@@ -69,9 +73,7 @@ def compare(
             raise error.as_refusal() from error
         return result(trees.names, [_failed(error.benchmark or "the suite", error.message)], [], [])
     rows, incomparable, missing, warnings = _compared(before, after)
-    if after["benchmarks"] and not (before["benchmarks"] or rows or incomparable):
-        new = f"the old version has no benchmarks: nothing to compare yet, {counted(len(after['benchmarks']), 'new benchmark')} passed"
-        return GateResult(*trees.names, GateVerdict.EQUIVALENT, new, [], [], warnings)
+    first = _first(trees, before, after, [*rows, *incomparable], warnings)
     (warnings if allow_missing else incomparable).extend(missing)
     failed = {*before["failed"], *after["failed"]}
     both = [name for name in before["benchmarks"] if name in after["benchmarks"] and name not in failed]
@@ -99,7 +101,7 @@ def compare(
                 row = time.row(margin, file, ENGINE, group=test)
                 work = found.work(time.name) if found else ""
                 rows.append(replace(row, reason=f"{row.reason}; {work}") if work else row)
-    return result(trees.names, rows, incomparable, warnings)
+    return first or result(trees.names, rows, incomparable, warnings)
 
 
 def explain(
@@ -258,6 +260,22 @@ def _compared(
         missing,
         [RunWarning(WarningName.NEW_BENCHMARKS, message, "they are compared from the next version on")],
     )
+
+
+def _first(
+    trees: Checkout, old: Mapping[str, Any], new: Mapping[str, Any], failures: Sequence[object], warnings: Sequence[RunWarning]
+) -> GateResult | None:
+    """Return the result if the new version's benchmarks are the project's first and run, None otherwise.
+
+    UsageError: neither version has any, and pytest says why.
+    """
+    if not (old["benchmarks"] or new["benchmarks"] or failures) and (skipped := new["skipped"]):
+        raise UsageError(f"there is no benchmark to compare; pytest skips {skipped[0]}")
+    if old["benchmarks"] or failures or not new["benchmarks"]:
+        return None
+    passed = counted(len(new["benchmarks"]), "benchmark")
+    sentence = f"the old version has no benchmarks, so that nothing is compared yet; {passed} of the new one ran"
+    return GateResult(*trees.names, GateVerdict.EQUIVALENT, sentence, [], [], list(warnings))
 
 
 def _not_timed(name: str, reason: str) -> GateRow:
