@@ -1,4 +1,4 @@
-"""What git does not keep of a version: compiled extensions, and modules that its build writes."""
+"""The files of a version that are not in git: compiled extensions, and modules that its build writes."""
 
 import importlib.metadata
 import json

@@ -1,4 +1,4 @@
-"""What git does not keep of a version: extensions, and modules that a build writes."""
+"""The files of a version that git does not keep: extensions, and modules that a build writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What two trees require, and what has to be installed for the old one."""
+"""The requirements of two trees, and those that have to be installed for the old one."""
 
 from __future__ import annotations
 
