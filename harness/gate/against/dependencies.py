@@ -47,7 +47,7 @@ OPTIONS = ("install_requires", "extras_require", "python_requires")
 
 @dataclass(frozen=True)
 class Requirements:
-    """What has to be installed so that an environment has the dependencies of the old tree instead of the new one's."""
+    """The packages to install so that an environment has the dependencies of the old tree instead of the new one's."""
 
     files: Sequence[Path] = ()
     """Files of requirements, each to be installed by itself."""
