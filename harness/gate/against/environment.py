@@ -148,6 +148,8 @@ class _Preparation:
                 self.progress("the old version's environment is in the cache")
         if found is None:
             self._make(required or dependencies.Requirements())
+        else:
+            self._lead_to_present()  # which may be somewhere else by now
         self._is_complete = True
         built.place_files(
             {str(file.relative_to(self.kept)): file for file in self.kept.rglob("*") if file.is_file()}, self.trees.old
