@@ -49,6 +49,12 @@ def result(
     return GateResult(*names, verdict, sentence, list(rows), list(incomparable), list(warnings))
 
 
+def first(names: tuple[str, str], count: int, warnings: Sequence[RunWarning] = ()) -> GateResult:
+    """Return the result of a comparison whose baseline has no benchmarks yet, while `count` of the candidate ran."""
+    sentence = f"the old version has none of these benchmarks, so that nothing is compared yet; {counted(count, 'benchmark')} of the new one ran"
+    return GateResult(*names, GateVerdict.EQUIVALENT, sentence, [], [], list(warnings))
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: `1 time`, `2 times`, `2 scenarios or arms`."""
     return f"{number} {noun if number == 1 else ' or '.join(f'{one}s' for one in noun.split(' or '))}"

@@ -14,7 +14,7 @@ from harness.gate.against.compare import HANGS, IDENTICAL, ProgressLine, Version
 from harness.gate.impact.decision import parsed
 from harness.gate.impact.proof import Impact, Recordings, impact
 from harness.gate.matching import renamed
-from harness.gate.verdict import SHOWN_NAMES, counted, listed, result
+from harness.gate.verdict import SHOWN_NAMES, first, listed, result
 from harness.results.gate import GateResult, GateRow, GateVerdict, status_row
 from harness.results.run import RunWarning
 from harness.results.warning_names import WarningName
@@ -73,7 +73,7 @@ def compare(
             raise error.as_refusal() from error
         return result(trees.names, [_failed(error.benchmark or "the suite", error.message)], [], [])
     rows, incomparable, missing, warnings = _compared(before, after)
-    first = _first(trees, before, after, [*rows, *incomparable], warnings)
+    only_new = _first(trees, before, after, [*rows, *incomparable], warnings)
     (warnings if allow_missing else incomparable).extend(missing)
     failed = {*before["failed"], *after["failed"]}
     both = [name for name in before["benchmarks"] if name in after["benchmarks"] and name not in failed]
@@ -101,7 +101,7 @@ def compare(
                 row = time.row(margin, file, ENGINE, group=test)
                 work = found.work(time.name) if found else ""
                 rows.append(replace(row, reason=f"{row.reason}; {work}") if work else row)
-    return first or result(trees.names, rows, incomparable, warnings)
+    return only_new or result(trees.names, rows, incomparable, warnings)
 
 
 def explain(
@@ -273,9 +273,7 @@ def _first(
         raise UsageError(f"there is no benchmark to compare; pytest skips {skipped[0]}")
     if old["benchmarks"] or failures or not new["benchmarks"]:
         return None
-    passed = counted(len(new["benchmarks"]), "benchmark")
-    sentence = f"the old version has no benchmarks, so that nothing is compared yet; {passed} of the new one ran"
-    return GateResult(*trees.names, GateVerdict.EQUIVALENT, sentence, [], [], list(warnings))
+    return first(trees.names, len(new["benchmarks"]), warnings)
 
 
 def _not_timed(name: str, reason: str) -> GateRow:

@@ -28,7 +28,7 @@ from harness.gate.against.compare import (
 from harness.gate.impact.decision import parsed
 from harness.gate.impact.proof import Impact, Recordings, impact
 from harness.gate.matching import place, status
-from harness.gate.verdict import result
+from harness.gate.verdict import first, result
 from harness.importers import own_run
 from harness.results.gate import GateResult, GateRow, GateVerdict
 from harness.results.run import ArmResult, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, WorkCount
@@ -115,6 +115,8 @@ def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, 
                 times += rows
                 reasons += incomparable
     before, after = ([version.result for version in versions] for versions in examined.values())
+    if after and not before and not reasons and all(ran.status == ScenarioStatus.OK for ran in after):
+        return first(trees.names, sum(len(version.found["benchmarks"]) for version in examined["new"] if version.found))
     base, candidate = (  # both of this machine, so that they need no environment; other times, so that neither is a copy
         replace(
             own_run.blank(RunKind.PAIRS, name, settings.on(r.engine for r in results), results, started_at=name), finished_at=name

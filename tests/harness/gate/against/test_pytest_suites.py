@@ -228,7 +228,8 @@ def test_the_first_benchmarks_of_a_project_pass(toy: Toy, capsys: Captured) -> N
     code, result, _ = gate(capsys)
     assert code == 0
     assert (
-        result["sentence"] == "the old version has no benchmarks, so that nothing is compared yet; 1 benchmark of the new one ran"
+        result["sentence"]
+        == "the old version has none of these benchmarks, so that nothing is compared yet; 1 benchmark of the new one ran"
     )
     toy.write("benchmarks/test_first.py", "def test_first(benchmark):\n    assert benchmark(sum, [1]) == 2\n")
     code, result, _ = gate(capsys)
