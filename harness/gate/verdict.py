@@ -51,7 +51,8 @@ def result(
 
 def first(names: tuple[str, str], count: int, warnings: Sequence[RunWarning] = ()) -> GateResult:
     """Return the result of a comparison whose baseline has no benchmarks yet, while `count` of the candidate ran."""
-    sentence = f"the old version has none of these benchmarks, so that nothing is compared yet; {counted(count, 'benchmark')} of the new one ran"
+    ran = f"{counted(count, 'benchmark')} of the new one ran"
+    sentence = f"the old version has none of these benchmarks, so that nothing is compared yet; {ran}"
     return GateResult(*names, GateVerdict.EQUIVALENT, sentence, [], [], list(warnings))
 
 
