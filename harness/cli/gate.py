@@ -13,7 +13,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -74,6 +74,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--time-all", action="store_true", help=every)
     explain = "time nothing; list what differs for the benchmarks of this name or pattern, or why they need not be timed"
     _options.value(group, "--explain BENCHMARK", str, explain)
+    install = (
+        "command that installs the old version's dependencies if they differ, run in its tree (default: pip installs what differs)"
+    )
+    _options.value(group, "--old-install CMD", str, install)
     _options.timeout(group)
     _options.setting(group, size="tiny", engines=True)
     _options.scenarios_folder(group)
@@ -178,7 +182,8 @@ def _explain(options: argparse.Namespace) -> int:
     """Print what differs for the benchmarks of `--explain`, timing none."""
     from harness.cli import _console
     from harness.gate.against import pytest_suites
-    from harness.gate.against.checkout import checkout, interpreter
+    from harness.gate.against.checkout import checkout
+    from harness.gate.against.environment import old_environment
     from harness.gate.impact.proof import explained
     from harness.gate.selection import Selection
     from harness.runtime.workspace import workspace
@@ -187,11 +192,13 @@ def _explain(options: argparse.Namespace) -> int:
         raise UsageError("--explain is about benchmarks of two versions: use --against REF --explain BENCHMARK")
     with _console.StatusLine() as report, workspace() as space, checkout(options.against, space) as trees:
         report("comparing the dependencies of both versions")
-        python = interpreter(trees, space)
-        if options.files[:1] == [PYTEST]:
-            found = {"": pytest_suites.explain(trees, python, options.files[1:], space, report, options.timeout)}
-        else:
-            found = _explained_scenarios(options, trees, python, space, report)
+        with old_environment(trees, space, options.old_install or "", report) as old:
+            if options.files[:1] == [PYTEST]:
+                found = {"": pytest_suites.explain(old.trees, old.python, options.files[1:], space, report, options.timeout)}
+            else:
+                found = _explained_scenarios(options, old.trees, old.python, space, report)
+    for warning in old.warnings:
+        _console.print_lines(f"everything is timed: {warning.message}")
     labels = {f"{place}: {name}" if place else name: (place, name) for place in found for name in found[place].differences}
     names = {name for _, name in labels.values()}  # which may be given without the scenario
     wanted = options.explain
@@ -209,19 +216,21 @@ def _explained_scenarios(
     from harness.gate.against import scenarios
     from harness.gate.against.budget import GateBudget
 
-    files = _files(trees, options.files or ["all"], options.scenarios)
-    rules = compare.rules(options, allow_missing=options.allow_missing)
-    selected = set(rules.selection.of((file.stem for file in files), "scenario"))
-    data = (options.engine, options.size, options.seed, [options.rtt])
-    request = scenarios.CompareRequest(
-        [file for file in files if file.stem in selected],
-        RunSettings(*data, quick=False, processes=0, budget_s=0.0),
-        options.margin,
-        {},
-        GateBudget(),
-        timeout_s=options.timeout,
-    )
+    files = _selected(options, trees)
+    request = scenarios.CompareRequest(files, _settings(options), options.margin, {}, GateBudget(), timeout_s=options.timeout)
     return scenarios.explain(trees, python, request, space, report)
+
+
+def _selected(options: argparse.Namespace, trees: Checkout) -> list[Path]:
+    """Return the scenario files that the options select, relative to either tree."""
+    files = _files(trees, options.files or ["all"], options.scenarios)
+    chosen = set(compare.rules(options, allow_missing=True).selection.of((file.stem for file in files), "scenario"))
+    return [file for file in files if file.stem in chosen]
+
+
+def _settings(options: argparse.Namespace) -> RunSettings:
+    """Return the settings with which scenarios of both versions run."""
+    return RunSettings(options.engine, options.size, options.seed, [options.rtt], quick=False, processes=0, budget_s=0.0)
 
 
 def _timed_against(options: argparse.Namespace) -> GateResult:
@@ -230,7 +239,8 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
     from harness.gate import stored_runs
     from harness.gate.against import pytest_suites, scenarios
     from harness.gate.against.budget import GateBudget
-    from harness.gate.against.checkout import checkout, interpreter
+    from harness.gate.against.checkout import checkout
+    from harness.gate.against.environment import old_environment
     from harness.gate.against.gate_folder import GateFolder
     from harness.runtime.workspace import workspace
 
@@ -241,28 +251,27 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
     rules, tolerances = compare.rules(options, allow_missing=options.allow_missing), configuration(Path.cwd()).tolerances
 
     _console.warn_of_removed_settings()
-    with _console.StatusLine() as report, workspace() as space, checkout(options.against, space) as trees:
+    with ExitStack() as stack:
+        report, space = stack.enter_context(_console.StatusLine()), stack.enter_context(workspace())
+        trees = stack.enter_context(checkout(options.against, space))
+        warnings = [*trees.warnings]
         try:
-            files = None
-            if options.files[:1] != [PYTEST]:
-                files = _files(trees, options.files or ["all"], options.scenarios)
-                selected = set(rules.selection.of((file.stem for file in files), "scenario"))
-                files = [file for file in files if file.stem in selected]
-            elif options.only or options.excluded:
+            files = None if options.files[:1] == [PYTEST] else _selected(options, trees)
+            if files is None and (options.only or options.excluded):
                 raise UsageError("--only and --except select scenarios; select tests with pytest's own options, such as -k")
             folder = GateFolder(out, _request(options, trees, files), is_resumed=options.resume is not None)
             budget.resume(folder.spent_s)
             report("comparing the dependencies of both versions")
-            python = interpreter(trees, space)
+            old = stack.enter_context(old_environment(trees, space, options.old_install or "", report))
+            warnings += old.warnings
+            time_all = options.time_all or old.is_assumed
             if files is None:
-                suite = (trees, python, options.files[1:], space, options.margin, budget, folder, report, options.timeout)
-                found = pytest_suites.compare(*suite, allow_missing=rules.allow_missing, time_all=options.time_all)
+                suite = (old.trees, old.python, options.files[1:], space, options.margin, budget, folder, report, options.timeout)
+                found = pytest_suites.compare(*suite, allow_missing=rules.allow_missing, time_all=time_all)
             else:
-                data = (options.engine, options.size, options.seed, [options.rtt])
-                settings = RunSettings(*data, quick=False, processes=0, budget_s=0.0)
-                request = scenarios.CompareRequest(files, settings, options.margin, tolerances, budget, folder)
-                others = {"allow_missing": rules.allow_missing, "timeout_s": options.timeout, "time_all": options.time_all}
-                found = scenarios.compare(trees, python, replace(request, **others), space, report)
+                request = scenarios.CompareRequest(files, _settings(options), options.margin, tolerances, budget, folder)
+                others = {"allow_missing": rules.allow_missing, "timeout_s": options.timeout, "time_all": time_all}
+                found = scenarios.compare(old.trees, old.python, replace(request, **others), space, report)
         except NotComparableError as error:  # a result as well, so that test reporters show it
             found = stored_runs.refused(*trees.names, str(error))
         except KeyboardInterrupt:
@@ -270,7 +279,7 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
         sentence = found.sentence
         if trees.same and not options.time_all and found.verdict == GateVerdict.EQUIVALENT:
             sentence = f"{' and '.join(trees.names)} are identical, so nothing was timed"
-        found = replace(found, sentence=sentence, warnings=[*trees.warnings, *found.warnings])
+        found = replace(found, sentence=sentence, warnings=[*warnings, *found.warnings])
         _keep(found, out)
         return found
 
@@ -300,6 +309,7 @@ def _request(options: argparse.Namespace, trees: Checkout, files: Sequence[Path]
         "--margin": f"{options.margin:.3%}",
         "--time-all": options.time_all or "",
         "--allow-missing": options.allow_missing or "",
+        "--old-install": options.old_install or "",
         "Python": sys.version.split()[0],
         "harness": version(),
     }

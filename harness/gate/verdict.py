@@ -51,12 +51,19 @@ def result(
     return GateResult(*names, verdict, sentence, list(rows), list(incomparable), list(warnings))
 
 
-def ended(found: GateResult, unfinished: str, folder: Path) -> GateResult:
+def ended(found: GateResult, unfinished: str, folder: Path | None) -> GateResult:
     """Return the result of a gate that may be `unfinished` for a reason, which its sentence then states with what to do next."""
     if not unfinished:
         return found
-    sentence = f"{found.sentence}; unfinished: {unfinished}; continue it with --resume {folder}"
-    return replace(found, sentence=sentence, unfinished=unfinished)
+    go_on = f"; continue it with --resume {folder}" if folder else ""
+    return replace(found, sentence=f"{found.sentence}; unfinished: {unfinished}{go_on}", unfinished=unfinished)
+
+
+def first(names: tuple[str, str], count: int, warnings: Sequence[RunWarning] = ()) -> GateResult:
+    """Return the result of a comparison whose baseline has no benchmarks yet, while `count` of the candidate ran."""
+    ran = f"{counted(count, 'benchmark')} of the new one ran"
+    sentence = f"the old version has none of these benchmarks, so that nothing is compared yet; {ran}"
+    return GateResult(*names, GateVerdict.EQUIVALENT, sentence, [], [], list(warnings))
 
 
 def counted(number: int, noun: str) -> str:

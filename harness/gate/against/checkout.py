@@ -5,17 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import reduce
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 from harness.errors import UsageError
-from harness.gate.against import protocol
+from harness.gate.against import dependencies, protocol
 from harness.gate.against.compare import VersionCommand
 from harness.results.run import RunWarning
 from harness.results.warning_names import WarningName
@@ -27,21 +24,6 @@ _REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_
 CI_ADVICE = "; in GitHub Actions, give actions/checkout fetch-depth: 0"
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 MOST_OF_A_MESSAGE = 500
-
-LOCKS = ("requirements.lock", "requirements.txt")
-"""The files that pip can install from, in order of preference."""
-
-FILES = (*LOCKS, "requirements-dev.txt", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "setup.py", "setup.cfg")
-SECTIONS = (
-    "build-system",
-    "project.requires-python",
-    "project.dependencies",
-    "project.optional-dependencies",
-    "dependency-groups",
-    "tool.poetry.dependencies",
-    "tool.poetry.group",
-)
-"""The files, and the sections of pyproject.toml, that name a project's dependencies."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +47,13 @@ class Checkout:
     """Whether both trees have the same content."""
     warnings: Sequence[RunWarning] = ()
     """The parts of the old version that are not in its tree."""
+    copy_of: Path | None = None
+    """The user's own tree, if `new` is a copy of it with the extensions that are installed elsewhere."""
+
+    @property
+    def root(self) -> Path:
+        """The user's own tree."""
+        return self.copy_of or self.new
 
     @property
     def names(self) -> tuple[str, str]:
@@ -81,27 +70,27 @@ def checkout(ref: str, into: Path, folder: Path | None = None) -> Iterator[Check
         UsageError: `folder`, by default the current one, is not in a git checkout with a commit, or there is no such ref.
     """
     here = (folder or Path.cwd()).resolve()
-    root = Path(_git(here, "rev-parse", "--show-toplevel", otherwise=f"--against needs a git checkout, and {here} is not in one"))
-    head = _git(here, "rev-parse", "--verify", "HEAD", otherwise=f"--against needs a commit, and {root} has none yet")
-    dirty = bool(_git(here, "status", "--porcelain"))
+    root = Path(git(here, "rev-parse", "--show-toplevel", otherwise=f"--against needs a git checkout, and {here} is not in one"))
+    head = git(here, "rev-parse", "--verify", "HEAD", otherwise=f"--against needs a commit, and {root} has none yet")
+    dirty = bool(git(here, "status", "--porcelain"))
     commit = _commit(ref, root, dirty=dirty)
-    old, new = (_git(root, "rev-parse", f"{each}^{{tree}}") for each in (commit, head))
-    short, short_head = (_git(root, "rev-parse", "--short", each) for each in (commit, head))
+    old, new = (git(root, "rev-parse", f"{each}^{{tree}}") for each in (commit, head))
+    short, short_head = (git(root, "rev-parse", "--short", each) for each in (commit, head))
     tree = into / "old"
     try:
-        _git(root, "-c", f"core.hooksPath={os.devnull}", "worktree", "add", "--detach", "--quiet", str(tree), commit)
+        git(root, "-c", f"core.hooksPath={os.devnull}", "worktree", "add", "--detach", "--quiet", str(tree), commit)
         same, warnings = old == new and not dirty, _missing_parts(tree, root)
         yield Checkout(ref, short, tree, root, here.relative_to(root), short_head, dirty, same, warnings)
     finally:
         with deferred():  # half a removal would leave it registered in the user's repository
-            _run_git(root, "worktree", "remove", "--force", str(tree))
+            run_git(root, "worktree", "remove", "--force", str(tree))
             shutil.rmtree(tree, ignore_errors=True)
-            _run_git(root, "worktree", "prune")
+            run_git(root, "worktree", "prune")
 
 
 def _commit(ref: str, root: Path, *, dirty: bool) -> str:
     """Return the commit of a ref; UsageError if there is none, or several."""
-    done = _run_git(root, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
+    done = run_git(root, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
     if "ambiguous" in done.stderr:
         raise UsageError(
             f"--against {ref!r} is ambiguous; write refs/heads/…, refs/tags/… or more digits (git: {_reason(done.stderr)})"
@@ -109,11 +98,11 @@ def _commit(ref: str, root: Path, *, dirty: bool) -> str:
     if done.returncode == 0:
         return done.stdout.strip()
     unknown = f"--against {ref!r} is not a commit, branch or tag here"
-    remotes = _git(root, "remote").split()
+    remotes = git(root, "remote").split()
     remote, _, branch = ref.partition("/")
     if remote not in remotes or not branch:
         remote, branch = next(iter(remotes), ""), ref
-    shallow = _git(root, "rev-parse", "--is-shallow-repository") == "true"
+    shallow = git(root, "rev-parse", "--is-shallow-repository") == "true"
     if shallow and re.search(r"[~^@]", ref):
         raise UsageError(f"{unknown}: the clone is shallow; fetch the history: git fetch --unshallow{CI_ADVICE}")
     if shallow and remote:
@@ -121,7 +110,7 @@ def _commit(ref: str, root: Path, *, dirty: bool) -> str:
         raise UsageError(f"{unknown}: the clone is shallow; fetch it: {_fetch(remote, branch, depth)}{CI_ADVICE}")
     if remote and f"{remote}/{branch}" == ref:
         raise UsageError(f"{unknown}; fetch it: {_fetch(remote, branch)}")
-    known = _git(root, "for-each-ref", "--count=5", "--sort=-committerdate", "--format=%(refname:short)", "refs/heads", "refs/tags")
+    known = git(root, "for-each-ref", "--count=5", "--sort=-committerdate", "--format=%(refname:short)", "refs/heads", "refs/tags")
     names = [*known.split(), *(["HEAD, for the uncommitted changes"] if dirty else [])]
     raise UsageError(f"{unknown}; choose from {', '.join(names)}" if names else f"{unknown}; name another one")
 
@@ -135,9 +124,9 @@ def _fetch(remote: str, branch: str, depth: str = "") -> str:
 def content_digest(trees: Checkout) -> str:
     """Return a digest of the new version: its commit, what differs from it, and the files that git does not know or ignore."""
     found = blake2b(digest_size=16)
-    found.update(_git(trees.new, "rev-parse", "HEAD").encode())
-    found.update(_git(trees.new, "diff", "--no-ext-diff", "--binary", "HEAD").encode(errors=sys.getfilesystemencodeerrors()))
-    for name in _git(trees.new, "ls-files", "-z", "--others", "--exclude-standard", "--full-name").split("\0"):
+    found.update(git(trees.new, "rev-parse", "HEAD").encode())
+    found.update(git(trees.new, "diff", "--no-ext-diff", "--binary", "HEAD").encode(errors=sys.getfilesystemencodeerrors()))
+    for name in git(trees.new, "ls-files", "-z", "--others", "--exclude-standard", "--full-name").split("\0"):
         file = trees.new / name
         if name and file.is_file():
             found.update(os.fsencode(name) + b"\0" + file.read_bytes())
@@ -147,12 +136,12 @@ def content_digest(trees: Checkout) -> str:
 def _missing_parts(tree: Path, root: Path) -> list[RunWarning]:
     """Return warnings about submodules and files of Git LFS that git did not check out."""
     found = []
-    modules = _run_git(tree, "config", "--file", ".gitmodules", "--get-regexp", r"\.path$").stdout.split()[1::2]
+    modules = run_git(tree, "config", "--file", ".gitmodules", "--get-regexp", r"\.path$").stdout.split()[1::2]
     empty = [name for name in modules if not any((tree / name).glob("*")) and any((root / name).glob("*"))]
     if empty:
         message = f"submodules are not checked out in it: {', '.join(empty[:3])}"
         found.append(RunWarning(WarningName.OLD_VERSION, message, "compare a benchmark that does not need them"))
-    files = _run_git(tree, "ls-files", "-z", ":(attr:filter=lfs)").stdout.split("\0")
+    files = run_git(tree, "ls-files", "-z", ":(attr:filter=lfs)").stdout.split("\0")
     pointers = [name for name in files if name and _is_pointer(tree / name)]
     if pointers:
         message = f"files of Git LFS are only pointers in it: {', '.join(pointers[:3])}"
@@ -168,7 +157,7 @@ def _is_pointer(file: Path) -> bool:
         return False
 
 
-def _run_git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run git, in English and out of reach of Ctrl-C; UsageError if it cannot be run. Its output may be paths in any encoding."""
     environment = {name: value for name, value in os.environ.items() if name not in _REPOSITORY} | {"LC_ALL": "C"}
     command = ["git", "-C", str(folder), *arguments]
@@ -186,9 +175,9 @@ def _run_git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         raise UsageError(f"--against needs git, which cannot be run: {error.strerror or error}; install it") from error
 
 
-def _git(folder: Path, *arguments: str, otherwise: str = "") -> str:
+def git(folder: Path, *arguments: str, otherwise: str = "") -> str:
     """Return git's output; if it fails, raise UsageError with git's own message, after `otherwise` or the name of the command."""
-    done = _run_git(folder, *arguments)
+    done = run_git(folder, *arguments)
     if done.returncode:
         reason = _reason(done.stderr)
         if "dubious ownership" in reason:  # git's own next step is in it
@@ -204,56 +193,41 @@ def _reason(printed: str) -> str:
     return " ".join(line for line in lines if line)[:MOST_OF_A_MESSAGE] or "no reason given"
 
 
-def differences(old: Path, new: Path) -> list[str]:
-    """Return the files and sections naming dependencies that differ; raise UsageError if a pyproject.toml cannot be read."""
-    files = [{name: (tree / name).read_bytes() for name in FILES if (tree / name).is_file()} for tree in (old, new)]
-    before, after = (_sections(tree / "pyproject.toml") for tree in (old, new))
-    found = [name for name in FILES if files[0].get(name) != files[1].get(name)]
-    return found + [f"pyproject.toml [{name}]" for name in SECTIONS if before[name] != after[name]]
+def projects(trees: Checkout) -> list[Path]:
+    """Return the folders of the projects that count, relative to either tree.
 
-
-def _sections(file: Path) -> dict[str, Any]:
-    try:
-        content: Any = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{file} cannot be read: {error}") from error
-    return {name: reduce(_member, name.split("."), content) for name in SECTIONS}
-
-
-def _member(table: Any, key: str) -> Any:
-    return table.get(key) if isinstance(table, dict) else None
-
-
-def interpreter(trees: Checkout, into: Path) -> str:
-    """Return the Python for the old version: the current one if its dependencies are the same.
-
-    Otherwise an environment is made below `into`, from the old version's lock or pyproject.toml; UsageError if it fails.
+    These are the root, the current folder with those above it, and projects below that are installed in this environment.
     """
-    other = differences(trees.old, trees.new)
-    if not other:
-        return sys.executable
-    python = str(into / "environment" / "bin" / "python")
-    lock = next((trees.old / name for name in LOCKS if (trees.old / name).is_file()), None)
-    packages = ["--requirement", str(lock)] if lock else [str(trees.old)]
-    for command in (
-        [sys.executable, "-m", "venv", str(into / "environment")],
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages],
-    ):
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
-        if done.returncode:
-            lines = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
-            errors = [line for line in lines if line.lower().startswith("error")]
-            why = f"{trees.ref} has different dependencies ({', '.join(other[:3])})"
-            raise UsageError(f"{why}, and its environment cannot be created: {(errors or lines)[-1]}")
-    return python
+    listed = run_git(trees.root, "ls-files", "-z", "--", f"*/{dependencies.PYPROJECT}").stdout.split("\0")
+    below = [Path(name).parent for name in listed if name]
+    installed = [folder for folder in below if dependencies.is_installed(dependencies.project_name(trees.root / folder))]
+    return list(dict.fromkeys([Path(), *reversed(trees.inside.parents), trees.inside, *installed]))
 
 
 def import_path(tree: Path, trees: Checkout) -> str:
-    """Return PYTHONPATH for one version: its tree, the current folder in it, and this process's PYTHONPATH moved into that tree."""
-    entries = [Path(entry).resolve() for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    moved = [tree / path.relative_to(trees.new) if path.is_relative_to(trees.new) else path for path in entries]
-    places = [tree / trees.inside, tree, tree / "src", *moved]
+    """Return PYTHONPATH for one version.
+
+    It has the current folder, the root and the projects of its tree, and everything of this process's import path that is inside
+    the user's tree, moved into that tree: entries of PYTHONPATH, and folders of packages that are installed as editable.
+    """
+    moved = [tree / path.relative_to(trees.root) for path in _imported_from(trees)]
+    stated = [Path(entry).resolve() for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    elsewhere = [path for path in stated if not path.is_relative_to(trees.root)]
+    own = [place for folder in projects(trees) for place in (tree / folder, tree / folder / "src")]
+    places = [tree / trees.inside, *own, *moved, *elsewhere]
     return os.pathsep.join(dict.fromkeys(str(place) for place in places if place.is_dir()))
+
+
+def _imported_from(trees: Checkout) -> list[Path]:
+    """Return the folders inside the user's tree from which this process imports, without installed packages."""
+    entries = [*os.environ.get("PYTHONPATH", "").split(os.pathsep), *sys.path]
+    for name, module in list(sys.modules.items()):
+        if name.startswith("__editable__"):  # how setuptools finds the packages of an editable installation
+            mapped: Mapping[str, str] = getattr(module, "MAPPING", {})
+            entries += [str(Path(path).parent) for key, path in mapped.items() if Path(path).name == key.rpartition(".")[2]]
+    paths = (Path(entry).resolve() for entry in entries if entry)
+    inside = (path for path in paths if path.is_relative_to(trees.root) and path.is_dir())
+    return [path for path in dict.fromkeys(inside) if not {"site-packages", "dist-packages"} & set(path.parts)]
 
 
 def version_command(trees: Checkout, name: str, python: str, arguments: Sequence[str], *folders: Path) -> VersionCommand:
@@ -261,7 +235,9 @@ def version_command(trees: Checkout, name: str, python: str, arguments: Sequence
 
     `name` is "old" or "new", `python` the old version's interpreter; `folders` are imported from as well.
     """
-    tree, other, program = (trees.old, trees.new, python) if name == "old" else (trees.new, trees.old, sys.executable)
+    tree, others, program = (trees.old, [trees.root], python) if name == "old" else (trees.new, [trees.old], sys.executable)
+    if name == "old" and trees.copy_of:
+        others.append(trees.new)
     path = [import_path(tree, trees), *map(str, folders)]
-    environment = {"PYTHONPATH": os.pathsep.join(path), protocol.FOREIGN: str(other)}
+    environment = {"PYTHONPATH": os.pathsep.join(path), protocol.FOREIGN: os.pathsep.join(map(str, others))}
     return VersionCommand([program, *arguments], name, tree / trees.inside, environment)

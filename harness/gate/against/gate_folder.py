@@ -50,6 +50,8 @@ class SuitePlan:
     """Benchmark → how its work counts changed, in words."""
     spent_s: float
     """The seconds that finding it took."""
+    first: int = 0
+    """The number of the new version's benchmarks if they are the project's first, so that there is nothing to compare."""
 
 
 class StoredLine(msgspec.Struct):

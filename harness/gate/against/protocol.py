@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 ONLY, FOREIGN, LIST, RECORD = (f"HARNESS_VERSION_{name}" for name in ("ONLY", "FOREIGN", "LIST", "RECORD"))
-"""Environment variables: a file with a JSON list of the benchmarks to announce, without which all are; the other version's tree,
+"""Environment variables: a file with a JSON list of the benchmarks to announce, without which all are; the other version's trees,
 from which nothing may be imported; one that is set if benchmarks are to be listed, not timed; and the version's own tree, if what
 is executed and read is to be recorded."""
 
@@ -120,8 +120,11 @@ def foreign_imports() -> list[str]:
     foreign = os.environ.get(FOREIGN)
     if not foreign:
         return []
-    root, environment, own = Path(foreign).resolve(), Path(sys.prefix).resolve(), Path(__file__).resolve().parent
+    roots = [Path(tree).resolve() for tree in foreign.split(os.pathsep)]
+    environment, own = Path(sys.prefix).resolve(), Path(__file__).resolve().parent
     files = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items()) if name != "__main__"}
     paths = {name: Path(file).resolve() for name, file in files.items() if isinstance(file, str)}
-    inside = {name: path for name, path in paths.items() if path.is_relative_to(root) and not path.is_relative_to(environment)}
+    inside = {
+        name: path for name, path in paths.items() if any(map(path.is_relative_to, roots)) and not path.is_relative_to(environment)
+    }
     return sorted(name for name, path in inside.items() if "site-packages" not in path.parts and path.parent != own)

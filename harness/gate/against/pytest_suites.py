@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from harness.errors import UsageError
@@ -17,7 +18,7 @@ from harness.gate.against.verdicts import IDENTICAL, not_timed
 from harness.gate.impact.decision import parsed
 from harness.gate.impact.proof import Impact, Recordings, impact
 from harness.gate.matching import renamed
-from harness.gate.verdict import SHOWN_NAMES, ended, listed, result
+from harness.gate.verdict import SHOWN_NAMES, ended, first, listed, result
 from harness.results.gate import GateResult, GateRow, GateTiming, GateVerdict, status_row
 from harness.results.run import RunWarning
 from harness.results.warning_names import WarningName
@@ -28,6 +29,15 @@ PLUGIN_NAME, ENGINE = "harness_pytest_worker", "pytest"
 RENAMED = "restore the old name, or merge the rename separately"
 CLOSE = 0.6
 """The similarity from which on a test may be another's new name: node ids are long, and the file is part of them."""
+
+EMPTY: Mapping[str, Any] = {
+    **dict.fromkeys(("benchmarks", "refused", "skipped"), ()),
+    **dict.fromkeys(("failed", "uncollected"), MappingProxyType({})),
+    "status": 0,
+    "output": "",
+    "recording": {"codes": [], "windows": {}, "benchmarks": {}, "facts": {}, "blind": "", "counts": {}},
+}
+"""The findings in a version without any of the files of tests that are named."""
 
 COLLECTING = "collecting the benchmarks of both versions"
 RECORDING = "recording what the benchmarks of both versions execute and read"
@@ -75,6 +85,8 @@ def compare(
         reason = INTERRUPTED if isinstance(error, KeyboardInterrupt) else f"the budget of {duration(budget.seconds)} was spent"
         row = status_row("the suite", ENGINE, 0.0, GateVerdict.INCONCLUSIVE, f"{reason} while {doing}")
         return ended(result(trees.names, [row], [], []), reason, folder.folder)
+    if plan.first:
+        return first(trees.names, plan.first, plan.warnings)
     rows, incomparable = list(plan.rows), list(plan.incomparable)
     found = SuiteTimes([], 0, 0.0)
     if plan.touched:
@@ -98,6 +110,7 @@ def _planned(suite: "SuiteVersions", trees: Checkout, *, allow_missing: bool, ti
     """Run both versions once, and return which benchmarks have to be timed."""
     before, after = suite.collected(recorded=not (time_all or trees.same))
     rows, incomparable, missing, warnings = _compared(before, after)
+    only_new = _first(before, after, [*rows, *incomparable])
     (warnings if allow_missing else incomparable).extend(missing)
     failed = {*before["failed"], *after["failed"]}
     both = [name for name in before["benchmarks"] if name in after["benchmarks"] and name not in failed]
@@ -110,7 +123,7 @@ def _planned(suite: "SuiteVersions", trees: Checkout, *, allow_missing: bool, ti
         rows += [_not_timed(name, found.reason(name)) for name in found.unchanged]
         touched = found.touched
         work = {name: found.work(name) for name in touched}
-    return SuitePlan(rows, incomparable, warnings, touched, work, budget.spent_s)
+    return SuitePlan(rows, incomparable, warnings, touched, work, budget.spent_s, only_new)
 
 
 def explain(
@@ -127,7 +140,11 @@ def explain(
         before, after = suite.collected(recorded=True)
     except VersionError as error:
         raise error.as_refusal() from error
+    _compared(before, after)
     failed = {*before["failed"], *after["failed"]}
+    if not before["benchmarks"] or not after["benchmarks"]:
+        which = "new" if before["benchmarks"] else "old"
+        raise UsageError(f"the {which} version has no benchmarks: nothing to explain; name tests that use the fixture benchmark")
     return suite.impact(before, after, [n for n in before["benchmarks"] if n in after["benchmarks"] and n not in failed])
 
 
@@ -147,9 +164,13 @@ class SuiteVersions:
         tools = space / "tools"
         tools.mkdir()
         (tools / f"{PLUGIN_NAME}.py").symlink_to(Path(__file__).with_name("pytest_worker.py"))
-        command = ["-m", PLUGIN_NAME, "-p", PLUGIN_NAME, *arguments]
-        commands = (version_command(trees, name, python, command, tools) for name in ("old", "new"))
+        own = {name: _arguments(trees, tree, arguments) for name, tree in (("old", trees.old), ("new", trees.new))}
+        commands = (
+            version_command(trees, name, python, ["-m", PLUGIN_NAME, "-p", PLUGIN_NAME, *(each or ())], tools)
+            for name, each in own.items()
+        )
         self.old, self.new = (replace(version, timeout_s=timeout_s) for version in commands)
+        self._is_empty = [each is None for each in own.values()]
         self._trees, self._space, self._progress, self._is_over = (trees.old, trees.new), space, progress, is_over
 
     def collected(self, *, recorded: bool, only: Sequence[str] | None = None) -> list[Mapping[str, Any]]:
@@ -172,7 +193,9 @@ class SuiteVersions:
         if only is not None:
             file.write_text(json.dumps(list(only)), encoding="utf-8")
         try:
-            both = run_all_to_end(versions, self._progress, None if only is None else file, self._is_over)
+            running = [version for version, is_empty in zip(versions, self._is_empty, strict=True) if not is_empty]
+            found_in = iter(run_all_to_end(running, self._progress, None if only is None else file, self._is_over))
+            both = [dict(EMPTY) if is_empty else next(found_in) for is_empty in self._is_empty]
         except VersionError as error:
             if error.kind == HANGS:
                 raise
@@ -203,6 +226,26 @@ class SuiteVersions:
         return impact((parsed(old["recording"]), parsed(new["recording"])), record, self._trees, names)
 
 
+def _arguments(trees: Checkout, tree: Path, arguments: Sequence[str]) -> list[str] | None:
+    """Return pytest's arguments for one tree: its own paths, and without files of tests that it lacks; None if it has none of them.
+
+    A file or folder that neither tree has is kept, for pytest to say so.
+    """
+    found, lacks, has = [], False, False
+    for argument in arguments:
+        path = Path(argument.partition("::")[0])
+        if path.is_absolute() and path.is_relative_to(trees.root):
+            argument = str(tree / Path(argument).relative_to(trees.root))  # noqa: PLW2901 - the same in this tree
+            path = path.relative_to(trees.root / trees.inside) if path.is_relative_to(trees.root / trees.inside) else path
+        there = [(each / trees.inside / path).exists() for each in (tree, trees.old, trees.new)]
+        if not argument.startswith("-") and any(there) and not there[0]:
+            lacks = True
+            continue
+        has = has or (not argument.startswith("-") and there[0])
+        found.append(argument)
+    return None if lacks and not has else found
+
+
 def _compared(
     old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> tuple[list[GateRow], list[RunWarning], list[RunWarning], list[RunWarning]]:
@@ -214,10 +257,14 @@ def _compared(
     if broken:
         raise UsageError(f"neither version can be compared: {broken[0]}")
     before, after = ({**found["uncollected"], **found["failed"]} for found in (old, new))
-    rows = [_failed(name, error) for name, error in after.items() if name not in before]
+    both = [name for name in before if name in after]
+    if both:
+        more = f", and {len(both) - 1} more" if len(both) > 1 else ""
+        fails = f"{both[0]} fails in both versions{more}: {after[both[0]]}"
+        raise UsageError(f"{fails}; fix it, or leave it out: --deselect '{both[0]}'")
+    rows = [_failed(name, error) for name, error in after.items()]
     incomparable = [
-        RunWarning(name, f"it fails in {'both versions' if name in after else 'the old version'}: {error}", "fix it there first")
-        for name, error in before.items()
+        RunWarning(name, f"it fails in the old version: {error}", "fix it there first") for name, error in before.items()
     ]
     # pytest runs no test at all if it cannot collect a file, so that all others would be missing.
     known, found = (names["benchmarks"] for names in (old, new))
@@ -242,6 +289,16 @@ def _compared(
         missing,
         [RunWarning(WarningName.NEW_BENCHMARKS, message, "they are compared from the next version on")],
     )
+
+
+def _first(old: Mapping[str, Any], new: Mapping[str, Any], failures: Sequence[object]) -> int:
+    """Return the number of the new version's benchmarks if they are the project's first and run, 0 otherwise.
+
+    UsageError: neither version has any, and pytest says why.
+    """
+    if not (old["benchmarks"] or new["benchmarks"] or failures) and (skipped := new["skipped"]):
+        raise UsageError(f"there is no benchmark to compare; pytest skips {skipped[0]}")
+    return 0 if old["benchmarks"] or failures else len(new["benchmarks"])
 
 
 def _not_timed(name: str, reason: str) -> GateRow:

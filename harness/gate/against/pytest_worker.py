@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 SHARED = ""
 """The recorder's window of what all benchmarks share."""
+MOST_COUNTED_NS = 250_000_000
+"""The longest operation whose work is counted: to count its calls takes ten times as long and more."""
 NOT_A_FUNCTION = (
     "benchmark was given {}, whose call only creates a coroutine and does not run it; time asyncio.Runner().run(…) instead"
 )
@@ -43,13 +45,15 @@ class ServedSession:
         self.failed: dict[str, str] = {}
         self.uncollected: dict[str, str] = {}
         self.refused: list[str] = []
+        self.skipped: list[str] = []
         self.windows: dict[str, list[str]] = {}
         begin("collecting", times=protocol["LONG"])
 
-    def served(self, name: str, timed: Callable[[int, int], list[int]]) -> None:
-        """Note a benchmark that has run once; record or serve it."""
+    def served(self, name: str, timed: Callable[[int, int], list[int]], once_ns: int) -> None:
+        """Note a benchmark that has run once, in `once_ns`; record or serve it."""
         self.names.append(name)
-        if recorder:
+        if recorder and once_ns < MOST_COUNTED_NS:
+            begin("counting its work", name)
             recorder.count(name, lambda: timed(0, 1), memory=not self.channel.is_partial)
         if not self.listing:
             self.channel.serve(name, timed)
@@ -129,19 +133,27 @@ class ServedSession:
         """Record a failed test."""
         outcome: Any = yield
         report = outcome.get_result()
+        if report.skipped:
+            self._note_skip(report)
         if report.failed and item.nodeid not in self.failed:
             crash = getattr(getattr(report.longrepr, "reprcrash", None), "message", None)
             self.failed[item.nodeid] = (crash or _last_line(report, "no reason given")).splitlines()[0][:200]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Record a file that cannot be collected."""
+        if report.skipped:
+            self._note_skip(report)
         if report.failed:
             self.uncollected[report.nodeid] = _last_line(report, "it cannot be collected")[:300]
+
+    def _note_skip(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        self.skipped.append(f"{report.nodeid}: {reason.removeprefix('Skipped: ')}"[:300])
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Send the session's benchmarks and failures."""
-        found: dict[str, Any] = {name: getattr(self, name) for name in ("failed", "uncollected", "refused")}
+        found: dict[str, Any] = {name: getattr(self, name) for name in ("failed", "uncollected", "refused", "skipped")}
         found["benchmarks"] = self.names
         if recorder:
             begin("digesting what was recorded", times=protocol["LONG"])
@@ -234,10 +246,10 @@ class SliceBenchmark:
             return each if repeats <= protocol["EACH"] else [sum(each)]
 
         begin("warming up", self.name)
-        timed(0, 1)
+        once_ns = sum(timed(0, 1))
         if inspect.isawaitable(last[0]):
             self._refuse(target, last[0])
-        self._session.served(self.name, timed)
+        self._session.served(self.name, timed, once_ns)
         return last[0]
 
     def _refuse(self, target: Callable[..., Any], answer: object = None) -> None:
@@ -248,12 +260,62 @@ class SliceBenchmark:
         pytest.fail(message, pytrace=False)
 
 
+NEUTRAL: dict[str, Any] = {
+    # pytest-xdist, pytest-randomly, pytest-rerunfailures, pytest-repeat, pytest-timeout, pytest-memray, pytest-html
+    "numprocesses": 0,
+    "dist": "no",
+    "tx": [],
+    "randomly_seed": 0,
+    "reruns": 0,
+    "count": 1,
+    "timeout": 0,
+    "memray": False,
+    "htmlpath": None,
+    # pytest-benchmark
+    "benchmark_skip": False,
+    "benchmark_only": False,
+    "benchmark_disable": False,
+    "benchmark_enable": False,
+    "benchmark_autosave": False,
+    "benchmark_save": None,
+    "benchmark_json": None,
+    "benchmark_compare": False,
+    "benchmark_compare_fail": [],
+    "benchmark_histogram": None,
+    "benchmark_cprofile": None,
+    # pytest
+    "maxfail": 0,
+    "lf": False,
+    "failedfirst": False,
+    "newfirst": False,
+    "stepwise": False,
+    "usepdb": False,
+    "trace": False,
+    "xmlpath": None,
+    "durations": None,
+}
+"""Options of pytest and its plugins that may be in a project's settings, and the values with which every benchmark runs, once, in
+this one process, with the same random numbers in both versions, unwatched, and without files of results."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Do not measure the coverage of what is timed: its tracer would be timed as well."""
+    early_config.known_args_namespace.no_cov = True
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Keep the session in this one process, and its random numbers the same in both versions."""
-    for option, value in {"numprocesses": 0, "dist": "no", "tx": [], "randomly_seed": 0}.items():
+    """Run every benchmark once, in this one process, whatever the project's settings say."""
+    for option, value in NEUTRAL.items():
         if hasattr(config.option, option):
             setattr(config.option, option, value)
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_timeout_set_timer() -> bool:
+    """Set no timer of pytest-timeout, which a marker of a test may ask for: the gate has a timeout of its own."""
+    return True
 
 
 @pytest.hookimpl(trylast=True)

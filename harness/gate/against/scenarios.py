@@ -30,7 +30,7 @@ from harness.gate.against.verdicts import IDENTICAL, not_timed
 from harness.gate.impact.decision import parsed
 from harness.gate.impact.proof import Impact, Recordings, impact
 from harness.gate.matching import place, status
-from harness.gate.verdict import ended, result
+from harness.gate.verdict import ended, first, result
 from harness.importers import own_run
 from harness.results.gate import GateResult, GateRow, GateTiming, GateVerdict, status_row
 from harness.results.run import ArmResult, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, WorkCount
@@ -137,6 +137,8 @@ def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, 
             compared.times.append(status_row(file.stem, engine, 0.0, GateVerdict.INCONCLUSIVE, f"not compared: {unfinished}"))
     examined, times, reasons = compared.examined, compared.times, compared.reasons
     before, after = ([version.result for version in versions] for versions in examined.values())
+    if after and not before and not reasons and all(ran.status == ScenarioStatus.OK for ran in after):
+        return first(trees.names, sum(len(version.found["benchmarks"]) for version in examined["new"] if version.found))
     base, candidate = (  # both of this machine, so that they need no environment; other times, so that neither is a copy
         replace(
             own_run.blank(RunKind.PAIRS, name, settings.on(r.engine for r in results), results, started_at=name), finished_at=name
@@ -147,7 +149,7 @@ def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, 
     warnings = [*counted.warnings, *(warning for new in examined["new"] for warning in _not_timed(new))]
     found = result(trees.names, [*counted.rows, *times], [*reasons, *counted.incomparable], warnings)
     timed = GateTiming(request.budget.spent_s, compared.timed_s, compared.process_pairs)
-    return ended(replace(found, timing=timed), unfinished or compared.unfinished, request.store.folder)
+    return ended(replace(found, timing=timed), unfinished or compared.unfinished, request.store.folder if request.store else None)
 
 
 def _step(

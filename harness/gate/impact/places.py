@@ -6,6 +6,7 @@ every file that a process opens.
 
 import os
 import site
+import sys
 import sysconfig
 from collections.abc import Collection
 
@@ -30,8 +31,9 @@ ENVIRONMENT = (
     *LIBRARY,
     *_beginnings("purelib", "platlib", "scripts"),
     *(path.rstrip(os.sep) + os.sep for path in (*site.getsitepackages(), site.getusersitepackages())),
+    *(path.rstrip(os.sep) + os.sep for path in sys.path if path.rstrip(os.sep).endswith(("site-packages", "dist-packages"))),
 )
-"""The same of the interpreter's whole environment, installed packages included."""
+"""The same of the interpreter's whole environment, with its packages and those of an environment that it builds on."""
 
 
 def is_of_environment(path: str) -> bool:

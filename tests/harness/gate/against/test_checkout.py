@@ -1,4 +1,4 @@
-"""Worktrees of toy repositories, created and removed, and the Python that their version needs."""
+"""Worktrees of toy repositories, created and removed, and what their versions import."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+import types
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.errors import UsageError
-from harness.gate.against.checkout import Checkout, checkout, differences, import_path, interpreter
+from harness.gate.against import protocol
+from harness.gate.against.checkout import Checkout, checkout, import_path, version_command
 from harness.runtime.signals import as_interrupts
 
 if TYPE_CHECKING:
@@ -196,52 +199,12 @@ def test_a_git_hook_s_environment_is_ignored(toy: Toy, tmp_path: Path, monkeypat
     assert index.read_bytes() == before
 
 
-PROJECT = '[project]\nname = "toy"\nversion = "{}"\ndependencies = ["{}"]\n[tool.x]\ny = 1\n'
-
-
 @pytest.fixture
 def trees(tmp_path: Path) -> Checkout:
-    """Return two trees with the same pyproject.toml."""
+    """Return two trees."""
     for name in ("old", "new"):
         (tmp_path / name / "inside").mkdir(parents=True)
-        (tmp_path / name / "pyproject.toml").write_text(PROJECT.format(1, "numpy"))
     return Checkout("main", "abc", tmp_path / "old", tmp_path / "new", Path("inside"), "def", dirty=False)
-
-
-def test_the_same_dependencies_need_no_environment(trees: Checkout, tmp_path: Path) -> None:
-    """Another version of the project and other tools' settings do not count as dependencies."""
-    (trees.new / "pyproject.toml").write_text(PROJECT.format(2, "numpy").replace("y = 1", "y = 2"))
-    assert interpreter(trees, tmp_path) == sys.executable
-
-
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements.txt", "uv.lock"])
-def test_another_lock_is_another_dependency(trees: Checkout, name: str) -> None:
-    """A lock that changed, or that one tree lacks, is named."""
-    (trees.new / name).write_text("numpy==2\n")
-    assert differences(trees.old, trees.new) == [name]
-
-
-def test_another_section_is_another_dependency(trees: Checkout) -> None:
-    """The section that changed is named."""
-    (trees.new / "pyproject.toml").write_text(PROJECT.format(1, "scipy"))
-    assert differences(trees.old, trees.new) == ["pyproject.toml [project.dependencies]"]
-
-
-def test_a_broken_pyproject_is_named(trees: Checkout) -> None:
-    """A pyproject.toml that cannot be read is a usage error."""
-    (trees.old / "pyproject.toml").write_text("[")
-    with pytest.raises(UsageError, match=r"pyproject\.toml cannot be read"):
-        differences(trees.old, trees.new)
-
-
-@pytest.mark.slow
-def test_an_environment_that_cannot_be_created_is_one_line(trees: Checkout, tmp_path: Path) -> None:
-    """The message has pip's last error, and the version and files that need the environment."""
-    (trees.old / "requirements.txt").write_text("./no-such-package\n")
-    with pytest.raises(UsageError, match=r"main has different dependencies \(requirements.txt\)") as refused:
-        interpreter(trees, tmp_path)
-    assert "no-such-package" in str(refused.value)
-    assert "\n" not in str(refused.value)
 
 
 def test_a_version_imports_from_its_tree(trees: Checkout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -258,3 +221,55 @@ def test_a_version_imports_from_its_tree(trees: Checkout, monkeypatch: pytest.Mo
         str(trees.old / "inside" / "more"),
         str(tmp_path),
     ]
+
+
+def test_a_package_of_a_monorepo_is_imported_from_its_tree(
+    trees: Checkout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Folders of the user's tree on the import path, as of an editable installation, are moved; packages' own folders are not."""
+    for tree in (trees.old, trees.new):
+        (tree / "libs" / "one" / "src").mkdir(parents=True)
+        (tree / ".venv" / "lib" / "site-packages").mkdir(parents=True)
+    monkeypatch.syspath_prepend(str(trees.new / ".venv" / "lib" / "site-packages"))
+    monkeypatch.syspath_prepend(str(trees.new / "libs" / "one" / "src"))
+    found = import_path(trees.old, trees).split(os.pathsep)
+    assert str(trees.old / "libs" / "one" / "src") in found
+    assert not [path for path in found if "site-packages" in path or path.startswith(str(trees.new))]
+
+
+def test_a_package_that_setuptools_maps_is_imported_from_its_tree(trees: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The finder of an editable installation has no entry on the import path."""
+    finder = types.ModuleType("__editable___toy_finder")
+    package = trees.new / "python" / "toy"
+    finder.__dict__["MAPPING"] = {"toy": str(package)}
+    for tree in (trees.old, trees.new):
+        (tree / "python" / "toy").mkdir(parents=True)
+    monkeypatch.setitem(sys.modules, finder.__name__, finder)
+    assert str(trees.old / "python") in import_path(trees.old, trees).split(os.pathsep)
+
+
+def test_a_project_below_the_root_is_imported_from_its_tree(toy: Toy, tmp_path: Path) -> None:
+    """One that is installed here, however, has its folders on the path of both versions; others do not count."""
+    for name, folder in (("pytest", "libs/one"), ("not-installed-anywhere", "libs/two")):
+        toy.write(f"{folder}/pyproject.toml", f'[project]\nname = "{name}"\nversion = "1"\n')
+        toy.write(f"{folder}/src/{name}_part.py", "")
+    toy.commit()
+    with checkout("main", tmp_path, toy.folder) as trees:
+        found = import_path(trees.old, trees).split(os.pathsep)
+        assert str(trees.old / "libs" / "one" / "src") in found
+        assert not [path for path in found if "two" in path]
+
+
+def test_neither_version_may_import_from_the_other(trees: Checkout, tmp_path: Path) -> None:
+    """Where the new tree is a copy, the user's own tree is foreign to the old version as well."""
+    plain = version_command(trees, "old", "python", [])
+    copied = replace(trees, new=tmp_path / "copy", copy_of=trees.new)
+    (tmp_path / "copy" / "inside").mkdir(parents=True)
+    assert plain.environment[protocol.FOREIGN] == str(trees.new)
+    assert version_command(copied, "old", "python", []).environment[protocol.FOREIGN].split(os.pathsep) == [
+        str(trees.new),
+        str(tmp_path / "copy"),
+    ]
+    new = version_command(copied, "new", "python", [])
+    assert new.environment[protocol.FOREIGN] == str(trees.old)
+    assert new.folder == tmp_path / "copy" / "inside"

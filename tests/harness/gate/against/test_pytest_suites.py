@@ -223,14 +223,94 @@ def test_a_file_that_one_version_cannot_import_names_the_error(toy: Toy, capsys:
     assert "test_broken.py: it fails in the old version: ModuleNotFoundError" in str(result["sentence"])
 
 
-def test_a_test_that_fails_in_both_versions_has_not_regressed(toy: Toy, capsys: Captured) -> None:
-    """It is not comparable, and the others are timed."""
+def test_a_test_that_fails_in_both_versions_is_a_usage_error(toy: Toy, capsys: Captured) -> None:
+    """It has not regressed: one line has pytest's reason, and how to leave it out."""
     toy.write("benchmarks/test_wrong.py", "def test_wrong(benchmark):\n    assert benchmark(lambda: 1) == 2\n")
     toy.commit()
+    code, _, err = gate(capsys)
+    assert code == 2
+    assert err.splitlines()[-1] == (
+        "harness: benchmarks/test_wrong.py::test_wrong fails in both versions: assert 1 == 2; fix it, or leave it out: "
+        "--deselect 'benchmarks/test_wrong.py::test_wrong'"
+    )
+
+
+def test_the_first_benchmarks_of_a_project_pass(toy: Toy, capsys: Captured) -> None:
+    """The old version lacks the folder that is named: nothing can have regressed, and the result says so."""
+    toy.git("rm", "-r", "--quiet", "benchmarks")
+    toy.git("commit", "--quiet", "--message", "no benchmarks")
+    toy.write("benchmarks/test_first.py", "def test_first(benchmark):\n    benchmark(sum, [1])\n")
     code, result, _ = gate(capsys)
-    assert code == 4
-    assert "test_wrong.py::test_wrong: it fails in both versions" in str(result["sentence"])
-    assert row(result)["kind"] == "time"
+    assert code == 0
+    assert (
+        result["sentence"]
+        == "the old version has none of these benchmarks, so that nothing is compared yet; 1 benchmark of the new one ran"
+    )
+    toy.write("benchmarks/test_first.py", "def test_first(benchmark):\n    assert benchmark(sum, [1]) == 2\n")
+    code, result, _ = gate(capsys)
+    assert code == 1
+
+
+def test_benchmarks_that_pytest_skips_are_named(toy: Toy, capsys: Captured) -> None:
+    """A suite that needs another plugin has no benchmark; one line has the reason."""
+    toy.write("benchmarks/test_total.py", "import pytest\n\npytest.importorskip('nothing_there')\n")
+    toy.commit()
+    toy.write("app.py", "def total(n):\n    return n\n")
+    code, _, err = gate(capsys)
+    assert code == 2
+    assert "there is no benchmark to compare; pytest skips benchmarks/test_total.py: could not import 'nothing_there'" in err
+
+
+SETTINGS = """\
+[pytest]
+addopts = --benchmark-skip --maxfail=1 --junitxml=results.xml --durations=3 --strict-markers
+filterwarnings = error
+"""
+EVERY_FORM = """\
+import pytest
+from app import total
+
+
+@pytest.fixture(scope="session")
+def whole():
+    return [1]
+
+
+@pytest.fixture(scope="module", params=["a", "b"])
+def module(request, whole):
+    return whole * len(request.param)
+
+
+@pytest.fixture(scope="class")
+def shared(module):
+    yield module
+
+
+class TestForms:
+    @pytest.mark.parametrize("n", [10, 20])
+    def test_parametrised(self, benchmark, shared, n):
+        benchmark.extra_info["n"] = n
+        assert benchmark(total, n) > 0
+
+    @pytest.mark.benchmark(group="pedantic")
+    def test_pedantic(self, benchmark, shared):
+        assert benchmark.pedantic(total, setup=lambda: ((3,), {}), teardown=lambda n: None, rounds=5, iterations=1) > 0
+"""
+
+
+def test_every_form_of_a_benchmark_runs_whatever_the_settings_say(toy: Toy, capsys: Captured) -> None:
+    """Classes, parameters and fixtures of every scope; options that would skip them, stop, or leave files do not count."""
+    toy.write("pytest.ini", SETTINGS)
+    toy.write("benchmarks/test_forms.py", EVERY_FORM)
+    toy.commit()
+    toy.write("app.py", "def total(n):\n    return sum(i * i for i in range(n + 1))\n")
+    code = main(["gate", "--against", "main", "--explain", "*", "--", "pytest", "benchmarks", "-p", "pytest_benchmark.plugin"])
+    out = capsys.readouterr().out
+    assert code == 0
+    names = [line.partition(": ")[0] for line in out.splitlines() if not line.startswith(" ")]
+    assert len(names) == 7
+    assert "benchmarks/test_forms.py::TestForms::test_parametrised[a-10]" in names
+    assert not (toy.folder / "results.xml").exists()
 
 
 def test_a_usage_error_of_pytest_is_reported(capsys: Captured) -> None:

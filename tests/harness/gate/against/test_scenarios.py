@@ -100,6 +100,17 @@ def test_an_operation_that_fails_in_the_candidate_is_named(toy: Toy, capsys: Cap
     assert message in json.dumps(result, ensure_ascii=False)
 
 
+def test_the_first_scenarios_of_a_project_pass(toy: Toy, capsys: Captured) -> None:
+    """The old version lacks the folder: nothing can have regressed, and the result says so."""
+    toy.git("mv", "scenarios", "elsewhere")
+    toy.git("commit", "--quiet", "--message", "no scenarios")
+    (toy.folder / "elsewhere").rename(toy.folder / "scenarios")
+    code, result, _ = gate(capsys, "adding")
+    assert code == 0
+    expected = "the old version has none of these benchmarks, so that nothing is compared yet; 3 benchmarks of the new one ran"
+    assert result["sentence"] == expected
+
+
 def test_a_renamed_scenario_is_not_comparable(toy: Toy, capsys: Captured) -> None:
     """The scenarios of both versions are compared, so that a missing one is reported."""
     (toy.folder / "scenarios" / "adding.py").rename(toy.folder / "scenarios" / "summing.py")
