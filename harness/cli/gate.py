@@ -141,7 +141,8 @@ def _publish(result: GateResult, options: argparse.Namespace) -> int:
     elif options.all:
         _console.print_blocks(gate.brief(result))
     else:
-        _console.print_blocks(files.gated(result, _runs.again_with_all(), _console.width()))
+        again = _runs.again_with_all(("--junit", "--markdown", "--html"), ("--github",))
+        _console.print_blocks(files.gated(result, again, _console.width()))
     if options.github:
         _annotate(github.commands(result), github.summary(result), to_stderr=options.json or options.markdown == "-")
     return result.exit_code

@@ -298,14 +298,15 @@ class PairedTime:
     """"time" for the median; of a regression of the mean or of a tail, its name, such as "p95"."""
 
     def row(self, margin: float, scenario: str, engine: str, rtt_ms: float = 0.0, arm: str = "", group: str = "") -> GateRow:
-        """Return the row of the time; the reason of an inconclusive one states what was detectable, and the time needed."""
+        """Return the row of the time; the reason of an inconclusive one states the time that the margin needs."""
         reason = self.reason
-        if self.verdict == GateVerdict.INCONCLUSIVE and self.detectable is not None and self.needed_s is not None:
-            reason += f"; detectable: {self.detectable * 100:+.1f} %"
-            if self.detectable > margin:
-                reason += f"; {margin * 100:+.3g} % needs about {self.needed_s:.0f} s per set"
+        is_open = self.verdict == GateVerdict.INCONCLUSIVE
+        if is_open and self.needed_s is not None and self.detectable is not None and self.detectable > margin:
+            reason += f"; {margin * 100:+.3g} % needs about {self.needed_s:.0f} s per set"
         row = GateRow(RowKind.TIME, scenario, engine, rtt_ms, arm, group, self.metric, self.verdict, reason)
-        return replace(row, change=self.ratio, low=self.low, high=self.high, tolerated=margin, paired=True)
+        return replace(
+            row, change=self.ratio, low=self.low, high=self.high, tolerated=margin, paired=True, detectable=self.detectable
+        )
 
 
 IDENTICAL = "the versions are identical; not timed"

@@ -303,8 +303,8 @@ def test_the_budget_ends_a_benchmark() -> None:
 
 
 def test_an_inconclusive_time_states_what_was_detectable() -> None:
-    """Its reason has the smallest detectable slowdown, and the seconds that the margin needs."""
+    """Its row has the smallest detectable slowdown, and its reason the seconds that the margin needs."""
     time = PairedTime("a", GateVerdict.INCONCLUSIVE, "noise", 1.0, 0.99, 1.01, 0.08, 106.5)
     row = time.row(0.03, "a", "sqlite")
-    assert row.reason == "noise; detectable: +8.0 %; +3 % needs about 106 s per set"
+    assert (row.detectable, row.reason) == (0.08, "noise; +3 % needs about 106 s per set")
     assert replace(time, verdict=GateVerdict.EQUIVALENT).row(0.03, "a", "sqlite").reason == "noise"
