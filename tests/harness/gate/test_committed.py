@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -68,8 +69,8 @@ def test_a_pull_request_cannot_tolerate_its_own_regression(
     project: Path, inside: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Neither the scenario's tolerances nor the project's are taken from it, in whichever folder the gate runs."""
-    lenient = {"tolerances": {"statements": 9.0}, "higher_is_better": ["statements"]}
-    write_run(run(result(statements=4, **lenient)), project / "runs" / "candidate")
+    lenient = partial(result, tolerances={"statements": 9.0}, higher_is_better=["statements"])
+    write_run(run(lenient(statements=4)), project / "runs" / "candidate")
     Path("pyproject.toml").write_text(LOOSE)
     commit(None)
     assert main(["gate", BASELINE, "runs/candidate"]) == 0, "so they would be"
@@ -81,7 +82,7 @@ def test_a_pull_request_cannot_tolerate_its_own_regression(
     assert "other tolerances of" in said
     monkeypatch.chdir(project)
     git("checkout", "--quiet", "main")
-    commit(run(result(**lenient)))
+    commit(run(lenient()))
     assert main(["gate", f"main:{BASELINE}", "runs/candidate"]) == 0, "merged, they decide"
 
 
