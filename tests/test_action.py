@@ -15,13 +15,16 @@ from typing import Any
 import pytest
 import yaml
 
+from harness.init.address import Address
+from harness.init.templating import template
+
 ROOT = Path(__file__).parents[1]
 ACTION = ROOT / "action.yml"
 GITLAB = ROOT / "harness" / "init" / "templates" / "gitlab.yml"
 RECORDER = """\
 #!/bin/sh
 for word in "$@"; do printf '%s\\n' "$word"; done >> "$RECORD"
-echo -- >> "$RECORD"
+echo == >> "$RECORD"
 exit "${CODE:-0}"
 """
 """A program that records its arguments."""
@@ -155,7 +158,7 @@ class Job:
     def run(self, name: str, inputs: Mapping[str, str], **more: str) -> tuple[int, str]:
         """Run a step of the action; return its exit code and what it printed."""
         with self.start(step(name), inputs, **more) as process:
-            printed = process.communicate(timeout=150)[0]
+            printed = process.communicate(timeout=400)[0]
         return process.returncode, printed
 
     def shell(self, lines: list[str], **more: str) -> tuple[int, str]:
@@ -174,7 +177,7 @@ class Job:
     @property
     def recorded(self) -> list[list[str]]:
         """The arguments of each call of a recorder."""
-        calls = Path(self.environment["RECORD"]).read_text().split("--\n")[:-1] if Path(self.environment["RECORD"]).exists() else []
+        calls = Path(self.environment["RECORD"]).read_text().split("==\n")[:-1] if Path(self.environment["RECORD"]).exists() else []
         return [call.splitlines() for call in calls]
 
     def output(self, name: str) -> str:
@@ -185,21 +188,21 @@ class Job:
 
 @pytest.fixture
 def merge(tmp_path: Path) -> Job:
-    """Return a job on a shallow checkout of the merge of a pull request that changes a text."""
+    """Return a job on a shallow checkout of the merge of a pull request that changes no file, so that nothing has to be timed."""
     origin, checkout = tmp_path / "origin", tmp_path / "checkout"
     (origin / "benchmarks").mkdir(parents=True)
     made = Job(tmp_path, origin)
     (origin / "benchmarks" / "test_sum.py").write_text(SUITE)
-    (origin / "README").write_text("before")
     made.git("init", "--quiet", "--initial-branch", "main")
     for number, branch in enumerate(("main", "main", "change", "main")):
         if branch == "change":
             made.git("checkout", "--quiet", "-b", branch)
         elif number == 3:
             made.git("checkout", "--quiet", branch)
-        (origin / ("README" if branch == "change" else f"file{number}")).write_text(f"{number}")
+        if branch == "main":
+            (origin / f"file{number}").write_text("x")
         made.git("add", "--all")
-        made.git("commit", "--quiet", "--message", f"{number}")
+        made.git("commit", "--quiet", "--allow-empty", "--message", f"{number}")
     made.git("checkout", "--quiet", "--detach", "main")
     made.git("merge", "--quiet", "--no-ff", "--message", "merge", "change")
     merged = made.git("rev-parse", "HEAD")
@@ -220,10 +223,10 @@ def test_a_pull_request_is_judged_against_what_it_is_merged_into(merge: Job) -> 
     code, printed = merge.run("Gate", {"command": "pytest benchmarks/"})
     assert code == 0, printed
     base = merge.git("rev-parse", "--short", "HEAD^1")
-    assert f"HEAD^1 ({base})" in printed
     assert merge.output("output") == "exit-code=0\n"
     assert {file.name for file in (merge.folder / "temp" / "harness-gate").iterdir()} == {"gate.html", "gate.md", "gate.xml"}
-    assert merge.output("step_summary").startswith("## ✓ Gate passed: 1 benchmark unchanged and not timed.")
+    assert merge.output("step_summary").startswith(f"## ✓ Gate passed: HEAD^1 ({base}) and ".replace("^", "\\^"))
+    assert "are identical, so nothing was timed" in " ".join(printed.split())
     assert merge.git("status", "--porcelain") == ""
 
 
@@ -233,7 +236,7 @@ def test_another_checkout_is_judged_against_the_base_branch(merge: Job) -> None:
     code, printed = merge.run("Gate", {"command": "pytest x"}, GITHUB_SHA="0" * 40)
     assert code == 0, printed
     assert merge.recorded[0][:3] == ["gate", "--against", "origin/main"]
-    assert merge.git("rev-parse", "origin/main") == merge.git("rev-parse", "HEAD^1")
+    assert merge.git("ls-remote", "origin", "main").split()[0] == merge.git("rev-parse", "origin/main")
 
 
 def test_inputs_are_arguments_and_nothing_else(merge: Job) -> None:
@@ -302,7 +305,7 @@ FAKE_PYTHON = """\
 #!/bin/sh
 if [ "$2" = venv ]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; fi
 [ "$3" = --version ] || for word in "$@"; do printf '%s\\n' "$word"; done >> "$RECORD"
-[ "$3" = --version ] || echo -- >> "$RECORD"
+[ "$3" = --version ] || echo == >> "$RECORD"
 """
 
 
@@ -312,7 +315,7 @@ if [ "$2" = venv ]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; fi
         ({"command": "pytest x"}, ["requirements.txt", ".", "/action[pytest,report]"]),
         ({}, ["requirements.txt", ".", "/action[all]"]),
         ({"python": "", "extras": "sql"}, ["/action[sql]"]),
-        ({"install": "python -m pip install mine; false | true || exit 9"}, ["mine", "/action[all]"]),
+        ({"install": "python -m pip install mine && true"}, ["mine", "/action[all]"]),
     ],
 )
 def test_the_project_and_the_harness_are_installed(merge: Job, inputs: dict[str, str], installed: list[str]) -> None:
@@ -372,7 +375,7 @@ def test_the_job_for_gitlab_runs(merge: Job) -> None:
     settings = variables(HARNESS_COMMAND="pytest benchmarks/ -k 'sum or x'", HARNESS_PACKAGE="x[y] @ git+https://a")
     code, printed = merge.shell([*job()["before_script"], *job()["script"]], **settings, **diff_base)
     assert code == 0, printed
-    assert "1 benchmark unchanged and not timed" in printed
+    assert "are identical, so nothing was timed" in " ".join(printed.split())
     assert merge.recorded == [["install", "x[y] @ git+https://a"]]
     assert {file.name for file in (merge.checkout / "performance").iterdir()} == {"gate.html", "gate.md", "gate.xml"}
     assert merge.git("status", "--porcelain") == ""
@@ -380,7 +383,6 @@ def test_the_job_for_gitlab_runs(merge: Job) -> None:
 
 def test_the_job_for_gitlab_passes_its_variables_on(merge: Job) -> None:
     """The target of a merged result, the options, a baseline of the target branch; and the token to the comment alone."""
-    merge.program("harness", RECORDER + 'echo "${GITLAB_TOKEN-unset}"\n')
     merge.program("harness", RECORDER.replace("exit", 'echo "token ${GITLAB_TOKEN-unset}"; exit'))
     shas = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": "base", "CI_MERGE_REQUEST_TARGET_BRANCH_SHA": "target", "GITLAB_TOKEN": "x"}
     code, printed = merge.shell(job()["script"], **variables(HARNESS_OPTIONS="--margin '5 %'"), **shas)
@@ -397,3 +399,25 @@ def test_the_job_for_gitlab_passes_its_variables_on(merge: Job) -> None:
     (merge.checkout / "performance/gate.md").write_text("x")
     assert merge.shell(job()["after_script"], **shas) == (0, "token x\n")
     assert merge.recorded[-1] == ["comment", "gate.md"]
+
+
+def test_the_page_shows_the_workflow_that_is_written() -> None:
+    """And its five lines, and every input and output of the action."""
+    page = (ROOT / "docs/ci.md").read_text()
+    written = template("github", action=Address().action, inputs='        with:\n          command: "pytest benchmarks"')
+    assert f'```yaml title=".github/workflows/performance.yml"\n{written}```\n' in page
+    five = next(block for block in re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL) if "uses: OWNER/" in block)
+    assert five.count("\n") == 5
+    assert five.splitlines()[0] in written
+    action = yaml.safe_load(ACTION.read_text())
+    missing = [name for name in {**action["inputs"], **action["outputs"]} if f"`{name}`" not in page]
+    assert missing == []
+    assert yaml.safe_load(five)[1]["with"].keys() <= action["inputs"].keys()
+
+
+def test_the_page_sets_variables_that_the_job_for_gitlab_has() -> None:
+    """With values that it understands."""
+    page = (ROOT / "docs/ci.md").read_text()
+    shown = yaml.safe_load(re.findall(r'```yaml title="\.gitlab-ci\.yml"\n(.*?)```', page, flags=re.DOTALL)[0])
+    assert shown["performance"]["variables"].keys() <= job()["variables"].keys()
+    assert shown["include"][0]["remote"].endswith(str(GITLAB.relative_to(ROOT)))

@@ -10,7 +10,7 @@ from harness.cli import _own_traceback_setting, _parser
 from harness.errors import EXTRAS
 from tests.docs.blocks import ROOT
 
-OUTSIDE = {"docker", "kubectl", "make", "pip", "pipx", "uv", "uvx"}
+OUTSIDE = {"docker", "gh", "kubectl", "make", "pip", "pipx", "uv", "uvx"}
 """Programs that change more than a folder: they are never run."""
 OTHERS = {*OUTSIDE, "cd", "export", "git", "locust", "mkdir", "pytest", "python", "sed", "test"}
 """The programs besides `harness` that pages may use."""
