@@ -1,8 +1,8 @@
-"""Comment on the pull request or merge request of this job, in place of the comment of the last push.
+"""Replace the comment on the pull request of this job.
 
-FILE is Markdown, such as `harness gate --markdown FILE` writes. In GitHub Actions the token is in GITHUB_TOKEN, with the permission
-`pull-requests: write`; in GitLab CI it is in GITLAB_TOKEN, a project access token with the scope api. In a job that is not about a
-request, nothing is posted.
+FILE is Markdown, such as `harness gate --markdown FILE` writes. On GitHub the token is in GITHUB_TOKEN, with the permission
+`pull-requests: write`; on GitLab, where it is the merge request, in GITLAB_TOKEN: a project access token with the scope api. Where
+there is no comment yet it is posted; in a job that is about neither, nothing is.
 """
 
 import argparse
