@@ -241,16 +241,21 @@ def unjudged(result: GateResult) -> list[GateRow]:
 
 
 def full(result: GateResult) -> list[Block]:
-    """Return the result for a pull request: one sentence, what changed or is undecided, and folded the rest with its numbers."""
+    """Return the result for a pull request: one sentence, what changed or is undecided, and folded the rest with its numbers.
+
+    The reason for the verdict follows the sentence where it says more than the numbers.
+    """
     base, candidate = (shortened(visible(name), MOST_REASON) for name in (result.base, result.candidate))
     sides = gettext("Baseline {base}, candidate {candidate}.", base=base, candidate=candidate)
+    title, sentence = heading(result), shortened(visible(result.sentence), MOST_MESSAGE)
     found = of(
+        Paragraph(f"{sentence}.") if "; " in sentence and sentence not in title else None,
         *_table(changed(result), "verdict", MOST_CHANGED),
         *remarks(result, MOST_REMARKS),
         _folded(result),
         Paragraph(f"{sides} {counts(result)}".rstrip(), quiet=True),
     )
-    return [ReportSection(f"{status(result.verdict).sign} {heading(result)}", tuple(found), folded=False)]
+    return [ReportSection(f"{status(result.verdict).sign} {title}", tuple(found), folded=False)]
 
 
 def _folded(result: GateResult) -> ReportSection | None:

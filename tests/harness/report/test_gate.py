@@ -1,5 +1,7 @@
 """A gate's result in a terminal and as Markdown."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.report import markdown
@@ -191,3 +193,11 @@ def test_a_comment_is_not_obeyed() -> None:
     assert "![" not in text
     assert {line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("| b")} == {5}
     assert markdown.write([Paragraph("/merge"), Paragraph("1. x"), Paragraph("- x")]) == "\\/merge\n\n1\\. x\n\n\\- x\n"
+
+
+def test_a_reason_that_says_more_than_the_numbers_is_below_them() -> None:
+    """As that a gate was interrupted; one that only counts is left out."""
+    found = suite(regressed=2, inconclusive=1)
+    assert found.sentence not in markdown.write(full(found))
+    stopped = replace(found, sentence=f"{found.sentence}; it was interrupted")
+    assert markdown.write(full(stopped)).splitlines()[2] == "2 benchmarks regressed; it was interrupted."
