@@ -82,7 +82,8 @@ def _without_common_end(names: Sequence[str], limit: int) -> dict[str, str]:
     head = _alike(names)
     ends = [name[head:] for name in names]
     if all(len(end) < limit - 1 for end in ends):
-        return {name: f"{name[: limit - 1 - len(end)]}…{end}" for name, end in zip(names, ends, strict=True)}
+        kept = [len(end) + (limit - 1 - len(end)) // 2 for end in ends]  # with a part of what is before it
+        return {name: f"{name[: limit - 1 - number]}…{name[-number:]}" for name, number in zip(names, kept, strict=True)}
     return {}
 
 

@@ -96,4 +96,4 @@ def test_names_that_end_alike_lose_that_end() -> None:
     ends_alike = [f"test_{name} with a long common end" for name in ("a-417", "bcd-41", "e-4")]
     assert list(abbreviated(ends_alike, 20).values()) == ["test_a-417…ommon end", "test_bcd-41…mmon end", "test_e-4… common end"]
     begin_alike = [f"a long common beginning of {n}" for n in (1, 23)]
-    assert list(abbreviated(begin_alike, 20).values()) == ["a long common begi…1", "a long common beg…23"]
+    assert list(abbreviated(begin_alike, 20).values()) == ["a long co…nning of 1", "a long co…ning of 23"]
