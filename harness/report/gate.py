@@ -278,8 +278,9 @@ def _folded(result: GateResult) -> ReportSection | None:
 
 def _names(rows: Sequence[GateRow]) -> Paragraph:
     """Return the names of benchmarks that were not timed, and the number of the others."""
-    is_one = len({row.place for row in rows}) == 1
-    every = [" · ".join(part for part in ("" if is_one else row.place, row.arm, row.group) if part) for row in rows]
+    every = [" · ".join(part for part in (row.arm, row.group) if part) or row.scenario for row in rows]
+    if len(set(every)) < len(rows):  # the same name in several files
+        every = [f"{row.place} · {name}" for row, name in zip(rows, every, strict=True)]
     names = abbreviated(map(visible, every[:MOST_UNCHANGED]), MOST_NAME).values()
     left = len(rows) - MOST_UNCHANGED
     others = [gettext("{count} more", count=f"{left:,}")] if left > 0 else []

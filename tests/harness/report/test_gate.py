@@ -201,3 +201,14 @@ def test_a_reason_that_says_more_than_the_numbers_is_below_them() -> None:
     assert found.sentence not in markdown.write(full(found))
     stopped = replace(found, sentence=f"{found.sentence}; it was interrupted")
     assert markdown.write(full(stopped)).splitlines()[2] == "2 benchmarks regressed; it was interrupted."
+
+
+def test_benchmarks_that_were_not_timed_have_their_names() -> None:
+    """With their files only where two have the same name."""
+    rows = [benchmark("unchanged", n, name=name) for n, name in enumerate(("test_a", "test_b"))]
+    found = GateResult("old", "new", GateVerdict.EQUIVALENT, "2 benchmarks unchanged and not timed", rows)
+    assert "**Unchanged, not timed:** test\\_a, test\\_b\n" in markdown.write(full(found))
+    alike = [benchmark("unchanged", n, name="test_a") for n in (0, 1)]
+    assert "test\\_0.py · pytest · test\\_a, bench/test\\_1.py · pytest · test\\_a\n" in markdown.write(
+        full(replace(found, rows=alike))
+    )
