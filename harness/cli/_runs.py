@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -161,9 +161,19 @@ def everything(out: Path) -> str:
     return f"harness report {shlex.quote(str(out))} --format terminal --all{chosen}"
 
 
-def again_with_all() -> str:
-    """Return the command line of this process with --all."""
-    return f"{command()} --all"
+def again_with_all(files: Collection[str] = (), flags: Collection[str] = ()) -> str:
+    """Return the command line of this process with --all, without the options `files`, which have a value, and `flags`.
+
+    Those are what is written in addition, which need not be written again. What follows `--` is not ours.
+    """
+    words, left_out = sys.argv[1:], {"--all", *flags}
+    end = words.index("--") if "--" in words else len(words)
+    kept, skip = list[str](), False
+    for word in words[:end]:
+        is_kept = not skip and word not in {*files, *left_out} and word.partition("=")[0] not in files
+        skip = not skip and word in files
+        kept += [word] * is_kept
+    return shlex.join(["harness", *kept, "--all", *words[end:]])
 
 
 def injected(record: Run, share: float) -> str:

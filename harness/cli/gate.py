@@ -1,7 +1,9 @@
 """Fail if the candidate does more work or is slower than the baseline.
 
-BASE and CANDIDATE are runs: a run folder, its run.json, or a baseline of `harness baseline accept`. Work counts decide: one more
-statement is a regression (exit code 1), and only equal or less work passes (0). Times of separate runs show large changes only.
+BASE and CANDIDATE are runs: a run folder, its run.json, or a baseline of `harness baseline accept`. BASE may be REF:FILE, a file as
+a commit has it, such as origin/main:baselines/main.json, which a pull request cannot edit; the tolerances are then those of that
+commit. Work counts decide: one more statement is a regression (exit code 1), and only equal or less work passes (0). Times of
+separate runs show large changes only.
 Other data or versions, another load, and missing or renamed scenarios, arms or groups are not comparable (4). Of two result files
 of another tool, more failed operations, a newly failed check, or a slower median, tail or mean beyond --drift are a regression, and
 smaller changes are inconclusive (3). With --against, both versions are timed now, interleaved. The gate never writes a baseline.
@@ -12,7 +14,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import count
@@ -95,32 +98,53 @@ def run(options: argparse.Namespace) -> int:
         return _publish(_timed_against(options), options)
     if len(options.files) != SIDES:
         raise UsageError(f"a gate needs two runs, BASE and CANDIDATE, not {len(options.files)}; name both, or use --against REF")
-    base, candidate = (Path(name) for name in options.files)
-    return _publish(gated(base, candidate, compare.rules(options, allow_missing=options.allow_missing)), options)
+    base, candidate = options.files
+    rules = compare.rules(options, allow_missing=options.allow_missing)
+    from harness.gate import committed, stored_runs
+
+    if not committed.is_committed(base):
+        return _publish(gated(Path(base), Path(candidate), rules), options)
+    with tempfile.TemporaryDirectory(prefix="harness-baseline-") as folder:
+        try:
+            found = committed.baseline(base, Path(folder))
+        except NotComparableError as error:
+            return _publish(stored_runs.refused(base, candidate, str(error)), options)
+        return _publish(gated(found.file, Path(candidate), rules, names=(base, candidate), tolerances=found.tolerances), options)
 
 
-def gated(base: Path, candidate: Path, rules: FileRules | None = None) -> GateResult:
+def gated(
+    base: Path,
+    candidate: Path,
+    rules: FileRules | None = None,
+    *,
+    names: tuple[str, str] | None = None,
+    tolerances: Mapping[str, float] | None = None,
+) -> GateResult:
     """Return the gate's result on two stored runs, or on two result files of the same other tool, by default rules.
 
-    Files that cannot be compared are a result as well, `not comparable`, so that test reporters show it.
+    `names` are shown for the two, by default their paths. With `tolerances`, those of the baseline's project, the baseline's own
+    decide, and not the candidate's. Files that cannot be compared are a result as well, `not comparable`, so that test reporters
+    show it.
     """
     from harness import importers
     from harness.gate import result_files, stored_runs
     from harness.results import store
 
-    allowed, runs, names = configuration(Path.cwd()).tolerances, [], (str(base), str(candidate))
+    allowed, runs = configuration(Path.cwd()).tolerances if tolerances is None else tolerances, []
+    names = names or (str(base), str(candidate))
     rules = result_files.FileRules(allow_missing=False) if rules is None else rules
     try:
-        for path in (base, candidate):
+        for path, name in zip((base, candidate), names, strict=True):
             version = store.schema_of(path)
             if version not in {None, store.SCHEMA_VERSION}:  # not comparable rather than unreadable
-                schemas = f"{path} has schema {version}, this harness compares schema {store.SCHEMA_VERSION}"
+                schemas = f"{name} has schema {version}, this harness compares schema {store.SCHEMA_VERSION}"
                 return stored_runs.refused(*names, f"{schemas}; run it again and accept it as the new baseline")
             runs.append(importers.read(path))
             if runs[-1].kind == RunKind.COMPARISON:
-                raise UsageError(f"{path} is a comparison; name the two files that it compares")
+                raise UsageError(f"{name} is a comparison; name the two files that it compares")
         if all(run.kind == RunKind.FILE for run in runs):
-            return result_files.side_by_side(importers.reading(base), importers.reading(candidate), rules).gate
+            found = result_files.side_by_side(importers.reading(base), importers.reading(candidate), rules).gate
+            return replace(found, base=names[0], candidate=names[1])
         if rules.drift != result_files.FileRules.drift:
             raise UsageError("--drift is for result files of other tools: stored times of runs do not decide; leave it out")
         return stored_runs.gate(
@@ -130,6 +154,7 @@ def gated(base: Path, candidate: Path, rules: FileRules | None = None) -> GateRe
             selection=rules.selection,
             errors=rules.errors,
             allow_missing=rules.allow_missing,
+            by_baseline=tolerances is not None,
             names=names,
         )
     except NotComparableError as error:
@@ -159,7 +184,8 @@ def _publish(result: GateResult, options: argparse.Namespace) -> int:
     elif options.all:
         _console.print_blocks(gate.brief(result))
     else:
-        _console.print_blocks(files.gated(result, _runs.again_with_all(), _console.width()))
+        again = _runs.again_with_all(("--junit", "--markdown", "--html"), ("--github",))
+        _console.print_blocks(files.gated(result, again, _console.width()))
     if options.github:
         _annotate(github.commands(result), github.summary(result), to_stderr=options.json or options.markdown == "-")
     return result.exit_code

@@ -41,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the files, print what was found, what was written and what to do next; return 0."""
     from harness.init import files, scenarios
+    from harness.init.address import UNKNOWN_OWNER
     from harness.init.inspection import inspect_modules
     from harness.init.sources import read_sources
     from harness.init.tree import source_tree
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     if options.template or not existing:
         chosen = options.template or _chosen(scenarios.fitting(root, sources, imported), is_asking=is_asking)
         scenario = scenarios.written(chosen, root, sources, imported)
-    plan = files.planned(root, folder, scenario, options.ci or "")
+    plan = files.planned(root, folder, scenario, options.ci or "", _suite(sources))
     if options.dry_run:
         _print_files(root, plan)
         return 0
@@ -69,6 +70,8 @@ def run(options: argparse.Namespace) -> int:
         _line(f"exists   {folder} with {', '.join(existing)}; for one more: --template")
     _print_written(root, plan, scenario)
     _print_next(root, folder, scenario, sources)
+    if any(UNKNOWN_OWNER in file.text for file in plan):
+        print(f"  replace {UNKNOWN_OWNER} in the workflow: the owner of the harness on GitHub")
     return 0
 
 
@@ -82,6 +85,14 @@ def _root(named: Path | None) -> Path:
     if not named.is_dir():
         raise UsageError(f"{named} is not a folder; name the folder of a project, or leave it out")
     return named.resolve()
+
+
+def _suite(sources: Sources) -> str:
+    """Return the folder of a project's pytest-benchmark suite, of one at its root the file; empty without one."""
+    if not sources.benchmarks:
+        return ""
+    file = Path(sources.benchmarks[0].file)
+    return str(file if file.parent == Path() else file.parent)
 
 
 def _chosen(fitting: list[str], *, is_asking: bool) -> str:

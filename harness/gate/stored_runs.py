@@ -57,13 +57,14 @@ def gate(
     selection: Selection = EVERYTHING,
     errors: float = failures.TOLERANCE,
     allow_missing: bool = False,
+    by_baseline: bool = False,
     names: tuple[str, str] = ("the baseline", "the candidate"),
 ) -> GateResult:
     """Compare every figure of `base` with `candidate`, and return the rows with the verdict.
 
     `tolerances` maps "scenario.metric" to a share and overrides the scenarios' own; `selection` is of scenarios by name; `errors`
-    is the tolerated share of failed operations; with `allow_missing`, what the candidate lacks is a warning; `names` are shown for
-    the two runs.
+    is the tolerated share of failed operations; with `allow_missing`, what the candidate lacks is a warning; with `by_baseline`,
+    the scenarios of the baseline state what is tolerated, and not those of the candidate; `names` are shown for the two runs.
 
     Raises:
         UsageError: the selection matches no scenario, or a tolerance is not a share from 0 up.
@@ -84,7 +85,11 @@ def gate(
             RunWarning(WarningName.THE_CANDIDATE, f"the run {candidate.incomplete}{unmeasured(after, before)}", MEASURE)
         )
     for pair in matched.pairs:
-        found, excluded, missing = _rows(pair, _rules(pair, tolerances or {}, base, candidate))
+        stated = pair.old if by_baseline else pair.new
+        found, excluded, missing = _rows(pair, _rules(pair, stated, tolerances or {}, base, candidate))
+        if by_baseline and (pair.old.tolerances, pair.old.higher_is_better) != (pair.new.tolerances, pair.new.higher_is_better):
+            message = "the candidate's scenario states other tolerances than the baseline's, which decide"
+            warnings.append(RunWarning(f"{WarningName.OTHER_TOLERANCES} of {place(pair.new)}", message, ACCEPT))
         rows += [*found, *_load_rows(pair, errors)]
         incomparable += excluded
         if not candidate.incomplete:
@@ -108,14 +113,15 @@ def refused(base: str, candidate: str, reason: str) -> GateResult:
     return GateResult(base, candidate, GateVerdict.NOT_COMPARABLE, reason, incomparable=incomparable)
 
 
-def _rules(pair: MatchedPair, tolerances: Mapping[str, float], base: Run, candidate: Run) -> Rules:
+def _rules(pair: MatchedPair, stated: ScenarioResult, tolerances: Mapping[str, float], base: Run, candidate: Run) -> Rules:
+    """Return what is tolerated of a scenario: what one of its two results states, and then the project."""
     name = f"{pair.new.name}."
     project = {key.removeprefix(name): share for key, share in tolerances.items() if key.startswith(name)}
-    merged = pair.new.tolerances | project
+    merged = stated.tolerances | project
     for metric, share in merged.items():
         if not (math.isfinite(share) and share >= 0):
             raise UsageError(f"{pair.new.file}: tolerance {share} of {metric!r} is not a share from 0 up; write one such as 0.02")
-    return Rules(merged, pair.new.higher_is_better, *other_versions(pair, base, candidate))
+    return Rules(merged, stated.higher_is_better, *other_versions(pair, base, candidate))
 
 
 def _rows(pair: MatchedPair, rules: Rules) -> tuple[list[GateRow], list[RunWarning], list[RunWarning]]:

@@ -21,6 +21,7 @@ NOUNS = {
     RowKind.CHECKS: "check",
     RowKind.STATUS: "scenario or arm",
 }
+BENCHMARK = "benchmark"
 UNDECIDED = "no work count was judged that could decide"
 SHOWN_NAMES = 5
 """The number of names that a message lists before it only counts the rest."""
@@ -113,13 +114,14 @@ def _rules(rows: Sequence[GateRow], incomparable: Sequence[RunWarning], undecide
         yield GateVerdict.IMPROVED, f"{_by_kind(rows, GateVerdict.IMPROVED)} improved, nothing regressed{also}"
     equal = [f"{counted(work, 'work count')} equal"] * bool(work or not (equivalent or same))
     equal += [f"{counted(same, 'metric')} equal"] * bool(same)
-    untimed = sum(row.kind == RowKind.TIME and row.verdict == GateVerdict.EQUIVALENT and row.change is None for row in rows)
-    equal += [f"{counted(untimed, 'benchmark')} unchanged and not timed"] * bool(untimed)
-    equal += [f"{counted(equivalent - untimed, 'time')} equivalent"] * (equivalent > untimed)
+    untimed = sum(row.is_untimed for row in rows)
+    equal += [f"{counted(untimed, BENCHMARK)} unchanged and not timed"] * bool(untimed)
+    noun = BENCHMARK if any(row.paired for row in rows) else NOUNS[RowKind.TIME]
+    equal += [f"{counted(equivalent - untimed, noun)} equivalent"] * (equivalent > untimed)
     yield GateVerdict.EQUIVALENT, f"{', '.join(equal)}{also}"
 
 
 def _by_kind(rows: Iterable[GateRow], verdict: GateVerdict) -> str:
-    """Return the number of rows with a verdict by kind: `2 work counts and 1 time`."""
-    counts = Counter(row.kind for row in rows if row.verdict == verdict)
-    return " and ".join(counted(counts[kind], noun) for kind, noun in NOUNS.items() if counts[kind])
+    """Return the number of rows with a verdict by kind: `2 work counts and 1 time`; interleaved times are benchmarks."""
+    counts = Counter(BENCHMARK if row.paired else NOUNS[row.kind] for row in rows if row.verdict == verdict)
+    return " and ".join(counted(counts[noun], noun) for noun in (*NOUNS.values(), BENCHMARK) if counts[noun])

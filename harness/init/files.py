@@ -1,6 +1,8 @@
 """The files that `harness init` writes: new ones, and lines at the end of two that may exist. None is overwritten."""
 
+import json
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,14 +11,17 @@ from pathlib import Path
 from harness.configuration import PROJECT_FILE, read
 from harness.discovery import scenario_candidates
 from harness.errors import UsageError
+from harness.init.address import installed_from
 from harness.init.settings_text import with_settings
+from harness.init.templating import FOLDER as TEMPLATES
 from harness.init.templating import ScenarioText, template
-from harness.version import DISTRIBUTION
 
 FOLDERS = ("bench", "scenarios", "performance", "harness_bench")
 """Names of a new folder of scenarios, the preferred one first."""
 BUDGET = "40s"
 """The budget of a project's runs to begin with: enough for a first scenario."""
+GITLAB = "gitlab.yml"
+"""The job for GitLab, which a project may include as well."""
 RUNS = re.compile(r"/?runs(/\*{0,2})?")
 """A line of .gitignore that covers the folder of runs."""
 
@@ -71,8 +76,11 @@ def _is_usable(folder: Path) -> bool:
     return all(re.search(rb"^\s*(from|import) harness\b", file.read_bytes(), re.MULTILINE) for file in files)
 
 
-def planned(root: Path, folder: str, scenario: ScenarioText | None, workflow: str = "") -> list[PlannedFile]:
-    """Return the files for a project; without a scenario it has some. `workflow` is github, gitlab or empty."""
+def planned(root: Path, folder: str, scenario: ScenarioText | None, workflow: str = "", suite: str = "") -> list[PlannedFile]:
+    """Return the files for a project; without a scenario it has some.
+
+    `workflow` is github, gitlab or empty; it times the pytest-benchmark suite in the folder or file `suite`, or else the scenarios.
+    """
     files = [_new(root / folder / f"{scenario.name}.py", scenario.text)] if scenario else []
     files += [
         _new(root / folder / "locustfile.py", template("locustfile", folder=folder)),
@@ -80,9 +88,9 @@ def planned(root: Path, folder: str, scenario: ScenarioText | None, workflow: st
         _ignored(root / ".gitignore"),
     ]
     if workflow == "github":
-        files.append(_new(root / ".github" / "workflows" / "performance.yml", _workflow(root, workflow)))
+        files.append(_new(root / ".github" / "workflows" / "performance.yml", _github(suite)))
     elif workflow:
-        files.append(_new(root / ".gitlab-ci.yml", _workflow(root, workflow)))
+        files.append(_new(root / ".gitlab-ci.yml", _gitlab(suite)))
     return files
 
 
@@ -127,14 +135,25 @@ def _ignored(path: Path) -> PlannedFile:
     return PlannedFile(path, f"{before}{gap}/runs/{newline}", FileStatus.EXTENDED, "/runs/")
 
 
-def _workflow(root: Path, kind: str) -> str:
-    """Return a workflow that installs the project, as far as its files say how, and the harness."""
-    own = ["requirements.txt"] if (root / "requirements.txt").is_file() else []
-    is_package = (root / "setup.py").is_file() or "[project]" in (_content(root / PROJECT_FILE) or "")
-    commands = [f"pip install --requirement {name}" for name in own] + ["pip install --editable ."] * is_package
-    commands.append(f'pip install "{DISTRIBUTION}[all]" # or its address: "{DISTRIBUTION}[all] @ git+https://…"')
-    form = "      - run: {}" if kind == "github" else "    - {}"
-    return template(kind, python="3.12", install="\n".join(form.format(command) for command in commands))
+def _github(suite: str) -> str:
+    """Return a workflow that uses the action of this package."""
+    inputs = ["        with:", f"          command: {json.dumps(_command(suite))}"] if _command(suite) else []
+    return template("github", action=installed_from().action, inputs="\n".join(inputs)).rstrip() + "\n"
+
+
+def _gitlab(suite: str) -> str:
+    """Return the job for GitLab with the values of two of its variables."""
+    text = (TEMPLATES / GITLAB).read_text(encoding="utf-8")
+    extras = "pytest,report" if _command(suite) else "all"
+    for name, value in (("HARNESS_COMMAND", _command(suite)), ("HARNESS_PACKAGE", installed_from().requirement(extras))):
+        before, key, after = text.partition(f"\n    {name}: ")
+        text = f"{before}{key}{json.dumps(value)} #{after.partition(' #')[2]}"
+    return text
+
+
+def _command(suite: str) -> str:
+    """Return the command of pytest for a suite, empty without one; names that a workflow might read in another way are left out."""
+    return f"pytest {shlex.quote(suite)}" if re.fullmatch(r"[\w./ -]+", suite) else ""
 
 
 def write(files: Sequence[PlannedFile]) -> None:

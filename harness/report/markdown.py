@@ -78,7 +78,7 @@ def _block(block: Block) -> Iterator[str]:
             yield from _table(block)
         case Paragraph():
             lead = f"**{escape(block.lead)}** " if block.lead else ""
-            yield from (f"{lead}{escape(block.text)}".rstrip(), "")
+            yield from (_line_start(f"{lead}{escape(block.text)}".rstrip()), "")
             if block.code:
                 yield from (*_code(block.code), "")
         case Notice():
@@ -127,6 +127,11 @@ def _code(text: str) -> list[str]:
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return [fence, *(without_command(printable(line)) for line in text.splitlines()), fence]
+
+
+def _line_start(line: str) -> str:
+    """Return a line that does not begin a list, or a quick action: a line `/merge` in a comment on GitLab merges."""
+    return re.sub(r"^(\d+(?=[.)])|(?=[-+=/]))", r"\1\\", line)
 
 
 def escape(text: str) -> str:

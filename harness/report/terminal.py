@@ -16,7 +16,7 @@ from rich.text import Text
 from harness.language import gettext, ngettext
 from harness.report.blocks import Block, Cell, Notice, Notices, Paragraph, ReportSection, Table, TableKind, Tone
 from harness.report.numbers import DASH
-from harness.results.names import shortened
+from harness.results.names import abbreviated, shortened
 from harness.text import printable
 
 STYLE = {Tone.GREAT: "bold cyan", Tone.GOOD: "green", Tone.SHORT: "yellow", Tone.BAD: "red", Tone.OPEN: "magenta", Tone.FLAT: "dim"}
@@ -135,7 +135,7 @@ def _one_line_table(table: Table, width: int) -> Iterator[RenderableType]:
     for place in shown:
         is_text = table.is_text(place)
         grid.add_column(width=widths[place], no_wrap=True, overflow="ellipsis", justify="left" if is_text else "right")
-    columns[0] = [_fitting(text, widths[0]) for text in columns[0]]
+    columns[0] = _distinct(columns[0], widths[0])
     for line in zip(*(columns[place] for place in shown), strict=True):
         grid.add_row(*line)
     yield grid
@@ -182,6 +182,14 @@ def _fitting(text: Text, width: int) -> Text:
     if all(cell_len(word) <= width for word in text.plain.split()):
         return text
     return Text(re.sub(r"\S+", lambda word: _cut(word[0], width), text.plain), text.spans[0].style if text.spans else text.style)
+
+
+def _distinct(column: Sequence[Text], width: int) -> list[Text]:
+    """Return names in at most `width` columns, of which long ones are cut where they do not differ."""
+    if all(cell_len(text.plain) <= width for text in column):
+        return list(column)
+    short = abbreviated((text.plain for text in column), width)
+    return [Text(_cut(short[text.plain], width), text.style) for text in column]
 
 
 def _cut(word: str, width: int) -> str:

@@ -92,6 +92,13 @@ class GateRow:
     """The share of the data set on which the figure was taken."""
     paired: bool = False
     """Whether a time comes from interleaved versions."""
+    detectable: float | None = None
+    """Of a paired time, the smallest slowdown, as a share, that would have been seen in 95 of 100 cases."""
+
+    @property
+    def is_untimed(self) -> bool:
+        """Whether it is a benchmark that was not timed, because nothing that it depends on has changed."""
+        return self.kind == RowKind.TIME and self.verdict == GateVerdict.EQUIVALENT and self.change is None
 
     @property
     def place(self) -> str:

@@ -42,8 +42,8 @@ def short(text: str, limit: int) -> str:
 def abbreviated(names: Iterable[str], limit: int = SHOWN) -> dict[str, str]:
     """Return name → the name in at most `limit` characters, cut where names do not differ: distinct ones stay distinct.
 
-    Names whose ends are alike keep what lies between them. Only where that does not fit either are they numbered, and then longer
-    than `limit`.
+    Long names that all end, or all begin alike lose a part of that. Names whose ends are alike keep what lies between them. Only
+    where that does not fit either are they numbered, and then longer than `limit`.
 
     Example:
         >>> list(abbreviated(["test_list[a long id, first, of many]", "test_list[a long id, second, of many]"], 20).values())
@@ -51,6 +51,9 @@ def abbreviated(names: Iterable[str], limit: int = SHOWN) -> dict[str, str]:
     """
     whole = list(dict.fromkeys(names))
     found = {name: shortened(name, limit) for name in whole}
+    long = [name for name in whole if len(name) > limit]
+    if len(long) > 1:
+        found |= _without_common_end(long, limit)
     alike: dict[str, list[str]] = {}
     for name, shown in found.items():
         alike.setdefault(shown, []).append(name)
@@ -67,6 +70,21 @@ def abbreviated(names: Iterable[str], limit: int = SHOWN) -> dict[str, str]:
             found[name] = free
             taken.add(free)
     return found
+
+
+def _without_common_end(names: Sequence[str], limit: int) -> dict[str, str]:
+    """Return names that all end alike, or else all begin alike, without a part of that; empty where it is not enough."""
+    backwards = [name[::-1] for name in names]
+    tail = _alike(backwards)
+    fronts = [name[: len(name) - tail] for name in names]
+    if all(len(front) < limit - 1 for front in fronts):
+        return {name: f"{front}…{name[len(front) + 1 - limit :]}" for name, front in zip(names, fronts, strict=True)}
+    head = _alike(names)
+    ends = [name[head:] for name in names]
+    if all(len(end) < limit - 1 for end in ends):
+        kept = [len(end) + (limit - 1 - len(end)) // 2 for end in ends]  # with a part of what is before it
+        return {name: f"{name[: limit - 1 - number]}…{name[-number:]}" for name, number in zip(names, kept, strict=True)}
+    return {}
 
 
 def _between(names: Sequence[str], limit: int) -> dict[str, str]:

@@ -282,6 +282,15 @@ class WarningName(StrEnum):
         "Measure both on the same machine, with the same versions.",
         CI,
     )
+    OTHER_TOLERANCES = (
+        "other tolerances",
+        (
+            "The candidate states other tolerances than the baseline of a commit. That commit's decide, so that a change is not "
+            "judged by what it states itself."
+        ),
+        "Merge the tolerances, and accept a new baseline there, or accept the regression with a reason.",
+        CI,
+    )
     UNSTEADY_COUNTS = (
         "unsteady counts",
         "Work counts that did not repeat exactly changed, which may be chance.",

@@ -13,7 +13,7 @@ from harness.errors import EXTRAS
 from harness.pytest_plugin import options
 from tests.docs.blocks import ROOT
 
-OUTSIDE = {"docker", "kubectl", "make", "pip", "pipx", "uv", "uvx"}
+OUTSIDE = {"docker", "gh", "kubectl", "make", "pip", "pipx", "uv", "uvx"}
 """Programs that change more than a folder: they are never run."""
 OTHERS = {*OUTSIDE, "cat", "cd", "export", "git", "locust", "mkdir", "patch", "pytest", "python", "sed", "sh", "test"}
 """The programs besides `harness` that pages may use."""

@@ -124,10 +124,10 @@ def _fetch(remote: str, branch: str, depth: str = "") -> str:
 def content_digest(trees: Checkout) -> str:
     """Return a digest of the new version: its commit, what differs from it, and the files that git does not know or ignore."""
     found = blake2b(digest_size=16)
-    found.update(git(trees.new, "rev-parse", "HEAD").encode())
-    found.update(git(trees.new, "diff", "--no-ext-diff", "--binary", "HEAD").encode(errors=sys.getfilesystemencodeerrors()))
-    for name in git(trees.new, "ls-files", "-z", "--others", "--exclude-standard", "--full-name").split("\0"):
-        file = trees.new / name
+    found.update(git(trees.root, "rev-parse", "HEAD").encode())
+    found.update(git(trees.root, "diff", "--no-ext-diff", "--binary", "HEAD").encode(errors=sys.getfilesystemencodeerrors()))
+    for name in git(trees.root, "ls-files", "-z", "--others", "--exclude-standard", "--full-name").split("\0"):
+        file = trees.root / name
         if name and file.is_file():
             found.update(os.fsencode(name) + b"\0" + file.read_bytes())
     return found.hexdigest()

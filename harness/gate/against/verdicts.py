@@ -43,14 +43,13 @@ class PairedTime:
     """"time" for the median; of a regression of the mean or of a tail, its name, such as "p95"."""
 
     def row(self, margin: float, scenario: str, engine: str, rtt_ms: float = 0.0, arm: str = "", group: str = "") -> GateRow:
-        """Return the row of the time; the reason of an inconclusive one states what was detectable, and the time needed."""
+        """Return the row of the time; the reason of an inconclusive one states the time needed."""
         reason = self.reason
-        if self.verdict == GateVerdict.INCONCLUSIVE and self.detectable is not None:
-            reason += f"; detectable: {self.detectable * 100:+.1f} %"
         if self.verdict == GateVerdict.INCONCLUSIVE and self.needed_s is not None:
             reason += f"; a decision needs about {self.needed_s:.0f} s more"
         row = GateRow(RowKind.TIME, scenario, engine, rtt_ms, arm, group, self.metric, self.verdict, reason)
-        return replace(row, change=self.ratio, low=self.low, high=self.high, tolerated=margin, paired=True)
+        bounds = {"low": self.low, "high": self.high, "detectable": self.detectable}
+        return replace(row, change=self.ratio, tolerated=margin, paired=True, **bounds)
 
 
 def not_timed(reason: str, scenario: str, engine: str, rtt_ms: float = 0.0, arm: str = "", group: str = "") -> GateRow:

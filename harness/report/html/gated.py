@@ -22,7 +22,7 @@ def write(result: GateResult, file: Path) -> Path:
 
 def render(result: GateResult) -> str:
     """Return the page of a gate."""
-    changed, unjudged = gate.shown(result), gate.unjudged(result)
+    changed, unjudged = gate.changed(result), gate.unjudged(result)
     quiet = [row for row in result.rows if row.verdict in {GateVerdict.EQUAL, GateVerdict.EQUIVALENT}]
     environment = templates()
     environment.filters |= {"heads": heads}

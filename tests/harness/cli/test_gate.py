@@ -89,6 +89,19 @@ def test_a_result_has_every_output(capsys: pytest.CaptureFixture[str], monkeypat
     assert Path("summary.md").read_text() == f"before\n{Path('gate.md').read_text()}\n"
 
 
+def test_the_command_for_the_details_writes_nothing_again(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is this command with --all, without files, annotations and the job's summary; what is pytest's stays at its end."""
+    written = ["--github", "--junit", "gate.xml", "--markdown=gate.md", "--html", "gate.html"]
+    monkeypatch.setattr(sys, "argv", ["harness", "gate", "base.json", *written, "candidate", "--drift=3%"])
+    gate(run(), run(result(statements=4)), *written)
+    assert "harness gate base.json candidate --drift=3% --all\n" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["harness", "gate", "--against", "x y", "--github", "--", "pytest", "--junit", "a"])
+    gate(run(), run(result(statements=4)))
+    assert "harness gate --against 'x y' --all -- pytest --junit a\n" in capsys.readouterr().out
+
+
 def test_not_comparable_runs_are_reported_as_junit() -> None:
     """A run of another schema gives a JUnit file with errors."""
     assert gate(run(), run(schema_version=99), "--junit", "gate.xml") == 4

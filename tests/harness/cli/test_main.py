@@ -47,6 +47,7 @@ commands:
     ablate      Measure the contribution of each switch (ablation)
     baseline    Save a run as the baseline for later gates
     capacity    Find the highest load at which each arm meets an SLO
+    comment     Replace the comment on the pull request of this job
     compare     Compare two result files, before and after
     completion  Print the code with which a shell completes commands, options
                 and names

@@ -61,9 +61,9 @@ def test_without_a_judged_figure_nothing_passes() -> None:
 def test_the_sentence_counts_the_rows_that_decided() -> None:
     """It states the number of figures by kind, in the singular for one."""
     rows = [work(GateVerdict.EQUAL), work(GateVerdict.EQUAL), timed(GateVerdict.EQUIVALENT)]
-    assert overall(rows)[1] == "2 work counts equal, 1 time equivalent"
-    assert overall([*rows, timed(GateVerdict.INCONCLUSIVE)])[1] == "1 time inconclusive"
-    assert overall([*rows, timed(GateVerdict.REGRESSED)])[1] == "1 time regressed"
+    assert overall(rows)[1] == "2 work counts equal, 1 benchmark equivalent"
+    assert overall([*rows, timed(GateVerdict.INCONCLUSIVE)])[1] == "1 benchmark inconclusive"
+    assert overall([*rows, timed(GateVerdict.REGRESSED)])[1] == "1 benchmark regressed"
     assert (counted(1, "time"), counted(0, "time")) == ("1 time", "0 times")
     assert overall([STOPPED, replace(STOPPED, scenario="b")])[1] == "2 scenarios or arms regressed"
 

@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from harness.configuration import read
 from harness.errors import UsageError
 from harness.init.files import FileStatus, PlannedFile, existing_scenarios, planned, scenario_folder, write
+from harness.init.templating import FOLDER as TEMPLATES
 from harness.init.templating import ScenarioText
 
 SCENARIO = ScenarioText("first", '"""A scenario."""\nfrom harness import Scenario\n')
@@ -132,17 +134,26 @@ def test_the_folder_of_scenarios(tmp_path: Path) -> None:
     assert existing_scenarios(tmp_path, "mine") == []
 
 
+@pytest.mark.parametrize(("suite", "command"), [("", ""), ("my benchmarks", "pytest 'my benchmarks'"), ("${{ x }}", "")])
 @pytest.mark.parametrize("kind", ["github", "gitlab"])
-def test_workflows_are_valid_and_install_the_project(tmp_path: Path, kind: str) -> None:
-    """Each is valid by the schema of its system, and installs what the project's files name."""
-    (tmp_path / "requirements.txt").write_text("")
-    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n')
-    (file,) = [file for name, file in plan(tmp_path, kind).items() if name.endswith("yml")]
+def test_workflows_are_valid_and_time_the_suite(tmp_path: Path, kind: str, suite: str, command: str) -> None:
+    """Each is valid by the schema of its system; without a suite, or with a name that is an expression, it times scenarios."""
+    files = planned(tmp_path, "bench", SCENARIO, kind, suite)
+    (file,) = [file for file in files if file.path.suffix == ".yml"]
     write([file])
-    assert "pip install --requirement requirements.txt" in file.text
-    assert "pip install --editable ." in file.text
+    content = yaml.safe_load(file.text)
+    if kind == "github":
+        (step,) = [step for step in content["jobs"]["performance"]["steps"] if "advice-on-trial" in step["uses"]]
+        assert step.get("with", {}).get("command", "") == command
+    else:
+        assert content["performance"]["variables"]["HARNESS_COMMAND"] == command
+        extras = "pytest,report" if command else "all"
+        assert content["performance"]["variables"]["HARNESS_PACKAGE"].startswith(f"advice-on-trial[{extras}]")
+        whole = (TEMPLATES / "gitlab.yml").read_text().splitlines()
+        changed = [line for line, own in zip(whole, file.text.splitlines(), strict=True) if line != own]
+        assert all("HARNESS_COMMAND: " in line or "HARNESS_PACKAGE: " in line for line in changed), "the rest is the file's"
     schema = {"github": "vendor.github-workflows", "gitlab": "vendor.gitlab-ci"}[kind]
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, "--output-format", "json", str(file.path)]
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, "--output-format", "json", str(file.path)]
     transform = ["--data-transform", "gitlab-ci"] if kind == "gitlab" else []
-    done = subprocess.run([*command, *transform], capture_output=True, text=True, check=False)
+    done = subprocess.run([*check, *transform], capture_output=True, text=True, check=False)
     assert json.loads(done.stdout)["status"] == "ok", done.stdout

@@ -1,5 +1,8 @@
 """A gate's result with a row per verdict, for the tests of its reports."""
 
+from dataclasses import replace
+
+from harness.gate import verdict as verdict_of
 from harness.results.gate import GateResult, GateRow, GateVerdict
 from harness.results.run import RunWarning
 
@@ -43,3 +46,18 @@ def hostile(text: str = HOSTILE) -> GateResult:
     rows = [row(verdict, **names) for verdict in ("regressed", "not judged", "improved", "inconclusive")]
     warning = RunWarning(text, text, text)
     return GateResult(text, text, GateVerdict.REGRESSED, text, rows, [warning], [warning])
+
+
+def benchmark(verdict: str, number: int = 0, *, name: str = "", high: float | None = 1.07, seen: float = 0.05) -> GateRow:
+    """Return a benchmark of a suite in two versions; an unchanged one was not timed."""
+    group = name or f"test_parse[{number}-a long document with tables, lists and links]"
+    made = GateRow("time", f"bench/test_{number % 2}.py", "pytest", 0.0, "", group, "time", "equivalent", "so it is", paired=True)  # type: ignore[arg-type]
+    if verdict == "unchanged":
+        return made
+    return replace(made, verdict=GateVerdict(verdict), change=1.05, low=1.03, high=high, detectable=seen)
+
+
+def suite(**numbers: int) -> GateResult:
+    """Return the result on a suite with a number of benchmarks of each verdict."""
+    verdicts = [verdict for verdict, number in numbers.items() for _ in range(number)]
+    return verdict_of.result(("old", "new"), [benchmark(verdict, number) for number, verdict in enumerate(verdicts)])

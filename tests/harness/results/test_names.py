@@ -99,3 +99,11 @@ def test_the_difference_of_two_names_is_shown_with_both_ends() -> None:
         "tests/bench/test…small…yyyyyyyyyy-eager]",
         "tests/bench/test…large…yyyyyyyyyy-eager]",
     ]
+
+
+def test_names_that_end_alike_lose_that_end() -> None:
+    """What differs is kept whole, whatever is in front of it; so is what differs at the end of names that begin alike."""
+    ends_alike = [f"test_{name} with a long common end" for name in ("a-417", "bcd-41", "e-4")]
+    assert list(abbreviated(ends_alike, 20).values()) == ["test_a-417…ommon end", "test_bcd-41…mmon end", "test_e-4… common end"]
+    begin_alike = [f"a long common beginning of {n}" for n in (1, 23)]
+    assert list(abbreviated(begin_alike, 20).values()) == ["a long co…nning of 1", "a long co…ning of 23"]

@@ -8,6 +8,7 @@ import pytest
 
 from harness import importers
 from harness.gate import result_files
+from harness.report.blocks import Table, cells
 from harness.report.headings import NO_FILE, NOT_COMPARED_FILES, of_files
 from harness.report.summaries import summary
 from harness.report.summaries.files import gated
@@ -82,3 +83,22 @@ def test_a_gate_fits_a_terminal() -> None:
         assert "\x1b" not in text
         assert "\x00" not in text
     assert "90 more rows" in printed(gated(many, "x", 80))
+
+
+def test_names_that_are_alike_can_be_told_apart_at_80_columns() -> None:
+    """Ten benchmarks with long parameters have ten different names."""
+    found = gates.suite(regressed=10)
+    lines = printed(gated(found, "x", 80)).splitlines()
+    names = [line.split("  ✗")[0] for line in lines if "  ✗ regressed" in line]
+    assert len(set(names)) == 10
+    assert names[3] == "test_parse[3…th tables, lists and links]"
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_narrow_terminal_cuts_names_where_they_do_not_differ() -> None:
+    """The first column shrinks, and names stay distinct."""
+    names = [f"a common beginning of {n} and a common end" for n in range(5)]
+    table = Table("", ("name", "x"), tuple(cells(name, "1") for name in names), is_one_line=True)
+    lines = printed([table], 20).splitlines()[1:]
+    assert len(set(lines)) == 5
+    assert max(map(len, lines)) <= 20
