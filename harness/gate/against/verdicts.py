@@ -48,8 +48,8 @@ class PairedTime:
         if self.verdict == GateVerdict.INCONCLUSIVE and self.needed_s is not None:
             reason += f"; a decision needs about {self.needed_s:.0f} s more"
         row = GateRow(RowKind.TIME, scenario, engine, rtt_ms, arm, group, self.metric, self.verdict, reason)
-        bounds = {"low": self.low, "high": self.high, "detectable": self.detectable}
-        return replace(row, change=self.ratio, tolerated=margin, paired=True, **bounds)
+        row = replace(row, change=self.ratio, low=self.low, high=self.high, detectable=self.detectable)
+        return replace(row, tolerated=margin, paired=True)
 
 
 def not_timed(reason: str, scenario: str, engine: str, rtt_ms: float = 0.0, arm: str = "", group: str = "") -> GateRow:
