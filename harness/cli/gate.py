@@ -62,6 +62,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--time-all", action="store_true", help=every)
     explain = "time nothing; list what differs for the benchmarks of this name or pattern, or why they need not be timed"
     _options.value(group, "--explain BENCHMARK", str, explain)
+    _options.remote(group)
     _options.timeout(group)
     _options.setting(group, size="tiny", engines=True)
     _options.scenarios_folder(group)

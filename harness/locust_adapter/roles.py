@@ -20,6 +20,7 @@ from harness.load.supervisor import STOP_S, Supervisor
 from harness.locust_adapter.request import RunRequest
 from harness.locust_adapter.results import VerdictPage, exit_code, print_summary, write, write_report
 from harness.locust_adapter.statistics import count
+from harness.network.addresses import allow_remote
 from harness.results.load import LoadModel, Tick
 from harness.runtime import machine
 from harness.text import message_line
@@ -67,9 +68,9 @@ class EngineHandle:
             return
         self.release()
         with ExitStack() as stack:
-            prepared = load_environment(
-                request.scenarios, request.settings, allow_remote=request.allow_remote, timeout_s=request.load.timeout_s
-            )
+            if request.allow_remote:
+                allow_remote()
+            prepared = load_environment(request.scenarios, request.settings, timeout_s=request.load.timeout_s)
             environment = stack.enter_context(prepared)
             supervisor = Supervisor(request.job(environment, self.client))
             supervisor.start()
