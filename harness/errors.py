@@ -5,6 +5,7 @@ import re
 import sys
 from typing import ClassVar
 
+from harness.redaction import redacted
 from harness.text import ERRORS, for_log, printable
 from harness.version import DISTRIBUTION, version
 
@@ -53,7 +54,7 @@ def describe(error: BaseException) -> str:
     """Return an error's type and the first line of its message; of a group, those of its first error."""
     if isinstance(error, BaseExceptionGroup):
         return describe(error.exceptions[0])
-    text = str(error).strip().splitlines()
+    text = redacted(str(error)).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
 
 
@@ -143,13 +144,13 @@ def bug_report(error: BaseException, command: str) -> str:
     import tempfile  # noqa: PLC0415
     import traceback  # noqa: PLC0415
 
-    what = " ".join(f"{type(error).__name__}: {error}".split())
+    what = redacted(" ".join(f"{type(error).__name__}: {error}".split()))
     head = f"{DISTRIBUTION} {version()}, Python {platform.python_version()}, {platform.platform()}\n{command}\n\n"
     try:
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", errors=ERRORS, prefix="harness-error-", suffix=".txt", delete=False
         ) as file:
-            file.writelines([head, *traceback.format_exception(error)])
+            file.write(redacted(head + "".join(traceback.format_exception(error))))
         place = file.name
     except OSError:
         frame = traceback.extract_tb(error.__traceback__)[-1]

@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from harness.redaction import redacted
+
 ERRORS = "harness"
 """The name of the error handler, for `str.encode` and for streams."""
 
@@ -60,10 +62,12 @@ codecs.register_error(ERRORS, _substitute)
 
 
 def printable(text: str) -> str:
-    """Return a text whose characters a terminal shows and does not obey: the others are escaped, but not line breaks."""
-    if text.isprintable():
-        return text
-    return "".join(map(_as_printable, text))
+    """Return a text that every writer may show: without secrets, and without characters that a terminal obeys but line breaks.
+
+    These characters are escaped.
+    """
+    text = redacted(text)
+    return text if text.isprintable() else "".join(map(_as_printable, text))
 
 
 def _as_printable(character: str) -> str:
@@ -83,13 +87,16 @@ def without_command(line: str) -> str:
 
 
 def message_line(text: str) -> str:
-    """Return a message as one printable line for a terminal or a log."""
+    """Return a message as one printable line for a terminal or a log, without secrets."""
     return for_log(printable(" ".join(text.split("\n"))))
 
 
 def for_page(text: str) -> str:
-    """Return a text with each character that HTML forbids, or that reverses what follows, as U+FFFD; white space is kept."""
-    return _UNPRINTABLE.sub("\ufffd", text)
+    """Return a text without secrets, with each character that HTML forbids, or that hides or reverses text, as U+FFFD.
+
+    White space is kept.
+    """
+    return _UNPRINTABLE.sub("\ufffd", redacted(text))
 
 
 def encode(text: str) -> bytes:

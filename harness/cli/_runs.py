@@ -15,6 +15,7 @@ from harness import options as converters
 from harness.cli import _options
 from harness.errors import INTERRUPTED, MissingExtraError, UsageError
 from harness.language import ENGLISH, current, using
+from harness.redaction import redacted
 from harness.results.run import Run, RunKind, RunSettings, ScenarioStatus
 
 if TYPE_CHECKING:
@@ -125,8 +126,8 @@ def _print_profile(record: Run) -> None:
 
 
 def command() -> str:
-    """Return the command line that repeats this run."""
-    return shlex.join(["harness", *sys.argv[1:]])
+    """Return the command line that repeats this run, but for secrets in its URLs."""
+    return shlex.join(["harness", *map(redacted, sys.argv[1:])])
 
 
 def publish(record: Run, out: Path, options: argparse.Namespace, *, in_full: bool = False, more: str = "") -> None:
@@ -136,9 +137,10 @@ def publish(record: Run, out: Path, options: argparse.Namespace, *, in_full: boo
     and a line on standard error says how to get the report later.
     """
     from harness.cli._console import print_lines, print_message, show, status
+    from harness.results.store import without_secrets
     from harness.runtime.signals import deferred
 
-    report = ""
+    record, report = without_secrets(record), ""
     try:
         with status("writing the report"), deferred():  # an interruption must not cost the report of what was measured
             from harness.report import html

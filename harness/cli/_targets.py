@@ -148,6 +148,6 @@ def _request_options(options: argparse.Namespace) -> RequestOptions:
 
 def _command(options: argparse.Namespace) -> str:
     """Return the command line without secrets."""
-    from harness.targets.redaction import redacted_command
+    from harness.redaction import redacted_command
 
     return redacted_command(_runs.command(), options.header, options.body, options.values)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import csv
 import io
 import os
-import tempfile
+import secrets
 import tomllib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.errors import UsageError
+from harness.redaction import redacted, redacted_values
 from harness.results.compressed import unpacked
 from harness.results.run import Review, Run, Slot
 from harness.text import encode, encode_json
@@ -51,25 +53,31 @@ def write_run(run: Run, folder: Path) -> Path:
 
 
 def write_json(run: Run, file: Path) -> Path:
-    """Write a run to `file` in one step: a run without its samples, such as a baseline."""
-    return write_bytes(file, msgspec.json.format(encode_json(run), indent=1))
+    """Write a run to `file` in one step, without secrets: a run without its samples, such as a baseline."""
+    return write_bytes(file, msgspec.json.format(encode_json(without_secrets(run)), indent=1))
+
+
+def without_secrets(run: Run) -> Run:
+    """Return a run without the secrets whose forms are known, in whatever of its texts they are."""
+    return msgspec.convert(redacted_values(msgspec.to_builtins(run)), Run)
 
 
 def write_bytes(path: Path, body: bytes) -> Path:
     """Replace `path` by `body` in one step; the old content stays when anything fails."""
-    partial: str | None = None
+    partial: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        unused = path.with_name(f".{secrets.token_hex(8)}.unfinished")
+        handle = os.open(unused, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # less the umask, unlike a file of `tempfile`
+        partial = unused
         with os.fdopen(handle, "wb") as file:
             file.write(body)
             file.flush()
             os.fsync(file.fileno())
-        Path(partial).chmod(0o644)
-        Path(partial).replace(path)
+        partial.replace(path)
     except OSError as error:
         if partial is not None:
-            Path(partial).unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
         raise UsageError(f"cannot write {path}: {error.strerror or error}; choose another folder with --out") from error
     return path
 
@@ -134,7 +142,7 @@ def read_review(folder: Path) -> Review | None:
 def write_samples(slots: Iterable[Slot], path: Path) -> None:
     """Write raw samples as CSV, one row per recorded operation, columns `SAMPLE_COLUMNS`."""
     rows = (
-        zip(*map(repeat, (s.process, s.pair, s.position, s.arm, s.group, s.case)), s.latencies_ns)  # noqa: B905 - `repeat` has no end
+        zip(*map(repeat, (s.process, s.pair, s.position, redacted(s.arm), redacted(s.group), s.case)), s.latencies_ns)  # noqa: B905 - `repeat` has no end
         for s in slots
     )
     _write_csv(SAMPLE_COLUMNS, chain.from_iterable(rows), path)
@@ -142,7 +150,8 @@ def write_samples(slots: Iterable[Slot], path: Path) -> None:
 
 def write_histograms(rows: Iterable[tuple[int | str, ...]], path: Path) -> None:
     """Write the rows of one scenario's histograms as CSV, columns `HISTOGRAM_COLUMNS`."""
-    _write_csv(HISTOGRAM_COLUMNS, rows, path)
+    shown = lru_cache(redacted)
+    _write_csv(HISTOGRAM_COLUMNS, (tuple(shown(cell) if isinstance(cell, str) else cell for cell in row) for row in rows), path)
 
 
 def _write_csv(columns: Sequence[str], rows: Iterable[tuple[Any, ...]], path: Path) -> None:

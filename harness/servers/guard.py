@@ -31,6 +31,7 @@ from harness.runtime.cores import elsewhere, keep_apart
 from harness.text import encode_json
 
 _KEPT = "kept.json"
+_LEAST_USER = "nobody"
 _POLL_S = 0.02
 _PORTS_TRIED = 5
 _IGNORED = (signal.SIGINT, signal.SIGHUP)  # by the guard: the starter handles them
@@ -141,17 +142,17 @@ def guarded_on_free_port(
 
 
 def unprivileged_user(server: str, preferred: str, variable: str) -> tuple[int, int] | None:
-    """Return the uid and gid for a server that root starts: those of a user of its own, or of nobody; None where this is not root.
+    """Return the uid and gid for a server that root starts: those of a user of its own, or of the least one; None where this is not root.
 
     Raises NotMeasurableError, with the variable that names a server of the user, if there is no such user.
     """
     if os.geteuid() != 0:
         return None
-    for name in (preferred, "nobody"):
+    for name in (preferred, _LEAST_USER):
         with contextlib.suppress(KeyError):
             found = pwd.getpwnam(name)
             return found.pw_uid, found.pw_gid
-    raise NotMeasurableError(f"{server} is not run as root; create a user named {preferred} or nobody, or set {variable}")
+    raise NotMeasurableError(f"{server} is not run as root; create a user named {preferred} or {_LEAST_USER}, or set {variable}")
 
 
 def can_run(program: Path, user: tuple[int, int] | None) -> bool:

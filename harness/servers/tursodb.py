@@ -41,7 +41,7 @@ def sync_server(folder: Path, port: int) -> Iterator[str]:
 
     Its log is in `folder`. It knows no passwords, so that every user of this machine can read and write what is in it.
     """
-    user = unprivileged_user("Turso's sync server", "nobody", PATH_VARIABLE)
+    user = unprivileged_user("Turso's sync server", "tursodb", PATH_VARIABLE)
     home = Path(tempfile.gettempdir()) / f"harness-tursodb-{secrets.token_hex(8)}"
     arguments = [program(), str(home / "synced.db"), "--sync-server", f"{LOOPBACK}:{port}"]
 

@@ -35,6 +35,7 @@ import msgspec
 from harness.discovery import import_refusal
 from harness.errors import HarnessError, ScenarioFailedError, UsageError, describe, missing_extra
 from harness.network.addresses import LOOPBACK, is_loopback, is_remote_allowed
+from harness.redaction import redacted
 from harness.runtime import channel
 from harness.runtime.child import JobFailed, decode_path
 from harness.targets.locust_messages import (
@@ -48,7 +49,6 @@ from harness.targets.locust_messages import (
     UsersReady,
     UsersReport,
 )
-from harness.targets.redaction import redacted
 from harness.text import encode_json
 
 SPARE = 2

@@ -10,6 +10,7 @@ import msgspec
 
 from harness.errors import ScenarioFailedError, UsageError
 from harness.network.addresses import refuse_remote
+from harness.redaction import redacted
 from harness.results.run import BASELINE
 from harness.runtime.child import encode_path
 from harness.targets.building import arm_names, name_of
@@ -18,7 +19,6 @@ from harness.targets.locust_messages import FoundUser, TaskEnded, UsersFound, Us
 from harness.targets.locust_process import LocustUsers
 from harness.targets.locust_scenario import users_job
 from harness.targets.plan import LocustPlan, LocustTask
-from harness.targets.redaction import redacted
 from harness.targets.urls import is_url
 
 START_S = 60.0

@@ -255,7 +255,7 @@ def test_an_unreachable_address_is_one_line(monkeypatch: pytest.MonkeyPatch, sil
     [
         (
             "swordfish",
-            "is not a URL of PostgreSQL, which begins with postgres:// or postgresql:// or postgresql+asyncpg://; write ",
+            "is not a URL of PostgreSQL, which begins with postgres:// or postgresql:// or ",
         ),
         ("postgres://me:swordfish@host:port/db", "has a port that is not a number from 1 to 65535; write postgresql://"),
         ("postgres://me:sword@fish@127.0.0.1/db", "has an unescaped character in its user or password, where @ is written as %40"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.targets.redaction import is_secret, redacted, redacted_command
+from harness.redaction import is_secret, redacted, redacted_command
 
 WORDS = st.text("abcdefgh0123456789", min_size=6, max_size=12)
 
