@@ -6,7 +6,7 @@ import sys
 from typing import ClassVar
 
 from harness.redaction import redacted
-from harness.text import ERRORS, for_log, printable
+from harness.text import ERRORS, printable, without_command
 from harness.version import DISTRIBUTION, version
 
 INTERRUPTED = 3
@@ -65,7 +65,7 @@ def print_traceback(found: BaseException | str) -> None:
     import traceback  # noqa: PLC0415 - not needed while all is well
 
     text = found if isinstance(found, str) else "".join(traceback.format_exception(found))
-    lines = (for_log(printable(line)) for line in text.rstrip().split("\n"))
+    lines = (without_command(printable(line)) for line in text.rstrip().split("\n"))
     sys.stderr.write("\n".join([*lines, ""]))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,6 +66,7 @@ def opened(options: argparse.Namespace) -> Iterator[LoadTarget]:
         UsageError: it cannot be used, a server is on another machine, or a server does not answer.
         ScenarioFailedError: servers answer differently.
     """
+    from harness.cli._console import print_message
     from harness.runtime.workspace import workspace
     from harness.targets import plan as plans
     from harness.targets.loading import load
@@ -76,7 +76,7 @@ def opened(options: argparse.Namespace) -> Iterator[LoadTarget]:
         yield LoadTarget(_scenario(options), _runs.command())
         return
     for note in plan.notes:
-        print(f"harness: {note}", file=sys.stderr)
+        print_message(note)
     with workspace() as folder:
         loaded = load(plans.write(plan, folder))
         yield LoadTarget(loaded, _command(options), list(loaded.scenario.engines), 0)

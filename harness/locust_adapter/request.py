@@ -155,7 +155,7 @@ def _selected_arms(loaded: LoadedScenario, options: argparse.Namespace) -> list[
 
 
 def add_options(parser: Any, **_: Any) -> None:
-    """Add the harness's options to Locust's; most of them are in the web UI's form as well. By default it is this machine's alone."""
+    """Add the harness's options to Locust's; most of them are in the web UI's form, which only this machine reaches by default."""
     parser.set_defaults(web_host=LOOPBACK, master_bind_host=LOOPBACK)  # Locust's own are all interfaces
     found = _scenarios_of(_files)
     engines = sorted({engine for loaded in found for engine in loaded.scenario.engines})

@@ -22,7 +22,7 @@ from harness.runtime import machine
 from harness.runtime.clock import utc_now
 from harness.runtime.cores import Cores
 from harness.runtime.workspace import git_commit
-from harness.text import for_log, printable
+from harness.text import printable, without_command
 
 KEY = "verdicts"
 _COLUMNS = {
@@ -79,7 +79,7 @@ def print_summary(folder: Path) -> int:
     """Print the summary of a run, from an unpatched process, and the path of its report; return the exit code."""
     code = _report(folder, "terminal")
     if (page := folder / "report.html").is_file():
-        sys.stdout.write(for_log(printable(str(page))) + "\n")
+        sys.stdout.write(without_command(printable(str(page))) + "\n")
         sys.stdout.flush()
     return code
 

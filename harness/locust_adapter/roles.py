@@ -156,7 +156,7 @@ class Reporter(Role):
         options = self.options
         if self.environment.web_ui is not None and not is_loopback(options.web_host) and not options.web_login:
             yield (
-                f"the web UI listens at {options.web_host or '*'}, where whoever reaches it can start a load; "
+                f"the web UI listens at {options.web_host or '*'}, where other machines can start a load; "
                 "add --web-login, or leave out --web-host"
             )
         if isinstance(self.runner, MasterRunner) and not is_loopback(options.master_bind_host):

@@ -142,7 +142,7 @@ def guarded_on_free_port(
 
 
 def unprivileged_user(server: str, preferred: str, variable: str) -> tuple[int, int] | None:
-    """Return the uid and gid for a server that root starts: those of a user of its own, or of the least one; None where this is not root.
+    """Return the uid and gid for a server that root starts: a user of its own, or else the least one; None where this is not root.
 
     Raises NotMeasurableError, with the variable that names a server of the user, if there is no such user.
     """
