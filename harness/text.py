@@ -38,7 +38,7 @@ _UNDECODED = re.compile("[\udc80-\udcff]")
 """Bytes of a path as `os.fsdecode` returns those that are not valid text."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 _NOT_PLAIN = re.compile(r"[^\n -~]")
 _NOT_ASCII = re.compile("[^\x00-\x7f]")
@@ -112,7 +112,7 @@ def encode_json(record: object, enc_hook: Callable[[Any], Any] | None = None) ->
 
 
 def json_for_terminal(body: bytes) -> bytes:
-    """Return JSON whose strings are the same, with escapes for the characters that a terminal, or the log of a CI service, obeys."""
+    """Return JSON with the same strings, in which what a terminal or the log of a CI service obeys is written as escapes."""
     shown = _NOT_PLAIN.sub(lambda found: _units(found[0]) if unicodedata.category(found[0]) in _OBEYED else found[0], body.decode())
     return _COMMAND.sub(r"#\\u0023", shown).encode()
 

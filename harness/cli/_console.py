@@ -157,8 +157,8 @@ def print_json(result: object) -> None:
 
 
 def print_document(text: str) -> None:
-    """Print a text of several lines as it is, but for commands to the log of a CI service."""
-    print("\n".join(map(without_command, text.split("\n"))), end="")
+    """Print a text of several lines as it is, but for what a terminal or the log of a CI service obeys."""
+    print("\n".join(without_command(printable(line)) for line in text.split("\n")), end="")
 
 
 def print_blocks(blocks: Iterable[Block]) -> None:
@@ -173,7 +173,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], align: st
     table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for number, column in enumerate(columns, start=1):
         right = align[number - 1 : number] == "r"
-        table.add_column(column, justify="right" if right else "left", no_wrap=bool(align) or number < len(columns))
+        table.add_column(
+            Text(printable(column)), justify="right" if right else "left", no_wrap=bool(align) or number < len(columns)
+        )
     for row in rows:
         table.add_row(*(Text(printable(field)) for field in row))
     _print(table)

@@ -35,9 +35,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the code and return 0."""
     from argcomplete.shell_integration import shellcode
 
-    from harness.cli import _console
-
-    _console.print_document(shellcode(["harness"], shell=options.shell).strip("\n") + "\n")
+    print(shellcode(["harness"], shell=options.shell).strip("\n"))
     return 0
 
 

@@ -124,9 +124,10 @@ def _publish(result: GateResult, options: argparse.Namespace) -> int:
     from harness.cli import _console
     from harness.report import gate, github, junit, markdown
     from harness.report.summaries import files
-    from harness.results.store import write_bytes
+    from harness.results.store import without_secrets, write_bytes
     from harness.text import encode
 
+    result = without_secrets(result)
     if options.junit:
         write_bytes(options.junit, junit.render(result))
     if options.markdown and options.markdown != "-":

@@ -40,7 +40,7 @@ def read(path: Path) -> Run:
     UsageError: there is no such file, it is too large, is still being written, or has an unknown format.
     """
     found = content.read(path)
-    return read_run(path) if found is None else without_secrets(own_run.of_file(_parsed(found)))
+    return without_secrets(read_run(path) if found is None else own_run.of_file(_parsed(found)))
 
 
 def reading(path: Path) -> Reading:

@@ -153,7 +153,7 @@ class ChartPanel:
     def svg(self, described: str) -> str:
         """Return the element; `described` is for screen readers."""
         box = f'viewBox="0 0 {WIDTH} {self.height}"'
-        label = escape(f"{described}: {shortened(visible(self.title))}")
+        label = escape(f"{described}: {shortened(visible(redacted(self.title)))}")
         return f'<svg {box} role="img" aria-label="{label}">{"".join(self.parts)}</svg>'
 
 

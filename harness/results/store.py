@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import chain, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -28,6 +28,7 @@ from harness.version import DISTRIBUTION, version
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+Record = TypeVar("Record")
 SCHEMA_VERSION = 2
 """Version of `run.json`. 2: warnings, work counts, verdicts and statuses under these names; nothing reads 1 any more."""
 RUN_FILE, REVIEW_FILE = "run.json", "review.toml"
@@ -57,9 +58,12 @@ def write_json(run: Run, file: Path) -> Path:
     return write_bytes(file, msgspec.json.format(encode_json(without_secrets(run)), indent=1))
 
 
-def without_secrets(run: Run) -> Run:
-    """Return a run without the secrets whose forms are known, in whatever of its texts they are."""
-    return msgspec.convert(redacted_values(msgspec.to_builtins(run)), Run)
+def without_secrets(record: Record) -> Record:
+    """Return a record, such as a run, without the secrets whose forms are known, in whatever of its texts they are.
+
+    It is done before texts are shortened: of a secret that has been cut, the rest has no form that is known.
+    """
+    return msgspec.convert(redacted_values(msgspec.to_builtins(record)), type(record))
 
 
 def write_bytes(path: Path, body: bytes) -> Path:
