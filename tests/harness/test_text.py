@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import assume, given
-from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from harness import text
 from harness.redaction import redacted
