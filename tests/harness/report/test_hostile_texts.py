@@ -133,7 +133,8 @@ RUNS = [(kind, place) for kind in RunKind for place in range(4)]
 
 def run_of(kind: RunKind, place: int) -> Run:
     """Return a hostile run of a kind."""
-    return dataclasses.replace(record(Run, place), kind=kind, schema_version=SCHEMA_VERSION)
+    made: Run = record(Run, place)
+    return dataclasses.replace(made, kind=kind, schema_version=SCHEMA_VERSION)
 
 
 @pytest.mark.parametrize(("kind", "place"), RUNS)
