@@ -20,7 +20,7 @@ import msgspec
 
 from harness.errors import UsageError
 from harness.redaction import redacted, redacted_values
-from harness.results.compressed import unpacked
+from harness.results.compressed import bytes_of, unpacked
 from harness.results.run import Review, Run, Slot
 from harness.text import encode, encode_json
 from harness.version import DISTRIBUTION, version
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Record = TypeVar("Record")
 SCHEMA_VERSION = 2
 """Version of `run.json`. 2: warnings, work counts, verdicts and statuses under these names; nothing reads 1 any more."""
+MAX_REVIEW_BYTES = 10 * 2**20
 RUN_FILE, REVIEW_FILE = "run.json", "review.toml"
 COMPRESSED_RUN_FILE = f"{RUN_FILE}.gz"
 """The run of a folder that has no `RUN_FILE`, such as a published one."""
@@ -102,7 +103,7 @@ def read_run(path: Path) -> Run:
     """
     file = run_file(path)
     try:
-        body = unpacked(file, file.read_bytes())
+        body = unpacked(file, bytes_of(file))
         found = msgspec.json.decode(body, type=_Version)
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror or error}; name a run folder or its {RUN_FILE}") from error
@@ -119,7 +120,7 @@ def read_run(path: Path) -> Run:
         )
     try:
         return msgspec.json.decode(body, type=Run)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise UsageError(f"{file} is not a whole run ({error}); run again, or name another file") from error
 
 
@@ -127,7 +128,7 @@ def schema_of(path: Path) -> int | None:
     """Return the schema version that a run's folder or `run.json` has; None of anything else, readable or not."""
     file = run_file(path)
     try:
-        return msgspec.json.decode(unpacked(file, file.read_bytes()), type=_Version).schema_version if file.is_file() else None
+        return msgspec.json.decode(unpacked(file, bytes_of(file)), type=_Version).schema_version if file.is_file() else None
     except (OSError, ValueError, RecursionError, UsageError):
         return None
 
@@ -136,10 +137,14 @@ def read_review(folder: Path) -> Review | None:
     """Return the review of a folder of scenarios, None without one; UsageError if the file is not a review."""
     file = folder / REVIEW_FILE
     try:
-        return msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), Review)
+        return msgspec.convert(tomllib.loads(bytes_of(file, MAX_REVIEW_BYTES).decode()), Review)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:  # TOMLDecodeError, UnicodeDecodeError and ValidationError are ValueErrors
+    except (
+        OSError,
+        ValueError,
+        RecursionError,
+    ) as error:  # the errors of TOML and of types are ValueErrors
         raise UsageError(f"{file} is not a review: {error}; fix or remove it") from error
 
 
@@ -184,11 +189,10 @@ def read_columns(path: Path, names: tuple[str, ...], kind: str) -> dict[str, npt
     import numpy as np  # noqa: PLC0415 - only readers of samples need it
 
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.reader(file)
-            head = next(reader, [])
-            places = {name: head.index(name) for name in names}
-            columns = list(zip(*reader, strict=True))
+        reader = csv.reader(io.StringIO(bytes_of(path).decode(), newline=""))
+        head = next(reader, [])
+        places = {name: head.index(name) for name in names}
+        columns = list(zip(*reader, strict=True))
         cells = {name: columns[place] if columns else () for name, place in places.items()}
         return {name: np.array(texts, dtype=str if name in TEXT_COLUMNS else np.int64) for name, texts in cells.items()}
     except (OSError, ValueError, OverflowError, csv.Error) as error:
