@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.redaction import is_secret, redacted, redacted_command
+from harness.redaction import is_secret, redacted, redacted_command, redacted_values
 
 WORDS = st.text("abcdefgh0123456789", min_size=6, max_size=12)
 
@@ -59,3 +59,53 @@ def test_a_file_with_the_body_stays_visible() -> None:
     assert redacted_command("harness load http://127.0.0.1/ --body @order.json", [], "@order.json", []).endswith(
         "--body @order.json"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("connect to postgres://me:pa/ss?w#ord@db:5432/x failed", "connect to postgres://***@db:5432/x failed"),
+        ("redis://:pw@[::1]:1/0, then", "redis://***@[::1]:1/0, then"),
+        ("postgresql+asyncpg://me:p%40ss@h/x?ssl=prefer", "postgresql+asyncpg://***@h/x?ssl=prefer"),
+        ("a://u:p@h,b://v:q@i", "a://***@h,b://***@i"),
+        ('{"Authorization": "Basic dTpw", "a": "b"}', '{"Authorization": "***", "a": "b"}'),
+        ("authorization: Bearer abc.def", "authorization: ***"),
+        ("Cookie: session=1; theme=dark", "Cookie: ***"),
+        ("sent Bearer abcdefgh.ijkl to", "sent Bearer *** to"),
+        ("host=h password=pw user=u", "host=h password=*** user=u"),
+        ("PGPASSWORD='p w' psql", "PGPASSWORD=*** psql"),
+        ("http://h/x?token=abc, and", "http://h/x?token=***, and"),
+    ],
+)
+def test_secrets_of_known_forms_are_hidden(text: str, shown: str) -> None:
+    """In URLs with characters that should be escaped, headers, cookies, connection strings and commands."""
+    assert redacted(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://127.0.0.1:8000/@user",
+        "see http://a/b and write to x@y.z",
+        "SELECT password = $1 FROM user",
+        "the URL is x://h?authToken=None",
+        "a token: invalid",
+        "f(x: int, key=1) -> y",
+        "GET /items?page=3&sort=name",
+    ],
+)
+def test_other_texts_stay(text: str) -> None:
+    """What only looks like a secret is shown."""
+    assert redacted(text) == text
+
+
+@given(st.text(alphabet="ab:/@?#=&;,.'\" %*password token Authorization"))
+def test_a_redacted_text_stays_as_it_is(text: str) -> None:
+    """Stored names still agree with those that are hidden again."""
+    assert redacted(redacted(text)) == redacted(text)
+
+
+def test_values_are_redacted_whatever_their_place() -> None:
+    """In lists, mappings and their keys; numbers stay."""
+    found = redacted_values({"http://u:p@h": ["http://u:p@h", 1, None, {"a": "password=x"}]})
+    assert found == {"http://***@h": ["http://***@h", 1, None, {"a": "password=***"}]}
