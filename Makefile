@@ -67,11 +67,16 @@ words: $(READY) ## extract the texts of reports, update and compile their transl
 architecture: $(READY) ## draw the layers of the import contracts into docs/architecture.md
 	$(BIN)/python -m tools.architecture
 
-check: $(READY) ## check formatting, lint, types and import contracts
+check: $(READY) ## check formatting, lint, types, import contracts, known vulnerabilities and secrets, without the network
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.audit
+	$(BIN)/python -m tools.secrets_scan
+
+advisories: $(READY) ## renew what is known about vulnerabilities: make advisories FROM=a checkout of pypa/advisory-database
+	$(BIN)/python -m tools.audit --renew $(FROM)
 
 hooks: $(READY) ## have git run these checks, and check the message, before each commit
 	$(BIN)/pre-commit install

@@ -69,7 +69,7 @@ def read(file: Path) -> Configuration:
     """Return the settings in a pyproject.toml; UsageError if it cannot be read, or a setting is unknown or invalid."""
     try:
         found: object = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{file} cannot be read: {error}; fix the file") from error
     for name in SECTION.split("."):
         found = found.get(name, {}) if isinstance(found, dict) else {}

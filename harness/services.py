@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from harness.errors import UsageError
 from harness.load.http_client import Client, HttpRequest, Response
 from harness.network import Conditions, link
-from harness.network.addresses import is_loopback
+from harness.network.addresses import REMOTE_VARIABLE, is_loopback, is_remote_allowed
 from harness.scenario import Case, Probe, Scenario, Setting
 from harness.served_application import ApplicationStatements, ServedApplication, served_application
 from harness.targets import urls
@@ -124,9 +124,10 @@ async def served(
         application = None
         if urls.is_url(service):
             base = urls.parse(service)
-            if not allow_remote and not await asyncio.to_thread(is_loopback, base.host):
+            if not (allow_remote or is_remote_allowed() or is_loopback(base.host)):
                 raise UsageError(
-                    f"{base.shown} is not on this machine; with its owner's consent, declare allow_remote = True in the scenario"
+                    f"{base.shown} is not on this machine; with its owner's consent, declare allow_remote = True in the scenario, "
+                    f"add --allow-remote, or set {REMOTE_VARIABLE}=1"
                 )
             pid = server_pid(base.host, base.port)
         else:

@@ -5,11 +5,12 @@ are written as escapes, and so are characters that a terminal's encoding lacks, 
 """
 
 import codecs
-import os
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from harness.redaction import redacted
 
 ERRORS = "harness"
 """The name of the error handler, for `str.encode` and for streams."""
@@ -36,12 +37,15 @@ SUBSTITUTES = dict(zip(*_ONE, strict=True)) | _SEVERAL
 _UNDECODED = re.compile("[\udc80-\udcff]")
 """Bytes of a path as `os.fsdecode` returns those that are not valid text."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+_NOT_PLAIN = re.compile(r"[^\n -~]")
 _NOT_ASCII = re.compile("[^\x00-\x7f]")
 _OBEYED = {"Cc", "Cf", "Zl", "Zp"}
 """Unicode's categories of characters that a terminal obeys: they move the cursor, colour, reorder or hide text."""
-_COMMAND = re.compile(r"^(\s*):(?=:)|##(?=\[)")
-"""The beginnings of workflow commands in a log of GitHub Actions, in both of its forms."""
+_COMMAND = re.compile(r"^(\s*):(?=:)|##(?=\w*\[)")
+"""The beginnings of commands in a log of GitHub Actions, in both of its forms, of Azure Pipelines and of TeamCity."""
 
 
 def _substitute(error: UnicodeError) -> tuple[str, int]:
@@ -60,10 +64,12 @@ codecs.register_error(ERRORS, _substitute)
 
 
 def printable(text: str) -> str:
-    """Return a text whose characters a terminal shows and does not obey: the others are escaped, but not line breaks."""
-    if text.isprintable():
-        return text
-    return "".join(map(_as_printable, text))
+    """Return a text that every writer may show: without secrets, and without characters that a terminal obeys but line breaks.
+
+    These characters are escaped.
+    """
+    text = redacted(text)
+    return text if text.isprintable() else "".join(map(_as_printable, text))
 
 
 def _as_printable(character: str) -> str:
@@ -72,24 +78,22 @@ def _as_printable(character: str) -> str:
     return " " if character == "\t" else character.encode("unicode_escape").decode()
 
 
-def for_log(line: str) -> str:
-    """Return a line that a log of GitHub Actions, if this process writes to one, shows instead of obeying."""
-    return without_command(line) if os.environ.get("GITHUB_ACTIONS") else line
-
-
 def without_command(line: str) -> str:
-    """Return a line that is not a workflow command of GitHub Actions."""
+    """Return a line that the log of a CI service shows instead of obeying it: a space parts the beginning of a command."""
     return _COMMAND.sub(lambda found: f"{found[0]} ", line)
 
 
 def message_line(text: str) -> str:
-    """Return a message as one printable line for a terminal or a log."""
-    return for_log(printable(" ".join(text.split("\n"))))
+    """Return a message as one printable line for a terminal or a log, without secrets."""
+    return without_command(printable(" ".join(text.split("\n"))))
 
 
 def for_page(text: str) -> str:
-    """Return a text with each character that HTML forbids, or that reverses what follows, as U+FFFD; white space is kept."""
-    return _UNPRINTABLE.sub("\ufffd", text)
+    """Return a text without secrets, with each character that HTML forbids, or that hides or reverses text, as U+FFFD.
+
+    White space is kept.
+    """
+    return _UNPRINTABLE.sub("\ufffd", redacted(text))
 
 
 def encode(text: str) -> bytes:
@@ -105,6 +109,12 @@ def encode_json(record: object, enc_hook: Callable[[Any], Any] | None = None) ->
         return msgspec.json.encode(record, enc_hook=enc_hook)
     except UnicodeEncodeError:
         return msgspec.json.encode(_without_surrogates(msgspec.to_builtins(record, enc_hook=enc_hook)))
+
+
+def json_for_terminal(body: bytes) -> bytes:
+    """Return JSON with the same strings, in which what a terminal or the log of a CI service obeys is written as escapes."""
+    shown = _NOT_PLAIN.sub(lambda found: _units(found[0]) if unicodedata.category(found[0]) in _OBEYED else found[0], body.decode())
+    return _COMMAND.sub(r"#\\u0023", shown).encode()
 
 
 def ascii_json(body: bytes) -> bytes:

@@ -21,6 +21,7 @@ from harness.bench.steps import Observer, Overlap, RunStep, StepRunner
 from harness.bench.under_load import TrialLoad
 from harness.discovery import LoadedScenario
 from harness.errors import HarnessError, NotMeasurableError
+from harness.redaction import redacted
 from harness.results.profile import RunPhase
 from harness.results.run import PEAK_MEMORY, Review, Run, RunKind, RunSettings, RunWarning, Slot
 from harness.results.store import SCHEMA_VERSION, write_bytes, write_run, write_samples
@@ -604,4 +605,4 @@ class RunSession:
                 write_samples(trial.slots, self.plan.out / trial.samples_file)
                 self._saved_slots[trial.samples_file] = len(trial.slots)
             if trial.failure is not None and trial.failure.detail:
-                write_bytes(self.plan.out / "errors" / f"{trial.file_stem}.txt", encode(trial.failure.detail))
+                write_bytes(self.plan.out / "errors" / f"{trial.file_stem}.txt", encode(redacted(trial.failure.detail)))

@@ -12,10 +12,9 @@ import msgspec
 
 from harness.bench.load_outcome import LoadOutcome
 from harness.discovery import LoadedScenario
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError
 from harness.load.block import LoadBlock
 from harness.load.capacity import FIRST_LEVEL, MAX_LEVEL, NextStep, SearchPlan, TriedStep, tried_step
-from harness.load.environment import refuse_remote
 from harness.load.protocol import LoadJob
 from harness.load.results import CollectedResults, deciding_arms, load_result
 from harness.load.searching import UNIT_RATE, ArmSearch, CapacitySearches, observation
@@ -83,7 +82,7 @@ class TrialLoad:
     def run(self) -> None:
         """Put the arms under load and search their capacities; after an interruption, `outcome` has what was measured before."""
         self._begun_ns = self.clock.now_ns()
-        self._left_out = self._remote() or self._too_short()
+        self._left_out = self._too_short()
         if self._left_out:
             return
         supervisor = Supervisor(self._job())
@@ -141,16 +140,6 @@ class TrialLoad:
             cpus=self.cpus,
             alone=bool(self.cpus),
         )
-
-    def _remote(self) -> str:
-        """Return the reason why the scenario's servers must not be put under load; empty if all run on this machine."""
-        for name, server in self.setting.servers.items():
-            try:
-                refuse_remote(server.direct_url, allow=False)
-            except UsageError:
-                command = f"`harness load {self.loaded.name} --allow-remote`"
-                return f"the {name} server is on another machine; with its owner's consent, try {command}"
-        return ""
 
     def _too_short(self) -> str:
         """Return the reason why the time is too short for the load; empty if it is not."""

@@ -17,13 +17,14 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from harness.redaction import redacted_values
 from harness.report.blocks import Block
 from harness.results.names import shortened
 from harness.results.run import Run
 from harness.runtime import machine
 from harness.runtime.clock import Clock, MonotonicClock
 from harness.runtime.watch import QUIET_S
-from harness.text import ascii_json, encode_json, for_log, is_utf8, message_line, printable
+from harness.text import ascii_json, encode_json, is_utf8, json_for_terminal, message_line, printable, without_command
 
 LINES = 20
 """The number of lines about a run's progress where there is no terminal."""
@@ -151,14 +152,14 @@ def show(record: Run, form: str = "terminal", *, everything: bool = False, more:
 
 def print_json(result: object) -> None:
     """Print a record of results as JSON, before whatever is printed next on either stream."""
-    body = msgspec.json.format(encode_json(result), indent=1)
-    shown = (body if is_utf8(sys.stdout.encoding) else ascii_json(body)).decode()
-    print(shown.replace("##[", r"#\u0023["), flush=True)  # the same string; the log of GitHub Actions would obey the other
+    body = encode_json(redacted_values(msgspec.json.decode(encode_json(result))))
+    shown = json_for_terminal(msgspec.json.format(body, indent=1))
+    print((shown if is_utf8(sys.stdout.encoding) else ascii_json(shown)).decode(), flush=True)
 
 
 def print_document(text: str) -> None:
-    """Print a text of several lines as it is, but for commands to the log of a CI service."""
-    print("\n".join(map(for_log, text.split("\n"))), end="")
+    """Print a text of several lines as it is, but for what a terminal or the log of a CI service obeys."""
+    print("\n".join(without_command(printable(line)) for line in text.split("\n")), end="")
 
 
 def print_blocks(blocks: Iterable[Block]) -> None:
@@ -173,7 +174,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], align: st
     table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for number, column in enumerate(columns, start=1):
         right = align[number - 1 : number] == "r"
-        table.add_column(column, justify="right" if right else "left", no_wrap=bool(align) or number < len(columns))
+        table.add_column(
+            Text(printable(column)), justify="right" if right else "left", no_wrap=bool(align) or number < len(columns)
+        )
     for row in rows:
         table.add_row(*(Text(printable(field)) for field in row))
     _print(table)
@@ -195,7 +198,7 @@ def _print(found: RenderableType, *, stderr: bool = False) -> None:
     console = Console(stderr=stderr)
     with console.capture() as captured:
         console.print(found, markup=False, highlight=False, soft_wrap=isinstance(found, str), crop=False)
-    lines = (for_log(line.rstrip()) for line in captured.get().removesuffix("\n").split("\n"))
+    lines = (without_command(line.rstrip()) for line in captured.get().removesuffix("\n").split("\n"))
     console.file.write("\n".join(lines) + "\n")
     console.file.flush()
 

@@ -116,6 +116,21 @@ def timeout(parser: Parser) -> None:
     value(parser, "--timeout DURATION", options.duration, "longest time of one operation", "60s")
 
 
+class _AllowRemote(argparse.Action):
+    """Permit other machines, in the processes of the command as well."""
+
+    def __call__(self, *_: object) -> None:
+        from harness.network.addresses import allow_remote
+
+        allow_remote()
+
+
+def remote(parser: Parser) -> None:
+    """Declare the permission to use servers on other machines."""
+    help_ = "allow servers on other machines, whose owners consent, to be measured and loaded"
+    parser.add_argument("--allow-remote", action=_AllowRemote, nargs=0, help=help_)
+
+
 def errors(parser: Parser) -> None:
     """Add `--errors`."""
     value(

@@ -15,6 +15,7 @@ from harness import options as converters
 from harness.cli import _options
 from harness.errors import INTERRUPTED, MissingExtraError, UsageError
 from harness.language import ENGLISH, current, using
+from harness.redaction import redacted
 from harness.results.run import Run, RunKind, RunSettings, ScenarioStatus
 from harness.verdicts.unmeasured import unmeasured
 
@@ -66,6 +67,7 @@ def arguments(parser: argparse.ArgumentParser, budget: Budget) -> None:
     whole = f"time for the whole run, report included; answers are compared whatever it is (default: {budget.usual})"
     _options.configured(parser, "--budget DURATION", converters.duration, whole, "budget", None)
     parser.add_argument("--profile", action="store_true", help="print where the time went: the phases of every scenario")
+    _options.remote(parser)
     _options.timeout(parser)
     _options.output(parser)
 
@@ -73,7 +75,7 @@ def arguments(parser: argparse.ArgumentParser, budget: Budget) -> None:
 def under_load(parser: argparse.ArgumentParser, suffix: str) -> None:
     """Declare the options of a run on one engine at one round-trip time; its new folder's name ends in `suffix`."""
     _options.setting(parser)
-    parser.add_argument("--allow-remote", action="store_true", help="allow servers on other machines to be loaded")
+    _options.remote(parser)
     _options.output(parser, suffix)
 
 
@@ -127,8 +129,8 @@ def _print_profile(record: Run) -> None:
 
 
 def command() -> str:
-    """Return the command line that repeats this run."""
-    return shlex.join(["harness", *sys.argv[1:]])
+    """Return the command line that repeats this run, but for secrets in its URLs."""
+    return shlex.join(["harness", *map(redacted, sys.argv[1:])])
 
 
 def publish(record: Run, out: Path, options: argparse.Namespace, *, in_full: bool = False, more: str = "") -> None:
@@ -138,9 +140,10 @@ def publish(record: Run, out: Path, options: argparse.Namespace, *, in_full: boo
     and a line on standard error says how to get the report later.
     """
     from harness.cli._console import print_lines, print_message, show, status
+    from harness.results.store import without_secrets
     from harness.runtime.signals import deferred
 
-    report = ""
+    record, report = without_secrets(record), ""
     try:
         with status("writing the report"), deferred():  # an interruption must not cost the report of what was measured
             from harness.report import html

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,6 +66,7 @@ def opened(options: argparse.Namespace) -> Iterator[LoadTarget]:
         UsageError: it cannot be used, a server is on another machine, or a server does not answer.
         ScenarioFailedError: servers answer differently.
     """
+    from harness.cli._console import print_message
     from harness.runtime.workspace import workspace
     from harness.targets import plan as plans
     from harness.targets.loading import load
@@ -76,7 +76,7 @@ def opened(options: argparse.Namespace) -> Iterator[LoadTarget]:
         yield LoadTarget(_scenario(options), _runs.command())
         return
     for note in plan.notes:
-        print(f"harness: {note}", file=sys.stderr)
+        print_message(note)
     with workspace() as folder:
         loaded = load(plans.write(plan, folder))
         yield LoadTarget(loaded, _command(options), list(loaded.scenario.engines), 0)
@@ -120,23 +120,21 @@ def _locust_plan(options: argparse.Namespace) -> TargetPlan:
 
     if given := [*_request_options(options).named, *(["--ignore"] if options.ignore else [])]:
         raise UsageError(f"{given[0]} is for URLs and files of requests; {options.target[0]} makes its own, so leave it out")
-    tries, remote = options.compare != 0, options.allow_remote
-    return locustfiles.planned(
-        Path(options.target[0]), options.target[1:], tries=tries, allow_remote=remote, timeout_s=options.timeout
-    )
+    tries = options.compare != 0
+    return locustfiles.planned(Path(options.target[0]), options.target[1:], tries=tries, timeout_s=options.timeout)
 
 
 def _contacted(plan: HttpPlan, source: FoundRequests | None, options: argparse.Namespace) -> HttpPlan:
     """Return the plan after the first contact, without made-up requests that the server refuses."""
     import asyncio
 
-    from harness.load.environment import refuse_remote
+    from harness.network.addresses import refuse_remote
     from harness.targets import building
     from harness.targets.contact import first_contact
     from harness.targets.http_scenario import authority
 
     for arm in plan.arms.values():
-        refuse_remote(f"http://{authority(arm.host, arm.port)}", allow=options.allow_remote)
+        refuse_remote(f"http://{authority(arm.host, arm.port)}")
     compared = COMPARED if options.compare is None else options.compare
     contact = asyncio.run(first_contact(plan, compared, options.timeout, options.ignore or ()))
     return building.after_contact(plan, source, contact)
@@ -150,6 +148,6 @@ def _request_options(options: argparse.Namespace) -> RequestOptions:
 
 def _command(options: argparse.Namespace) -> str:
     """Return the command line without secrets."""
-    from harness.targets.redaction import redacted_command
+    from harness.redaction import redacted_command
 
     return redacted_command(_runs.command(), options.header, options.body, options.values)

@@ -53,6 +53,7 @@ def _reason(text: str) -> str:
 
 
 def _accept(options: argparse.Namespace) -> int:
+    from harness.cli._console import print_lines
     from harness.results import store
     from harness.runtime.clock import utc_now
 
@@ -65,9 +66,9 @@ def _accept(options: argparse.Namespace) -> int:
     environment = {k: v for k, v in found.environment.items() if k not in {ACCEPTED, REASON}} | about
     kept = replace(found, environment=environment, scenarios=[replace(r, samples_file=None) for r in found.scenarios])
     store.write_json(kept, target)
-    print(f"{target}: {_summary(kept)}")
+    print_lines(f"{target}: {_summary(kept)}")
     if found.dirty:
-        print("measured with uncommitted changes: commit them together with the baseline")
+        print_lines("measured with uncommitted changes: commit them together with the baseline")
     return 0
 
 
@@ -96,6 +97,7 @@ def _refuse_unfit(found: Run, path: Path) -> None:
 
 def _regressed(target: Path, path: Path, reason: str | None) -> bool:
     """Return whether a run regressed against the baseline that it replaces; refuse it in that case, unless there is a reason."""
+    from harness.cli._console import print_lines
     from harness.report.gate import change, shown
     from harness.results import store
     from harness.results.gate import GateVerdict
@@ -104,7 +106,7 @@ def _regressed(target: Path, path: Path, reason: str | None) -> bool:
         raise UsageError(f"{target} is a comparison and not a baseline; delete it, or choose another name with --as")
     result = gate.gated(target, path)
     if result.verdict == GateVerdict.NOT_COMPARABLE:
-        print(f"not comparable with the old baseline: {result.sentence}")
+        print_lines(f"not comparable with the old baseline: {result.sentence}")
     if result.verdict != GateVerdict.REGRESSED:
         return False
     if reason is None:
@@ -118,14 +120,15 @@ def _regressed(target: Path, path: Path, reason: str | None) -> bool:
 
 
 def _show(folder: Path) -> int:
+    from harness.cli._console import print_lines
     from harness.results import store
 
     files = sorted(folder.glob("*.json")) if folder.is_dir() else []
     for file in files:
         try:
-            print(f"{file}: {_summary(store.read_run(file))}")
+            print_lines(f"{file}: {_summary(store.read_run(file))}")
         except UsageError as error:
-            print(f"{file}: cannot be read: {error}")
+            print_lines(f"{file}: cannot be read: {error}")
     if not files:
         raise NotComparableError(f"no baseline in {folder}; run `harness run`, then `harness baseline accept RUN`")
     return 0

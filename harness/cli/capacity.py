@@ -62,7 +62,6 @@ def run(options: argparse.Namespace) -> int:
         command=_runs.command(),
         warm_up_s=options.warm_up,
         timeout_s=options.timeout,
-        allow_remote=options.allow_remote,
     )
     warn_of_removed_settings()
     with Progress() as progress:

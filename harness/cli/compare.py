@@ -79,9 +79,10 @@ def compared(before: Path, after: Path, options: argparse.Namespace) -> tuple[Ru
     """Return two files side by side as a run, and the verdict; UsageError or NotComparableError if they cannot be compared."""
     from harness import importers
     from harness.gate import result_files
+    from harness.results.store import without_secrets
 
     found = result_files.side_by_side(importers.reading(before), importers.reading(after), rules(options))
-    return replace(found.run, command=_runs.command()), found.gate
+    return without_secrets(replace(found.run, command=_runs.command())), without_secrets(found.gate)
 
 
 def publish(run: Run, out: Path | None) -> Path:

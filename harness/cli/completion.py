@@ -35,9 +35,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the code and return 0."""
     from argcomplete.shell_integration import shellcode
 
-    from harness.cli import _console
-
-    _console.print_document(shellcode(["harness"], shell=options.shell).strip("\n") + "\n")
+    print(shellcode(["harness"], shell=options.shell).strip("\n"))
     return 0
 
 
@@ -81,7 +79,8 @@ class _ValueCompleter:
         earlier = prefix[: prefix.rfind(",") + 1] if "[," in form else ""
         files = {**dict.fromkeys(FILES, FilesCompleter), **dict.fromkeys(FOLDERS, DirectoriesCompleter)}.get(placeholder)
         paths = files()(prefix) if files else ()
-        return [*(earlier + name for name in names), *(path for path in paths if path.rstrip("/") not in names)]
+        offered = [*(earlier + name for name in names), *(path for path in paths if path.rstrip("/") not in names)]
+        return [name for name in offered if name.isprintable()]  # the shell shows them as they are
 
 
 def _engines(_: argparse.Namespace) -> Iterable[str]:

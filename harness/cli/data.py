@@ -61,12 +61,12 @@ def run(options: argparse.Namespace) -> int:
         _console.print_table(("entry", "engine", "size", "last used", "data"), map(_row, entries))
     count = f"{len(entries)} {'entry' if len(entries) == 1 else 'entries'}"
     if not is_pruned:
-        print(f"{count}, {shown_bytes(size)} of at most {shown_bytes(limit)}, in {cache.folder}")
+        _console.print_lines(f"{count}, {shown_bytes(size)} of at most {shown_bytes(limit)}, in {cache.folder}")
         return 0
-    print(f"removed {count}, {shown_bytes(size)}; {shown_bytes(left_size)} left in {cache.folder}")
+    _console.print_lines(f"removed {count}, {shown_bytes(size)}; {shown_bytes(left_size)} left in {cache.folder}")
     if left_size > limit:
         users = ", ".join(dict.fromkeys(str(user.parent) for entry in left for user in cache.users(entry.key))) or "another process"
-        print(f"in use by {users}; prune again after these runs, or remove the folders that no run uses")
+        _console.print_lines(f"in use by {users}; prune again after these runs, or remove the folders that no run uses")
     return 0
 
 

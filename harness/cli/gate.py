@@ -81,6 +81,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "command that installs the old version's dependencies if they differ, run in its tree (default: pip installs what differs)"
     )
     _options.value(group, "--old-install CMD", str, install)
+    _options.remote(group)
     _options.timeout(group)
     _options.setting(group, size="tiny", engines=True)
     _options.scenarios_folder(group)
@@ -166,9 +167,10 @@ def _publish(result: GateResult, options: argparse.Namespace) -> int:
     from harness.cli import _console
     from harness.report import gate, github, junit, markdown
     from harness.report.summaries import files
-    from harness.results.store import write_bytes
+    from harness.results.store import without_secrets, write_bytes
     from harness.text import encode
 
+    result = without_secrets(result)
     if options.junit:
         write_bytes(options.junit, junit.render(result))
     if options.markdown and options.markdown != "-":

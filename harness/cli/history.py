@@ -35,11 +35,12 @@ def run(options: argparse.Namespace) -> int:
     from harness.gate.selection import Selection
     from harness.history.collect import collect
     from harness.history.figures import history
+    from harness.results.store import without_secrets
     from harness.runtime.clock import utc_now
     from harness.verdicts.unpaired import DRIFT
 
     drift = DRIFT if options.drift is None else options.drift
-    found = history(collect(options.paths), Selection(options.only, options.excluded), drift)
+    found = without_secrets(history(collect(options.paths), Selection(options.only, options.excluded), drift))
     page = None
     if options.out or not options.json:
         from harness.report.html import history as html

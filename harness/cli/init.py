@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
+from harness.text import printable
 
 if TYPE_CHECKING:
     from harness.init.files import PlannedFile
@@ -40,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the files, print what was found, what was written and what to do next; return 0."""
+    from harness.cli._console import print_lines
     from harness.init import files, scenarios
     from harness.init.address import UNKNOWN_OWNER
     from harness.init.inspection import inspect_modules
@@ -63,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         _print_files(root, plan)
         return 0
     if is_asking and not _agreed([_shown(root, file) for file in plan if file.is_written]):
-        print("nothing was written")
+        print_lines("nothing was written")
         return 0
     files.write(plan)
     if scenario is None:
@@ -113,7 +115,7 @@ def _agreed(names: list[str]) -> bool:
 def _answer(question: str) -> str:
     """Return the user's answer; "no" where the input ends instead."""
     try:
-        return input(question).strip()
+        return input(printable(question)).strip()
     except EOFError:
         print()
         return "no"
@@ -121,10 +123,15 @@ def _answer(question: str) -> str:
 
 def _line(text: str) -> None:
     """Print a line that fits the terminal's usual width."""
-    print(text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…")
+    from harness.cli._console import print_lines
+
+    shown = printable(text)
+    print_lines(shown if len(shown) <= WIDTH else f"{shown[: WIDTH - 1]}…")
 
 
 def _print_findings(root: Path, sources: Sources, imported: Imported, *, is_complete: bool) -> None:
+    from harness.cli._console import print_lines
+
     found = [
         *(f"{len(schema.tables)} tables of {schema.module}.{schema.expression}" for schema in imported.schemas[:2]),
         *(f"synchronous engine in {place}" for place in sources.sync_engines[:1]),
@@ -134,7 +141,7 @@ def _print_findings(root: Path, sources: Sources, imported: Imported, *, is_comp
         *(f"locustfile {place.file}" for place in sources.locustfiles[:1]),
         *(f"function {site.module}.{site.name}" for site in sources.functions[:1]),
     ]
-    print(f"project: {root}")
+    print_lines(f"project: {root}")
     for each in found[:MAX_FINDINGS]:
         _line(f"  found {each}")
     if not is_complete:
@@ -142,9 +149,9 @@ def _print_findings(root: Path, sources: Sources, imported: Imported, *, is_comp
     problems = [*imported.problems, *sources.problems]
     for problem in problems[:MAX_PROBLEMS]:
         for line in textwrap.wrap(problem, WIDTH, initial_indent="  ", subsequent_indent="    ", max_lines=3, placeholder=" …"):
-            print(line)
+            print_lines(line)
     if len(problems) > MAX_PROBLEMS:
-        print(f"  and {len(problems) - MAX_PROBLEMS} more files that cannot be read or imported")
+        print_lines(f"  and {len(problems) - MAX_PROBLEMS} more files that cannot be read or imported")
 
 
 def _shown(root: Path, file: PlannedFile) -> str:
@@ -152,6 +159,8 @@ def _shown(root: Path, file: PlannedFile) -> str:
 
 
 def _print_files(root: Path, plan: list[PlannedFile]) -> None:
+    from harness.cli._console import print_lines
+
     for file in plan:
         note = {
             "write": "",
@@ -159,9 +168,9 @@ def _print_files(root: Path, plan: list[PlannedFile]) -> None:
             "exists": " (exists, and would stay)",
             "done": " (is so already)",
         }
-        print(f"--- {_shown(root, file)}{note[file.status]}")
-        print((file.added or file.text).rstrip("\n"))
-    print("nothing was written (--dry-run)")
+        print_lines(f"--- {_shown(root, file)}{note[file.status]}")
+        print_lines(*(file.added or file.text).rstrip("\n").split("\n"))
+    print_lines("nothing was written (--dry-run)")
 
 
 def _print_written(root: Path, plan: list[PlannedFile], scenario: ScenarioText | None) -> None:
@@ -178,9 +187,11 @@ def _print_written(root: Path, plan: list[PlannedFile], scenario: ScenarioText |
 
 
 def _print_next(root: Path, folder: str, scenario: ScenarioText | None, sources: Sources) -> None:
-    print("next:")
+    from harness.cli._console import print_lines
+
+    print_lines("next:")
     if root != Path.cwd():
-        print(f"  cd {root}")
+        print_lines(f"  cd {root}")
     _line(f"  harness run        # measures {folder}, and writes a report")
     if scenario:
         _line(f"  look for TODO in {folder}/{scenario.name}.py: the change to try")

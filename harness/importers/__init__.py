@@ -21,7 +21,7 @@ from harness.importers import content, foreign, own_run
 from harness.importers.reading import Content, InvalidFileError, Reading, one_line
 from harness.results.names import shortened
 from harness.results.run import Run
-from harness.results.store import read_run
+from harness.results.store import read_run, without_secrets
 
 MAX_REASON = 400
 """The number of characters of a decoder's message, which may quote the file."""
@@ -40,7 +40,7 @@ def read(path: Path) -> Run:
     UsageError: there is no such file, it is too large, is still being written, or has an unknown format.
     """
     found = content.read(path)
-    return read_run(path) if found is None else own_run.of_file(_parsed(found))
+    return without_secrets(read_run(path) if found is None else own_run.of_file(_parsed(found)))
 
 
 def reading(path: Path) -> Reading:

@@ -9,10 +9,12 @@ from codecs import BOM_UTF8
 from collections.abc import Mapping
 from pathlib import Path
 
+from harness.errors import UsageError
 from harness.importers.csv_text import CsvText
 from harness.importers.locust_json import LIMITATIONS as OF_LOCUST
 from harness.importers.locust_json import TOOL, failed, request, rounding_ms
 from harness.importers.reading import Benchmarks, Content, InvalidFileError, Reading, Timing, four_figures, nanoseconds, number
+from harness.results.compressed import bytes_of
 from harness.results.names import quoted
 from harness.results.run import RunWarning
 from harness.results.warning_names import WarningName
@@ -74,10 +76,10 @@ def _load(path: Path) -> dict[str, str]:
     """Return the highest number of users, from the history beside a file that still has its name; nothing without one."""
     history = path.with_name(f"{path.stem}_history.csv")
     try:
-        text = CsvText(Content(history, history.read_bytes().removeprefix(BOM_UTF8), None))
+        text = CsvText(Content(history, bytes_of(history).removeprefix(BOM_UTF8), None))
         place = text.columns.index("user count")
         return {"users": str(max(int(row[place]) for row in text.rows()))}
-    except (OSError, ValueError, InvalidFileError):
+    except (OSError, ValueError, InvalidFileError, UsageError):
         return {}
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from urllib.parse import parse_qs, urlsplit
 
 from harness.bench.job import BenchJob, DataPrepared, Task
 from harness.bench.process import run_job
@@ -11,7 +10,6 @@ from harness.bench.serving import served
 from harness.discovery import LoadedScenario
 from harness.errors import NotMeasurableError, UsageError
 from harness.load.results import ScenarioEnvironment
-from harness.network.addresses import is_loopback
 from harness.results.run import RunSettings
 from harness.runtime.child import JobFailed
 from harness.runtime.watch import OPERATION_TIMEOUT_S
@@ -40,7 +38,6 @@ def load_environment(
     scenarios: Sequence[LoadedScenario],
     settings: RunSettings,
     *,
-    allow_remote: bool = False,
     timeout_s: float = OPERATION_TIMEOUT_S,
 ) -> Iterator[LoadEnvironment]:
     """Start the servers of scenarios, build their data, and remove both at the end.
@@ -50,7 +47,7 @@ def load_environment(
     Starting, building and stopping may each take LONG times the timeout of one operation, `timeout_s`.
 
     Raises:
-        UsageError: a scenario does not run here, or one of its servers is on another machine.
+        UsageError: a scenario does not run here, or one of its servers cannot be used.
         ScenarioFailedError: its data cannot be built.
     """
     found = LoadEnvironment()
@@ -66,8 +63,6 @@ def load_environment(
                 setting = served(loaded.scenario, wanted, stack, timeout_s)
             except NotMeasurableError as reason:
                 raise UsageError(f"{loaded.name} does not run here: {reason}; choose another scenario, engine or RTT") from reason
-            for server in setting.servers.values():
-                refuse_remote(server.direct_url, allow=allow_remote)
             found.first.append(setting)
             found.scenarios[loaded.name] = _built(loaded, setting, timeout_s)
         yield found
@@ -82,20 +77,3 @@ def _built(loaded: LoadedScenario, setting: Setting, timeout_s: float) -> Scenar
         if isinstance(event, DataPrepared):
             found = replace(found, dataset=event.dataset, engine_settings=event.engine_settings, changes=event.changes)
     return found
-
-
-def refuse_remote(url: str, *, allow: bool) -> None:
-    """Raise `UsageError` if a host in the URL is, or may be, another machine, unless `allow`."""
-    for host in hosts(url):
-        if not allow and not is_loopback(host):
-            raise UsageError(f"{host} is not this machine; to load another machine with its owner's consent, add --allow-remote")
-
-
-def hosts(url: str) -> list[str]:
-    """Return the hosts in a URL, which may be several separated by commas; socket files and paths are not hosts."""
-    parts = urlsplit(url)
-    named = parts.netloc.rpartition("@")[2].split(",")
-    found = [part.partition("]")[0].lstrip("[") if part.startswith("[") else part.partition(":")[0] for part in named]
-    query = parse_qs(parts.query)
-    in_query = [host for key in ("host", "hostaddr") for value in query.get(key, []) for host in value.split(",")]
-    return [host for host in (*found, *in_query) if host and not host.startswith("/")]

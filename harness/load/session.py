@@ -66,7 +66,6 @@ class LoadPlan:
     command: str
     users: int = 0
     """Concurrent users of the closed model."""
-    allow_remote: bool = False
 
     def cycles_per_worker(self) -> list[int]:
         """Return the number of cycles of each load worker, which is at least one."""
@@ -190,7 +189,6 @@ class CapacityPlan:
     warm_up_s: float = 1.0
     timeout_s: float = OPERATION_TIMEOUT_S
     """Timeout of one operation."""
-    allow_remote: bool = False
 
 
 @dataclass
@@ -349,7 +347,7 @@ def _prepared(plan: LoadPlan | CapacityPlan, cores: Cores, collected: CollectedR
             stack.callback(keep_to, cores.all)
             keep_to([core for core in cores.all if core != cores.worker])
         timeout_s = plan.job.timeout_s if isinstance(plan, LoadPlan) else plan.timeout_s
-        prepared = load_environment([plan.loaded], plan.settings, allow_remote=plan.allow_remote, timeout_s=timeout_s)
+        prepared = load_environment([plan.loaded], plan.settings, timeout_s=timeout_s)
         environment = stack.enter_context(prepared)
         collected.environments = environment.scenarios
         yield environment

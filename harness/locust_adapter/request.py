@@ -20,6 +20,7 @@ from harness.errors import HarnessError, UsageError
 from harness.load import arrivals
 from harness.load.environment import LoadEnvironment
 from harness.load.protocol import LoadJob
+from harness.network.addresses import LOOPBACK
 from harness.results.load import LoadModel
 from harness.results.run import RunSettings
 from harness.runtime.child import encode_path
@@ -155,7 +156,8 @@ def _selected_arms(loaded: LoadedScenario, options: argparse.Namespace) -> list[
 
 
 def add_options(parser: Any, **_: Any) -> None:
-    """Add the harness's options to Locust's; most of them are in the web UI's form as well."""
+    """Add the harness's options to Locust's; most of them are in the web UI's form, which only this machine reaches by default."""
+    parser.set_defaults(web_host=LOOPBACK, master_bind_host=LOOPBACK)  # Locust's own are all interfaces
     found = _scenarios_of(_files)
     engines = sorted({engine for loaded in found for engine in loaded.scenario.engines if engine != ANY_ENGINE})
     arms = dict.fromkeys(arm for loaded in found for arm in loaded.scenario.arms)
@@ -186,7 +188,7 @@ def _configured() -> Configuration:
     try:
         return configuration(Path.cwd())
     except HarnessError as error:
-        sys.stderr.write(f"harness: {error}\n")
+        sys.stderr.write(message_line(f"harness: {error}") + "\n")
         sys.exit(error.code)
 
 

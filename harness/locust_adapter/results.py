@@ -16,12 +16,13 @@ from harness.load.results import CollectedResults, ScenarioEnvironment, scenario
 from harness.load.session import load_facts, record, save
 from harness.load.totals import combined
 from harness.locust_adapter.request import RunRequest
+from harness.redaction import redacted
 from harness.results.run import Run, ScenarioStatus
 from harness.runtime import machine
 from harness.runtime.clock import utc_now
 from harness.runtime.cores import Cores
 from harness.runtime.workspace import git_commit
-from harness.text import for_log, printable
+from harness.text import printable, without_command
 
 KEY = "verdicts"
 _COLUMNS = {
@@ -51,7 +52,7 @@ def write(results: CollectedResults, request: RunRequest, out: str) -> tuple[Pat
     limit = request.load.in_flight_limit * max(1, len(request.workers))
     whole = msgspec.structs.replace(request.load, in_flight_limit=limit)
     facts = load_facts(collected, whole, max((block.users for block in blocks), default=0))
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    command = " ".join([Path(sys.argv[0]).name, *map(redacted, sys.argv[1:])])
     judged = [scenario_result(loaded, collected, whole) for loaded in scenarios]
     found = record(judged, collected, facts, replace(settings, processes=took_part), folder, command, utc_now())
     save(found, collected, folder)
@@ -78,7 +79,7 @@ def print_summary(folder: Path) -> int:
     """Print the summary of a run, from an unpatched process, and the path of its report; return the exit code."""
     code = _report(folder, "terminal")
     if (page := folder / "report.html").is_file():
-        sys.stdout.write(for_log(printable(str(page))) + "\n")
+        sys.stdout.write(without_command(printable(str(page))) + "\n")
         sys.stdout.flush()
     return code
 

@@ -1,7 +1,7 @@
 """The role of each Locust process in a run: a single process, or a master that distributes the load over workers."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from harness.load.supervisor import STOP_S, Supervisor
 from harness.locust_adapter.request import RunRequest
 from harness.locust_adapter.results import VerdictPage, exit_code, print_summary, write, write_report
 from harness.locust_adapter.statistics import count
+from harness.network.addresses import allow_remote, is_loopback
 from harness.results.load import LoadModel, Tick
 from harness.runtime import machine
 from harness.text import message_line
@@ -67,9 +68,9 @@ class EngineHandle:
             return
         self.release()
         with ExitStack() as stack:
-            prepared = load_environment(
-                request.scenarios, request.settings, allow_remote=request.allow_remote, timeout_s=request.load.timeout_s
-            )
+            if request.allow_remote:
+                allow_remote()
+            prepared = load_environment(request.scenarios, request.settings, timeout_s=request.load.timeout_s)
             environment = stack.enter_context(prepared)
             supervisor = Supervisor(request.job(environment, self.client))
             supervisor.start()
@@ -147,8 +148,22 @@ class Reporter(Role):
         self.page = VerdictPage(environment) if environment.web_ui is not None else None
         self.unprinted: Path | None = None
         """The folder of the run whose summary is printed when Locust ends."""
-        if warning := machine.removal_warning():
+        for warning in filter(None, [machine.removal_warning(), *self._open_addresses()]):
             complain(warning)
+
+    def _open_addresses(self) -> Iterator[str]:
+        """Yield a warning per address of this process that other machines can reach."""
+        options = self.options
+        if self.environment.web_ui is not None and not is_loopback(options.web_host) and not options.web_login:
+            yield (
+                f"the web UI listens at {options.web_host or '*'}, where other machines can start a load; "
+                "add --web-login, or leave out --web-host"
+            )
+        if isinstance(self.runner, MasterRunner) and not is_loopback(options.master_bind_host):
+            yield (
+                f"the master listens at {options.master_bind_host} for workers, without a password; "
+                "use a network of its own, or leave out --master-bind-host"
+            )
 
     def requested(self, users: int, workers: list[str], run: int = 1) -> RunRequest:
         """Return the request of a run, validated before any process prepares for it."""

@@ -21,6 +21,7 @@ from harness.errors import HarnessError, UsageError, bug_report
 from harness.pytest_plugin import saved
 from harness.pytest_plugin.options import FAIL, TIMEOUT_S
 from harness.pytest_plugin.settings import fail_beyond, is_measuring
+from harness.text import message_line
 
 if TYPE_CHECKING:
     from harness.bench.session import RunSession
@@ -230,10 +231,12 @@ class Trials:
             self._report_pairs(reporter)
         if self.distortions:
             active = ", ".join(self.distortions)
-            reporter.write_line(f"times of this run are distorted by {active}; run the benchmarks without it", yellow=True)
+            reporter.write_line(
+                message_line(f"times of this run are distorted by {active}; run the benchmarks without it"), yellow=True
+            )
         for run in self.saved:
             if reason := run.another_machine or saved.distorted_otherwise(run, self.own, self.distortions):
-                reporter.write_line(f"times of {run.path} cannot be compared: {reason}", yellow=True)
+                reporter.write_line(message_line(f"times of {run.path} cannot be compared: {reason}"), yellow=True)
             else:
                 _report_large(reporter, saved.large_changes(self._config, run, self.own))
         compare, *saving = (self._config.getoption(f"benchmark_{name}", default=None) for name in ("compare", "autosave", "save"))
@@ -251,17 +254,17 @@ class Trials:
         reporter.section("times faster than the baseline: paired ratios, 95 % interval over fresh processes")
         reporter.write(shown.stdout or shown.stderr)
         for run, found, unread in self.compared:
-            reporter.section(f"paired ratios and work counts since {run.path}")
+            reporter.section(message_line(f"paired ratios and work counts since {run.path}"))
             for line in compared.lines(found, fail_beyond(self._config), shutil.get_terminal_size().columns):
-                reporter.write_line(line)
+                reporter.write_line(message_line(line))
             for name, reason in unread.items():
-                reporter.write_line(f"{name}  {reason}")
+                reporter.write_line(message_line(f"{name}  {reason}"))
             if large := compared.large_changes(found):
                 _report_large(reporter, large)
             elif any(item.moved for item in found):
                 reporter.write_line(DRIFT)
         if message := machine.removal_warning():
-            reporter.write_line(message, yellow=True)
+            reporter.write_line(message_line(message), yellow=True)
 
     def close(self) -> None:
         """Remove the working folder."""
@@ -376,7 +379,7 @@ def _report_large(reporter: pytest.TerminalReporter, changed: Sequence[str]) -> 
     if changed:
         from harness.gate.verdict import listed  # noqa: PLC0415 - only when runs are compared
 
-        reporter.write_line(f"large changes of stored times: {listed(changed, quote=False)}", yellow=True)
+        reporter.write_line(message_line(f"large changes of stored times: {listed(changed, quote=False)}"), yellow=True)
         reporter.write_line(DRIFT)
 
 

@@ -26,6 +26,7 @@ from harness.pytest_plugin import saved, settings
 from harness.pytest_plugin.fixtures import _harness_setting, count_work, filled_database
 from harness.pytest_plugin.items import TRIALS, ArmItem, ScenarioFile, Trials, report_bug
 from harness.pytest_plugin.lazy_answers import guard
+from harness.text import message_line
 
 __all__ = ["_harness_setting", "count_work", "filled_database"]
 
@@ -111,7 +112,7 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
 def pytest_internalerror(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
     """Name the file of a bug report where this plugin's own code, and not another's that it calls through pytest, has failed."""
     if _is_own(excinfo.value):
-        sys.stderr.write(f"{report_bug(excinfo.value)}\n")
+        sys.stderr.write(message_line(report_bug(excinfo.value)) + "\n")
 
 
 def _is_own(error: BaseException) -> bool:
@@ -165,7 +166,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
     except Exception as error:
         if not _is_own(error):
             raise
-        sys.stderr.write(f"{report_bug(error)}\n")  # pytest would show a traceback and exit with 1
+        sys.stderr.write(message_line(report_bug(error)) + "\n")  # pytest would show a traceback and exit with 1
         session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
 
@@ -180,7 +181,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         if trials.untimed:
             terminalreporter.write_line(f"harness: {trials.untimed}", red=True)
         if trials.is_withheld:
-            terminalreporter.write_line(f"not saved, since later runs would be compared with it: {trials.failed}", red=True)
+            message = f"not saved, since later runs would be compared with it: {trials.failed}"
+            terminalreporter.write_line(message_line(message), red=True)
 
 
 def _whole_files(config: pytest.Config) -> set[str]:

@@ -4,7 +4,7 @@ from harness.report import markdown
 from harness.report.gate import full, headline, message, shown
 from harness.results.gate import GateResult, GateVerdict
 from harness.results.names import shortened
-from harness.text import printable
+from harness.text import printable, without_command
 
 MOST = 10
 """The most annotations per level and step; GitHub drops the rest silently."""
@@ -46,4 +46,5 @@ def summary(result: GateResult) -> str:
 
 def _escaped(text: str) -> str:
     """Return a text escaped as GitHub's toolkit does, so that it cannot start another command; a log does not obey it either."""
-    return printable(text).replace("%", "%25").replace("\n", "%0A")
+    shown = "\n".join(map(without_command, printable(text).split("\n")))
+    return shown.replace("%", "%25").replace("\n", "%0A")

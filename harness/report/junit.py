@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 
 from harness.report.gate import message
 from harness.results.gate import OWN_FIGURE, GateResult, GateRow, GateVerdict, RowKind
+from harness.text import for_page
 
 INVALID_CHARACTERS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 forbids (section 2.2): control characters, half surrogate pairs, and two noncharacters."""
@@ -51,6 +52,9 @@ def render(result: GateResult) -> bytes:
     for place, cases in by_place.items():
         _suite(root, place, [_case(place, name, rows) for name, rows in cases.items()])
     root.attrib |= {key: str(sum(int(suite.get(key, "0")) for suite in root)) for key in ("tests", "failures", "errors", "skipped")}
+    for element in root.iter():
+        element.text = for_page(element.text) if element.text else None
+        element.attrib.update({name: for_page(value) for name, value in element.attrib.items()})
     ET.indent(root)
     text = INVALID_CHARACTERS.sub("\ufffd", ET.tostring(root, encoding="unicode"))
     return f"<?xml version='1.0' encoding='utf-8'?>\n{text}\n".encode()

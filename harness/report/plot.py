@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
+from harness.redaction import redacted
 from harness.report.arm_places import arm_places
 from harness.report.blocks import Table
 from harness.results.names import shortened, visible
@@ -107,7 +108,7 @@ class ChartPanel:
     def text(self, x: int, y: int, text: str, kind: str = "", room: float = math.inf) -> None:
         """Write a text with its baseline at `y`, cut to `room` units; kinds are "e" for the end at `x`, "m" for the middle."""
         chosen = f' class="{kind}"' if kind else ""
-        self.parts.append(f'<text{chosen} x="{x}" y="{y}">{escape(shorten(visible(text), room), quote=False)}</text>')
+        self.parts.append(f'<text{chosen} x="{x}" y="{y}">{escape(shorten(visible(redacted(text)), room), quote=False)}</text>')
 
     def path(self, kind: str, data: str) -> None:
         """Draw a path of a class of `figure.css`; nothing for no data."""
@@ -153,7 +154,7 @@ class ChartPanel:
     def svg(self, described: str) -> str:
         """Return the element; `described` is for screen readers."""
         box = f'viewBox="0 0 {WIDTH} {self.height}"'
-        label = escape(f"{described}: {shortened(visible(self.title))}")
+        label = escape(f"{described}: {shortened(visible(redacted(self.title)))}")
         return f'<svg {box} role="img" aria-label="{label}">{"".join(self.parts)}</svg>'
 
 

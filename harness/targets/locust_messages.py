@@ -17,7 +17,6 @@ class UsersJob(msgspec.Struct, tag=True, frozen=True):
     max_users: int = 1_000
     """Limit of the users of the process."""
     seed: int = 0
-    allow_remote: bool = False
 
 
 class RunTask(msgspec.Struct, tag=True, frozen=True):

@@ -86,4 +86,4 @@ def users_job(plan: LocustPlan, arm: str, seed: int, number: int) -> UsersJob:
         weights[task.user] = weights.get(task.user, 0.0) + task.weight
     total = sum(weights.values())
     users = {name: max(1, round(number * weight / total)) for name, weight in weights.items()}
-    return UsersJob(plan.file, plan.arms[arm], users, seed=seed, allow_remote=plan.allow_remote)
+    return UsersJob(plan.file, plan.arms[arm], users, seed=seed)

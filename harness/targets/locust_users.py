@@ -6,7 +6,6 @@ wait between tasks: `wait_time` and load shapes are not used, because arrivals a
 """
 
 import contextlib
-import ipaddress
 import os
 import random
 import re
@@ -35,7 +34,8 @@ import msgspec
 
 from harness.discovery import import_refusal
 from harness.errors import HarnessError, ScenarioFailedError, UsageError, describe, missing_extra, text_of
-from harness.network.addresses import is_loopback
+from harness.network.addresses import LOOPBACK, is_loopback, is_remote_allowed
+from harness.redaction import redacted
 from harness.runtime import channel
 from harness.runtime.child import JobFailed, decode_path
 from harness.targets.locust_messages import (
@@ -49,7 +49,6 @@ from harness.targets.locust_messages import (
     UsersReady,
     UsersReport,
 )
-from harness.targets.redaction import redacted
 from harness.text import encode_json
 
 SPARE = 2
@@ -323,16 +322,18 @@ def _tasks(tasks: list[Any]) -> Iterator[FoundTask]:
 
 
 def refuse_remote_addresses() -> None:
-    """Let every connection of this process to another machine fail."""
+    """Let every connection of this process to another machine fail, before its name is looked up."""
 
     def check(event: str, arguments: tuple[Any, ...]) -> None:
         if event in {"socket.connect", "socket.sendto"} and isinstance(arguments[1], tuple):
-            host = str(arguments[1][0]).partition("%")[0]
-            with contextlib.suppress(ValueError):
-                if ipaddress.ip_address(host).is_loopback:
-                    return
-            if not is_loopback(host):
-                raise ConnectionError(f"{host} is not this machine, add --allow-remote")
+            host = arguments[1][0]
+        elif event in {"socket.getaddrinfo", "socket.gethostbyname"}:
+            host = arguments[0]
+        else:
+            return
+        name = host.decode(errors="replace") if isinstance(host, bytes) else host or LOOPBACK
+        if not is_loopback(name):
+            raise ConnectionError(f"{name} is not this machine, add --allow-remote")
 
     sys.addaudithook(check)
 
@@ -379,7 +380,7 @@ def _serve(job: UsersJob, supervisor: channel.Channel, send: Any) -> None:
     if locust is None:
         raise missing_extra("locust", "locust", "a locustfile")
     file = decode_path(Path, job.file)
-    if not job.allow_remote:
+    if not is_remote_allowed():
         refuse_remote_addresses()
     random.seed(job.seed)
     classes, has_shape = _imported(file)

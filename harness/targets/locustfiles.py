@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import ScenarioFailedError, UsageError
-from harness.load.environment import refuse_remote
+from harness.network.addresses import refuse_remote
+from harness.redaction import redacted
 from harness.results.run import BASELINE
 from harness.runtime.child import encode_path
 from harness.targets.building import arm_names, name_of
@@ -18,7 +19,6 @@ from harness.targets.locust_messages import FoundUser, TaskEnded, UsersFound, Us
 from harness.targets.locust_process import LocustUsers
 from harness.targets.locust_scenario import users_job
 from harness.targets.plan import LocustPlan, LocustTask
-from harness.targets.redaction import redacted
 from harness.targets.urls import is_url
 
 START_S = 60.0
@@ -34,7 +34,7 @@ def is_locustfile(file: Path) -> bool:
     return file.suffix == ".py" and file.is_file() and _IMPORTS_LOCUST.search(bytes_of(file)) is not None
 
 
-def planned(file: Path, servers: Sequence[str], *, tries: bool, allow_remote: bool, timeout_s: float) -> LocustPlan:
+def planned(file: Path, servers: Sequence[str], *, tries: bool, timeout_s: float) -> LocustPlan:
     """Return the plan for a locustfile and the servers that its users load, each of which is an arm; none means their own host.
 
     Every task is run once on each server, unless told otherwise by `tries`.
@@ -44,12 +44,12 @@ def planned(file: Path, servers: Sequence[str], *, tries: bool, allow_remote: bo
         ScenarioFailedError: users cannot start, or every task fails.
     """
     limit_s = max(START_S, timeout_s)
-    with LocustUsers(UsersJob(encode_path(file.resolve()), allow_remote=allow_remote)) as users:
+    with LocustUsers(UsersJob(encode_path(file.resolve()))) as users:
         found = users.start(limit_s)
     hosts = [_host(file, found.users)] if not servers else [_checked(server) for server in servers]
     for host in hosts:
         if host:
-            refuse_remote(host, allow=allow_remote)
+            refuse_remote(host)
     arms = dict(zip(arm_names(len(hosts)), hosts, strict=True))
     urls = {arm: redacted(host) or "the servers that the locustfile names" for arm, host in arms.items()}
     plan = LocustPlan(
@@ -60,7 +60,6 @@ def planned(file: Path, servers: Sequence[str], *, tries: bool, allow_remote: bo
         hosts=arms,
         urls=urls,
         tasks=_tasks(found.users),
-        allow_remote=allow_remote,
         notes=_notes(found),
     )
     return _tried(plan, timeout_s, limit_s) if tries else plan

@@ -2,7 +2,7 @@
 
 import re
 
-from harness.targets.redaction import redacted
+from harness.redaction import redacted
 
 _IDENTIFIER = re.compile(
     r"\d+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=[0-9a-z_-]*\d)[0-9a-f]{16,}|(?=.*\d)[0-9A-Za-z_-]{20,}", re.IGNORECASE

@@ -76,7 +76,6 @@ class LocustPlan(msgspec.Struct, tag=True, frozen=True):
     urls: dict[str, str]
     """Arm → URL to show, redacted."""
     tasks: list[LocustTask]
-    allow_remote: bool = False
     notes: list[str] = []
 
 

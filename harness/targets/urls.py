@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
 
 from harness.errors import UsageError
-from harness.targets.redaction import redacted
+from harness.redaction import redacted
 
 HTTP_PORT = 80
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")

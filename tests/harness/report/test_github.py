@@ -48,7 +48,7 @@ def test_names_cannot_begin_a_command() -> None:
         assert COMMAND.fullmatch(line)
         assert "\x1b" not in line
         assert "\x00" not in line
-    assert any("\\r%0A::error::boo" in line and "%250A" in line for line in commands(hostile()))
+    assert any("\\r%0A: :error::boo" in line and "%250A" in line for line in commands(hostile()))
 
 
 @given(st.text(max_size=40), st.text(max_size=40))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
-from harness.results.compressed import GZIP, unpacked
+from harness.results.compressed import GZIP, bytes_of, unpacked
 
 FILE = Path("run.json.gz")
 
@@ -37,6 +37,28 @@ def test_content_above_the_limit_is_refused() -> None:
     """A small file cannot fill the memory."""
     with pytest.raises(UsageError, match="more than the limit of 1 MB"):
         unpacked(FILE, gzip.compress(bytes(2 * 2**20)), 2**20)
+
+
+def test_a_bomb_is_refused_by_its_ratio() -> None:
+    """What grows as no result does is refused before it is large; small contents may have any ratio."""
+    bomb = gzip.compress(bytes(64 * 2**20))
+    with pytest.raises(UsageError, match=r"decompresses to more than 200 times its [\d,]+ bytes"):
+        unpacked(FILE, bomb)
+    assert len(unpacked(FILE, gzip.compress(bytes(2**20)))) == 2**20
+
+
+def test_only_regular_files_within_the_limit_are_read(tmp_path: Path) -> None:
+    """A pipe or a device would never end, and a large file would fill the memory."""
+    file = tmp_path / "x"
+    file.write_bytes(b"12345")
+    assert bytes_of(file, 5) == b"12345"
+    with pytest.raises(UsageError, match="more than the limit of 0 MB; name a smaller file"):
+        bytes_of(file, 4)
+    for other in (tmp_path, Path("/dev/zero")):
+        with pytest.raises(UsageError, match="is not a regular file"):
+            bytes_of(other)
+    with pytest.raises(FileNotFoundError):
+        bytes_of(tmp_path / "missing")
 
 
 @pytest.mark.parametrize(

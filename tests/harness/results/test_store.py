@@ -3,6 +3,7 @@
 import errno
 import gzip
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from harness.results.store import (
     read_samples,
     run_file,
     schema_of,
+    write_bytes,
     write_histograms,
     write_run,
     write_samples,
@@ -286,3 +288,26 @@ def test_an_invalid_review_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / REVIEW_FILE).write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=REVIEW_FILE):
         read_review(tmp_path)
+
+
+def test_files_follow_the_umask(tmp_path: Path) -> None:
+    """A run that others may not read stays theirs who wrote it; nothing else than the file is left."""
+    for umask, mode in ((0o022, 0o644), (0o077, 0o600), (0o002, 0o664)):
+        before = os.umask(umask)
+        try:
+            file = write_bytes(tmp_path / "x.json", b"{}")
+        finally:
+            os.umask(before)
+        assert file.stat().st_mode & 0o777 == mode
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+
+@pytest.mark.parametrize("name", ["run.json", "review.toml"])
+def test_deep_nesting_is_refused(tmp_path: Path, name: str) -> None:
+    """In one line, not as an error of the harness."""
+    deep = "[" * 100_000
+    (tmp_path / "run.json").write_text(f'{{"schema_version": 2, "scenarios": {deep}')
+    (tmp_path / "review.toml").write_text(f"x = {deep}")
+    with pytest.raises(UsageError, match=name) as refused:
+        read_run(tmp_path) if name == "run.json" else read_review(tmp_path)
+    assert "\n" not in str(refused.value)

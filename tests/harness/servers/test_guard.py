@@ -1,6 +1,7 @@
 """The guard: however its starter ends, nothing of the server remains."""
 
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import psutil
 import pytest
 from msgspec.structs import replace
 
-from harness.errors import UsageError
+from harness.errors import NotMeasurableError, UsageError
 from harness.servers import guard as module
 from harness.servers.guard import Command, guarded, last_log_line
 
@@ -265,6 +266,36 @@ def test_the_last_error_line_of_a_log_is_preferred(tmp_path: Path, text: str, la
     """The last line that reports an error is returned, else the last one that is not empty."""
     (tmp_path / "log").write_text(text)
     assert last_log_line(tmp_path / "log") == last
+
+
+def test_root_needs_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root starts a server as its own user, or else as nobody, and not at all without one; others start it as themselves."""
+    known = ["toy", "nobody"]
+
+    def of_name(name: str) -> pwd.struct_passwd:
+        if name not in known:
+            raise KeyError(name)
+        return pwd.struct_passwd((name, "x", 7 if name == "toy" else 8, 9, "", "/", "/bin/sh"))
+
+    monkeypatch.setattr(pwd, "getpwnam", of_name)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert module.unprivileged_user("Toy", "toy", "TOY_URL") == (7, 9)
+    known.remove("toy")
+    assert module.unprivileged_user("Toy", "toy", "TOY_URL") == (8, 9)
+    known.clear()
+    with pytest.raises(NotMeasurableError, match="Toy is not run as root; create a user named toy or nobody, or set TOY_URL"):
+        module.unprivileged_user("Toy", "toy", "TOY_URL")
+    monkeypatch.setattr(os, "geteuid", lambda: 1)
+    assert module.unprivileged_user("Toy", "toy", "TOY_URL") is None
+
+
+def test_a_configuration_is_the_servers_alone(tmp_path: Path) -> None:
+    """A file that the command brings is in the server's folder, and only its user may read either."""
+    command = replace(toy(tmp_path), files={"toy.conf": "secret\n"})
+    with guarded(command, is_ready(tmp_path)):
+        written = tmp_path / "home" / "toy.conf"
+        assert written.read_text() == "secret\n"
+        assert [path.stat().st_mode & 0o777 for path in (written, written.parent)] == [0o600, 0o700]
 
 
 def test_a_missing_log_is_empty(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 import redis as client_library
 import redis.asyncio
@@ -41,6 +42,7 @@ def _started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start one server for the tests without special needs."""
     with pytest.MonkeyPatch.context() as environment, ExitStack() as stack:
         environment.delenv(module.URL_VARIABLE, raising=False)
+        environment.setattr(module, "ALLOWED", "~* &* +@all")  # as a user's own server, which tests change
         try:
             url = stack.enter_context(module.server(tmp_path_factory.mktemp("redis")))
         except NotMeasurableError as reason:
@@ -55,7 +57,6 @@ def url(_started: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     yield _started
     with client_of(_started) as client:
         client.config_set("maxmemory-policy", "noeviction")
-        client.config_set("requirepass", "")
         client.flushall()
 
 
@@ -91,21 +92,89 @@ def test_a_local_server_starts_empty_and_is_stopped(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     (tmp_path / "folder").mkdir()
+    monkeypatch.setattr(module, "unprivileged_user", lambda *_: None)  # who may not enter the folders of pytest
     with module.server(tmp_path / "folder") as url:
         address = urlsplit(url)
         assert (address.scheme, address.hostname, address.path) == ("redis", "127.0.0.1", "/0")
+        (home,) = (tmp_path / "temporary").iterdir()
+        written = dict(line.split(" ", 1) for line in (home / "redis.conf").read_text().splitlines())
+        expected = {"save": '""', "bind": "127.0.0.1", "appendonly": "no", "unixsocket": '""'}
+        assert {name: written[name] for name in expected} == expected
         with client_of(url) as client:
             assert client.dbsize() == 0
-            found = client.config_get("*")
-            expected = {"save": "", "bind": "127.0.0.1", "appendonly": "no", "maxmemory-policy": "noeviction"}
-            assert {name: found[name] for name in expected} == expected
-            assert int(found["maxmemory"]) == module.MEMORY_MB * 2**20
+            found = client.info()
+            assert (found["maxmemory"], found["maxmemory_policy"]) == (module.MEMORY_MB * 2**20, "noeviction")
             client.set("x", "y")
-        assert len(list((tmp_path / "temporary").iterdir())) == 1
     with pytest.raises(client_library.ConnectionError), client_of(url) as client:
         client.ping()
     assert not list((tmp_path / "temporary").iterdir())
     assert [file.name for file in (tmp_path / "folder").iterdir()] == ["redis-1.log"]
+
+
+@pytest.mark.usefixtures("not_configured")
+def test_a_local_server_is_closed_to_other_users(tmp_path: Path) -> None:
+    """Without the password nothing is executed; the password is in no argument, file or log, and the folder is its user's alone."""
+    with module.server(tmp_path) as url:
+        address = urlsplit(url)
+        assert address.password is not None
+        assert len(address.password) >= 24
+        for other in (f"redis://127.0.0.1:{address.port}/0", f"redis://:wrong@127.0.0.1:{address.port}/0"):
+            with (
+                pytest.raises((client_library.AuthenticationError, client_library.ResponseError)),
+                client_of(other) as client,
+            ):
+                client.set("x", "y")
+        (server,) = [found for found in psutil.process_iter() if f"127.0.0.1:{address.port}" in " ".join(found.cmdline())]
+        with client_of(url) as client:
+            config = Path(client.info("server")["config_file"])
+        assert config.parent.stat().st_mode & 0o777 == 0o700
+        assert config.stat().st_mode & 0o777 == 0o600
+        readable = [config.read_text(), *(log.read_text() for log in tmp_path.iterdir()), *server.environ().values()]
+        for process in (server, *server.parents()):
+            readable += process.cmdline()
+        assert not [text for text in readable if address.password in text]
+        if os.geteuid() == 0:
+            assert 0 not in server.uids()
+
+
+@pytest.mark.usefixtures("not_configured")
+def test_a_local_server_refuses_what_concerns_the_machine(tmp_path: Path) -> None:
+    """Its user can neither write files nor load code nor have it connect elsewhere, in scripts either; caches work."""
+    refused = [
+        "CONFIG SET dir /tmp",
+        "CONFIG GET *",
+        "SAVE",
+        "BGSAVE",
+        "BGREWRITEAOF",
+        "MODULE LIST",
+        "DEBUG OBJECT x",
+        "SHUTDOWN NOSAVE",
+        "ACL LIST",
+        "MIGRATE 127.0.0.1 1 x 0 1",
+        "REPLICAOF 127.0.0.1 1",
+        "RESTORE x 0 y",
+        "MONITOR",
+    ]
+    with module.server(tmp_path) as url, client_of(url) as client:
+        for command in refused:
+            with pytest.raises(client_library.ResponseError, match=r"permission|not allowed"):
+                client.execute_command(*command.split())
+        with pytest.raises(client_library.ResponseError, match=r"permission|not allowed"):
+            client.eval("return redis.call('config', 'get', 'dir')", 0)
+        assert client.register_script("redis.call('set', KEYS[1], ARGV[1]) return 1")(["x"], ["y"]) == 1
+        assert client.keys("*") == [b"x"]
+        client.client_setname("x")
+        client.publish("channel", "x")
+        client.flushdb()
+        assert client.dbsize() == 0
+
+
+@pytest.mark.usefixtures("not_configured")
+def test_a_program_that_its_user_cannot_read_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A virtual environment in a closed folder is no obstacle to an unprivileged server."""
+    monkeypatch.setattr(module, "can_run", lambda *_: False)
+    with module.server(tmp_path) as url, client_of(url) as client:
+        assert client.info("server")["executable"].startswith(str(Path(client.info("server")["config_file"]).parent))
 
 
 def test_asyncio_clients_connect_to_it(url: str) -> None:
@@ -159,7 +228,7 @@ def test_a_program_on_path_comes_before_the_wheel(tmp_path: Path, monkeypatch: p
     (tmp_path / name).write_text("#!/bin/sh\n")
     (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert module._program() == str(tmp_path / name)
+    assert module._program() == tmp_path / name
 
 
 def test_existing_keys_are_unchanged_and_the_runs_are_removed(external: str, tmp_path: Path) -> None:
@@ -290,6 +359,7 @@ def test_a_silent_server_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "redis://:1?s3cret@127.0.0.1:6379/0",
         "redis://127.0.0.1:s3cret/0",
         "redis://127.0.0.1:6379/s3cret",
+        "redis://:s3cret@x@127.0.0.1:6379/0",
         "redis://s3cret..x/0",
     ],
 )
@@ -297,7 +367,7 @@ def test_an_invalid_url_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """The message names the variable and the form, and no part of the URL, which may contain the password."""
     monkeypatch.setenv(module.URL_VARIABLE, configured)
     with (
-        pytest.raises(UsageError, match=r"HARNESS_REDIS_URL is not a Redis URL; write redis://") as raised,
+        pytest.raises(UsageError, match=r"HARNESS_REDIS_URL (?:is|has|names) .*; write redis://") as raised,
         module.server(tmp_path),
     ):
         pass
@@ -311,7 +381,6 @@ def test_an_invalid_url_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("redis://localhost:7000/", "redis://localhost:7000/0"),
         ("redis://localhost?db=4", "redis://localhost:6379/4"),
         ("redis://me:p%40ss@localhost:1/2?protocol=3#x", "redis://me:p%40ss@localhost:1/2"),
-        ("redis://:p@ss@localhost:1", "redis://:p@ss@localhost:1/0"),
         ("redis://[::1]:1/2", "redis://[::1]:1/2"),
     ],
 )
@@ -342,7 +411,7 @@ def test_an_unusable_server_is_one_line(external: str, tmp_path: Path, change: C
         change(client)
         with pytest.raises(UsageError, match=rf"the Redis at 127\.0\.0\.1:\d+ .*{line}"), module.server(tmp_path):
             pass
-        client.config_set("requirepass", "")
+        client.config_set("requirepass", urlsplit(external).password)
     assert contents(external) == before
 
 

@@ -47,7 +47,7 @@ def plan_of(tmp_path: Path, text: str, *servers: str, tries: bool = True) -> Loc
     """Return the plan for a locustfile."""
     file = tmp_path / "locustfile.py"
     file.write_text(text)
-    return planned(file, servers, tries=tries, allow_remote=False, timeout_s=20.0)
+    return planned(file, servers, tries=tries, timeout_s=20.0)
 
 
 def test_python_files_that_import_locust_are_locustfiles(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from redis.asyncio import Redis
 
+from harness.network.addresses import with_address
 from service.cache.layers import FAILURES, FENCE_S, LEASE_S, RedisLookup, SharedCache, UnavailableError
 
 PATIENCE_S = 10.0
@@ -53,7 +54,7 @@ class Relay:
 
         listening = await asyncio.start_server(serve, "127.0.0.1", 0)
         try:
-            yield f"redis://127.0.0.1:{listening.sockets[0].getsockname()[1]}/0"
+            yield with_address(self.url, "127.0.0.1", listening.sockets[0].getsockname()[1])
         finally:
             listening.close()
             for writer in writers:
