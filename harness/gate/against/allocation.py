@@ -31,15 +31,18 @@ def chosen(needs: Sequence[PredictedNeed], left_s: float, start_up_s: float, wai
 
     `start_up_s` are the seconds that a start takes, `wait_s` those that it is waited for.
     If time is left for all, all. Else those that are predicted to be decided in it: the smallest need first, which decides most
-    (shortest processing time first, Smith 1956). If not even one is, the nearest still gets what is left.
+    (shortest processing time first, Smith 1956); of equal needs the first of `needs` first. If not even one is, the nearest still
+    gets what is left.
     """
     wanted: list[PredictedNeed] = []
-    for need in sorted(needs, key=lambda need: (need.process_pairs, need.other_s, need.name)):
+    for need in sorted(needs, key=lambda need: (need.process_pairs, need.other_s)):
         each_s = slices_s(len(wanted) + 1, start_up_s)
         together = [*wanted, need]
         next_s = wait_s + sum(each_s + one.other_s for one in together)
         all_s = need.process_pairs * wait_s + sum(one.process_pairs * (each_s + one.other_s) for one in together)
-        if next_s > left_s or (wanted and all_s > left_s):
+        if next_s > left_s:
+            continue
+        if wanted and all_s > left_s:
             break
         wanted = together
     names = {need.name for need in wanted}
