@@ -16,6 +16,7 @@ from hypothesis import settings
 from harness.cli import main
 from harness.databases.engines import postgres
 from harness.errors import NotMeasurableError
+from harness.network.addresses import REMOTE_VARIABLE
 from harness.runtime.snapshot_cache import FOLDER_VARIABLE
 
 ROOT = Path(__file__).parents[1]
@@ -39,9 +40,11 @@ for _ignored in (signal.SIGINT, signal.SIGHUP):
 
 
 @pytest.fixture(autouse=True)
-def module_search_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Restore `sys.path` after each test: a command adds its project's folders, which a command in another test must not find."""
+def own_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Undo after each test what a command changes for its whole process: the folders of its project, and `--allow-remote`."""
     monkeypatch.setattr(sys, "path", [*sys.path])
+    yield
+    os.environ.pop(REMOTE_VARIABLE, None)
 
 
 @pytest.fixture(scope="session")

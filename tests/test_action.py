@@ -224,7 +224,7 @@ def test_a_pull_request_is_judged_against_what_it_is_merged_into(merge: Job) -> 
     assert code == 0, printed
     base = merge.git("rev-parse", "--short", "HEAD^1")
     assert merge.output("output") == "exit-code=0\n"
-    assert {file.name for file in (merge.folder / "temp" / "harness-gate").iterdir()} == {"gate.html", "gate.md", "gate.xml"}
+    assert {file.name for file in (merge.folder / "temp" / "harness-gate").iterdir()} == {"gate.html", "gate.md", "gate.xml", "run"}
     assert merge.output("step_summary").startswith(f"## ✓ Gate passed: HEAD^1 ({base}) and ".replace("^", "\\^"))
     assert "are identical, so nothing was timed" in " ".join(printed.split())
     assert merge.git("status", "--porcelain") == ""
@@ -377,7 +377,7 @@ def test_the_job_for_gitlab_runs(merge: Job) -> None:
     assert code == 0, printed
     assert "are identical, so nothing was timed" in " ".join(printed.split())
     assert merge.recorded == [["install", "x[y] @ git+https://a"]]
-    assert {file.name for file in (merge.checkout / "performance").iterdir()} == {"gate.html", "gate.md", "gate.xml"}
+    assert {file.name for file in (merge.checkout / "performance").iterdir()} == {"gate.html", "gate.md", "gate.xml", "run"}
     assert merge.git("status", "--porcelain") == ""
 
 

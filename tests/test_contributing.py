@@ -32,7 +32,7 @@ COPIED = (
     "tools",
 )
 """The folders that recipes change or run."""
-FILES = ("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "pyproject.toml", "zensical.toml")
+FILES = ("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "pyproject.toml", "zensical.toml")
 BLOCK = re.compile(
     r"(?:<!-- test: exit (?P<code>\d+) -->\n)?(?:<!--[^\n]*-->\n)*"
     r'^```(?P<kind>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<text>.*?)^```$',

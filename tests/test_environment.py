@@ -238,7 +238,7 @@ def test_a_background_job_heeds_sigterm(tmp_path: Path) -> None:
 
 def test_nohup_is_respected(tmp_path: Path) -> None:
     """A command that was started to outlive its terminal is not ended by it."""
-    arguments = ("run", SCENARIOS / "member.py", "--quick", "--budget", "1s", "--processes", "1", "--out", "out")
+    arguments = ("run", SCENARIOS / "member.py", "--quick", "--budget", "10s", "--processes", "1", "--out", "out")
     code, err = interrupted(tmp_path, arguments, "out/run.json", signal.SIGHUP, ignored=[signal.SIGHUP])
     assert code == 0, err
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from harness.errors import NotMeasurableError, ScenarioFailedError
+from harness.network.addresses import refuse_remote
 from harness.runtime.channel import LONG
 from harness.runtime.deadline import deadline
 from harness.runtime.watch import OPERATION_TIMEOUT_S
@@ -26,11 +27,13 @@ def served(scenario: Scenario[object], setting: Setting, stack: ExitStack, timeo
 
     Raises:
         NotMeasurableError: the scenario does not support this engine or RTT, or a server cannot run here.
-        HarnessError: a server that should run does not.
+        HarnessError: a server that should run does not, or one is on another machine, which is not permitted.
     """
     if setting.engine and setting.engine not in scenario.engines:
         raise NotMeasurableError(f"it supports {', '.join(scenario.engines)} only")
     servers = dict(stack.enter_context(_in_time(scenario, setting, LONG * timeout_s)))
+    for server in servers.values():
+        refuse_remote(server.direct_url)
     if setting.rtt_ms and not servers and not scenario.adds_latency:
         raise NotMeasurableError(NO_NETWORK)
     return replace(setting, servers=servers)

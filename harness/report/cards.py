@@ -687,7 +687,7 @@ def command(run: Run, results: Sequence[ScenarioResult]) -> str:
     is_ablation = any(result.ablation or are_ablated(arm.name for arm in result.arms) for result in results)
     settings, parts = run.settings, ["harness", "ablate" if is_ablation else "run", shorter(results[0].name)]
     engines = list(dict.fromkeys(result.engine for result in results if result.engine))
-    is_default = len(engines) == 1 and run.command.startswith("harness ") and not _option(run.command, "--engine")
+    is_default = len(engines) == 1 and run.command.partition(" ")[0] == "harness" and not _option(run.command, "--engine")
     rtts = [f"{rtt:g}" for rtt in dict.fromkeys(result.rtt_ms for result in results)]
     if engines and not is_default:
         parts += ["--engine", ",".join(engines)]

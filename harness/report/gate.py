@@ -97,7 +97,8 @@ def message(row: GateRow, name: str) -> str:
     values = (
         "" if row.kind in {RowKind.STATUS, RowKind.CHECKS} or row.is_untimed else f" {change(row).full if row.paired else pair}"
     )
-    return f"{name}{values}: {row.reason}{f'; detectable: {detectable(row)}' if detectable(row) != DASH else ''}"
+    seen = gettext("; detectable: {size}", size=detectable(row)) if detectable(row) != DASH else ""
+    return f"{name}{values}: {row.reason}{seen}"
 
 
 def detectable(row: GateRow) -> str:

@@ -24,6 +24,7 @@ FOREIGN = {
     "--benchmark-compare",
     "--benchmark-json",
     "--benchmark-save-data",
+    "--benchmark-skip",
     "--collect-only",
     "--exit-code-on-error",
     "--export-json",

@@ -38,6 +38,7 @@ RECORDED = {
     "slo.py",
     "tails.py",
     "under_load.py",
+    "unmeasured.py",
     "unpaired.py",
     "warnings.py",
 }

@@ -22,8 +22,8 @@ COMMAND = [sys.executable, "-m", "harness", "ablate"]
 
 HELP = f"""\
 usage: harness ablate [-h] [--traceback] [--engine ENGINE[,ENGINE]] [--size SIZE] [--seed SEED] [--rtt MS[,MS]]
-                      [--quick] [--processes COUNT] [--budget DURATION] [--profile] [--timeout DURATION] [--out DIR]
-                      [--scenarios DIR] [--lang LANG] [--json] [--all]
+                      [--quick] [--processes COUNT] [--budget DURATION] [--profile] [--allow-remote]
+                      [--timeout DURATION] [--out DIR] [--scenarios DIR] [--lang LANG] [--json] [--all]
                       [SCENARIO]
 
 Measure the contribution of each switch (ablation).
@@ -52,6 +52,7 @@ options:
                         answers, counts work and measures memory, and times nothing
   --budget DURATION     time for the whole run, report included; answers are compared whatever it is (default: 150s)
   --profile             print where the time went: the phases of every scenario
+  --allow-remote        allow servers on other machines, whose owners consent, to be measured and loaded
   --timeout DURATION    longest time of one operation (default: 60s)
   --out DIR             folder of the run (default: runs/<UTC time>-<commit>)
   --scenarios DIR       directory of scenario files (default: scenarios)

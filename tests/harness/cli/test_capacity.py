@@ -53,7 +53,7 @@ options:
   --size SIZE         size of the dataset: tiny, small, medium, large (default: small)
   --seed SEED         seed of the data, the cases and the order (default: 0)
   --rtt MS            round-trip time to the engine, in ms (default: 0)
-  --allow-remote      allow servers on other machines to be loaded
+  --allow-remote      allow servers on other machines, whose owners consent, to be measured and loaded
   --out DIR           folder of the run (default: runs/<UTC time>-<commit>-capacity)
   --scenarios DIR     directory of scenario files (default: scenarios)
   --lang LANG         language of the report: en, ja (default: en)

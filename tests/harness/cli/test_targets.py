@@ -130,7 +130,7 @@ def test_a_locustfile(url: str, tmp_path: Path) -> None:
     [
         (
             ["http://192.0.2.1/x"],
-            "192.0.2.1 is not this machine; to load another machine with its owner's consent, add --allow-remote",
+            "192.0.2.1 is not this machine; to use another machine with its owner's consent, add --allow-remote",
         ),
         (["http://127.0.0.1:1/", "http://192.0.2.1/x"], "192.0.2.1 is not this machine"),
         (["http://127.0.0.1:1/"], "the server refuses connections; start the server, or check its address 127.0.0.1:1"),

@@ -47,6 +47,7 @@ def _started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             url = stack.enter_context(module.server(tmp_path_factory.mktemp("redis")))
         except NotMeasurableError as reason:
             pytest.skip(str(reason))
+        environment.undo()  # the next servers are local ones
         yield url
 
 
