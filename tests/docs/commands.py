@@ -22,7 +22,9 @@ OTHERS = {*OUTSIDE, "cat", "cd", "export", "git", "locust", "mkdir", "patch", "p
 FOREIGN = {
     "--benchmark-autosave",
     "--benchmark-compare",
+    "--benchmark-disable",
     "--benchmark-json",
+    "--benchmark-only",
     "--benchmark-save-data",
     "--benchmark-skip",
     "--collect-only",
@@ -30,6 +32,9 @@ FOREIGN = {
     "--export-json",
     "--headless",
     "--json-file",
+    "--junitxml",
+    "--master-bind-host",
+    "--maxfail",
     "--only-summary",
     "--out csv=FILE",
     "--out json=FILE",
@@ -39,6 +44,8 @@ FOREIGN = {
     "--protocol HTTP/1.1",
     "--record-samples",
     "--summary-export",
+    "--web-host",
+    "--web-login",
 }
 """Options of other programs (pytest, Locust, k6, …) that pages name: each was looked up in the program's manual."""
 PAST = {"--summary", "--margin 3", "make conformance"}
