@@ -28,6 +28,7 @@ FOREIGN = {
     "--benchmark-save-data",
     "--benchmark-skip",
     "--collect-only",
+    "--deselect",
     "--exit-code-on-error",
     "--export-json",
     "--headless",
