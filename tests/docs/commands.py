@@ -20,6 +20,7 @@ OTHERS = {*OUTSIDE, "cat", "cd", "export", "git", "locust", "mkdir", "patch", "p
 
 
 FOREIGN = {
+    "--benchmark-*",
     "--benchmark-autosave",
     "--benchmark-compare",
     "--benchmark-disable",
