@@ -226,8 +226,8 @@ def dependent():
 
 
 def native():
-    loader = ExtensionFileLoader("_heapq", str(HERE / "_heapq.so"))
-    return module_from_spec(spec_from_loader("_heapq", loader))
+    loader = ExtensionFileLoader("_queue", str(HERE / "_queue.so"))
+    return module_from_spec(spec_from_loader("_queue", loader))
 '''
 CONFTEST = """\
 import pytest
@@ -295,7 +295,7 @@ def project() -> dict[str, str | bytes | None]:
         "toy/data/toy.ini": "[toy]\nlevel = 1\n",
         "toy/data/parts/one.json": "1",
         "toy/data/unread.txt": "one",
-        "toy/_heapq.so": native(),
+        "toy/_queue.so": native(),
         "CHANGELOG.md": "# Changes\n",
     }
 
@@ -312,7 +312,7 @@ def rows(number: int) -> bytes:
 def native() -> bytes:
     """Return a compiled module of this interpreter; raise NotMeasurableError if all are built into it."""
     folder = Path(sysconfig.get_path("stdlib")) / "lib-dynload"
-    found = sorted(folder.glob("_heapq.*.so"))
+    found = sorted(folder.glob("_queue.*.so"))
     if not found:
         raise NotMeasurableError("this interpreter has no compiled module in a file of its own")
     return found[0].read_bytes()
@@ -396,7 +396,7 @@ def changes() -> list[InjectedChange]:
         _file(file, "toy/data/optional.json", "1", "optional"),
         _file(file, "fast.py", "", "fast"),
         _file(file, "fast/notes.txt", "", "fast"),
-        _file("extension", "toy/_heapq.so", native() + b"\0", "native"),
+        _file("extension", "toy/_queue.so", native() + b"\0", "native"),
         _file(setting, "pytest.ini", INI + "xfail_strict = true\n", "all"),
         _file(setting, "pytest.ini", INI + "addopts = --strict-markers\n", "all"),
         _file(setting, "pytest.ini", INI + "filterwarnings = error\n", "all"),

@@ -326,7 +326,8 @@ def _present_packages(trees: Checkout) -> list[str]:
         path = Path(entry).resolve()
         is_package = "site-packages" in path.parts or "dist-packages" in path.parts
         is_library = library in {path, path.parent}
-        is_own = not is_package and (path.is_relative_to(trees.new) or path.is_relative_to(trees.old) or path == Path.cwd())
+        is_of_trees = path.is_relative_to(trees.new) or path.is_relative_to(trees.old)
+        is_own = not is_package and (is_of_trees or path == Path.cwd() != harness)
         if path.is_dir() and not is_own and (is_package or not is_library):
             found.append(str(path))
     return list(dict.fromkeys(found))

@@ -125,7 +125,8 @@ def test_a_local_server_is_closed_to_other_users(tmp_path: Path) -> None:
                 client_of(other) as client,
             ):
                 client.set("x", "y")
-        (server,) = [found for found in psutil.process_iter() if f"127.0.0.1:{address.port}" in " ".join(found.cmdline())]
+        running = psutil.process_iter(["cmdline"])
+        (server,) = [found for found in running if f"127.0.0.1:{address.port}" in " ".join(found.info["cmdline"] or ())]
         with client_of(url) as client:
             config = Path(client.info("server")["config_file"])
         assert config.parent.stat().st_mode & 0o777 == 0o700
