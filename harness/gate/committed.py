@@ -8,9 +8,7 @@ from pathlib import Path
 
 from harness.configuration import PROJECT_FILE, configuration, read
 from harness.errors import NotComparableError, UsageError
-
-HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
-"""The variables of a git hook, by which git would look at another folder than the current one."""
+from harness.gate.against.checkout import REPOSITORY, fetch_command, remote_branch
 
 
 @dataclass(frozen=True)
@@ -43,11 +41,9 @@ def baseline(name: str, into: Path) -> CommittedBaseline:
             f"{name} is a file of a commit, and {Path.cwd()} is not in a git repository; name a run or a baseline file"
         )
     if _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}").returncode:
-        remote, _, branch = ref.rpartition("/")
-        fetch = f"git fetch {remote.partition('/')[0] or 'origin'} {branch}"
-        raise UsageError(
-            f"{name}: there is no file of that name, and {ref!r} is not a commit, branch or tag here; fetch it: {fetch}"
-        )
+        remote, branch = remote_branch(ref, _git("remote").stdout.decode().split() or ["origin"])
+        fetch = fetch_command(remote, branch)
+        raise UsageError(f"{name}: no file has that name, and {ref!r} is not a commit, branch or tag here; fetch it: {fetch}")
     found = _git("cat-file", "blob", f"{ref}:{path}")
     if found.returncode:
         raise NotComparableError(f"{ref} has no file {path}; accept a baseline on that branch: harness baseline accept RUN")
@@ -71,7 +67,7 @@ def _tolerances(ref: str, top: Path, into: Path) -> Mapping[str, float]:
 
 
 def _git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-    environment = {name: value for name, value in os.environ.items() if name not in HOOK}
+    environment = {name: value for name, value in os.environ.items() if name not in REPOSITORY}
     try:
         return subprocess.run(["git", *arguments], env=environment, capture_output=True, check=False)  # noqa: S607 - the user's git
     except OSError as error:

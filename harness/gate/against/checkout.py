@@ -18,7 +18,7 @@ from harness.results.run import RunWarning
 from harness.results.warning_names import WarningName
 from harness.runtime.signals import deferred
 
-_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
+REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
 """The variables of a git hook's environment that would make every command below use the hook's own index."""
 
 CI_ADVICE = "; in GitHub Actions, give actions/checkout fetch-depth: 0"
@@ -99,23 +99,27 @@ def _commit(ref: str, root: Path, *, dirty: bool) -> str:
         return done.stdout.strip()
     unknown = f"--against {ref!r} is not a commit, branch or tag here"
     remotes = git(root, "remote").split()
-    remote, _, branch = ref.partition("/")
-    if remote not in remotes or not branch:
-        remote, branch = next(iter(remotes), ""), ref
+    remote, branch = remote_branch(ref, remotes)
     shallow = git(root, "rev-parse", "--is-shallow-repository") == "true"
     if shallow and re.search(r"[~^@]", ref):
         raise UsageError(f"{unknown}: the clone is shallow; fetch the history: git fetch --unshallow{CI_ADVICE}")
     if shallow and remote:
         depth = "--depth=1 "
-        raise UsageError(f"{unknown}: the clone is shallow; fetch it: {_fetch(remote, branch, depth)}{CI_ADVICE}")
+        raise UsageError(f"{unknown}: the clone is shallow; fetch it: {fetch_command(remote, branch, depth)}{CI_ADVICE}")
     if remote and f"{remote}/{branch}" == ref:
-        raise UsageError(f"{unknown}; fetch it: {_fetch(remote, branch)}")
+        raise UsageError(f"{unknown}; fetch it: {fetch_command(remote, branch)}")
     known = git(root, "for-each-ref", "--count=5", "--sort=-committerdate", "--format=%(refname:short)", "refs/heads", "refs/tags")
     names = [*known.split(), *(["HEAD, for the uncommitted changes"] if dirty else [])]
     raise UsageError(f"{unknown}; choose from {', '.join(names)}" if names else f"{unknown}; name another one")
 
 
-def _fetch(remote: str, branch: str, depth: str = "") -> str:
+def remote_branch(ref: str, remotes: Sequence[str]) -> tuple[str, str]:
+    """Return the remote and the branch that a name means, such as `origin/feature/x`; without one, the first remote, or none."""
+    remote, _, branch = ref.partition("/")
+    return (remote, branch) if remote in remotes and branch else (next(iter(remotes), ""), ref)
+
+
+def fetch_command(remote: str, branch: str, depth: str = "") -> str:
     """Return the command that makes a branch or a commit of a remote known."""
     target = branch if re.fullmatch("[0-9a-f]{7,}", branch) else f"{branch}:refs/remotes/{remote}/{branch}"
     return f"git fetch {depth}{remote} {target}"
@@ -159,7 +163,7 @@ def _is_pointer(file: Path) -> bool:
 
 def run_git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run git, in English and out of reach of Ctrl-C; UsageError if it cannot be run. Its output may be paths in any encoding."""
-    environment = {name: value for name, value in os.environ.items() if name not in _REPOSITORY} | {"LC_ALL": "C"}
+    environment = {name: value for name, value in os.environ.items() if name not in REPOSITORY} | {"LC_ALL": "C"}
     command = ["git", "-C", str(folder), *arguments]
     try:
         return subprocess.run(

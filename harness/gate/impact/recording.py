@@ -362,7 +362,7 @@ class ProcessRecorder:
             self._now.hazards.add("a process is started, whose code is not recorded")
 
     def _origin(self, frame: FrameType | None, *, through_tools: bool = False) -> str:
-        """Return who is behind a call: the import system, the runner's tools, or the user's code, also through the library.
+        """Return who makes a call: the import system, the runner's tools, or the user's code, also through the library.
 
         With `through_tools`, what the runner's tools do for the user's code is the user's, such as `pytest.raises(Error, open, …)`.
         """

@@ -145,9 +145,12 @@ def test_unknown_commits_and_folders_without_a_repository_are_usage_errors(
     """The line has the command that fetches the branch."""
     refused(
         ["gate", f"origin/main:{BASELINE}", "x"],
-        "'origin/main' is not a commit, branch or tag here; fetch it: git fetch origin main",
+        "'origin/main' is not a commit, branch or tag here; fetch it: git fetch origin main:refs/remotes/origin/main",
     )
-    refused(["gate", "feature:x.json", "x"], "fetch it: git fetch origin feature")
+    refused(["gate", "feature:x.json", "x"], "fetch it: git fetch origin feature:refs/remotes/origin/feature")
+    fetch = "git fetch origin feature/x:refs/remotes/origin/feature/x"
+    refused(["gate", "origin/feature/x:x.json", "x"], f"fetch it: {fetch}")
+    refused(["gate", "feature/x:x.json", "x"], f"fetch it: {fetch}")
     monkeypatch.setenv("PATH", str(project))
     with pytest.raises(UsageError, match="needs git, which cannot be run: No such file"):
         committed.baseline("main:x", project)

@@ -46,7 +46,7 @@ CLOSED = {"engine": "sqlite", "started_at": "2026-01-05T10:22:11+00:00", "finish
 
 
 def filled(kind: Any, name: str, numbers: Iterator[int]) -> Any:
-    """Return a value of a type in which every text is hostile; of a union, the values take turns."""
+    """Return a value of a type in which every text is hostile; of a union, of each of its types in order."""
     inside = typing.get_args(kind)
     if kind is str:
         return text_of(name, next(numbers))
