@@ -23,7 +23,8 @@ def write(result: GateResult, file: Path) -> Path:
 def render(result: GateResult) -> str:
     """Return the page of a gate."""
     changed, unjudged = gate.changed(result), gate.unjudged(result)
-    quiet = [row for row in result.rows if row.verdict in {GateVerdict.EQUAL, GateVerdict.EQUIVALENT}]
+    same = [row for row in result.rows if row.verdict in {GateVerdict.EQUAL, GateVerdict.EQUIVALENT}]
+    quiet, untimed = ([row for row in same if row.is_untimed == is_untimed] for is_untimed in (False, True))
     environment = templates()
     environment.filters |= {"heads": heads}
     return environment.get_template("gate.html.j2").render(
@@ -46,7 +47,7 @@ def render(result: GateResult) -> str:
                 gate.table(rows, mark("reason")),
                 gate.more(rows[gate.MOST :]) if len(rows) > gate.MOST else "",
             )
-            for name, rows in ((gate.UNJUDGED, unjudged), (gate.QUIET, quiet))
+            for name, rows in ((gate.UNJUDGED, unjudged), (gate.QUIET, quiet), (gate.UNCHANGED, untimed))
             if rows
         ],
     )

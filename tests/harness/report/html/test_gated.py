@@ -8,7 +8,7 @@ from harness.errors import UsageError
 from harness.report import gate
 from harness.report.html import gated
 from harness.report.html.compact import compact
-from harness.results.gate import GateResult, GateVerdict
+from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
 from tests.harness.report.gates import hostile, result, row
 from tests.harness.report.html.test_page import Outline
 
@@ -41,6 +41,14 @@ def test_a_gate_of_nothing_is_a_sentence() -> None:
     assert "1 work count equal" not in page.partition("</h1>")[2], "the heading has it"
     assert "something happened." in gated.render(result()).partition("</h1>")[2]
     assert "No figure changed, and none is undecided." in page
+
+
+def test_what_was_not_timed_is_counted_by_itself() -> None:
+    """A benchmark of unchanged code is not among the figures that were measured as equal."""
+    untimed = GateRow(RowKind.TIME, "a", "pytest", 0.0, "", "test_a", "time", GateVerdict.EQUIVALENT, "unchanged", paired=True)
+    page = gated.render(result(rows=[row("equal"), untimed]))
+    assert "<summary>1 figure equal or equivalent</summary>" in page
+    assert "<summary>1 unchanged: not timed</summary>" in page
 
 
 def test_many_figures_are_counted() -> None:
