@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help architecture bench bench-all bench-clients bench-copy bench-data bench-workers page-cost published docs reference test floors words check hooks validation dist lock clean
+.PHONY: help architecture bench bench-all bench-clients bench-copy bench-data bench-workers chaos page-cost published docs reference test floors words check hooks validation dist lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ bench-workers: $(READY) ## measure how the load generator scales over 1, 2 and 4
 
 validation: $(READY) ## check the harness against known answers; writes reports/published/validation.md
 	$(BIN)/python -m tools.validation
+
+chaos: $(READY) ## try to break the harness in every way that is known; writes docs/results/chaos.md
+	$(BIN)/python -m tools.chaos
 
 bench-data: $(READY) ## measure generating and loading of the synthetic rows
 	$(BIN)/harness data generate --size medium

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from harness.stats import intervals as statistics
 from harness.stats.intervals import Interval
 from harness.verdicts.unpaired import Unpaired, median_ratio
-from tools.validation.section import Requirement, Section, SectionTable
+from tools.section import Requirement, Section, SectionTable
 
 TITLE = "Do confidence intervals cover the truth as often as stated?"
 

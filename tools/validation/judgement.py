@@ -16,7 +16,7 @@ from statistics import fmean, quantiles, stdev
 from harness import importers
 from harness.gate.result_files import FileRules, side_by_side
 from harness.results.gate import GateVerdict
-from tools.validation.section import Requirement, Section, SectionTable
+from tools.section import Requirement, Section, SectionTable
 
 TITLE = "Can failures, tails, other loads or missing benchmarks fool a verdict?"
 

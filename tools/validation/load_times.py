@@ -27,9 +27,9 @@ from tools.load_generator import echo_scenario, programs
 from tools.load_generator.bench_drivers import cpu_s
 from tools.load_generator.echo_scenario import ECHO, PID, SERVER
 from tools.load_generator.programs import HEY, WRK, ToolResult
+from tools.section import Requirement, Section, SectionTable
 from tools.servers import pinned
 from tools.validation.load.server import SITUATIONS, KnownServer, Ns, Situation, known_server, truth_ns
-from tools.validation.section import Requirement, Section, SectionTable
 
 TITLE = "Accuracy of response times under load"
 

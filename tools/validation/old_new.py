@@ -14,8 +14,8 @@ from harness.runtime.child import child_environment
 from harness.runtime.cores import choose_cores
 from harness.stats.intervals import at_least_by_chance, binomial_bounds
 from harness.stats.process_pairs import ALPHA
+from tools.section import Requirement, Section, SectionTable
 from tools.validation import workload
-from tools.validation.section import Requirement, Section, SectionTable
 
 TITLE = "Does `harness gate --against` detect a small slowdown, and none in identical code?"
 

@@ -12,9 +12,9 @@ from harness.runtime.cores import choose_cores
 from harness.stats.intervals import at_least_by_chance
 from harness.stats.sequential_test import FASTER, SLOWER, first_conclusion
 from tools.load_generator.programs import is_installed
+from tools.section import Requirement, Section, SectionTable
 from tools.servers import pinned
 from tools.validation.paired_time import FEWEST_PAIRS, MARGIN, Stream, all_of, one_after_the_other, recorded
-from tools.validation.section import Requirement, Section, SectionTable
 
 TITLE = "How do the rules of other tools perform on the same samples?"
 

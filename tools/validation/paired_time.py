@@ -23,8 +23,8 @@ from harness.runtime.clock import MonotonicClock
 from harness.runtime.cores import choose_cores
 from harness.scenario import Setting
 from harness.stats.sequential_test import ALPHA, FASTER, SAME, SLOWER, SequentialTest, first_conclusion
+from tools.section import Requirement, Section, SectionTable
 from tools.validation import workload
-from tools.validation.section import Requirement, Section, SectionTable
 from tools.validation.workload import INJECTED, QueryWorkload
 
 TITLE = "Do pairs inside a process detect small slowdowns, and none in identical work?"

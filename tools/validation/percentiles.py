@@ -10,8 +10,8 @@ import numpy.typing as npt
 from harness.results.run import BASELINE, Slot
 from harness.stats.intervals import QUANTILES, bounding_ranks
 from harness.stats.percentiles import RATIO_LABELS, estimates, percentile_ratios
+from tools.section import Requirement, Section, SectionTable
 from tools.validation.coverage import AUTOCORRELATION, PROCESS_BIAS, RATIO, SPREAD, STATED, is_plausible
-from tools.validation.section import Requirement, Section, SectionTable
 
 TITLE = "Do the intervals of percentiles cover the truth as often as stated?"
 SIMULATIONS = 1000

@@ -8,8 +8,8 @@ import numpy as np
 
 from harness.bench.schedule import GroupPairs, Schedule, TrialPairs, is_decided
 from harness.stats.intervals import Interval, paired_ratio
+from tools.section import Requirement, Section, SectionTable
 from tools.validation.coverage import is_plausible
-from tools.validation.section import Requirement, Section, SectionTable
 
 TITLE = "Does stopping early bias intervals?"
 

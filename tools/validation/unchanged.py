@@ -18,7 +18,7 @@ from harness.errors import NotMeasurableError
 from harness.gate.against.checkout import Checkout
 from harness.gate.against.pytest_suites import SuiteVersions
 from harness.gate.impact.proof import Impact
-from tools.validation.section import Requirement, Section, SectionTable
+from tools.section import Requirement, Section, SectionTable
 
 TITLE = "Is a benchmark ever called unchanged although what it depends on has changed?"
 

@@ -20,7 +20,7 @@ from harness.results.gate import GateRow, GateVerdict
 from harness.results.run import BASELINE, ScenarioResult, ScenarioStatus, WorkCount
 from harness.runtime.child import JobFailed
 from harness.scenario import Case, Group, Probe, Scenario, Setting
-from tools.validation.section import Requirement, Section, SectionTable
+from tools.section import Requirement, Section, SectionTable
 
 TITLE = "Do work counts repeat exactly, and is one percent more detected?"
 

@@ -6,8 +6,12 @@ from pathlib import Path
 import pytest
 
 from harness.errors import NotMeasurableError, ScenarioFailedError
-from tools.validation import __main__ as roof
-from tools.validation.section import Requirement, Section
+from tools.chaos import __main__ as chaos
+from tools.questions import Questions
+from tools.section import Requirement, Section
+from tools.validation import __main__ as validation
+
+QUESTIONS = validation.QUESTIONS
 
 
 @dataclass
@@ -30,17 +34,27 @@ class Fake:
 
 def ask(monkeypatch: pytest.MonkeyPatch, question: Fake, *words: str) -> int:
     """Run the command with one question."""
-    monkeypatch.setattr(roof, "questions", lambda: {"fake": question})
-    return roof.main(words)
+    monkeypatch.setattr(Questions, "modules", lambda _: {"fake": question})
+    return QUESTIONS.main(words)
 
 
 def test_the_folder_is_the_registry() -> None:
     """Modules with a title are questions, by name; what they stand on is none."""
-    found = roof.questions()
+    found = QUESTIONS.modules()
     assert "load_times" in found
-    assert not {"section", "load", "__main__"} & set(found)
+    assert not {"load", "workload", "__main__"} & set(found)
     assert list(found) == sorted(found)
     assert all(question.TITLE for question in found.values())
+
+
+@pytest.mark.parametrize("questions", [QUESTIONS, chaos.QUESTIONS], ids=["validation", "chaos"])
+def test_help_names_the_command_and_its_page(questions: Questions, capsys: pytest.CaptureFixture[str]) -> None:
+    """The help of each folder's command has its own name, description and page."""
+    with pytest.raises(SystemExit, match="0"):
+        questions.main(["--help"])
+    text = capsys.readouterr().out
+    assert f"python -m {questions.package.__name__}" in text
+    assert str(questions.page) in " ".join(text.split())
 
 
 @pytest.mark.parametrize(("met", "code"), [(True, 0), (False, 1)])
@@ -85,7 +99,7 @@ def test_a_part_does_not_replace_the_whole(monkeypatch: pytest.MonkeyPatch, tmp_
     """All questions have their page, and one alone has another."""
     monkeypatch.chdir(tmp_path)
     assert ask(monkeypatch, Fake()) == ask(monkeypatch, Fake(), "--only", "fake") == 0
-    assert {file.name for file in (tmp_path / roof.PAGE.parent).iterdir()} == {"validation.md", "validation-fake.md"}
+    assert {file.name for file in (tmp_path / QUESTIONS.page.parent).iterdir()} == {"validation.md", "validation-fake.md"}
 
 
 @pytest.mark.parametrize("effort", ["0", "-1", "2", "nan", "much"])

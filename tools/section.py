@@ -43,11 +43,11 @@ class Section:
         return all(requirement.met for requirement in self.requirements)
 
 
-def page(sections: Sequence[Section], facts: Mapping[str, str], command: str) -> str:
+def page(title: str, text: str, sections: Sequence[Section], facts: Mapping[str, str], command: str) -> str:
     """Return all sections as one page of Markdown, with the machine they were tried on and the command that did it."""
     parts = [
-        "# Validation against known answers",
-        "Questions whose answers are known: the measured value next to the true one.",
+        f"# {title}",
+        text,
         f"Written by `{command}`.",
         *(markdown(section) for section in sections),
         "## Environment",

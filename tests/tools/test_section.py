@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.validation.section import Requirement, Section, SectionTable, markdown, page
+from tools.section import Requirement, Section, SectionTable, markdown, page
 
 
 def test_a_section_shows_everything_it_has() -> None:
@@ -48,6 +48,7 @@ def test_no_text_breaks_a_table(rows: list[tuple[str, str]]) -> None:
 
 def test_the_page_says_where_and_by_what_it_was_made() -> None:
     """A page holds the command, every section, and the machine's facts."""
-    text = page([Section("First"), Section("Second")], {"cpu": "a fast one"}, "python -m it")
+    text = page("Title", "Text.", [Section("First"), Section("Second")], {"cpu": "a fast one"}, "python -m it")
+    assert text.startswith("# Title\n\nText.\n\n")
     assert text.index("`python -m it`") < text.index("## First") < text.index("## Second") < text.index("| cpu | a fast one |")
     assert text.endswith("|\n")
