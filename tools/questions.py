@@ -5,7 +5,7 @@ import importlib
 import pkgutil
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from harness.runtime import machine
 from harness.runtime.cores import choose_cores
 from harness.runtime.workspace import git_commit
 from tools import exit_code
-from tools.section import Section, page
+from tools.section import Section, markdown, page, parts_of
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Questions:
     package: ModuleType
     """The package in whose folder the questions are."""
     page: Path
-    """The page that is written; one question alone has a separate one."""
+    """The page that is written; one question alone replaces its section of it."""
     title: str
     """The title of the page."""
     text: str
@@ -49,23 +49,23 @@ class Questions:
         parser = argparse.ArgumentParser(prog=program, description=self.package.__doc__, formatter_class=shown)
         parser.add_argument("--effort", type=float, default=1.0, help="share of the full work, above 0 (default 1)")
         parser.add_argument("--only", metavar="NAME", choices=sorted(known), help=f"one question: {', '.join(known)}")
-        out_help = f"the page (default {self.page}; one question has a separate page)"
+        out_help = f"the page (default {self.page}); one question replaces its section of it"
         parser.add_argument("--out", metavar="FILE", type=Path, help=out_help)
         options = parser.parse_args(words)
         if not 0 < options.effort <= 1:
             parser.error("--effort is a share above 0 and at most 1")
         command = f"{program} {shlex.join(sys.argv[1:] if words is None else words)}".rstrip()
-        chosen, default = list(known.values()), self.page
-        if options.only is not None:  # a part must not replace the whole page
-            chosen, default = [known[options.only]], self.page.with_stem(f"{self.page.stem}-{options.only}")
-        return exit_code(partial(self._answer, chosen, options.effort, options.out or default, command))
+        chosen = list(known) if options.only is None else [options.only]
+        return exit_code(partial(self._answer, known, chosen, options.effort, options.out or self.page, command))
 
-    def _answer(self, chosen: Sequence[ModuleType], effort: float, out: Path, command: str) -> int:
+    def _answer(self, known: Mapping[str, ModuleType], chosen: Sequence[str], effort: float, out: Path, command: str) -> int:
         sections: list[Section] = []
+        answered = parts_of(_existing(out)) if len(chosen) < len(known) else {}
         commit, dirty = git_commit()
         # Before measuring, so that the load average is the machine's own.
         facts = {"commit": f"{commit or 'unknown'}{' and changes' if dirty else ''}", **machine.describe(choose_cores())}
-        for question in chosen:
+        for name in chosen:
+            question = known[name]
             sys.stdout.write(f"{question.TITLE} …\n")
             sys.stdout.flush()
             try:
@@ -73,12 +73,22 @@ class Questions:
             except NotMeasurableError as reason:
                 section = Section(question.TITLE, not_measured=str(reason))
             sections.append(section)
+            answered[section.title] = markdown(section, command, facts)
             lines = [f"  {'met   ' if r.met else 'missed'}  {r.text}\n" for r in section.requirements]
             sys.stdout.write("".join(lines) or f"  {section.not_measured or 'no requirement'}\n")
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
-            out.write_text(page(self.title, self.text, sections, facts, command), encoding="utf-8")
+            parts = [answered[question.TITLE] for question in known.values() if question.TITLE in answered]
+            out.write_text(page(self.title, self.text, parts), encoding="utf-8")
         except OSError as error:
             raise UsageError(f"{out} cannot be written: {error.strerror}; name another file with --out") from error
         sys.stdout.write(f"{out}\n")
         return 0 if all(section.is_met for section in sections) else 1
+
+
+def _existing(page: Path) -> str:
+    """Return the text of a page; empty if there is none."""
+    try:
+        return page.read_text(encoding="utf-8")
+    except OSError:
+        return ""

@@ -1,7 +1,9 @@
 """The answer to one question, and its rendering as Markdown."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 
 @dataclass(frozen=True)
@@ -43,32 +45,37 @@ class Section:
         return all(requirement.met for requirement in self.requirements)
 
 
-def page(title: str, text: str, sections: Sequence[Section], facts: Mapping[str, str], command: str) -> str:
-    """Return all sections as one page of Markdown, with the machine they were tried on and the command that did it."""
-    parts = [
-        f"# {title}",
-        text,
-        f"Written by `{command}`.",
-        *(markdown(section) for section in sections),
-        "## Environment",
-        _rows(("what", "is"), list(facts.items()), ":--"),
-    ]
-    return "\n\n".join(parts) + "\n"
+def page(title: str, text: str, parts: Iterable[str]) -> str:
+    """Return sections that are Markdown as one page."""
+    return "\n\n".join((f"# {title}", text, *parts)) + "\n"
 
 
-def markdown(section: Section) -> str:
-    """Return one section as Markdown, without a line break at its end."""
+def parts_of(page: str) -> dict[str, str]:
+    r"""Return title → Markdown, as `markdown` has written it, for every section of a page.
+
+    Example:
+        >>> parts_of("# Page\n\nText.\n\n## Right?\n\nHow.\n")
+        {'Right?': '## Right?\n\nHow.'}
+    """
+    parts = re.split(r"^## ", page, flags=re.MULTILINE)[1:]
+    return {part.partition("\n")[0]: f"## {part.strip()}" for part in parts}
+
+
+def markdown(section: Section, command: str = "", facts: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return one section as Markdown, without a line break at its end; it closes with the command and the machine's facts."""
     parts = [f"## {section.title}", section.text]
     if section.not_measured is not None:
         parts.append(f"**Not measured here:** {section.not_measured}")
     parts.append("\n".join(f"- {'**met**' if r.met else '**MISSED**'}: {r.text}" for r in section.requirements))
     for table in section.tables:
-        parts += [f"### {table.title}", table.text, _rows(table.columns, table.rows, "--:")]
+        parts += [f"### {table.title}", table.text, _rows(table.columns, table.rows)]
     parts.append("\n".join(f"- {note}" for note in section.notes))
+    if facts:
+        parts.append(f"Measured by `{command}`: {'; '.join(f'{what} {value}' for what, value in facts.items())}.")
     return "\n\n".join(part for part in parts if part)
 
 
-def _rows(columns: Sequence[str], rows: Sequence[Sequence[str]], aligned: str) -> str:
-    lines = [columns, [":--", *[aligned] * (len(columns) - 1)], *rows]
+def _rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [columns, [":--", *["--:"] * (len(columns) - 1)], *rows]
     cells = [[" ".join(text.replace("|", "\\|").split()) for text in line] for line in lines]
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)

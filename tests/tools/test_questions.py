@@ -8,7 +8,7 @@ import pytest
 from harness.errors import NotMeasurableError, ScenarioFailedError
 from tools.chaos import __main__ as chaos
 from tools.questions import Questions
-from tools.section import Requirement, Section
+from tools.section import Requirement, Section, parts_of
 from tools.validation import __main__ as validation
 
 QUESTIONS = validation.QUESTIONS
@@ -95,11 +95,22 @@ def test_a_page_that_cannot_be_written_is_said(
     assert "name another file with --out" in capsys.readouterr().err
 
 
-def test_a_part_does_not_replace_the_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """All questions have their page, and one alone has another."""
+def test_one_question_replaces_its_section(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One question alone leaves the other sections of the page as they are; a question that is gone has no section left."""
     monkeypatch.chdir(tmp_path)
-    assert ask(monkeypatch, Fake()) == ask(monkeypatch, Fake(), "--only", "fake") == 0
-    assert {file.name for file in (tmp_path / QUESTIONS.page.parent).iterdir()} == {"validation.md", "validation-fake.md"}
+    first, second = Fake(TITLE="First?"), Fake(TITLE="Second?")
+    monkeypatch.setattr(Questions, "modules", lambda _: {"first": first, "second": second})
+    assert QUESTIONS.main([]) == 0
+    whole = parts_of(QUESTIONS.page.read_text(encoding="utf-8"))
+    first.met, second.TITLE = False, "Third?"
+    assert QUESTIONS.main(["--only", "first"]) == 1
+    parts = parts_of(QUESTIONS.page.read_text(encoding="utf-8"))
+    assert list(whole) == ["First?", "Second?"]
+    assert list(parts) == ["First?"]
+    assert "**MISSED**" in parts["First?"]
+    second.TITLE = "Second?"
+    assert QUESTIONS.main(["--only", "second"]) == 0
+    assert list(parts_of(QUESTIONS.page.read_text(encoding="utf-8"))) == ["First?", "Second?"]
 
 
 @pytest.mark.parametrize("effort", ["0", "-1", "2", "nan", "much"])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.section import Requirement, Section, SectionTable, markdown, page
+from tools.section import Requirement, Section, SectionTable, markdown, page, parts_of
 
 
 def test_a_section_shows_everything_it_has() -> None:
@@ -46,9 +46,15 @@ def test_no_text_breaks_a_table(rows: list[tuple[str, str]]) -> None:
     assert all(line.replace("\\|", "").count("|") == 3 for line in lines)
 
 
-def test_the_page_says_where_and_by_what_it_was_made() -> None:
-    """A page holds the command, every section, and the machine's facts."""
-    text = page("Title", "Text.", [Section("First"), Section("Second")], {"cpu": "a fast one"}, "python -m it")
-    assert text.startswith("# Title\n\nText.\n\n")
-    assert text.index("`python -m it`") < text.index("## First") < text.index("## Second") < text.index("| cpu | a fast one |")
-    assert text.endswith("|\n")
+def test_a_section_says_where_and_by_what_it_was_made() -> None:
+    """The last line of a section has the command and the machine's facts."""
+    text = markdown(Section("Right?", "How."), "python -m it", {"cpu": "a fast one", "cores": "2"})
+    assert text == "## Right?\n\nHow.\n\nMeasured by `python -m it`: cpu a fast one; cores 2."
+
+
+def test_a_page_has_the_sections_it_is_made_of() -> None:
+    """The sections of a page are read back as they were written."""
+    parts = [markdown(Section(title, "How.", [SectionTable("Table", ("a",), [("1",)])])) for title in ("First?", "Second?")]
+    text = page("Title", "Text.", parts)
+    assert text.startswith("# Title\n\nText.\n\n## First?\n\n")
+    assert parts_of(text) == dict(zip(("First?", "Second?"), parts, strict=True))
