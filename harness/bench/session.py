@@ -251,9 +251,9 @@ class RunSession:
 
         These make the data again, which ended with the interrupted process. They cost nothing of the budget.
         """
-        measured = [line for line in self._stored if line.trial]
+        measured = [line for line in self._stored if line.budget_s]  # not of the start of servers, nor of a resumption
         for trial in self._trials:
-            trial.restore(line.outcome for line in measured if line.trial == trial.key and not is_beginning(line))
+            trial.restore(line.outcome for line in measured if line.trial == trial.key)
         if not measured:
             return []
         left_s, budget_s = measured[-1].left_s, measured[-1].budget_s
@@ -746,11 +746,6 @@ class RunSession:
             self._saved_slots[trial.key] = len(trial.slots)
         if trial.failure is not None and trial.failure.detail:
             write_bytes(self.plan.out / "errors" / f"{trial.file_stem}.txt", encode(redacted(trial.failure.detail)))
-
-
-def is_beginning(line: StoredStep) -> bool:
-    """Return whether a line is of the start of a trial's servers."""
-    return line.step == _serving(line.trial)
 
 
 def _serving(key: str) -> str:
