@@ -687,9 +687,11 @@ class RunSession:
         with self._saving:
             if not self._is_record_new:
                 self._write_record()
+            is_stored_empty = name in self._left[trial.key]  # instances that were opened have to be opened again
             self._left[trial.key].discard(name)
             if self._unfinished is not None:
-                self._unfinished.add(StoredStep(name, trial.key, outcome, self._left_s(), self.plan.settings.budget_s))
+                if is_stored_empty or outcome != StepOutcome():
+                    self._unfinished.add(StoredStep(name, trial.key, outcome, self._left_s(), self.plan.settings.budget_s))
                 self._unfinished.keep([each.key for each in self._trials].index(trial.key), self._so_far(trial))
             self._save_samples(trial)
 
