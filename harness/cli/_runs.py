@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from harness.verdicts.unmeasured import unmeasured
 
 if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
+    from harness.results.unfinished import RunRequest, UnfinishedRun
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,11 @@ def load_settings(options: argparse.Namespace, *, processes: int, budget_s: floa
     return RunSettings(engines, options.size, options.seed, rtts_ms, quick=False, processes=processes, budget_s=budget_s)
 
 
-def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, budget: Budget, **more: Any) -> int:
-    """Measure, write the report, print the result in short or with --all; return the exit code. `more` are fields of the plan."""
+def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, budget: Budget, name: str = "", **more: Any) -> int:
+    """Measure, write the report, print the result in short or with --all; return the exit code. `more` are fields of the plan.
+
+    `name` is that of the command; empty of one whose runs cannot be resumed.
+    """
     from harness.bench.session import RunPlan, RunSession
     from harness.cli._console import Progress, print_message, warn_of_removed_settings
     from harness.results import store
@@ -102,10 +106,22 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
         processes=usual if options.processes is None else options.processes,
         budget_s=options.budget or 0.0,
     )
-    out = folder(options.out)
+    out = options.resume if name and options.resume else folder(options.out)
+    request = request_of(options, name, [each.file for each in loaded], settings)
     review = store.read_review(loaded[0].file.parent)
     budget_of = None if options.budget else partial(budget.seconds, quick=options.quick)
-    plan = RunPlan(loaded, settings, out, command(), review=review, timeout_s=options.timeout, budget_of=budget_of, **more)
+    unfinished = _unfinished(out, request, is_resumed=bool(name and options.resume))
+    plan = RunPlan(
+        loaded,
+        settings,
+        out,
+        unfinished.request.words,
+        review=review,
+        timeout_s=options.timeout,
+        budget_of=budget_of,
+        unfinished=unfinished,
+        **more,
+    )
     warn_of_removed_settings()
     with Progress() as progress:
         record = RunSession(plan, progress).run()
@@ -116,7 +132,120 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
             _print_profile(record)
     if reason := unmeasured(record):
         print_message(reason)
+    if name and record.interrupted:
+        print_message(go_on(name, out))
     return exit_code(record)
+
+
+OF_THE_OUTPUT = {"run", "words", "resume", "out", "json", "lang", "all", "profile", "traceback", "allow_remote", "scenarios"}
+"""The options that a run's results do not depend on, by their names in the namespace."""
+
+
+def go_on(name: str, out: Path) -> str:
+    """Return the next step of a run that did not end by itself."""
+    return f"complete it with: harness {name} --resume {shlex.quote(str(out))}"
+
+
+def request_of(options: argparse.Namespace, name: str, files: Sequence[Path], settings: RunSettings) -> RunRequest:
+    """Return what a run is of, in which a command that resumes it must agree."""
+    from harness.results.unfinished import RunRequest
+    from harness.runtime.clock import utc_now
+    from harness.runtime.cores import choose_cores
+    from harness.runtime.machine import describe
+    from harness.runtime.source_code import checkout_digest, file_digest
+    from harness.runtime.workspace import git_commit
+    from harness.user_code import shown
+    from harness.version import version
+
+    stated = {key: value for key, value in vars(options).items() if key not in OF_THE_OUTPUT}
+    stated |= {"scenario": [str(file) for file in files], "size": settings.size, "processes": settings.processes}
+    machine = describe(choose_cores())
+    facts = {
+        "the commit": git_commit()[0] or "",
+        **{f"the file {shown(file)}": file_digest(file) for file in files},
+        "the uncommitted changes": checkout_digest(),
+        **{f"--{key.replace('_', '-')}": _stated(value) for key, value in stated.items() if key != "scenario"},
+        **{key: machine[key] for key in ("python", "cpu", "cores")},
+        "harness": version(),
+    }
+    return RunRequest(name, facts, stated, utc_now().isoformat(timespec="seconds"), command())
+
+
+def _stated(value: Any) -> str:
+    """Return an option's value in words; empty for one that is not stated."""
+    if isinstance(value, list):
+        return ",".join(map(_stated, value))
+    return f"{value:g}" if isinstance(value, float) else str(value) if value is not None and value is not False else ""
+
+
+def _unfinished(out: Path, request: RunRequest, *, is_resumed: bool) -> UnfinishedRun:
+    """Return where a run stores its steps; of one that is resumed, which must be of the same request, where it has stored them."""
+    from harness.results import unfinished
+
+    before = unfinished.request_of(out) if is_resumed else None
+    if before is not None:
+        unfinished.refuse_other(out, before.facts, request.facts)
+    return unfinished.UnfinishedRun(out, before or request, is_resumed=is_resumed)
+
+
+def resume(options: argparse.Namespace, name: str, declare: Callable[[argparse.ArgumentParser], None]) -> int | None:
+    """Take the options of the run to be resumed where the command line states none; return the exit code of one that is complete.
+
+    `name` is the command's, `declare` declares its options. UsageError if there is nothing to resume, or it is another command's.
+    """
+    from harness.discovery import find
+    from harness.results import unfinished
+    from harness.results.store import read_run, run_file
+
+    out: Path = options.resume.parent if options.resume.is_file() else options.resume
+    options.resume = out
+    if options.out is not None:
+        raise UsageError("--resume RUN names the folder already; leave out --out")
+    before = unfinished.request_of(out)
+    record = read_run(out) if before is None or run_file(out).exists() else None
+    if record is not None and record.kind != RunKind.PAIRS:
+        raise UsageError(f"{out} is not a run of `harness {name}`; name the folder of one")
+    if record is not None and not record.incomplete:
+        return _already_complete(record, out, options)
+    if before is None:
+        raise unfinished.cannot_resume(out, f"its steps are not there: no {unfinished.FOLDER}/{unfinished.REQUEST_FILE}")
+    if before.command != name:
+        with_it = f"use `harness {before.command} --resume`" if before.command else "its command cannot resume a run"
+        raise UsageError(f"{out} is not a run of `harness {name}`; {with_it}")
+    stated = given(declare, options.words)
+    if "scenario" in stated:
+        named = {str(file.resolve()) for file in find(options.scenario, options.scenarios)}
+        stated -= {"scenario"} if named == {*before.options["scenario"]} else set()  # in the order of the run
+    for key, value in before.options.items():
+        if key not in stated:
+            setattr(options, key, value)
+    _refuse_gone(out, options.scenario)
+    return None
+
+
+def _refuse_gone(out: Path, files: Sequence[str]) -> None:
+    from harness.results.unfinished import cannot_resume
+
+    if gone := [file for file in files if file.endswith((".py", ".json")) and not Path(file).exists()]:
+        raise cannot_resume(out, f"a file of it is not there any more: {gone[0]}")
+
+
+def _already_complete(record: Run, out: Path, options: argparse.Namespace) -> int:
+    """Say that there is nothing to resume, and write the report; return the exit code that the run had."""
+    from harness.cli._console import print_message
+
+    print_message(f"{out} is complete; nothing was measured")
+    publish(record, out, options, in_full=options.all)
+    return exit_code(record)
+
+
+def given(declare: Callable[[argparse.ArgumentParser], None], words: Sequence[str]) -> set[str]:
+    """Return the names of the options that the words of a command state, and not leave to their defaults."""
+    parser = argparse.ArgumentParser(add_help=False)
+    declare(parser)
+    for action in parser._actions:  # noqa: SLF001 - there is no public way to leave out the defaults
+        action.default = argparse.SUPPRESS
+    return set(vars(parser.parse_known_args(words)[0]))
 
 
 def _print_profile(record: Run) -> None:
