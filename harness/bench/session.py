@@ -25,9 +25,10 @@ from harness.discovery import LoadedScenario
 from harness.errors import HarnessError, NotMeasurableError
 from harness.redaction import redacted
 from harness.results.profile import RunPhase
+from harness.results.resumable import ResumableRequest
 from harness.results.run import PEAK_MEMORY, Review, Run, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, Slot
 from harness.results.store import SCHEMA_VERSION, write_bytes, write_run, write_samples
-from harness.results.unfinished import RunRequest, UnfinishedRun, cannot_resume, changes
+from harness.results.unfinished import UnfinishedRun, cannot_resume
 from harness.results.warning_names import WarningName
 from harness.runtime import machine
 from harness.runtime.child import JobFailed
@@ -133,8 +134,10 @@ class RunPlan:
     """Timeout of one operation, in seconds."""
     timing_only: bool = False
     """Whether the budget is for timing pairs alone, without start-up; else it is for the whole run."""
-    unfinished: UnfinishedRun | None = None
+    unfinished: UnfinishedRun[StoredStep] | None = None
     """Where the steps that are done are stored, those of an interrupted run that is resumed among them; None for a new one."""
+    started_at: str = ""
+    """When the run began that is resumed; empty for a new one."""
     budget_of: Callable[[int, int], float] | None = None
     """Returns the budget in seconds in place of that of the settings, given the number of trials that can run, and of those with a
     load test: a scenario on one engine at one RTT is a trial."""
@@ -164,7 +167,7 @@ class RunSession:
     _chains: Iterator[int] = field(default_factory=itertools.count)
     _ends_s: float = field(init=False)
     _timed_s: float = 0.0
-    _unfinished: UnfinishedRun | None = None
+    _unfinished: UnfinishedRun[StoredStep] | None = None
     _stored: list[StoredStep] = field(default_factory=list)
     _done: set[str] = field(default_factory=set)
     _left: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -217,13 +220,13 @@ class RunSession:
         """Write the record, which has nothing yet, and open what steps are stored in; of a run that is resumed, read those."""
         self._unfinished = self.plan.unfinished
         if self._unfinished is None and self.plan.saving:
-            self._unfinished = UnfinishedRun(self.plan.out, RunRequest("run", words=self.plan.command, started_at=self.started_at))
+            self._unfinished = UnfinishedRun(self.plan.out, ResumableRequest("run", self.plan.command, [], {}), StoredStep)
         if self._unfinished is not None and self._unfinished.is_resumed:
-            self._stored = self._unfinished.lines(StoredStep)
+            self._stored = self._unfinished.lines()
             self._done = {line.step for line in self._stored}
             self._unfinished.add(StoredStep(RESUMED, "", StepOutcome()))
             self._stored.append(StoredStep(RESUMED, "", StepOutcome()))
-            self.started_at = self._unfinished.request.started_at or self.started_at
+            self.started_at = self.plan.started_at or self.started_at
         else:
             write_run(self._record(None), self.plan.out)
 
@@ -760,8 +763,12 @@ def _timing(trial: ScenarioRun, process: int) -> str:
 
 def _other_data(before: DataPrepared, now: DataPrepared) -> list[str]:
     """Return what differs in the data and the engine of two preparations."""
-    sides = [
+    old, new = (
         {key: str(value) for key, value in each.dataset.items()} | {f"engine's {key}": v for key, v in each.engine_settings.items()}
         for each in (before, now)
+    )
+    return [
+        f"{key}: {old.get(key, 'none')} before, {new.get(key, 'none')} now"
+        for key in {**old, **new}
+        if old.get(key) != new.get(key)
     ]
-    return changes(*sides)

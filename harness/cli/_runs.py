@@ -21,7 +21,7 @@ from harness.verdicts.unmeasured import unmeasured
 
 if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
-    from harness.results.unfinished import RunRequest, UnfinishedRun
+    from harness.results.resumable import ResumableRequest
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,12 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
 
     `name` is that of the command; empty of one whose runs cannot be resumed.
     """
+    from harness.bench.outcome import StoredStep
     from harness.bench.session import RunPlan, RunSession
     from harness.cli._console import Progress, print_message, warn_of_removed_settings
     from harness.results import store
+    from harness.results.unfinished import UnfinishedRun
+    from harness.results.unfinished import request_of as stored_request
 
     places = max(1, len(options.engine)) * len(options.rtt)
     usual = PROCESSES_QUICK if options.quick else PROCESSES_SEVERAL if places > 1 else budget.processes
@@ -106,20 +109,26 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
         processes=usual if options.processes is None else options.processes,
         budget_s=options.budget or 0.0,
     )
-    out = options.resume if name and options.resume else folder(options.out)
+    is_resumed = bool(name and options.resume)
+    out = options.resume if is_resumed else folder(options.out)
     request = request_of(options, name, [each.file for each in loaded], settings)
+    begun = options.begun if is_resumed else None
     review = store.read_review(loaded[0].file.parent)
     budget_of = None if options.budget else partial(budget.seconds, quick=options.quick)
-    unfinished = _unfinished(out, request, is_resumed=bool(name and options.resume))
+    if is_resumed:
+        before = stored_request(out)
+        before.refuse_other(out, request)
+        request = before
     plan = RunPlan(
         loaded,
         settings,
         out,
-        unfinished.request.words,
+        request.command,
         review=review,
         timeout_s=options.timeout,
         budget_of=budget_of,
-        unfinished=unfinished,
+        unfinished=UnfinishedRun(out, request, StoredStep, is_resumed=is_resumed),
+        started_at=begun.started_at if begun else "",
         **more,
     )
     warn_of_removed_settings()
@@ -137,7 +146,20 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
     return exit_code(record)
 
 
-OF_THE_OUTPUT = {"run", "words", "resume", "out", "json", "lang", "all", "profile", "traceback", "allow_remote", "scenarios"}
+OF_THE_OUTPUT = {"run", "words", "resume", "begun", "out", "json", "lang", "all", "profile", "traceback", "allow_remote"} | {"scenarios"}
+    "run",
+    "words",
+    "resume",
+    "begun",
+    "out",
+    "json",
+    "lang",
+    "all",
+    "profile",
+    "traceback",
+    "allow_remote",
+    "scenarios",
+}
 """The options that a run's results do not depend on, by their names in the namespace."""
 
 
@@ -146,10 +168,9 @@ def go_on(name: str, out: Path) -> str:
     return f"complete it with: harness {name} --resume {shlex.quote(str(out))}"
 
 
-def request_of(options: argparse.Namespace, name: str, files: Sequence[Path], settings: RunSettings) -> RunRequest:
+def request_of(options: argparse.Namespace, name: str, files: Sequence[Path], settings: RunSettings) -> ResumableRequest:
     """Return what a run is of, in which a command that resumes it must agree."""
-    from harness.results.unfinished import RunRequest
-    from harness.runtime.clock import utc_now
+    from harness.results.resumable import ResumableRequest
     from harness.runtime.cores import choose_cores
     from harness.runtime.machine import describe
     from harness.runtime.source_code import checkout_digest, file_digest
@@ -157,18 +178,18 @@ def request_of(options: argparse.Namespace, name: str, files: Sequence[Path], se
     from harness.user_code import shown
     from harness.version import version
 
-    stated = {key: value for key, value in vars(options).items() if key not in OF_THE_OUTPUT}
-    stated |= {"scenario": [str(file) for file in files], "size": settings.size, "processes": settings.processes}
+    stated = {key: value for key, value in vars(options).items() if key not in {*OF_THE_OUTPUT, "scenario"}}
+    stated |= {"size": settings.size, "processes": settings.processes}
     machine = describe(choose_cores())
-    facts = {
+    identity = {
         "the commit": git_commit()[0] or "",
         **{f"the file {shown(file)}": file_digest(file) for file in files},
         "the uncommitted changes": checkout_digest(),
-        **{f"--{key.replace('_', '-')}": _stated(value) for key, value in stated.items() if key != "scenario"},
+        **{f"--{key.replace('_', '-')}": _stated(value) for key, value in stated.items()},
         **{key: machine[key] for key in ("python", "cpu", "cores")},
         "harness": version(),
     }
-    return RunRequest(name, facts, stated, utc_now().isoformat(timespec="seconds"), command())
+    return ResumableRequest(name, command(), list(options.words), identity)
 
 
 def _stated(value: Any) -> str:
@@ -178,56 +199,42 @@ def _stated(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value) if value is not None and value is not False else ""
 
 
-def _unfinished(out: Path, request: RunRequest, *, is_resumed: bool) -> UnfinishedRun:
-    """Return where a run stores its steps; of one that is resumed, which must be of the same request, where it has stored them."""
-    from harness.results import unfinished
-
-    before = unfinished.request_of(out) if is_resumed else None
-    if before is not None:
-        unfinished.refuse_other(out, before.facts, request.facts)
-    return unfinished.UnfinishedRun(out, before or request, is_resumed=is_resumed)
-
-
 def resume(options: argparse.Namespace, name: str, declare: Callable[[argparse.ArgumentParser], None]) -> int | None:
     """Take the options of the run to be resumed where the command line states none; return the exit code of one that is complete.
 
     `name` is the command's, `declare` declares its options. UsageError if there is nothing to resume, or it is another command's.
     """
-    from harness.discovery import find
-    from harness.results import unfinished
     from harness.results.store import read_run, run_file
+    from harness.results.unfinished import can_be_resumed, request_of
 
     out: Path = options.resume.parent if options.resume.is_file() else options.resume
     options.resume = out
     if options.out is not None:
         raise UsageError("--resume RUN names the folder already; leave out --out")
-    before = unfinished.request_of(out)
-    record = read_run(out) if before is None or run_file(out).exists() else None
-    if record is not None and record.kind != RunKind.PAIRS:
+    options.begun = read_run(out) if run_file(out).exists() or not can_be_resumed(out) else None
+    if options.begun is not None and options.begun.kind != RunKind.PAIRS:
         raise UsageError(f"{out} is not a run of `harness {name}`; name the folder of one")
-    if record is not None and not record.incomplete:
-        return _already_complete(record, out, options)
-    if before is None:
-        raise unfinished.cannot_resume(out, f"its steps are not there: no {unfinished.FOLDER}/{unfinished.REQUEST_FILE}")
-    if before.command != name:
-        with_it = f"use `harness {before.command} --resume`" if before.command else "its command cannot resume a run"
-        raise UsageError(f"{out} is not a run of `harness {name}`; {with_it}")
-    stated = given(declare, options.words)
-    if "scenario" in stated:
-        named = {str(file.resolve()) for file in find(options.scenario, options.scenarios)}
-        stated -= {"scenario"} if named == {*before.options["scenario"]} else set()  # in the order of the run
-    for key, value in before.options.items():
-        if key not in stated:
+    if options.begun is not None and not options.begun.incomplete:
+        return _already_complete(options.begun, out, options)
+    before = request_of(out)
+    if before.subject != name:
+        raise UsageError(f"{out} is of a command that cannot resume its runs; start it again: {before.command}")
+    stated, as_before = given(declare, options.words), argparse.ArgumentParser(add_help=False)
+    declare(as_before)
+    parsed = as_before.parse_known_args(before.arguments)[0]
+    _options.resolve(parsed)
+    if "scenario" in stated and _same_files(options, parsed):
+        stated.remove("scenario")  # in the order of the run
+    for key, value in vars(parsed).items():
+        if key not in stated | OF_THE_OUTPUT or (key == "scenarios" and key not in stated):
             setattr(options, key, value)
-    _refuse_gone(out, options.scenario)
     return None
 
 
-def _refuse_gone(out: Path, files: Sequence[str]) -> None:
-    from harness.results.unfinished import cannot_resume
+def _same_files(*parsed: argparse.Namespace) -> bool:
+    from harness.discovery import find
 
-    if gone := [file for file in files if file.endswith((".py", ".json")) and not Path(file).exists()]:
-        raise cannot_resume(out, f"a file of it is not there any more: {gone[0]}")
+    return len({frozenset(file.resolve() for file in find(each.scenario, each.scenarios)) for each in parsed}) == 1
 
 
 def _already_complete(record: Run, out: Path, options: argparse.Namespace) -> int:
