@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,9 @@ from harness.verdicts.unmeasured import unmeasured
 
 if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
+    from harness.load.stored import StoredLine
     from harness.results.resumable import ResumableRequest
+    from harness.results.unfinished import UnfinishedRun
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,12 @@ def under_load(parser: argparse.ArgumentParser, suffix: str) -> None:
     _options.output(parser, suffix)
 
 
+def resumable(parser: argparse.ArgumentParser) -> None:
+    """Declare `--resume`."""
+    help_ = "complete the run in this folder, which was interrupted or killed; its options stay the same and need not be repeated"
+    _options.value(parser, "--resume RUN", Path, help_)
+
+
 def load_settings(options: argparse.Namespace, *, processes: int, budget_s: float) -> RunSettings:
     """Return the settings of a run under load: one engine, one round-trip time."""
     engines, rtts_ms = [options.engine] if options.engine else [], [options.rtt]
@@ -111,7 +119,8 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
     )
     is_resumed = bool(name and options.resume)
     out = options.resume if is_resumed else folder(options.out)
-    request = request_of(options, name, [each.file for each in loaded], settings)
+    more = {"--size": settings.size, "--processes": str(settings.processes)}
+    request = request_of(options, name, [each.file for each in loaded], more)
     begun = options.begun if is_resumed else None
     review = store.read_review(loaded[0].file.parent)
     budget_of = None if options.budget else partial(budget.seconds, quick=options.quick)
@@ -168,28 +177,63 @@ def go_on(name: str, out: Path) -> str:
     return f"complete it with: harness {name} --resume {shlex.quote(str(out))}"
 
 
-def request_of(options: argparse.Namespace, name: str, files: Sequence[Path], settings: RunSettings) -> ResumableRequest:
-    """Return what a run is of, in which a command that resumes it must agree."""
+SUBJECTS = ("scenario", "target")
+"""The names in the namespace of what a command line measures."""
+SECRETS = ("header", "body", "values")
+"""The options that may hold secrets: they are not stored, and have to be repeated."""
+
+
+def request_of(options: argparse.Namespace, name: str, files: Sequence[Path], more: Mapping[str, str]) -> ResumableRequest:
+    """Return what a run is of, in which a command that resumes it must agree.
+
+    `files` are those of its scenarios, and `more` is known of it besides, by name, such as the values of options that have none.
+    """
     from harness.results.resumable import ResumableRequest
     from harness.runtime.cores import choose_cores
     from harness.runtime.machine import describe
-    from harness.runtime.source_code import checkout_digest, file_digest
+    from harness.runtime.source_code import checkout_digest, digest, file_digest
     from harness.runtime.workspace import git_commit
     from harness.user_code import shown
     from harness.version import version
 
-    stated = {key: value for key, value in vars(options).items() if key not in {*OF_THE_OUTPUT, "scenario"}}
-    stated |= {"size": settings.size, "processes": settings.processes}
+    secrets = {key: repr(vars(options)[key]) for key in SECRETS if vars(options).get(key)}
+    stated = {key: value for key, value in vars(options).items() if key not in {*OF_THE_OUTPUT, *SUBJECTS, *secrets}}
+    words = [] if secrets or any(redacted(word) != word for word in options.words) else list(options.words)
     machine = describe(choose_cores())
     identity = {
         "the commit": git_commit()[0] or "",
         **{f"the file {shown(file)}": file_digest(file) for file in files},
         "the uncommitted changes": checkout_digest(),
         **{f"--{key.replace('_', '-')}": _stated(value) for key, value in stated.items()},
+        **{f"--{key}": f"a value that is not stored ({digest(value.encode())})" for key, value in secrets.items()},
+        **more,
         **{key: machine[key] for key in ("python", "cpu", "cores")},
         "harness": version(),
     }
-    return ResumableRequest(name, command(), list(options.words), identity)
+    return ResumableRequest(name, command(), words, identity)
+
+
+def under_load_of(
+    options: argparse.Namespace, name: str, out: Path, loaded: LoadedScenario, repeats: str, requests: bytes | None = None
+) -> UnfinishedRun[StoredLine]:
+    """Return where a run under load stores its blocks or steps, those of a run that is resumed among them.
+
+    `repeats` is the command line that repeats it; `requests` describe a target that is not a scenario file.
+
+    UsageError: what is to be resumed is of another request.
+    """
+    from harness.load.stored import StoredLine
+    from harness.results.unfinished import UnfinishedRun
+    from harness.results.unfinished import request_of as stored_request
+    from harness.runtime.source_code import digest
+
+    files, more = ([loaded.file], {}) if requests is None else ([], {"the requests to the servers": digest(requests)})
+    request = replace(request_of(options, name, files, more), command=repeats)
+    if options.resume is not None:
+        before = stored_request(out)
+        before.refuse_other(out, request)
+        request = before
+    return UnfinishedRun(out, request, StoredLine, is_resumed=options.resume is not None)
 
 
 def _stated(value: Any) -> str:
@@ -212,29 +256,41 @@ def resume(options: argparse.Namespace, name: str, declare: Callable[[argparse.A
     if options.out is not None:
         raise UsageError("--resume RUN names the folder already; leave out --out")
     options.begun = read_run(out) if run_file(out).exists() or not can_be_resumed(out) else None
-    if options.begun is not None and options.begun.kind != RunKind.PAIRS:
+    if options.begun is not None and options.begun.kind != (RunKind.PAIRS if name == "run" else RunKind.LOAD):
         raise UsageError(f"{out} is not a run of `harness {name}`; name the folder of one")
     if options.begun is not None and not options.begun.incomplete:
         return _already_complete(options.begun, out, options)
     before = request_of(out)
     if before.subject != name:
-        raise UsageError(f"{out} is of a command that cannot resume its runs; start it again: {before.command}")
+        step = f"use `harness {before.subject} --resume`" if before.arguments else f"start it again: {before.command}"
+        raise UsageError(f"{out} is not a run of `harness {name}`; {step}")
     stated, as_before = given(declare, options.words), argparse.ArgumentParser(add_help=False)
     declare(as_before)
     parsed = as_before.parse_known_args(before.arguments)[0]
     _options.resolve(parsed)
-    if "scenario" in stated and _same_files(options, parsed):
-        stated.remove("scenario")  # in the order of the run
+    if not before.arguments and not {*SUBJECTS} & stated:
+        raise UsageError(f"{out}: its command line has secrets, which are not stored; repeat it with --resume: {before.command}")
+    for subject in {*SUBJECTS} & stated:
+        if _same_files(subject, options, parsed):
+            stated.remove(subject)  # in the order of the run
     for key, value in vars(parsed).items():
         if key not in stated | OF_THE_OUTPUT or (key == "scenarios" and key not in stated):
             setattr(options, key, value)
     return None
 
 
-def _same_files(*parsed: argparse.Namespace) -> bool:
+def _same_files(subject: str, *parsed: argparse.Namespace) -> bool:
     from harness.discovery import find
 
-    return len({frozenset(file.resolve() for file in find(each.scenario, each.scenarios)) for each in parsed}) == 1
+    found = set()
+    for each in parsed:
+        named = getattr(each, subject) or []
+        names = [named] if isinstance(named, str) else named
+        try:
+            found.add(frozenset(file.resolve() for file in find(names, each.scenarios)))
+        except UsageError:  # URLs, or a file that is not there
+            found.add(frozenset(map(Path, names)))
+    return len(found) == 1
 
 
 def _already_complete(record: Run, out: Path, options: argparse.Namespace) -> int:

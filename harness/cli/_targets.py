@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from harness import options as converters
 from harness.cli import _options, _runs
 from harness.errors import UsageError
+from harness.text import encode_json
 
 if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
@@ -34,11 +35,13 @@ class LoadTarget:
     """The engines of the record; None for that of the options."""
     verified_cases: int = COMPARED
     """Cases of each group whose answers the load worker compares."""
+    requests: bytes | None = None
+    """What identifies a target that is not a scenario file."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the target and the options of requests."""
-    parser.add_argument("target", metavar="TARGET", nargs="+", help="scenario, URLs, file of requests or locustfile, as above")
+    parser.add_argument("target", metavar="TARGET", nargs="*", help="scenario, URLs, file of requests or locustfile, as above")
     requests = parser.add_argument_group("requests to URLs")
     _options.value(requests, "--method METHOD", str, "method of the request (default: GET, or POST with --body)")
     header = "header of every request; repeatable"
@@ -79,7 +82,7 @@ def opened(options: argparse.Namespace) -> Iterator[LoadTarget]:
         print_message(note)
     with workspace() as folder:
         loaded = load(plans.write(plan, folder))
-        yield LoadTarget(loaded, _command(options), list(loaded.scenario.engines), 0)
+        yield LoadTarget(loaded, _command(options), list(loaded.scenario.engines), 0, encode_json(plan))
 
 
 def _scenario(options: argparse.Namespace) -> LoadedScenario:

@@ -12,7 +12,9 @@ The exit code is 1 if more operations of an arm fail than --errors tolerates, wh
 answers. It is 3 if an arm does not sustain the load: operations were dropped, were unfinished, or fell behind the schedule.
 
 The run is written to a folder: run.json, the histograms of every block and report.html. Ctrl-C drains, keeps what was measured and
-still writes the report. Only servers on this machine are loaded, unless --allow-remote is given.
+still writes the report. Every block is stored when it ends, so that `harness load --resume RUN` completes a run that was
+interrupted or killed, if the commit, the files, the data and the options are the same. Only servers on this machine are loaded,
+unless --allow-remote is given.
 """
 
 import argparse
@@ -21,7 +23,9 @@ from dataclasses import replace
 
 from harness import options as converters
 from harness.cli import _options, _runs, _targets
+from harness.errors import UsageError
 
+NAME = "load"
 RATE, BLOCK_S = "50", 5.0
 MAX_USERS, MAX_PROCESSES, MAX_IN_FLIGHT = 10_000, 100, 1_000_000
 
@@ -47,20 +51,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _options.errors(parser)
     _targets.arguments(parser)
     _runs.under_load(parser, "-load")
+    _runs.resumable(parser)
     _options.everything(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Carry out the run; return 0, 1 if an arm or the scenario failed or a worker crashed, 3 if interrupted or inconclusive."""
-    from harness.cli._console import Progress, warn_of_removed_settings
+    from harness.cli._console import Progress, print_message, warn_of_removed_settings
     from harness.load import arrivals
     from harness.load.protocol import LoadJob
     from harness.load.session import LoadPlan, LoadSession
     from harness.results.load import LoadModel
 
+    if options.resume is not None and (code := _runs.resume(options, NAME, arguments)) is not None:
+        return code
+    if not options.target:
+        raise UsageError("name a scenario, URLs, a file of requests or a locustfile; or --resume RUN")
     rate = options.rate or RATE
     block_s = options.block or arrivals.parse(rate).own_duration_s or BLOCK_S
-    out = _runs.folder(options.out, "-load")
+    out = options.resume or _runs.folder(options.out, "-load")
     cycles = max(1, math.ceil(options.duration / block_s - 1e-9))
     settings = _runs.load_settings(options, processes=options.processes, budget_s=options.duration)
     with _targets.opened(options) as target:
@@ -79,9 +88,13 @@ def run(options: argparse.Namespace) -> int:
             error_tolerance=options.errors,
         )
         settings = replace(settings, engines=target.engines or settings.engines)
-        plan = LoadPlan(target.loaded, settings, job, cycles, out, target.command, options.users or 0)
+        unfinished = _runs.under_load_of(options, NAME, out, target.loaded, target.command, target.requests)
+        began, command = options.begun.started_at if options.resume and options.begun else "", unfinished.request.command
+        plan = LoadPlan(target.loaded, settings, job, cycles, out, command, options.users or 0, unfinished, began)
         warn_of_removed_settings()
         with Progress() as progress:
             record = LoadSession(plan, progress).run()
     _runs.publish(record, out, options, in_full=options.all)
+    if record.interrupted:
+        print_message(_runs.go_on(NAME, out))
     return _runs.exit_code(record)

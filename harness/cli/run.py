@@ -24,8 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     help_ = "names, files or directories of scenarios (default: all)"
     parser.add_argument("scenario", nargs="*", metavar="SCENARIO", default=["all"], help=help_)
     _runs.arguments(parser, BUDGET)
-    resume = "complete the run in this folder, which was interrupted or killed; its options stay the same and need not be repeated"
-    _options.value(parser, "--resume RUN", Path, resume)
+    _runs.resumable(parser)
     _options.everything(parser)
     plant = "inject a slowdown, such as 3%%, into the baseline and report whether it was detected"
     _options.value(parser, "--plant PERCENT", converters.percent(1.0), plant)

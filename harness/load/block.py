@@ -16,6 +16,7 @@ import math
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -24,6 +25,7 @@ import msgspec
 import numpy as np
 
 from harness.load.error_messages import add_message, grouped, message_of
+from harness.load.forks import refuse_copy
 from harness.load.pacing import PacerProtocol
 from harness.results.load import Phase
 from harness.runnable import RunnableScenario
@@ -92,6 +94,8 @@ class LoadBlock(msgspec.Struct, tag=True, frozen=True):
     """The part of `cpu_percent` that is the generator's own work and not the operations'; see `harness.load.own_cost`."""
     warm_up_ns: int = 0
     """The time before measured time in which operations were sent too."""
+    arrivals: int = 0
+    """The operations that were due on the schedule of the block, those of the warm-up included."""
 
 
 @dataclass(slots=True, eq=False)
@@ -239,7 +243,8 @@ async def run_user(recorder: Recorder, cases: Iterator[Case], clock: Clock, span
                 return
             while operation.task is not None and operation.task.cancelling():  # by its timeout: the user goes on
                 operation.task.uncancel()
-            await asyncio.sleep(0)  # an operation in memory never yields: one user would occupy the loop for a whole block
+            with suppress(asyncio.CancelledError):  # of an operation that cancels its own task and ends all the same
+                await asyncio.sleep(0)  # an operation in memory never yields: one user would occupy the loop for a whole block
             if clock.now_ns() >= recorder.until_ns:
                 return
     finally:
@@ -346,6 +351,7 @@ class Recorder:
             if not operation.given_up:
                 self._count_completed(operation)
         finally:
+            refuse_copy(case.name)
             self.in_flight.discard(operation)
 
     def time_out(self, timeout_ns: int) -> list[InFlight]:

@@ -3,6 +3,9 @@
 Levels double until one fails; the search then bisects on the logarithmic scale between the highest sustained level and the lowest
 failed one, until they are close. Both ends are tried again, and a third time if two tries differ: the majority counts, and if it
 overturns an end the search continues from there, so that a short disturbance does not end a search at the wrong level.
+
+An arm of which no operation completes, although it has sustained a level before, is tried at that level again: it is either far
+beyond its capacity, or has stopped answering, which ends the search with that reason.
 """
 
 import math
@@ -86,7 +89,9 @@ def tried_step(plan: SearchPlan, planned: NextStep, observation: LoadObservation
 def next_step(plan: SearchPlan, history: Sequence[TriedStep]) -> NextStep | SearchEnd:
     """Return the step that follows the steps so far, oldest first, or the end of the search."""
     bracket = _Bracket(plan, history)
-    step = _again(plan, bracket)
+    if stopped := _stopped(history):
+        return SearchEnd(stopped)
+    step = _alive(plan, history) or _again(plan, bracket)
     if step is None:
         level = _next_level(plan, bracket)
         if isinstance(level, SearchEnd):
@@ -95,6 +100,9 @@ def next_step(plan: SearchPlan, history: Sequence[TriedStep]) -> NextStep | Sear
     if sum(t.spent_s for t in history) + step.seconds > plan.budget_s:
         if bracket.failing:  # more time would not help
             return SearchEnd(bracket.failing)
+        if _is_silent(history[-1]):
+            last = history[-1]
+            return SearchEnd(f"at {last.planned.level:g}: {last.step.failing}; no time was left to see whether it still answers")
         return SearchEnd(f"the budget of {plan.budget_s:.3g} s was exhausted; {plan.remedy}", out_of_budget=True)
     return step
 
@@ -103,7 +111,7 @@ def capacity(plan: SearchPlan, arm: str, history: Sequence[TriedStep], reason: s
     """Return the result of an arm's search so far; `reason` is why it ended."""
     bracket = _Bracket(plan, history)
     objective = plan.objective.description(offered=plan.kind == CapacityKind.RATE)
-    fails = bracket.failing
+    fails = bracket.failing or _stopped(history)
     return Capacity(
         arm, plan.kind, objective, bracket.sustained, bracket.failed, [t.step for t in history], fails or reason, failing=fails
     )
@@ -163,6 +171,34 @@ class _Bracket:
         top = math.inf if self.failed is None else self.failed
         self.sustained = max((at for at, tries in self.levels.items() if tries.sustained > tries.failed and at < top), default=None)
         self.limit = min((at for at, tries in self.levels.items() if tries.invalid >= TRIES and at <= top), default=None)
+
+
+def _is_silent(tried: TriedStep) -> bool:
+    """Return whether no operation of a step completed, because they failed."""
+    return not tried.step.operations and bool(tried.step.failing)
+
+
+def _lowest_sustained(history: Sequence[TriedStep]) -> float:
+    """Return the lowest level at which a step was sustained; infinity if there is none."""
+    return min((t.planned.level for t in history if t.step.sustained), default=math.inf)
+
+
+def _alive(plan: SearchPlan, history: Sequence[TriedStep]) -> NextStep | None:
+    """Return a step that shows whether an arm still answers of which no operation has just completed; None if that is known."""
+    lowest = _lowest_sustained(history)
+    if not history or not _is_silent(history[-1]) or lowest == math.inf:
+        return None
+    return NextStep(lowest, _seconds(plan, history, lowest))
+
+
+def _stopped(history: Sequence[TriedStep]) -> str | None:
+    """Return that an arm has stopped answering: two steps without an answer, the last one at a level that it had sustained."""
+    lowest = _lowest_sustained(history)
+    silent = [*map(_is_silent, history[-2:])]
+    if silent != [True, True] or history[-1].planned.level > lowest:
+        return None
+    last = history[-1]
+    return f"it stopped answering: at {last.planned.level:g}, which it had sustained before, {last.step.failing}"
 
 
 def _again(plan: SearchPlan, bracket: _Bracket) -> NextStep | None:

@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from harness.errors import ScenarioFailedError
 from harness.load.block import InFlight
+from harness.load.forks import refuse_copy
 from harness.load.protocol import StepStarted
 from harness.runnable import RunnableScenario
 from harness.runtime.clock import Clock
@@ -24,6 +25,9 @@ from harness.scenario import Case
 
 CHECK_S = 0.25  # the interval at which the watchdog looks for a turn of the loop, and at which threads are checked
 LIMITED = ("run", "state", "reset", "settle")  # methods of an instance that are awaited outside of a block
+
+POOL_NAME = "synchronous run"
+"""The beginning of the names of the threads of a synchronous scenario."""
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -37,7 +41,7 @@ class OperationThreads(ThreadPoolExecutor):
     """The pool of threads of a synchronous scenario, with the number of calls that run."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(limit, "synchronous run")
+        super().__init__(limit, POOL_NAME)
         self.running = 0
         self._counting = threading.Lock()
 
@@ -50,6 +54,7 @@ class OperationThreads(ThreadPoolExecutor):
             try:
                 return call(*args, **kwargs)
             finally:
+                refuse_copy("an operation in a thread")
                 with self._counting:
                     self.running -= 1
 
@@ -111,6 +116,8 @@ def _limited(
             if is_busy():  # its thread goes on and would disturb the other arms
                 raise OperationHangsError(f"{step}: {message}") from None
             raise TimeoutError(message) from error
+        finally:
+            refuse_copy(step)
 
     return call
 

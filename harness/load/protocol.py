@@ -8,6 +8,11 @@ from harness.runtime.watch import OPERATION_TIMEOUT_S
 from harness.scenario import Setting
 from harness.verdicts.failures import TOLERANCE
 
+FORKED = "forked copy"
+"""The kind of a failure that a forked copy of a load worker reports."""
+CLOSED = 75
+"""The exit code of a load worker whose connection to its supervisor was closed in its own process."""
+
 
 class LoadJob(msgspec.Struct, tag=True, frozen=True):
     """The load that a worker generates: scenario files, each with its setting, in blocks of one arm each."""
@@ -39,6 +44,10 @@ class LoadJob(msgspec.Struct, tag=True, frozen=True):
     """Cases of each group on which the arms must agree before any load; 0 where that was seen to beforehand."""
     cycles: int | None = None
     """Number of blocks of each arm; None until stopped."""
+    first_cycle: int = 0
+    """The cycle, or on request the block, to begin with: the ones before it were run by a worker that has ended."""
+    arrived: int = 0
+    """The operations that were due in those, from which the cases go on."""
     on_request: bool = False
     """Whether every `Order` is one block, instead of cycles over the arms."""
     cpus: tuple[int, ...] = ()
@@ -71,6 +80,8 @@ class WorkerReady(msgspec.Struct, tag=True, frozen=True):
     """Description of the worker's process, for the record."""
     cannot_run: list[tuple[str, str, str, str]]
     """(scenario, arm, group, error) of groups that an arm cannot run as written."""
+    arms: list[str] = []
+    """The arms that take load, of the first scenario, in the order of even cycles."""
 
 
 class StepStarted(msgspec.Struct, tag=True, frozen=True):
@@ -86,6 +97,9 @@ class StepStarted(msgspec.Struct, tag=True, frozen=True):
 
 class WorkerFinished(msgspec.Struct, tag=True, frozen=True):
     """The last message of a worker that has done its job: an exit without it is a crash, whatever the exit code."""
+
+    left: list[str] = []
+    """The threads that the scenario has left running, by their names."""
 
 
 class TickMeasured(msgspec.Struct, tag=True, frozen=True):

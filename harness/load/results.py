@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
 
-from harness.bench.result import in_order
+from harness.bench.result import in_order, left_running
 from harness.discovery import LoadedScenario
 from harness.errors import HarnessError, ScenarioFailedError
 from harness.load import arrivals
@@ -57,11 +57,16 @@ class CollectedResults:
     """The load workers that shared each block at the same time, and whose blocks are combined."""
     started_at: datetime = field(default_factory=utc_now)
 
-    def add(self, worker: int, blocks: Sequence[LoadBlock], ticks: Sequence[Tick]) -> None:
-        """Add blocks and ticks of a load worker."""
+    resumed: int = 0
+    """How often the run was resumed after an interruption."""
+    left: list[str] = field(default_factory=list)
+    """Threads and processes that load workers left running."""
+
+    def add(self, worker: int, blocks: Sequence[LoadBlock], ticks: Sequence[Tick], after_s: float = 0.0) -> None:
+        """Add blocks and ticks of a load worker; of one that goes on for another, `after_s` seconds of load came before."""
         if blocks:
             self.blocks.setdefault(worker, []).extend(blocks)
-        self.ticks += [replace(tick, process=worker) for tick in ticks]
+        self.ticks += [replace(tick, process=worker, at_s=tick.at_s + after_s) for tick in ticks]
 
 
 def started_result(
@@ -109,7 +114,11 @@ def scenario_result(loaded: LoadedScenario, collected: CollectedResults, job: Lo
         processes=len(blocks) * collected.sharing,
         latencies=in_order([_latency(a, blocks) for a in arms if a.operations and not a.overloaded], scenario),
         ratios=in_order([_ratio(r, blocks) for r in medians], scenario),
-        warnings=[*load_warnings(load, blocks), *one_process_warnings(blocks, collected.sharing)],
+        warnings=[
+            *load_warnings(load, blocks),
+            *one_process_warnings(blocks, collected.sharing),
+            *([left_running(collected.left)] if collected.left else []),
+        ],
         samples_file=f"samples/{'-'.join(filter(None, (loaded.name, result.engine)))}.csv" if completed else None,
         load_settings=_load_settings(load, job),
     )
@@ -225,10 +234,12 @@ def _status(
     fails = [f"{a.arm}: {a.failing}" for a in load.arms if a.group == ALL and a.failing and a.arm in deciding]
     if fails := [*fails, *load.lost_workers]:
         return ScenarioStatus.FAILED, "; ".join(fails), ScenarioFailedError.code
-    if any(a.operations for a in load.arms):
-        return ScenarioStatus.OK, None, 0
     if collected.interrupted:
         return ScenarioStatus.INTERRUPTED, None, 0
+    if any(a.operations for a in load.arms):
+        return ScenarioStatus.OK, None, 0
+    if broken := [f"{arm} cannot run as written: {group}: {error}" for of, arm, group, error in collected.cannot_run if of == name]:
+        return ScenarioStatus.FAILED, "; ".join(broken), ScenarioFailedError.code
     return ScenarioStatus.FAILED, "no operation was due in measured time; run longer, or raise the load", ScenarioFailedError.code
 
 

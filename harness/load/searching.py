@@ -1,12 +1,14 @@
 """Capacity searches of a scenario's arms, step by step on a load worker: arms alternate, so that drift affects all alike."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, ScenarioFailedError
 from harness.load.block import LoadBlock
 from harness.load.capacity import NextStep, SearchEnd, SearchPlan, TriedStep, capacity, next_step, tried_step
 from harness.load.checks import generator_limit
+from harness.load.stored import StoredCrash, StoredResult, StoredStep
 from harness.load.supervisor import Supervisor
 from harness.load.totals import merged, total
 from harness.results.load import Capacity, CapacityKind
@@ -61,6 +63,14 @@ class CapacitySearches:
     """Whether the system under load was another process, or a part of it."""
     crashed: list[str] = field(default_factory=list)
     """A message for each load worker that ended early."""
+    store: Callable[[StoredResult], None] = lambda _result: None
+    """Called with each step that was run."""
+    stored: deque[StoredStep | StoredCrash] = field(default_factory=deque)
+    """The steps of an earlier part of the run, which are taken over in place of running them: the same ones come next."""
+    arrived: int = 0
+    """The operations that were due in all steps so far."""
+    begun: int = 0
+    """The number of steps that have begun."""
 
     @property
     def is_unfinished(self) -> bool:
@@ -71,6 +81,12 @@ class CapacitySearches:
     def steps(self) -> int:
         """The number of steps so far."""
         return sum(len(search.history) for search in self.searches)
+
+    def take_over(self, steps: Sequence[StoredStep | StoredCrash]) -> None:
+        """Begin with the steps of an earlier part of the run."""
+        self.stored = deque(steps)
+        self.begun += len(steps)
+        self.arrived += sum(step.arrivals for step in steps if isinstance(step, StoredStep))
 
     def goes_on(self) -> bool:
         """Return whether a search has a next step."""
@@ -118,17 +134,40 @@ class CapacitySearches:
 
     def _step(self, search: ArmSearch, step: NextStep, supervisor: Supervisor) -> None:
         kind = search.plan.kind
+        if (known := self._known(search, step)) is not None:
+            if isinstance(known, StoredCrash):
+                raise ScenarioFailedError(known.reason)
+            self.has_targets |= known.targets
+            search.history.append(known.tried)
+            return
         self.begin(f"{search.arm} at {step.level:g} {kind}")
         started_ns = self.clock.now_ns()
         users, rate_factor = (int(step.level), 1.0) if kind == CapacityKind.USERS else (0, step.level)
-        block = supervisor.run_block(search.arm, users, rate_factor, step.seconds)
+        self.begun += 1
+        try:
+            block = supervisor.run_block(search.arm, users, rate_factor, step.seconds)
+        except HarnessError as error:
+            self.store(StoredCrash(search.arm, kind, step.level, str(error)))
+            raise
         spent_s = (self.clock.now_ns() - started_ns) / 1e9
         supervisor.received()  # dropped: a search has no timeline to show
         self.has_targets |= block.targets
-        search.history.append(
-            tried_step(search.plan, step, observation(step.level, block, beyond=search.plan.objective.beyond), spent_s)
-        )
+        self.arrived += block.arrivals
+        tried = tried_step(search.plan, step, observation(step.level, block, beyond=search.plan.objective.beyond), spent_s)
+        search.history.append(tried)
+        self.store(StoredStep(search.arm, kind, tried, block.arrivals, block.targets))
         self.measured()
+
+    def _known(self, search: ArmSearch, step: NextStep) -> StoredStep | StoredCrash | None:
+        """Return the stored result of a step; None if there is none, or the next one is of another step, as are all after it."""
+        if not self.stored:
+            return None
+        found = self.stored.popleft()
+        level = found.level if isinstance(found, StoredCrash) else found.tried.planned.level
+        if (found.arm, found.kind, level) == (search.arm, search.plan.kind, step.level):
+            return found
+        self.stored.clear()
+        return None
 
 
 def observation(level: float, *blocks: LoadBlock, beyond: int = OPERATIONS_BEYOND) -> LoadObservation:

@@ -1,10 +1,12 @@
 """Load tests and capacity searches from start to end: load workers, their blocks, and the run's folder.
 
 A load test runs load workers one after another. In a capacity search arms alternate step by step, so that drift affects all alike.
+Every block and every step is stored when it ends. A session whose folder has some of them goes on after these, with the schedule of
+a run that was not interrupted: the results before are replayed, and load workers begin with the cycle that follows.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,22 +15,38 @@ from pathlib import Path
 
 import msgspec
 
+from harness.bench.result import left_running
 from harness.bench.steps import Observer
 from harness.discovery import LoadedScenario
-from harness.errors import HarnessError, ScenarioFailedError
+from harness.errors import HarnessError, ScenarioFailedError, UsageError
 from harness.load import arrivals
 from harness.load.capacity import SearchPlan
 from harness.load.checks import generator_facts
 from harness.load.environment import LoadEnvironment, load_environment
 from harness.load.protocol import LoadJob
-from harness.load.results import CollectedResults, deciding_arms, scenario_result, started_result
+from harness.load.results import CollectedResults, ScenarioEnvironment, deciding_arms, scenario_result, started_result
 from harness.load.searching import UNIT_RATE, ArmSearch, CapacitySearches
+from harness.load.stored import (
+    StoredBlock,
+    StoredData,
+    StoredEnd,
+    StoredLine,
+    StoredResult,
+    StoredResume,
+    StoredStart,
+    StoredWorker,
+    stored_data,
+    stored_steps,
+    stored_workers,
+)
 from harness.load.supervisor import Supervisor
 from harness.load.totals import histogram_rows
 from harness.load.warnings import shared_process_warning
-from harness.results.load import Capacity, CapacityKind, LoadModel, LoadResult
+from harness.results.load import Capacity, CapacityKind, LoadModel, LoadResult, Tick
+from harness.results.resumable import ResumableRequest, refuse_other
 from harness.results.run import PromiseVerdict, Run, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, Verdict
 from harness.results.store import SCHEMA_VERSION, write_histograms, write_run
+from harness.results.unfinished import UnfinishedRun
 from harness.results.warning_names import WarningName
 from harness.runtime import machine
 from harness.runtime.child import encode_path
@@ -49,6 +67,10 @@ SEARCHES = {
     CapacityKind.USERS: (LoadModel.CLOSED, "search over numbers of concurrent users"),
 }
 USUAL_STEPS = 13  # the usual number of steps of a search, for the expected remaining time
+LOAD, CAPACITY = "load", "capacity"
+"""The commands of the sessions."""
+MORE = 2
+"""The result so far is written when it has this many times the blocks or steps, so that all writing costs about twice the last."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +88,10 @@ class LoadPlan:
     command: str
     users: int = 0
     """Concurrent users of the closed model."""
+    unfinished: UnfinishedRun[StoredLine] | None = None
+    """Where blocks are stored, those of an interrupted run that is resumed among them; None for a new one."""
+    started_at: str = ""
+    """The time at which a run began that is resumed; empty for a new one."""
 
     def cycles_per_worker(self) -> list[int]:
         """Return the number of cycles of each load worker, which is at least one."""
@@ -73,8 +99,72 @@ class LoadPlan:
         return [self.cycles // workers + (index < self.cycles % workers) for index in range(workers)]
 
 
+class _Session:
+    """What a load test and a capacity search have in common: what they store, and how they begin and end."""
+
+    plan: "LoadPlan | CapacityPlan"
+    collected: CollectedResults
+    _unfinished: UnfinishedRun[StoredLine] | None = None
+    _kept: int = 0
+    """The number of blocks or steps in the result that was written last."""
+
+    def _store(self, result: StoredResult) -> None:
+        """Store one result."""
+        if self._unfinished is not None:
+            self._unfinished.add(StoredLine(result))
+
+    def _keep(self, results: int, least: int, result: Callable[[], ScenarioResult]) -> None:
+        """Write the result so far if there are enough more of what it consists of; it is interrupted if no later one follows."""
+        if self._unfinished is not None and results >= max(least, MORE * self._kept):
+            self._kept, found = results, result()
+            self._unfinished.keep(0, self._as_interrupted(found) if found.status == ScenarioStatus.OK else found)
+
+    def _as_interrupted(self, found: ScenarioResult) -> ScenarioResult:
+        """Return the result of a scenario of which more is to come, or was to come."""
+        return replace(found, status=ScenarioStatus.INTERRUPTED, error=self._progress())
+
+    def _progress(self) -> str:
+        """Return in words how far the run has come."""
+        raise NotImplementedError
+
+    @contextmanager
+    def _stored(self, command: str) -> Iterator[list[StoredResult]]:
+        """Yield what is stored of this run, which is empty for a new one; what it stores is removed if it ends by itself."""
+        plan, collected = self.plan, self.collected
+        request = ResumableRequest(command, plan.command, [], {})
+        unfinished = self._unfinished = plan.unfinished or UnfinishedRun(plan.out, request, StoredLine)
+        try:
+            lines = [line.result for line in unfinished.lines()]
+            if unfinished.is_resumed:
+                if plan.started_at:
+                    collected.started_at = datetime.fromisoformat(plan.started_at)
+                collected.resumed = 1 + sum(isinstance(line, StoredResume) for line in lines)
+                self._store(StoredResume())
+            yield lines
+            if not collected.interrupted:
+                unfinished.end()
+        finally:
+            unfinished.close()
+
+    def _check_data(self, lines: Sequence[StoredResult]) -> None:
+        """Store the data of a run, or compare them with those of its earlier part; UsageError if they differ."""
+        environment, before = self.collected.environments[self.plan.loaded.name], stored_data(lines)
+        now = StoredData(environment.engine, dict(environment.dataset))
+        if before is None:
+            self._store(now)
+        else:
+            refuse_other(self.plan.out, "run", before.described(), now.described())
+
+    def _fail(self, error: ScenarioFailedError) -> None:
+        """Note that the scenario failed outside of its load workers: before there were any, or while its servers were stopped."""
+        plan, collected = self.plan, self.collected
+        place = ScenarioEnvironment(plan.loaded.scenario.engines_of(plan.settings)[0], plan.settings.rtts_ms[0])
+        collected.environments.setdefault(plan.loaded.name, place)
+        collected.crashed.append(str(error).removeprefix(f"{plan.loaded.name}: "))
+
+
 @dataclass
-class LoadSession:
+class LoadSession(_Session):
     """Runs a plan. `run()` returns the record; results from before Ctrl-C or a worker's crash are kept."""
 
     plan: LoadPlan
@@ -87,28 +177,38 @@ class LoadSession:
     """Cycles of the load workers that are still to come."""
     _hung: set[str] = field(default_factory=set)
     """Arms that kept a load worker from going on, which later ones leave out."""
+    _workers: dict[int, StoredWorker] = field(default_factory=dict)
+    """Load worker → its results of an earlier part of this run."""
+    _ticks: list[Tick] = field(default_factory=list)
+    """Samples since the last block that was stored."""
 
     def run(self) -> Run:
-        """Run the plan, write the folder and return the record, also after Ctrl-C.
+        """Run the plan, write the folder and return the record, also after Ctrl-C, and if the scenario fails.
 
         Raises:
-            UsageError: the scenario does not run here, a server is on another machine, or the folder cannot be written.
-            ScenarioFailedError: the data cannot be built.
+            UsageError: the scenario does not run here, a server is on another machine, the folder cannot be written, or it has
+                results on other data.
         """
         plan, collected = self.plan, self.collected
         collected.facts = machine.describe(self.cores)
         self._shares, number = deque(plan.cycles_per_worker()), 0
-        self._show("preparing", 0)
-        try:
-            with _prepared(plan, self.cores, collected) as environment:
-                write_run(self._record([]), plan.out)  # a folder that cannot be written has to show before minutes of load
-                while self._shares and self._arms and collected.failed is None:
-                    number += 1
-                    self._run_worker(environment, number, self._shares.popleft())
-        except KeyboardInterrupt:
-            collected.interrupted = True
-        finished = self._record([plan.loaded] if collected.environments else [], utc_now())
-        save(finished, collected, plan.out)
+        with self._stored(LOAD) as lines:
+            self._workers = stored_workers(lines)
+            try:
+                if not lines:
+                    write_run(self._record([]), plan.out)  # a run that is killed from now on says that it has not finished
+                self._show("preparing", 0)
+                with _prepared(plan, self.cores, collected) as environment:
+                    self._check_data(lines)
+                    while self._shares and self._arms and collected.failed is None:
+                        number += 1
+                        self._run_worker(environment, number, self._shares.popleft())
+            except KeyboardInterrupt:
+                collected.interrupted = True
+            except ScenarioFailedError as error:
+                self._fail(error)
+            finished = self._record([plan.loaded] if collected.environments else [], utc_now())
+            save(finished, collected, plan.out)
         return finished
 
     @property
@@ -117,14 +217,28 @@ class LoadSession:
         return [arm for arm in self.plan.job.arms or self.plan.loaded.scenario.arms if arm not in self._hung]
 
     def _run_worker(self, environment: LoadEnvironment, number: int, cycles: int) -> None:
-        """Have one load worker run its cycles. If it ends early, the next one follows, with the rest of them if an arm hung."""
-        plan, workers = self.plan, number + len(self._shares)
+        """Have one load worker run its cycles. If it ends early, the next one follows, with the rest of them if an arm ended it.
+
+        One that is stored is not run again; one that the end of the run has cut off goes on after its whole cycles.
+        """
+        plan, workers, stored = self.plan, number + len(self._shares), self._workers.pop(number, None)
+        first_cycle, arrived, after_s = (stored.cycles, stored.arrived, stored.seconds) if stored is not None else (0, 0, 0.0)
+        if stored is not None:
+            self.collected.facts |= stored.start.facts
+            self.collected.cannot_run = stored.start.cannot_run
+            for line in stored.kept:
+                self.collected.add(number, [line.block], line.ticks)
+            if stored.end is not None or first_cycle >= cycles:
+                self._end_worker(stored.end or StoredEnd(number, None, "", []), cycles, workers)
+                return
         self._show(f"under load, worker {number} of {workers}", number)
         job = msgspec.structs.replace(
             plan.job,
             files=[encode_path(plan.loaded.file)],
             settings=environment.settings(number - 1),
             cycles=cycles,
+            first_cycle=first_cycle,
+            arrived=arrived,
             arms=self._arms if self._hung else plan.job.arms,
             cpus=() if self.cores.worker is None else (self.cores.worker,),
             alone=self.cores.worker is not None,
@@ -134,13 +248,17 @@ class LoadSession:
             supervisor.start()
             self.collected.facts |= supervisor.facts
             self.collected.cannot_run = supervisor.cannot_run
+            self._store(StoredStart(number, supervisor.arms, supervisor.facts, supervisor.cannot_run))
             supervisor.load(plan.users)
             while supervisor.running:
                 supervisor.wait()
-                self.collected.add(number, *supervisor.received())
+                self._receive(number, supervisor, after_s)
                 self.observer.tick()
+            self._receive(number, supervisor, after_s)
         except KeyboardInterrupt:
+            self._receive(number, supervisor, after_s)
             supervisor.stop()
+            self.collected.add(number, *supervisor.received(), after_s)  # not stored: the block was cut short
             raise
         except HarnessError as error:
             if number == 1:  # the scenario cannot be loaded at all
@@ -148,17 +266,43 @@ class LoadSession:
             else:
                 supervisor.failed = str(error)
         finally:
-            self.collected.add(number, *supervisor.received())
             supervisor.close()
-        if supervisor.failed:
-            blocks = self.collected.blocks.get(number, [])
-            self.collected.crashed.append(
-                f"load worker {number} of {workers}, after {len(blocks)} of its blocks: {supervisor.failed}"
-            )
-            begun = len({block.cycle for block in blocks})
-            if supervisor.hung_arm:
-                self._hung.add(supervisor.hung_arm)
-                self._shares.extendleft([cycles - begun] if cycles > begun else [])
+        end = StoredEnd(number, supervisor.failed, supervisor.hung_arm, supervisor.left)
+        if self.collected.failed is None:
+            self._store(end)
+        self._end_worker(end, cycles, workers)
+
+    def _receive(self, number: int, supervisor: Supervisor, after_s: float) -> None:
+        """Add and store what a load worker has sent."""
+        blocks, ticks = supervisor.received()
+        self.collected.add(number, blocks, ticks, after_s)
+        self._ticks += [replace(tick, at_s=tick.at_s + after_s) for tick in ticks]
+        for block in blocks:
+            self._store(StoredBlock(number, block, self._ticks))
+            self._ticks = []
+        if blocks:
+            self._keep(sum(map(len, self.collected.blocks.values())), len(self._arms), self._so_far)
+
+    def _progress(self) -> str:
+        done = sum(map(len, self.collected.blocks.values()))
+        return f"{done} of {self.plan.cycles * len(self._arms)} blocks were measured"
+
+    def _so_far(self) -> ScenarioResult:
+        """Return the result so far."""
+        found = scenario_result(self.plan.loaded, self.collected, msgspec.structs.replace(self.plan.job, cycles=self.plan.cycles))
+        return replace(found, samples_file=None)  # histograms are written at the end
+
+    def _end_worker(self, end: StoredEnd, cycles: int, workers: int) -> None:
+        """Note the end of a load worker: the reason of an early one, and the cycles that another one takes over."""
+        self.collected.left += end.left
+        if not end.failed:
+            return
+        blocks = self.collected.blocks.get(end.worker, [])
+        self.collected.crashed.append(f"load worker {end.worker} of {workers}, after {len(blocks)} of its blocks: {end.failed}")
+        begun = len({block.cycle for block in blocks})
+        if end.arm:
+            self._hung.add(end.arm)
+            self._shares.extendleft([cycles - begun] if cycles > begun else [])
 
     def _show(self, step: str, number: int) -> None:
         """Show the step of load worker `number`, 0 before the first, with the expected remaining seconds without draining."""
@@ -171,6 +315,7 @@ class LoadSession:
         facts = load_facts(collected, plan.job, plan.users)
         job = msgspec.structs.replace(plan.job, cycles=plan.cycles)
         found = [scenario_result(loaded, collected, job) for loaded in scenarios]
+        found = [self._as_interrupted(each) if each.status == ScenarioStatus.INTERRUPTED else each for each in found]
         return record(found, collected, facts, plan.settings, plan.out, plan.command, finished_at)
 
 
@@ -189,10 +334,14 @@ class CapacityPlan:
     warm_up_s: float = 1.0
     timeout_s: float = OPERATION_TIMEOUT_S
     """Timeout of one operation."""
+    unfinished: UnfinishedRun[StoredLine] | None = None
+    """Where steps are stored, those of an interrupted run that is resumed among them; None for a new one."""
+    started_at: str = ""
+    """The time at which a run began that is resumed; empty for a new one."""
 
 
 @dataclass
-class CapacitySession:
+class CapacitySession(_Session):
     """Runs the searches. `run()` returns the record; results from before Ctrl-C or a worker's crash are kept."""
 
     plan: CapacityPlan
@@ -207,7 +356,13 @@ class CapacitySession:
         plan = self.plan
         searches = [ArmSearch(search, arm) for search in plan.plans for arm in plan.arms]
         self._searches = CapacitySearches(
-            searches, self.clock, self._show, self.observer.tick, self._save, crashed=self.collected.crashed
+            searches,
+            self.clock,
+            self._show,
+            self.observer.tick,
+            self._save,
+            store=self._store,
+            crashed=self.collected.crashed,
         )
 
     @property
@@ -216,20 +371,27 @@ class CapacitySession:
         return self._searches.is_unfinished
 
     def run(self) -> Run:
-        """Run all searches, write the folder after every step and return the record, also after Ctrl-C.
+        """Run all searches, store every step and return the record, also after Ctrl-C, and if the scenario fails.
 
-        Raises the errors of `LoadSession.run`, and `ScenarioFailedError` if the arms' answers differ.
+        Raises the errors of `LoadSession.run`.
         """
-        plan, self.collected.facts = self.plan, machine.describe(self.cores)
-        try:
-            self._save()  # a folder that cannot be written has to show before minutes of load
-            self._show("preparing")
-            with _prepared(plan, self.cores, self.collected) as environment:
-                self._search(environment.settings(0))
-        except KeyboardInterrupt:
-            self.collected.interrupted = True
-        finished = self._record(utc_now())
-        write_run(finished, plan.out)
+        plan, collected = self.plan, self.collected
+        collected.facts = machine.describe(self.cores)
+        with self._stored(CAPACITY) as lines:
+            self._searches.take_over(stored_steps(lines))
+            try:
+                if not lines:
+                    write_run(self._record(), plan.out)  # as for a load test
+                self._show("preparing")
+                with _prepared(plan, self.cores, collected) as environment:
+                    self._check_data(lines)
+                    self._search(environment.settings(0))
+            except KeyboardInterrupt:
+                collected.interrupted = True
+            except ScenarioFailedError as error:
+                self._fail(error)
+            finished = self._record(utc_now())
+            write_run(finished, plan.out)
         return finished
 
     def _search(self, settings: list[Setting]) -> None:
@@ -251,25 +413,35 @@ class CapacitySession:
             alone=self.cores.worker is not None,
         )
         while self._searches.goes_on():
-            supervisor = Supervisor(job)
+            begun = msgspec.structs.replace(job, first_cycle=self._searches.begun, arrived=self._searches.arrived)
+            supervisor = Supervisor(begun)
             try:
                 supervisor.start()
                 self.collected.facts |= supervisor.facts
                 self.collected.cannot_run = supervisor.cannot_run
                 self._searches.leave_out(supervisor.cannot_run)
-                self._searches.run(supervisor)
+                if self._searches.run(supervisor):
+                    supervisor.stop()  # it closes its instances
+                    self.collected.crashed += [supervisor.failed] if supervisor.failed else []
+                    self.collected.left += supervisor.left
             except KeyboardInterrupt:
                 supervisor.stop()
                 raise
             except HarnessError as error:
                 if not self.collected.crashed:  # the scenario cannot be loaded at all
                     raise
+                if isinstance(error, UsageError):  # such as a folder that can no longer be written
+                    raise
                 self._searches.end(f"no load worker started in place of the crashed one: {error}")
             finally:
                 supervisor.close()
 
+    def _progress(self) -> str:
+        return f"{self._searches.steps} steps of the search were run"
+
     def _save(self) -> None:
-        write_run(self._record(), self.plan.out)
+        if not self._searches.stored:
+            self._keep(self._searches.steps, 1, self._result)
 
     def _show(self, step: str) -> None:
         done = self._searches.steps
@@ -299,12 +471,15 @@ class CapacitySession:
             plan.loaded, collected, _search_status(found, deciding, collected.crashed, interrupted=collected.interrupted), load
         )
         result = replace(started, processes=1, warnings=self._warnings(found))
+        result = self._as_interrupted(result) if result.status == ScenarioStatus.INTERRUPTED else result
         return replace(result, verdicts=verdicts(plan.loaded, result))
 
     def _warnings(self, found: Sequence[Capacity]) -> list[RunWarning]:
         warnings = []
         if any(c.steps for c in found) and not self._searches.has_targets:
             warnings.append(shared_process_warning("compare arms; a level is not the data layer's own capacity"))
+        if self.collected.left:
+            warnings.append(left_running(self.collected.left))
         short = [f"{s.arm}, {s.plan.kind}" for s in self._searches.searches if s.end is not None and s.end.out_of_budget]
         if short:
             message = f"the time budget was exhausted: {'; '.join(short)}"
@@ -385,6 +560,7 @@ def record(
         environment=facts,
         scenarios=scenarios,
         repository=repository(),
+        resumed=collected.resumed,
     )
 
 

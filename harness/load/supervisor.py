@@ -13,8 +13,9 @@ import msgspec
 
 from harness.errors import ScenarioFailedError
 from harness.load.block import GIVE_UP_S, LoadBlock
-from harness.load.deadlines import OperationHangsError
 from harness.load.protocol import (
+    CLOSED,
+    FORKED,
     LoadJob,
     Order,
     StepStarted,
@@ -25,7 +26,7 @@ from harness.load.protocol import (
 )
 from harness.results.load import Tick
 from harness.runtime.channel import LONG
-from harness.runtime.child import Child, JobFailed, child_environment, python_module
+from harness.runtime.child import ENDING_S, Child, JobFailed, child_environment, python_module
 from harness.runtime.clock import Clock, MonotonicClock
 
 STOP_S = 10.0  # seconds that the worker may take to close its instances, in addition to draining
@@ -46,11 +47,15 @@ class Supervisor:
     failed: str | None = None
     """The reason why it ended early."""
     hung_arm: str = ""
-    """The arm that kept the worker from going on, if that is the reason."""
+    """The arm that kept the worker from going on: it hung, crashed or ended the process; empty if it ended in no arm's step."""
     facts: dict[str, str] = field(default_factory=dict)
     """Description of its process."""
     cannot_run: list[tuple[str, str, str, str]] = field(default_factory=list)
     """(scenario, arm, group, error) of groups that an arm cannot run as written."""
+    arms: list[str] = field(default_factory=list)
+    """The arms that take load, of the first scenario."""
+    left: list[str] = field(default_factory=list)
+    """The threads and processes that the scenario left running when the worker had done its job."""
 
     _blocks: deque[LoadBlock] = field(default_factory=deque)
     _ticks: deque[Tick] = field(default_factory=deque)
@@ -83,7 +88,7 @@ class Supervisor:
                 raise ScenarioFailedError(self._exit_message(self._child))
             on_error.pop_all()
         self._begin(None)
-        self.facts, self.cannot_run = report.facts, report.cannot_run
+        self.facts, self.cannot_run, self.arms = report.facts, report.cannot_run, report.arms
         self._reader = threading.Thread(target=self._read, args=(self._child,), daemon=True)
         self._reader.start()
 
@@ -123,7 +128,7 @@ class Supervisor:
         deadline_ns, step = self._deadline_ns, self._step
         if deadline_ns is not None and self.clock.now_ns() > deadline_ns and self.running and self._child is not None:
             if self.failed is None and step is not None:
-                self.failed, self.hung_arm = _overdue(step), step.arm
+                self.failed, self.hung_arm = _overdue(step, is_stopped=self._child.is_stopped()), step.arm
             self._child.end()
 
     def received(self) -> tuple[list[LoadBlock], list[Tick]]:
@@ -157,9 +162,17 @@ class Supervisor:
         while not self._finished and (report := child.receive()) is not None:  # what it has left running may keep the channel open
             self._add(report)
             self._received.set()
+        if self._finished and not self._closing:
+            self.left += child.left()
+        elif not self._finished:
+            with suppress(subprocess.TimeoutExpired):
+                child.process.wait(ENDING_S)
+            if not self._closing:
+                if self.failed is None:
+                    self.failed = self._exit_message(child)
+                    self.hung_arm = self._step.arm if self._step is not None else ""
+                child.end()
         child.process.wait()
-        if not self._finished and not self._closing:
-            self.failed = self.failed or self._exit_message(child)
         self._received.set()
 
     def _add(self, report: _Report) -> None:
@@ -171,12 +184,13 @@ class Supervisor:
         elif isinstance(report, StepStarted):
             self._begin(report)
         elif isinstance(report, WorkerFinished):
-            self._finished = True
+            self._finished, self.left = True, list(report.left)
         elif isinstance(report, JobFailed):
-            if report.kind == OperationHangsError.__name__ and self._step is not None and self.failed is None:
+            if self._step is not None and self.failed is None:
                 self.hung_arm = self._step.arm
             self.failed = self.failed or report.message
-            self._deadline_ns = self.clock.now_ns() + int(STOP_S * 1e9)  # it closes its instances
+            closing_s = 0.0 if report.kind == FORKED else STOP_S  # it closes its instances, unless there are two of it
+            self._deadline_ns = self.clock.now_ns() + int(closing_s * 1e9)
 
     def _begin(self, step: StepStarted | None) -> None:
         """Set the step that the worker has begun, and its deadline; a worker that has failed keeps its own."""
@@ -189,10 +203,13 @@ class Supervisor:
         try:
             return child.receive(self._step.timeout_s + GRACE_S)
         except TimeoutError as error:
-            raise ScenarioFailedError(_overdue(self._step)) from error
+            raise ScenarioFailedError(_overdue(self._step, is_stopped=child.is_stopped())) from error
 
     def _exit_message(self, child: Child[_Report]) -> str:
         during = self._step.step if self._step is not None else "the run"
+        if child.process.poll() in {None, CLOSED}:
+            closed = f"the connection to the load worker was closed during {during}"
+            return f"{closed}; the scenario must not close file descriptors that it has not opened"
         return f"load worker exited unexpectedly during {during} ({child.exit_description()})"
 
     def _order(self, order: Order) -> bool:
@@ -201,5 +218,7 @@ class Supervisor:
         return self._child.send(order)  # a worker that has exited is noticed by the reader
 
 
-def _overdue(step: StepStarted) -> str:
+def _overdue(step: StepStarted, *, is_stopped: bool = False) -> str:
+    if is_stopped:
+        return f"{step.step}: something stopped the load worker (SIGSTOP), so it was ended after {step.timeout_s:g} s"
     return f"{step.step} did not end within {step.timeout_s:g} s, so the load worker was ended; see --timeout"

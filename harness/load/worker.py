@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import importlib.metadata
 import itertools
 import math
 import os
 import random
+import socket
 import sys
 import threading
 import traceback
@@ -34,11 +36,14 @@ from harness.discovery import LoadedScenario, load
 from harness.errors import HarnessError, ScenarioFailedError
 from harness.load import arrivals
 from harness.load.block import GIVE_UP_S, BlockTime, InFlight, LoadBlock, Recorder, run_closed, run_open, time_out, wire
-from harness.load.deadlines import CHECK_S, OperationHangsError, OperationThreads, Watchdog, limited
+from harness.load.deadlines import CHECK_S, POOL_NAME, OperationHangsError, OperationThreads, Watchdog, limited
 from harness.load.error_messages import message_of
+from harness.load.forks import refuse_copy, watch_forks
 from harness.load.own_cost import own_cost_ns
 from harness.load.pacing import KeepAwake, Pacer, PacerProtocol
 from harness.load.protocol import (
+    CLOSED,
+    FORKED,
     LoadJob,
     Order,
     StepStarted,
@@ -53,9 +58,10 @@ from harness.results.run import BASELINE
 from harness.runtime import channel
 from harness.runtime.channel import LONG
 from harness.runtime.child import JobFailed, decode_path
-from harness.runtime.clock import Clock, MonotonicClock, cpu_ns
+from harness.runtime.clock import Clock, ClockCheck, KernelClock, MonotonicClock, cpu_ns
 from harness.scenario import Case, Setting
 from harness.text import encode_json
+from harness.user_code import failure
 
 try:
     import uvloop
@@ -148,6 +154,7 @@ class LoadWorker:
         self._pool: OperationThreads | None = None
         self._own_cost_ns = 0.0
         self._stuck = 0
+        self._clock_check = ClockCheck(MonotonicClock())
         self._cycle: int | None = None
         self._arrived = 0
         self._recorder: Recorder | None = None
@@ -159,13 +166,18 @@ class LoadWorker:
         self.cannot_run: list[tuple[str, str, str, str]] = []
         self._execution: dict[str, str] = {}
         self._scenarios: list[LoadedInstances] = []
-        self._stack = AsyncExitStack()
+        self._opened: list[tuple[LoadedScenario, str, AsyncExitStack]] = []
 
     @property
     def facts(self) -> dict[str, str]:
         """Return the execution mode of operations, for the record: one fact, or one per scenario if they differ."""
         modes = set(self._execution.values())
         return {"execution": modes.pop()} if len(modes) == 1 else {f"execution of {n}": mode for n, mode in self._execution.items()}
+
+    @property
+    def arms(self) -> list[str]:
+        """The arms of the first scenario that take load, in the order of even cycles."""
+        return list(self._scenarios[0].order) if self._scenarios else []
 
     def in_flight(self) -> list[InFlight]:
         """Return the operations in flight of the current block."""
@@ -183,8 +195,9 @@ class LoadWorker:
                 loaded = replace(loaded, scenario=scenario)  # noqa: PLW2901 - the same scenario, run as it is from here on
             wanted = [arm for arm in scenario.arms if self._job.arms is None or arm in self._job.arms]
             opened = dict.fromkeys([BASELINE, *wanted])
-            instances = {arm: await self._opened(loaded, arm, setting) for arm in opened}
-            target = LoadedInstances(loaded, setting, instances)
+            instances = {arm: await self._open(loaded, arm, setting) for arm in opened}
+            target = LoadedInstances(loaded, setting, instances, arrived=self._job.arrived)
+            self._begin_long(f"{loaded.name}: cases for a load test")
             cases = first_of_each_group(target.stream(0), self._job.verified_cases)
             timed = limited(scenario, instances, self._job.timeout_s, self._begin_operation, self._has_threads)
             try:
@@ -193,6 +206,7 @@ class LoadWorker:
                 raise ScenarioFailedError(f"{loaded.name}: {error}") from error
             for instance in instances.values():
                 await timed.settle(instance)
+            self._check_clock("comparing answers")
             excluded = target.excluded = frozenset(verified.cannot_run)
             groups = {c.group for c in target.stream(0)}
             self.cannot_run += [(loaded.name, arm, g, error) for (arm, g), error in verified.cannot_run.items() if g in groups]
@@ -208,32 +222,60 @@ class LoadWorker:
         self._own_cost_ns = await own_cost_ns(self._job.model, self._clock, self._pacer, self._pool)
 
     async def close(self) -> None:
-        """Close every instance."""
-        timeout_s = LONG * self._job.timeout_s
-        self._begin(StepStarted("closing the arms' instances", "", timeout_s), timeout_s)
-        await self._stack.aclose()
+        """Close every instance, the last one first; raise the first error when all were tried."""
+        first: BaseException | None = None
+        while self._opened:
+            loaded, arm, stack = self._opened.pop()
+            step = f"{arm}: closing its instance"
+            self._begin(StepStarted(step, arm, self._job.timeout_s), self._job.timeout_s)
+            limit = asyncio.timeout(self._job.timeout_s)
+            try:
+                async with limit:
+                    await stack.aclose()
+            except BaseException as error:  # noqa: BLE001 - a scenario's own code may raise anything, and the others are closed
+                late = f"{loaded.name}: {step} did not end within {self._job.timeout_s:g} s; see --timeout"
+                first = first or (ScenarioFailedError(late) if limit.expired() else _named(error, loaded, arm))
+            finally:
+                refuse_copy(step)
         if self._pool is not None:
             self._pool.leave()
+        if first is not None:
+            raise first
 
-    async def _opened(self, loaded: LoadedScenario, arm: str, setting: Setting) -> Any:
-        timeout_s = LONG * self._job.timeout_s
-        self._begin(StepStarted(f"{arm}: open()", arm, timeout_s), timeout_s)
-        limit = asyncio.timeout(timeout_s)
+    async def _open(self, loaded: LoadedScenario, arm: str, setting: Setting) -> Any:
+        timeout_s = self._begin_long(f"{arm}: open()", arm)
+        limit, stack = asyncio.timeout(timeout_s), AsyncExitStack()
         try:
             async with limit:
-                return await self._stack.enter_async_context(loaded.scenario.open(arm, setting))
+                instance = await stack.enter_async_context(loaded.scenario.open(arm, setting))
         except TimeoutError as error:
             if not limit.expired():
                 raise
             message = f"{loaded.name}: {arm}: open() did not end within {timeout_s:g} s, {LONG} times --timeout"
             raise ScenarioFailedError(message) from error
+        finally:
+            refuse_copy(f"{arm}: open()")
+        self._opened.append((loaded, arm, stack))
+        self._check_clock(f"{arm}: open()")
+        return instance
+
+    def _begin_long(self, step: str, arm: str = "") -> float:
+        """Begin a step of many operations, and return its timeout in seconds."""
+        timeout_s = LONG * self._job.timeout_s
+        self._begin(StepStarted(step, arm, timeout_s), timeout_s)
+        return timeout_s
+
+    def _check_clock(self, step: str) -> None:
+        """Raise ScenarioFailedError if the scenario has frozen or replaced the time since the last call."""
+        if problem := self._clock_check.problem():
+            raise ScenarioFailedError(f"{step}: {problem}")
 
     def _begin_operation(self, step: StepStarted) -> None:
         self._begin(step, step.timeout_s)
 
     async def cycles(self, last: Callable[[], Order], stopped: Callable[[], bool]) -> AsyncIterator[LoadBlock]:
         """Yield the blocks of the job's cycles, each under the load of the last order; `stopped()` cuts the last block short."""
-        cycle = 0
+        cycle = self._job.first_cycle
         while cycle != self._job.cycles and not (order := last()).stop:
             for scenario in self._scenarios:
                 taken, offsets_ns = scenario.taken, self._offsets_ns(cycle, order)
@@ -321,6 +363,7 @@ class LoadWorker:
             run = run_closed(recorder, cases, time) if users else run_open(recorder, schedule, job.in_flight_limit, time)
             measured_ns = await run
             timing_out.cancel()
+        self._check_clock(f"{arm} under load")
         if self._sampler is not None:
             self._sampler.end()
         self._stuck = recorder.stuck
@@ -338,6 +381,7 @@ class LoadWorker:
             targets=bool(targets),
             warm_up_ns=parts_ns[0],
             own_percent=recorder.own_percent,
+            arrivals=len(offsets_ns),
         )
 
 
@@ -349,48 +393,90 @@ def main() -> None:
         return
     job = msgspec.json.decode(line, type=LoadJob, dec_hook=decode_path)
     sys.setswitchinterval(SWITCH_S)
-
-    def send(report: WorkerReport | JobFailed) -> None:
-        with contextlib.suppress(OSError):  # the supervisor has exited
-            supervisor.write_line(encode_json(report))
-
+    steps = _Steps(supervisor)
+    watch_forks(lambda message: steps.send_from_copy(JobFailed(message, kind=FORKED)))
     try:
-        asyncio.Runner(loop_factory=new_event_loop).run(_serve(job, supervisor, send))
+        asyncio.Runner(loop_factory=new_event_loop).run(_serve(job, supervisor, steps))
     except BaseException as error:  # noqa: BLE001 - a scenario's own code may raise anything; the supervisor shows it in one line
-        send(_failure(error))
+        steps.send(steps.failure(error))
     else:
-        send(WorkerFinished())
-    os._exit(0)  # threads that wait, for orders or for ever, must not keep the process alive
+        steps.send(WorkerFinished(_threads_left()))
+    os._exit(CLOSED if steps.is_closed else 0)  # threads that wait, for orders or for ever, must not keep the process alive
 
 
-def _failure(error: BaseException) -> JobFailed:
-    detail = "".join(traceback.format_exception(error))
-    if isinstance(error, HarnessError):
-        return JobFailed(str(error), error.code, detail, type(error).__name__)
-    return JobFailed(message_of(error), detail=detail, kind=type(error).__name__)
+def _threads_left() -> list[str]:
+    """Return the threads of the scenario that would keep this process alive."""
+    known = (threading.main_thread(), threading.current_thread())
+    return [
+        f"thread {thread.name!r}"
+        for thread in threading.enumerate()
+        if not (thread in known or thread.daemon or thread.name.startswith((POOL_NAME, "asyncio_")))
+    ]
 
 
-async def _serve(job: LoadJob, supervisor: channel.Channel, send: Callable[[WorkerReport | JobFailed], None]) -> None:
-    clock, files = MonotonicClock(), [decode_path(Path, file) for file in job.files]
+@dataclass
+class _Steps:
+    """What the worker reports to its supervisor, and the step that it is in."""
+
+    supervisor: channel.Channel
+    last: StepStarted | None = None
+    loaded: Sequence[LoadedScenario] = ()
+    is_closed: bool = False
+    """Whether the connection to the supervisor was closed in this process."""
+
+    def send(self, report: WorkerReport | JobFailed) -> None:
+        try:
+            self.supervisor.write_line(encode_json(report))
+        except OSError as error:  # else the supervisor has exited
+            self.is_closed |= error.errno in {errno.EBADF, errno.ENOTSOCK}
+
+    def send_from_copy(self, report: JobFailed) -> None:
+        """Send a report from a forked process, in which a thread that is not there may have locked the channel."""
+        with contextlib.suppress(OSError):
+            channel.Channel(socket.socket(fileno=os.dup(self.supervisor.fileno()))).write_line(encode_json(report))
+
+    def failure(self, error: BaseException) -> JobFailed:
+        """Return the report of an error, with the step and the place in the scenario if its message does not have them."""
+        named = _named(error, self.loaded[0] if len(self.loaded) == 1 else None, self.last.arm if self.last else "")
+        detail = "".join(traceback.format_exception(error))
+        if isinstance(named, HarnessError):
+            return JobFailed(str(named), named.code, detail, type(named).__name__)
+        step = f"{self.last.step}: " if self.last is not None else ""
+        return JobFailed(f"{step}{message_of(error)}", detail=detail, kind=type(error).__name__)
+
+
+def _named(error: BaseException, loaded: LoadedScenario | None, arm: str) -> BaseException:
+    """Return an error of a scenario's code with the arm and the place in its message; one of the harness as it is."""
+    if loaded is None or not arm or isinstance(error, HarnessError):
+        return error
+    found = ScenarioFailedError(failure(error, loaded.scenario.written, arm))
+    found.__cause__ = error
+    return found
+
+
+async def _serve(job: LoadJob, supervisor: channel.Channel, steps: _Steps) -> None:
+    clock, files, send = KernelClock(), [decode_path(Path, file) for file in job.files], steps.send
 
     def fail(error: HarnessError) -> None:
-        send(_failure(error))
+        send(steps.failure(error))
         os._exit(1)  # the loop takes no turn in which it could end
 
     watchdog = Watchdog(job.timeout_s, clock, fail)
 
     def begin(step: StepStarted, limit_s: float) -> None:
         watchdog.step, watchdog.limit_s = step, limit_s
+        steps.last = step
         send(step)
 
     async with Pacer(clock) as pacer, Sampler(lambda tick: send(TickMeasured(tick)), clock) as sampler:
-        worker = LoadWorker([load(file) for file in files], job, clock, pacer, sampler, begin)
+        steps.loaded = [load(file) for file in files]
+        worker = LoadWorker(steps.loaded, job, clock, pacer, sampler, begin)
         watchdog.files, watchdog.in_flight = files, worker.in_flight
         with watchdog:
             try:
                 await _work(job, worker, supervisor, send)
             except BaseException as error:
-                send(_failure(error))  # before closing, which may hang as well
+                send(steps.failure(error))  # before closing, which may hang as well
                 raise
             finally:
                 await worker.close()
@@ -405,10 +491,10 @@ async def _work(
     gc.collect()
     gc.freeze()  # the instances live as long as the process: collections under load need not scan them
     orders = _Orders(asyncio.get_running_loop())
-    send(WorkerReady({"event loop": EVENT_LOOP, **worker.facts}, worker.cannot_run))
+    send(WorkerReady({"event loop": EVENT_LOOP, **worker.facts}, worker.cannot_run, worker.arms))
     threading.Thread(target=orders.listen, args=(supervisor,), daemon=True).start()
     if job.on_request:
-        for number in itertools.count():
+        for number in itertools.count(job.first_cycle):
             if (order := await orders.waiting.get()).stop:
                 break
             send(await worker.run_block(order, number, lambda: orders.last.stop))

@@ -31,6 +31,13 @@ class MonotonicClock:
         return time.perf_counter_ns()
 
 
+class KernelClock:
+    """The same clock, which goes on if code under test replaces the functions of `time`."""
+
+    def __init__(self) -> None:
+        self.now_ns: Callable[[], int] = partial(time.clock_gettime_ns, time.CLOCK_MONOTONIC)
+
+
 class ClockCheck:
     """Compares a clock with the kernel's, from its creation on: code under test may have replaced the functions of `time`.
 

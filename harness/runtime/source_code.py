@@ -104,9 +104,14 @@ def _is_of_results(top: Path, file: Path) -> bool:
 def file_digest(file: Path) -> str:
     """Return a digest of a file's content; "missing" if it cannot be read."""
     try:
-        return blake2b(file.read_bytes(), digest_size=8).hexdigest()
+        return digest(file.read_bytes())
     except OSError:
         return "missing"
+
+
+def digest(content: bytes) -> str:
+    """Return a short digest."""
+    return blake2b(content, digest_size=8).hexdigest()
 
 
 def _git(*arguments: str) -> str:

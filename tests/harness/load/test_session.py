@@ -14,7 +14,7 @@ import pytest
 
 from harness.bench.steps import Silent
 from harness.discovery import load
-from harness.errors import ScenarioFailedError
+from harness.errors import ScenarioFailedError, UsageError
 from harness.load import session as sessions
 from harness.load.block import LatencyHistograms, LoadBlock
 from harness.load.capacity import FIRST_LEVEL, MAX_LEVEL, SearchPlan
@@ -23,9 +23,11 @@ from harness.load.protocol import LoadJob
 from harness.load.results import CollectedResults, ScenarioEnvironment
 from harness.load.searching import observation
 from harness.load.session import CapacityPlan, CapacitySession, LoadPlan, LoadSession, load_facts, verdicts
+from harness.load.stored import StoredLine
 from harness.results.load import CapacityKind, LoadModel
 from harness.results.run import RunSettings
 from harness.results.store import read_run
+from harness.results.unfinished import UnfinishedRun, request_of
 from harness.runtime.clock import FakeClock
 from harness.runtime.cores import Cores
 from harness.stats.histogram import Histogram
@@ -61,11 +63,15 @@ class FakeWorker:
     started: int = 0
     closed: int = 0
     fail: Callable[[str, float], None] = lambda _arm, _level: None
+    failed: str | None = None
+    left: list[str] = field(default_factory=list)
+    jobs: list[LoadJob] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=lambda: {"event loop": "made up"})
     cannot_run: list[tuple[str, str, str, str]] = field(default_factory=list)
 
-    def __call__(self, job: object) -> FakeWorker:
+    def __call__(self, job: LoadJob) -> FakeWorker:
         """Return itself as a new process."""
+        self.jobs.append(job)
         return self
 
     def start(self) -> None:
@@ -167,7 +173,7 @@ def test_a_crashed_worker_ends_only_one_search(worker: FakeWorker, tmp_path: Pat
 def test_results_are_kept_if_no_worker_starts_in_place_of_a_crashed_one(
     worker: FakeWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every search ends with the reason, the run has failed, and the record is written; a first start that fails is the error."""
+    """Every search ends with the reason, the run has failed, and the record is written, also if the first start fails."""
 
     def start() -> None:
         worker.started += 1
@@ -187,8 +193,8 @@ def test_results_are_kept_if_no_worker_starts_in_place_of_a_crashed_one(
     assert (crashed.sustained, ended.sustained) == (8, 16)
     assert ended.reason == result.load.lost_workers[1] == "no load worker started in place of the crashed one: the port is taken"
     assert read_run(tmp_path / "run").scenarios == [result]
-    with pytest.raises(ScenarioFailedError, match="the port is taken"):
-        session(worker, tmp_path / "other").run()
+    (result,) = session(worker, tmp_path / "other").run().scenarios
+    assert (result.status, result.exit_code, result.error) == ("failed", 1, "the port is taken")
 
 
 def test_ctrl_c_keeps_the_results_so_far(worker: FakeWorker, tmp_path: Path) -> None:
@@ -310,9 +316,14 @@ class FakeLoadWorker:
     """Replaces the load workers of a load test: each gives two blocks per arm and cycle, and may hang at an arm."""
 
     hangs: str = "optimised"
+    interrupts: int = 0
+    """The number of blocks after which waiting for more raises `ends`; 0 for never."""
+    ends: BaseException = field(default_factory=KeyboardInterrupt)
+    is_cut: bool = False
     jobs: list[LoadJob] = field(default_factory=list)
     failed: str | None = None
     hung_arm: str = ""
+    left: list[str] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
     cannot_run: list[tuple[str, str, str, str]] = field(default_factory=list)
     running: bool = False
@@ -320,26 +331,43 @@ class FakeLoadWorker:
     def __call__(self, job: LoadJob) -> FakeLoadWorker:
         """Return itself as a new process."""
         self.jobs.append(job)
-        self.failed, self.hung_arm, self.running = None, "", False
+        self.failed, self.hung_arm, self.running, self.is_cut = None, "", bool(self.interrupts), False
         return self
 
     def start(self) -> None:
         """Do nothing."""
 
+    @property
+    def arms(self) -> list[str]:
+        """The arms of its job."""
+        return self.jobs[-1].arms or ["baseline", "proposed", "optimised"]
+
     def load(self, users: int = 0) -> None:
+        """Do nothing."""
+
+    def wait(self) -> None:
+        """Be interrupted, if all blocks before that were received."""
+        if self.is_cut:
+            self.interrupts = 0
+            raise self.ends
+
+    def stop(self) -> None:
         """Do nothing."""
 
     def received(self) -> tuple[list[LoadBlock], list[object]]:
         """Return the blocks of every arm up to the one that hangs, once."""
         job, blocks = self.jobs[-1], list[LoadBlock]()
-        if self.failed or not job.block_s:
+        if self.failed or not job.block_s or self.is_cut:
             return [], []
-        for cycle in range(job.cycles or 0):
-            for arm in job.arms or ["baseline", "proposed", "optimised"]:
+        for cycle in range(job.first_cycle, job.cycles or 0):
+            for arm in self.arms:
                 if arm == self.hangs:
                     self.failed, self.hung_arm = f"{arm} hangs", arm
                     return blocks, []
-                blocks.append(msgspec.structs.replace(block(arm, 0, 100.0, 1.0), cycle=cycle))
+                if self.interrupts and len(blocks) == self.interrupts:
+                    self.is_cut = True
+                    return blocks, []
+                blocks.append(msgspec.structs.replace(block(arm, 0, 100.0, 1.0), cycle=cycle, arrivals=100))
         self.jobs[-1] = msgspec.structs.replace(job, block_s=0.0)  # all received
         return blocks, []
 
@@ -365,6 +393,154 @@ def test_an_arm_that_hangs_is_left_out_and_the_others_go_on(monkeypatch: pytest.
     assert result.load is not None
     assert {a.arm: a.operations for a in result.load.arms if a.group == "sum"} == {"baseline": 600, "proposed": 600}
     assert {r.arm for r in result.load.ratios} == {"proposed"}
+
+
+def load_session(made: FakeLoadWorker, out: Path, monkeypatch: pytest.MonkeyPatch, **more: Any) -> LoadSession:
+    """Return a session of six cycles on two workers that none hangs."""
+    monkeypatch.setattr(sessions, "Supervisor", made)
+    monkeypatch.setattr(sessions, "load_environment", environment)
+    settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=2, budget_s=1.0)
+    plan = LoadPlan(load(TOY), settings, LoadJob([], [], 1.0, arrivals="100"), 6, out, "harness load adding", **more)
+    return LoadSession(plan, Silent(), Cores(None, None))
+
+
+def resumed(out: Path) -> UnfinishedRun[StoredLine]:
+    """Return what is stored of a run, to go on with it."""
+    return UnfinishedRun(out, request_of(out), StoredLine, is_resumed=True)
+
+
+@pytest.mark.parametrize(("blocks", "first_cycle"), [(1, 0), (4, 1), (5, 1), (8, 2)])
+def test_a_load_test_that_was_killed_goes_on_after_its_whole_cycles(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, blocks: int, first_cycle: int
+) -> None:
+    """It has as many blocks as one that was not, and its workers the same shares, arrivals and order."""
+    killed = RuntimeError("as SIGKILL, which runs nothing that would clear up")
+    whole, cut = FakeLoadWorker(hangs=""), FakeLoadWorker(hangs="", interrupts=blocks, ends=killed)
+    expected = load_session(whole, tmp_path / "whole", monkeypatch).run()
+    out = tmp_path / "cut"
+    with pytest.raises(RuntimeError):
+        load_session(cut, out, monkeypatch).run()
+    unfinished = read_run(out)
+    assert (unfinished.incomplete, unfinished.finished_at) == ("did not finish", None)
+    if blocks > 3:
+        assert [(r.status, r.error) for r in unfinished.scenarios] == [("interrupted", f"{blocks} of 18 blocks were measured")]
+    record = load_session(cut, out, monkeypatch, unfinished=resumed(out), started_at="2026-01-01T00:00:00+00:00").run()
+    again = cut.jobs[1:]
+    assert [(job.first_cycle, job.arrived, job.cycles) for job in again] == [(first_cycle, 100 * first_cycle, 3), (0, 0, 3)]
+    assert [job.settings for job in again] == [job.settings for job in whole.jobs]
+    (result,), (other,) = record.scenarios, expected.scenarios
+    assert (result.status, result.pairs, result.load) == ("ok", other.pairs, other.load)
+    assert (record.resumed, record.started_at, record.incomplete) == (1, "2026-01-01T00:00:00+00:00", "")
+    assert read_run(out) == record
+    assert not (out / "unfinished").exists()
+
+
+def test_a_load_test_that_was_interrupted_says_how_far_it_came(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It can be resumed twice."""
+    made, out = FakeLoadWorker(hangs="", interrupts=4), tmp_path / "run"
+    record = load_session(made, out, monkeypatch).run()
+    assert (record.incomplete, record.scenarios[0].status) == ("was interrupted", "interrupted")
+    assert record.scenarios[0].error == "4 of 18 blocks were measured"
+    made.interrupts = 3
+    assert load_session(made, out, monkeypatch, unfinished=resumed(out)).run().interrupted
+    record = load_session(made, out, monkeypatch, unfinished=resumed(out)).run()
+    assert [job.first_cycle for job in made.jobs] == [0, 1, 2, 0]
+    assert (record.resumed, record.incomplete, record.scenarios[0].pairs) == (2, "", 6)
+
+
+def test_a_hung_arm_stays_left_out_when_a_load_test_is_resumed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The worker that it ended is not run again, and its message is kept."""
+    made, out = FakeLoadWorker(), tmp_path / "run"
+    session_ = load_session(made, out, monkeypatch)
+
+    def start() -> None:
+        if len(made.jobs) == 2:
+            raise RuntimeError("as SIGKILL")
+
+    monkeypatch.setattr(made, "start", start)
+    with pytest.raises(RuntimeError):
+        session_.run()
+    monkeypatch.setattr(made, "start", lambda: None)
+    record = load_session(made, out, monkeypatch, unfinished=resumed(out)).run()
+    assert [(job.cycles, job.arms) for job in made.jobs[2:]] == [(2, ["baseline", "proposed"]), (3, ["baseline", "proposed"])]
+    assert record.scenarios[0].error == "load worker 1 of 2, after 2 of its blocks: optimised hangs"
+
+
+def test_other_data_refuse_to_resume(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is stored stays as it is."""
+    made, out = FakeLoadWorker(hangs="", interrupts=4), tmp_path / "run"
+    before = load_session(made, out, monkeypatch).run()
+    other = LoadEnvironment({"adding": ScenarioEnvironment("sqlite", 0.0, {"digest": "others"})})
+    again = load_session(made, out, monkeypatch, unfinished=resumed(out))
+    monkeypatch.setattr(sessions, "load_environment", lambda *_, **__: nullcontext(other))
+    with pytest.raises(UsageError, match=r"another run \(the data: digest numbers before, digest others now\)"):
+        again.run()
+    assert read_run(out) == before
+    monkeypatch.setattr(sessions, "load_environment", environment)
+    assert not load_session(made, out, monkeypatch, unfinished=resumed(out)).run().incomplete
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 7, 12])
+def test_a_search_that_was_killed_goes_on_with_the_same_steps(worker: FakeWorker, tmp_path: Path, steps: int) -> None:
+    """Stored steps are not run again; the result is that of a search that was not killed."""
+    expected = session(worker, tmp_path / "whole").run()
+    whole, worker.steps = worker.steps, []
+
+    def kill(_arm: str, _level: float) -> None:
+        if len(worker.steps) == steps:
+            raise RuntimeError("as SIGKILL")
+
+    worker.fail, worker.clock.time_ns = kill, 0
+    out = tmp_path / "cut"
+    with pytest.raises(RuntimeError):
+        session(worker, out).run()
+    assert read_run(out).incomplete == "did not finish"
+    worker.fail = lambda _arm, _level: None
+    again = session(worker, out)
+    again.plan = replace(again.plan, unfinished=resumed(out))
+    record = again.run()
+    assert worker.steps == whole
+    assert worker.jobs[-1].first_cycle == steps
+    (result,), (other,) = record.scenarios, expected.scenarios
+    assert (result.status, result.load) == (other.status, other.load)
+    assert (record.resumed, read_run(out)) == (1, record)
+
+
+def test_a_crash_in_a_search_is_kept_when_it_is_resumed(worker: FakeWorker, tmp_path: Path) -> None:
+    """The arm that crashed is not searched again."""
+
+    def crash(arm: str, level: float) -> None:
+        if arm == "baseline" and level > 10:
+            raise ScenarioFailedError("the load worker exited unexpectedly (SIGKILL)")
+        if level > 100:
+            raise RuntimeError("as SIGKILL")
+
+    worker.fail, out = crash, tmp_path / "run"
+    with pytest.raises(RuntimeError):
+        session(worker, out).run()
+    worker.fail, before = lambda _arm, _level: None, len(worker.steps)
+    again = session(worker, out)
+    again.plan = replace(again.plan, unfinished=resumed(out))
+    (result,) = again.run().scenarios
+    assert {arm for arm, *_ in worker.steps[before:]} == {"optimised"}
+    assert result.load is not None
+    assert result.load.lost_workers == ["baseline at 16 concurrent users: the load worker exited unexpectedly (SIGKILL)"]
+
+
+def test_a_scenario_that_cannot_be_prepared_fails_with_a_record(
+    worker: FakeWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its error is in the record that a report is made of."""
+
+    def failing(*_: object, **__: object) -> nullcontext[LoadEnvironment]:
+        raise ScenarioFailedError("adding: prepare() raised: ValueError: no rows")
+
+    monkeypatch.setattr(sessions, "load_environment", failing)
+    settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=1, budget_s=1.0)
+    plan = LoadPlan(load(TOY), settings, LoadJob([], [], 1.0, arrivals="100"), 6, tmp_path / "load", "harness load adding")
+    for made in (LoadSession(plan, Silent(), Cores(None, None)), session(worker, tmp_path / "capacity")):
+        (result,) = made.run().scenarios
+        assert (result.status, result.exit_code, result.error) == ("failed", 1, "prepare() raised: ValueError: no rows")
 
 
 def test_a_search_of_an_arm_that_fails_has_its_error(worker: FakeWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,6 +178,14 @@ class SilentChild:
         """Return its signal."""
         return "SIGKILL"
 
+    def poll(self) -> int:
+        """Return the exit code."""
+        return -9
+
+    def is_stopped(self) -> bool:
+        """Return that it only waits."""
+        return False
+
 
 def fake(monkeypatch: pytest.MonkeyPatch, *reports: object) -> tuple[Supervisor, SilentChild, FakeClock]:
     """Return a supervisor of a silent child, with a fake clock."""
