@@ -236,8 +236,16 @@ def end(mark: str, grace_s: float = GUARD_S, *, dead: bool = False, asked: bool 
                     os.kill(process.pid, signal.SIGTERM)
         if not left or time.monotonic() > ends_s + _ROUNDS * _POLL_S:
             break
-        time.sleep(_POLL_S)
+        _pause(_POLL_S)
     return list(names.values())
+
+
+def _pause(seconds: float) -> None:
+    """Wait, also in a signal handler of a process in which `time.sleep` runs other greenlets."""
+    if sys.platform == "linux":
+        signal.sigtimedwait((), seconds)
+    else:
+        time.sleep(seconds)
 
 
 def _is_orphan(owners: str) -> bool:

@@ -53,11 +53,15 @@ def as_interrupts() -> Iterator[Requests]:
     Without effect in another thread than the main one, which alone handles signals.
     """
     requests, before = Requests(), signal.getsignal(signal.SIGINT)
+    outer = list(_requests)
+    is_own = before is _end or bool(outer)
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         asked = requests.count()
+        for each in outer if asked else ():
+            each.number += 1
         if asked == 1:
-            (before if callable(before) and before is not _end else signal.default_int_handler)(number, frame)
+            (before if callable(before) and not is_own else signal.default_int_handler)(number, frame)
         elif asked > 1:
             end_now()
 
@@ -81,6 +85,7 @@ def end_at_once(code: int) -> None:
 
     They end it while it waits for threads. After that they are ignored: the interpreter would reset them, and they would kill it.
     """
+    eval("0")  # noqa: S307 - after an interrupt in the `eval` of a text, such as namedtuple's, Python would end by SIGINT otherwise
     for number in filter(_is_heeded, STOPPING):
         signal.signal(number, lambda *_: os._exit(code))
         atexit.register(signal.signal, number, signal.SIG_IGN)
