@@ -17,7 +17,7 @@ from harness.runtime.leftovers import owned_folder
 ROOT = Path(__file__).parents[2]
 ATTEMPT = "CHAOS_ATTEMPT"
 """Environment variable that everything has that an attempt starts; the harness does not know it."""
-SCENARIO, STRAY, LOCUSTFILE = "scenarios/adding.py", "leaving/leaving.py", "scenarios/locustfile.py"
+SCENARIO, STRAY, LOCUSTFILE = "scenarios/adding.py", "stray/leaves.py", "scenarios/locustfile.py"
 END_S = 60.0
 """The longest that a command may take to end; one that is still running then is killed."""
 SERVED_S = 6.0
@@ -140,7 +140,7 @@ class Project:
         self._numbers = iter(range(10**6))
         toys, here = ROOT / "tests/toys", self.folder
         (here / "scenarios").mkdir(parents=True)
-        (here / "leaving").mkdir()
+        (here / "stray").mkdir()
         self.temporary.mkdir()
         shutil.copyfile(toys / "adding.py", here / SCENARIO)
         shutil.copyfile(ROOT / LOCUSTFILE, here / LOCUSTFILE)
