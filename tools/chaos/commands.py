@@ -1,5 +1,6 @@
 """The commands of the harness in a small project of their own, to be ended from outside, and what they leave."""
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -109,6 +110,17 @@ class Attempt:
         while self.process.poll() is None and time.monotonic() < self.started_s + moment_s:
             time.sleep(min(_POLL_S, max(0.0, self.started_s + moment_s - time.monotonic())))
         return self.process.poll() is None
+
+    def wait_until_ours(self) -> None:
+        """Wait until it has handlers of its own for signals: before, Python is starting, or importing pytest or Locust."""
+        while self.process.poll() is None:
+            with contextlib.suppress(OSError, StopIteration, ValueError):
+                lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+                caught = int(next(line for line in lines if line.startswith("SigCgt:")).split()[1], 16)
+                if caught >> (signal.SIGTERM - 1) & 1:
+                    break
+            time.sleep(_POLL_S / 10)
+        self.started_s = time.monotonic()
 
     def processes(self, within_s: float = 0.0) -> list[str]:
         """Return the command lines of the processes that still run some seconds later, without its own."""

@@ -13,8 +13,6 @@ from tools.section import Requirement, Section, SectionTable
 TITLE = "Signals that ask to stop"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SEED = 19
-FIRST_S = 0.3
-"""The earliest moment, in seconds: before, Python itself may still start."""
 SHARE = 0.9
 """The latest moment, as a share of the command's length."""
 TWICE_S = (0.3, 1.5)
@@ -33,7 +31,7 @@ class Ending:
     number: signal.Signals
     twice: bool
     after_s: float
-    """The moment of the first signal, in seconds after the start."""
+    """The moment of the first signal, in seconds after the command could heed it."""
     took_s: float
     """Seconds from the last signal to the end."""
     code: int
@@ -67,12 +65,12 @@ def run(effort: float) -> Section:
     with project() as trials:
         commands = available()
         chosen = commands[:: max(1, round(1 / effort))]
-        lengths = {command: duration_s(trials.start(command)) for command in chosen}
+        lengths = {command: _length_s(trials.start(command)) for command in chosen}
         trials.clear()
         for twice in (False, True):
             for command in chosen:
                 for number in SIGNALS:
-                    moment_s = draws.uniform(FIRST_S, max(FIRST_S, SHARE * lengths[command]))
+                    moment_s = draws.uniform(0.0, SHARE * lengths[command])
                     found.append(_ended(trials, trials.start(command), number, moment_s, draws if twice else None))
         ignored = trials.start(next(command for command in commands if command.name == "doctor"), nohup=True)
         ignored.sleep_until(1.0)
@@ -81,7 +79,13 @@ def run(effort: float) -> Section:
     return section(found, goes_on=goes_on)
 
 
+def _length_s(whole: Attempt) -> float:
+    whole.wait_until_ours()
+    return duration_s(whole)
+
+
 def _ended(trials: Project, attempt: Attempt, number: signal.Signals, moment_s: float, again: random.Random | None) -> Ending:
+    attempt.wait_until_ours()
     runs = attempt.sleep_until(moment_s)
     sent_s = time.monotonic()
     attempt.process.send_signal(number)
@@ -100,7 +104,8 @@ def _ended(trials: Project, attempt: Attempt, number: signal.Signals, moment_s: 
 
 
 _TEXT = (
-    "Each command gets each of the three signals, once and, at another moment, twice, at random moments of its length. It must end"
+    "Each command gets each of the three signals, once and, at another moment, twice, at random moments of its length, from the moment"
+    " on when it has handlers for them: before, Python is starting, or importing pytest or Locust. It must end"
     f" with exit code {INTERRUPTED} within {ONCE_S:g} s, or within {AT_ONCE_S:g} s after the second signal, print no traceback, and"
     " leave no process, no folder in the temporary directory and no git worktree."
 )
