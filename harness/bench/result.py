@@ -29,6 +29,7 @@ from harness.bench.job import (
     TimePairs,
 )
 from harness.bench.load_outcome import LoadOutcome
+from harness.bench.outcome import StepOutcome
 from harness.bench.probes import instructions
 from harness.bench.process import Event, LeftRunning, run_job
 from harness.bench.profile import by_phase
@@ -95,6 +96,8 @@ class _Work:
     """What it sends."""
     turn: list[TimePairs]
     """Holds what it is to time once it has its turn."""
+    outcome: StepOutcome = field(default_factory=StepOutcome)
+    """What the current step has added."""
     lasted_s: float = 0.0
     """The seconds that it has taken, without those in which it waited for its turn."""
 
@@ -115,6 +118,8 @@ class ScenarioRun:
     """The times of the recorded operations, and the totals of all."""
     prepared: DataPrepared = field(default_factory=DataPrepared)
     """The data, and the version and settings of the engine."""
+    prepared_scales: dict[float, DataPrepared] = field(default_factory=dict)
+    """The same of each share of the data that was made."""
     verified: AnswersVerified = field(default_factory=AnswersVerified)
     """The cases on which the arms agree, and the arms that raised as written."""
     figures: Figures = field(default_factory=Figures)
@@ -254,6 +259,7 @@ class ScenarioRun:
         """
         ablate = isinstance(self.loaded.scenario.written, Ablated)
         fields = {"setting": self.setting, "excluded": self.excluded, "ablate": ablate, "timeout_s": self.timeout_s, **fields}
+        fields["digest"] = self.loaded.digest
         if self.left_running:
             fields["exit_s"] = EXIT_AGAIN_S
         job = BenchJob(task, self.loaded.file, **fields)
@@ -272,37 +278,65 @@ class ScenarioRun:
             )
         return job
 
-    def carry_out(self, job: BenchJob, observer: Observer) -> None:
-        """Do a job in a fresh process and add its messages; one that times pairs is done up to its turn, which `time_pairs` is."""
+    def carry_out(self, job: BenchJob, observer: Observer) -> StepOutcome:
+        """Do a job in a fresh process, and add and return what it sends.
+
+        One that times pairs is done up to its turn, which `time_pairs` is.
+        """
         turn: list[TimePairs] = []
 
         def waiting(activity: Lasting) -> None:
             observer.waiting(self.name, activity.progress(), activity.seconds)
 
-        self._receive(_Work(job, run_job(job, waiting, turn.pop), turn), observer)
+        work = _Work(job, run_job(job, waiting, turn.pop), turn)
+        self._receive(work, observer)
+        return work.outcome
 
-    def time_pairs(self, turn: TimePairs, observer: Observer, share: float = 1.0) -> None:
-        """Let the process that is ready, if there is one, time these pairs, and add its messages; then it is ready again.
+    def time_pairs(self, turn: TimePairs, observer: Observer, share: float = 1.0) -> StepOutcome:
+        """Let the process that is ready, if there is one, time these pairs, and add what it sends; then it is ready again.
 
         `share` is the part of the time in which it got ready that it adds to the run's, as others did so at the same time.
         """
         if self.ready is None:
-            return
+            return StepOutcome()
         self._in_pairs_s, started_ns = 0.0, self.clock.now_ns()
-        opening_s = self.ready.lasted_s
-        self._resume(self.ready, turn, observer)
+        work, opening_s = self.ready, self.ready.lasted_s
+        self._resume(work, turn, observer)
         if self.is_active and not self.interrupted:
-            self.timing.done += 1
-            if self.timing.done == 1:  # once: a group that one process leaves out would have fewer medians than the others
-                self._note_slow_groups()
-            self._decide()
             lasted_s = (self.clock.now_ns() - started_ns) / 1e9
-            self.timing.overhead_s = max(0.0, lasted_s - self._in_pairs_s) + share * opening_s
+            work.outcome.overhead_s = max(0.0, lasted_s - self._in_pairs_s) + share * opening_s
+            self._note_process(work.outcome.overhead_s)
+            self._decide()
+        return work.outcome
 
-    def close(self, cpus: tuple[int, ...], observer: Observer, share: float = 1.0) -> None:
+    def close(self, cpus: tuple[int, ...], observer: Observer, share: float = 1.0) -> StepOutcome:
         """Let the process that is ready, if there is one, close its instances and exit; `share` is as in `time_pairs`."""
-        if self.ready is not None:
-            self.timing.overhead_s += share * self._resume(self.ready, TimePairs({}, cpus=cpus), observer)
+        if self.ready is None:
+            return StepOutcome()
+        work = self.ready
+        self.timing.overhead_s += share * self._resume(work, TimePairs({}, cpus=cpus), observer)
+        return work.outcome
+
+    def restore(self, outcomes: Iterable[StepOutcome]) -> None:
+        """Add what the steps of an interrupted run have added, in their order; its pairs have to be planned."""
+        for outcome in outcomes:
+            for message, process, scale in outcome.messages:
+                self.add(message, process, scale)
+            self.add(LeftRunning(outcome.left_running))
+            self.warnings += outcome.warnings
+            self.under_load = outcome.load or self.under_load
+            self.spend(outcome.spent_s)
+            if outcome.overhead_s is not None:
+                self._note_process(outcome.overhead_s)
+        if self.timing.done and self.is_active:
+            self._decide()
+
+    def _note_process(self, overhead_s: float) -> None:
+        """Note for the schedule that a process has timed its pairs, and the seconds that it took besides."""
+        self.timing.done += 1
+        if self.timing.done == 1:  # once: a group that one process leaves out would have fewer medians than the others
+            self._note_slow_groups()
+        self.timing.overhead_s = overhead_s
 
     def end(self) -> None:
         """End the process that is ready, if there is one, at once."""
@@ -312,7 +346,7 @@ class ScenarioRun:
 
     def _resume(self, work: _Work, turn: TimePairs, observer: Observer) -> float:
         """Give a process its turn, add its messages, and return the seconds that it took."""
-        before_s, self.ready = work.lasted_s, None
+        before_s, self.ready, work.outcome = work.lasted_s, None, StepOutcome()
         work.turn.append(turn)
         self._receive(work, observer)
         return work.lasted_s - before_s
@@ -328,17 +362,29 @@ class ScenarioRun:
                 break
             if isinstance(event, JobDone):
                 spent_s = event.spent_s
-            if isinstance(event, JobFailed):
-                self._add_failure(event, work.job)
-            else:
-                self.add(event, work.job.process, work.job.setting.scale)
+            self._take(event, work)
             if isinstance(event, PairTimes):
                 observer.tick()
         observer.waiting(self.name, "", 0.0)
         work.lasted_s += (self.clock.now_ns() - started_ns) / 1e9
         if spent_s:  # it has not failed
             spent_s.pop(WAITING, None)  # the run has not waited for it meanwhile
-            self.spend(by_phase(spent_s, work.lasted_s))
+            work.outcome.spent_s = by_phase(spent_s, work.lasted_s)
+            self.spend(work.outcome.spent_s)
+
+    def _take(self, event: Event, work: _Work) -> None:
+        """Add one message of a process, and note it as an outcome of its step."""
+        process, scale, outcome = work.job.process, work.job.setting.scale, work.outcome
+        found = self._failure(event, work.job) if isinstance(event, JobFailed) else event
+        if isinstance(found, records.RunWarning):
+            self.warnings.append(found)
+            outcome.warnings.append(found)
+            return
+        self.add(found, process, scale)
+        if isinstance(found, LeftRunning):
+            outcome.left_running += found.names
+        elif not isinstance(found, JobDone):
+            outcome.messages.append((found, process, scale))
 
     def spend(self, seconds: Mapping[str, float]) -> None:
         """Add seconds of phases to the profile."""
@@ -355,6 +401,7 @@ class ScenarioRun:
                 self.warnings += [
                     records.RunWarning(WarningName.SNAPSHOT_CACHE, *line.rpartition("; ")[::2]) for line in event.warnings
                 ]
+                self.prepared_scales[scale] = event
                 if scale == 1.0:
                     self.prepared = event
             case AnswersVerified():
@@ -401,30 +448,30 @@ class ScenarioRun:
                 logs = group.log_ratios.setdefault(arm, {}).setdefault(process, [])
                 logs.append(math.log(means_s[BASELINE] / mean_s))
 
-    def _add_failure(self, failed: JobFailed, job: BenchJob) -> None:
-        """Add a failure: a result where memory is measured, a warning under callgrind, else an error.
+    def _failure(self, failed: JobFailed, job: BenchJob) -> JobFailed | Figures | records.RunWarning:
+        """Return what a failure means: a result where memory is measured, a warning under callgrind, else an error.
 
         An error names a server that has stopped.
         """
         if job.task is Task.MEMORY:
-            self._add_memory_failure(failed, job)
-        elif job.task is Task.INSTRUCTIONS:
+            return Figures(memory=self._failed_memory(failed, job))
+        if job.task is Task.INSTRUCTIONS:
             message = f"those of {job.arm} could not be counted: {failed.message}"
-            self.warnings.append(records.RunWarning(WarningName.INSTRUCTIONS, message, "leave --instructions out"))
-        else:
-            if stopped := unreachable_server(self.setting.servers):
-                failed = JobFailed(f"{stopped} ({failed.message}); run this scenario again", detail=failed.detail)
-            self.add(failed)
+            return records.RunWarning(WarningName.INSTRUCTIONS, message, "leave --instructions out")
+        if stopped := unreachable_server(self.setting.servers):
+            return JobFailed(f"{stopped} ({failed.message}); run this scenario again", detail=failed.detail)
+        return failed
 
-    def _add_memory_failure(self, failed: JobFailed, job: BenchJob) -> None:
-        """Add the end of a process that measured memory to the groups that it has not measured; the others keep their figures."""
+    def _failed_memory(self, failed: JobFailed, job: BenchJob) -> list[records.Memory]:
+        """Return a row with the end of a process for each group that it has not measured; the others keep their figures."""
         scale, limit = job.setting.scale, job.limit_bytes
         measured = {m.group for m in self.figures.memory if (m.arm, m.scale, m.limit_bytes) == (job.arm, scale, limit)}
         error = "ended by the limit" if limit is not None else f"the process that measured it failed: {failed.message}"
-        for group in job.groups:
-            if group not in measured and (job.arm, group) not in job.excluded:
-                row = records.Memory(job.arm, group, 0, 0, 0.0, [], scale=scale, limit_bytes=limit, error=error)
-                self.figures.memory.append(row)
+        return [
+            records.Memory(job.arm, group, 0, 0, 0.0, [], scale=scale, limit_bytes=limit, error=error)
+            for group in job.groups
+            if group not in measured and (job.arm, group) not in job.excluded
+        ]
 
     def _unmeasured_memory(self) -> list[records.Memory]:
         """Return a row with the reason for each arm and group whose memory was to be measured and was not."""

@@ -3,6 +3,7 @@
 import itertools
 import math
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -12,8 +13,9 @@ from typing import Any
 
 import msgspec
 
-from harness.bench.job import Effort, Task, TimePairs
-from harness.bench.process import end_all
+from harness.bench.job import DataPrepared, Effort, Task, TimePairs
+from harness.bench.outcome import RESUMED, StepOutcome, StoredStep, together
+from harness.bench.process import end_all, run_job
 from harness.bench.result import ScenarioRun, clean_controls
 from harness.bench.schedule import Schedule
 from harness.bench.serving import served
@@ -23,8 +25,10 @@ from harness.discovery import LoadedScenario
 from harness.errors import HarnessError, NotMeasurableError
 from harness.redaction import redacted
 from harness.results.profile import RunPhase
-from harness.results.run import PEAK_MEMORY, Review, Run, RunKind, RunSettings, RunWarning, Slot
+from harness.results.resumable import ResumableRequest
+from harness.results.run import PEAK_MEMORY, Review, Run, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, Slot
 from harness.results.store import SCHEMA_VERSION, write_bytes, write_run, write_samples
+from harness.results.unfinished import UnfinishedRun, cannot_resume
 from harness.results.warning_names import WarningName
 from harness.runtime import machine
 from harness.runtime.child import JobFailed
@@ -130,6 +134,10 @@ class RunPlan:
     """Timeout of one operation, in seconds."""
     timing_only: bool = False
     """Whether the budget is for timing pairs alone, without start-up; else it is for the whole run."""
+    unfinished: UnfinishedRun[StoredStep] | None = None
+    """Where the steps that are done are stored, those of an interrupted run that is resumed among them; None for a new one."""
+    started_at: str = ""
+    """When the run began that is resumed; empty for a new one."""
     budget_of: Callable[[int, int], float] | None = None
     """Returns the budget in seconds in place of that of the settings, given the number of trials that can run, and of those with a
     load test: a scenario on one engine at one RTT is a trial."""
@@ -159,6 +167,11 @@ class RunSession:
     _chains: Iterator[int] = field(default_factory=itertools.count)
     _ends_s: float = field(init=False)
     _timed_s: float = 0.0
+    _unfinished: UnfinishedRun[StoredStep] | None = None
+    _stored: list[StoredStep] = field(default_factory=list)
+    _done: set[str] = field(default_factory=set)
+    _left: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _is_record_new: bool = False
     _side_by_side: Overlap = field(init=False)
 
     def __post_init__(self) -> None:
@@ -183,7 +196,7 @@ class RunSession:
         """Carry out the plan and return the run's record, also after Ctrl-C; raise UsageError if its folder cannot be written."""
         self._environment, self._commit, self._repository = machine.describe(self.cores), git_commit(), repository()
         try:
-            write_run(self._record(None), self.plan.out)  # a folder that is not writable must show before hours of measuring
+            self._open()  # a folder that is not writable must show before hours of measuring
             with workspace() as space, self._servers() as servers:
                 try:
                     self._measure(space, servers)
@@ -195,21 +208,86 @@ class RunSession:
                     self.allocator.release()
         except KeyboardInterrupt:  # before anything was measured, or while it is cleared away
             self._interrupt()
+        except BaseException:
+            if self._unfinished is not None:
+                self._unfinished.close()
+            raise
         record = self._record(utc_now().isoformat(timespec="seconds"))
         self._save(record, self._trials if self.plan.saving else [])
         return record
 
+    def _open(self) -> None:
+        """Write the record, which has nothing yet, and open what steps are stored in; of a run that is resumed, read those."""
+        self._unfinished = self.plan.unfinished
+        if self._unfinished is None and self.plan.saving:
+            self._unfinished = UnfinishedRun(self.plan.out, ResumableRequest("run", self.plan.command, [], {}), StoredStep)
+        if self._unfinished is not None and self._unfinished.is_resumed:
+            self._stored = self._unfinished.lines()
+            self._done = {line.step for line in self._stored}
+            self._unfinished.add(StoredStep(RESUMED, "", StepOutcome()))
+            self._stored.append(StoredStep(RESUMED, "", StepOutcome()))
+            self.started_at = self.plan.started_at or self.started_at
+        else:
+            write_run(self._record(None), self.plan.out)
+
     def _measure(self, space: Path, servers: ExitStack) -> None:
-        """Carry out the steps of the plan."""
+        """Carry out the steps of the plan, of a run that is resumed those that are left."""
         self._begin(space, servers)
         self._set_budget()
         steps, lanes = self._steps(), LANES_PER_CORE * max(1, len(self.cores.all))
+        steps = [*self._restored(), *steps]
+        if self._unfinished is not None and not self._unfinished.is_resumed:
+            self._write_record()
         after_s, rest_s = self._after_s(), self._timing_s
         StepRunner(steps, self.observer, lanes=lanes, abandon=self._interrupt, after_s=after_s, rest_s=rest_s).run()
 
+    def _write_record(self) -> None:
+        """Write the record of a run whose scenarios are not done: their results so far are stored one by one."""
+        write_run(self._record(None), self.plan.out)
+        self._is_record_new = True
+
+    def _restored(self) -> list[RunStep]:
+        """Add the outcomes of the steps that were done, and return those that come before the steps that are left.
+
+        These make the data again, which ended with the interrupted process. They cost nothing of the budget.
+        """
+        measured = [line for line in self._stored if line.budget_s]  # not of the start of servers, nor of a resumption
+        for trial in self._trials:
+            trial.restore(line.outcome for line in measured if line.trial == trial.key)
+        if not measured:
+            return []
+        left_s, budget_s = measured[-1].left_s, measured[-1].budget_s
+        self.plan = replace(self.plan, settings=replace(self.plan.settings, budget_s=budget_s))
+        self._ends_s = self._now_s() + left_s
+
+        def go_on() -> None:
+            self._ends_s = self._now_s() + left_s
+
+        needed = {trial.name for trial in self._trials if trial.is_active and self._left[trial.key]}
+        again = [
+            RunStep(f"{trial.name} · making the data again", ("again", trial.name), lambda: PREPARING_S, act, trial.name)
+            for trial in self._trials
+            if trial.is_active and trial.lowest_rtt is None and trial.name in needed
+            for act in [partial(self._make_again, trial)]
+            if trial.prepared_scales
+        ]
+        return [*again, RunStep("going on", ("going on",), lambda: 0.0, go_on, is_shown=False)]
+
+    def _make_again(self, trial: ScenarioRun) -> None:
+        """Make a trial's data again, at each scale; UsageError if they are others than before."""
+        for scale, before in trial.prepared_scales.items():
+            job = trial.job(Task.PREPARE, effort=self._effort, setting=replace(trial.setting, scale=scale))
+            for event in run_job(job):
+                if self._interrupted:
+                    return
+                if isinstance(event, JobFailed):
+                    raise cannot_resume(self.plan.out, f"the data of {trial.name} cannot be made again: {event.message}")
+                if isinstance(event, DataPrepared) and (found := _other_data(before, event)):
+                    raise cannot_resume(self.plan.out, f"the data of {trial.name} differ ({'; '.join(found)})")
+
     def _set_budget(self) -> None:
         """Set the budget by what can run, if the plan has none."""
-        if self.plan.budget_of is not None:
+        if self.plan.budget_of is not None and not any(line.budget_s for line in self._stored):
             active = [trial for trial in self._trials if trial.is_active]
             budget_s = self.plan.budget_of(len(active), sum(t.loaded.scenario.load_test is not None for t in active))
             self._ends_s += budget_s - self.plan.settings.budget_s
@@ -251,14 +329,30 @@ class RunSession:
                 setting = Setting(folder, shared, engine, settings.size, 1.0, settings.seed, rtt_ms, settings.quick)
                 trial = ScenarioRun(loaded, setting, self.plan.injected, lowest_rtt, timeout_s=self.plan.timeout_s)
                 self._trials.append(trial)
-                try:
-                    trial.setting = served(loaded.scenario, setting, servers, self.plan.timeout_s)
-                except NotMeasurableError as reason:
-                    trial.not_run = str(reason)
-                except HarnessError as error:
-                    trial.add(JobFailed(str(error), error.code))
+                self._serve(trial, servers)
                 if trial.is_active and lowest_rtt is None:
                     lowest_rtt = trial
+
+    def _serve(self, trial: ScenarioRun, servers: ExitStack) -> None:
+        """Start a trial's servers, and note why it cannot run; of a run that is resumed, as it was before."""
+        name = _serving(trial.key)
+        before = next((line.outcome for line in self._stored if line.step == name), None)
+        outcome = before if before is not None and (before.not_run is not None or before.messages) else StepOutcome()
+        if outcome is not before:
+            try:
+                trial.setting = served(trial.loaded.scenario, trial.setting, servers, self.plan.timeout_s)
+            except NotMeasurableError as reason:
+                outcome.not_run = str(reason)
+            except HarnessError as error:
+                outcome.messages.append((JobFailed(str(error), error.code), 0, 1.0))
+        trial.not_run = outcome.not_run
+        for message, *_ in outcome.messages:
+            trial.add(message)
+        if before is None and self._unfinished is not None:
+            self._unfinished.add(StoredStep(name, trial.key, outcome))
+        elif before is not None and not trial.is_active and outcome is not before:
+            why = trial.not_run or (trial.failure.message if trial.failure else "")
+            raise cannot_resume(self.plan.out, f"{trial.name} cannot run any more: {why}")
 
     def _steps(self) -> list[RunStep]:
         """Return the steps of the run: timing pairs, which takes what is left of the budget, comes after what has a fixed cost.
@@ -322,8 +416,8 @@ class RunSession:
 
     def _opening_step(self, trial: ScenarioRun, process: int) -> RunStep:
         """Return the step that starts a process for a trial's pairs, side by side with others: instances are opened and warm up."""
-        description, act = f"opening instances, process {process}", partial(self._open, trial, process)
-        opened = self._step(trial, description, 0.0, Task.PAIRS, stage=BETWEEN_PAIRS, act=act)
+        description, act = f"opening instances, process {process}", partial(self._open_process, trial, process)
+        opened = self._step(trial, description, 0.0, Task.PAIRS, stage=BETWEEN_PAIRS, act=act, done_with=_timing(trial, process))
 
         def is_due() -> bool:
             with_it = [t.key for t in self._trials if t.is_active and (t is trial or t.ready is not None)]
@@ -338,11 +432,19 @@ class RunSession:
         It runs side by side with others, and with the start of the next processes.
         """
 
-        def act() -> None:
+        def act() -> StepOutcome:
             with self._cores_for(trial, Isolation.SHARED) as cpus, self._side_by_side.activity():
-                trial.close(cpus, self.observer, self._side_by_side.share)
+                return trial.close(cpus, self.observer, self._side_by_side.share)
 
-        closed = self._step(trial, f"closing instances, process {process}", 0.0, Task.PAIRS, stage=BETWEEN_PAIRS, act=act)
+        closed = self._step(
+            trial,
+            f"closing instances, process {process}",
+            0.0,
+            Task.PAIRS,
+            stage=BETWEEN_PAIRS,
+            act=act,
+            done_with=_timing(trial, process),
+        )
         return replace(closed, is_due=lambda: trial.ready is not None, shares_rest=True, is_shown=False)
 
     def _timing_step(self, trial: ScenarioRun, process: int) -> RunStep:
@@ -350,19 +452,18 @@ class RunSession:
 
         The process is the one that is ready, if the trial needs the machine for itself; else it is started first.
         """
-        description, isolation = f"timing pairs, process {process} of {trial.timing.processes}", self._isolation(trial)
+        description, isolation = _timing(trial, process), self._isolation(trial)
 
-        def act() -> None:
+        def act() -> StepOutcome:
             with self._cores_for(trial, isolation) as cpus:
-                if isolation is not Isolation.MACHINE:
-                    self._start(trial, process, cpus)
+                opened = self._start(trial, process, cpus) if isolation is not Isolation.MACHINE else StepOutcome()
                 if trial.ready is None:  # it has failed, or has no pairs left to time
-                    return
+                    return opened
                 turn, started_s = msgspec.structs.replace(self._pairs_of(trial), cpus=cpus), self._now_s()
-                trial.time_pairs(turn, self.observer, self._side_by_side.share)
+                timed = trial.time_pairs(turn, self.observer, self._side_by_side.share)
                 self._timed_s += self._now_s() - started_s
-                if isolation is not Isolation.MACHINE:
-                    trial.close(cpus, self.observer)
+                closed = trial.close(cpus, self.observer) if isolation is not Isolation.MACHINE else StepOutcome()
+                return together(opened, timed, closed)
 
         timed = self._step(trial, description, 0.0, Task.PAIRS, isolation=isolation, act=act)
 
@@ -373,19 +474,19 @@ class RunSession:
 
         return replace(timed, is_due=is_due, shares_rest=True)
 
-    def _open(self, trial: ScenarioRun, process: int) -> None:
+    def _open_process(self, trial: ScenarioRun, process: int) -> StepOutcome:
         with self._cores_for(trial, Isolation.SHARED) as cpus, self._side_by_side.activity():
-            self._start(trial, process, cpus)
+            return self._start(trial, process, cpus)
 
-    def _start(self, trial: ScenarioRun, process: int, cpus: tuple[int, ...]) -> None:
+    def _start(self, trial: ScenarioRun, process: int, cpus: tuple[int, ...]) -> StepOutcome:
         """Start a process for a trial's pairs, and wait until it is ready to time them."""
         groups = tuple(group for group, pairs in self._pairs_of(trial).pairs.items() if pairs)
         if not groups:
             trial.timing.done += 1
-            return
+            return StepOutcome()
         fields = {"slow": trial.slow_groups, "process": process, "injected": self.plan.injected}
         job = trial.job(Task.PAIRS, effort=self._effort, groups=groups, cpus=cpus, **fields)
-        trial.carry_out(job, self.observer)
+        return trial.carry_out(job, self.observer)
 
     def _left_s(self) -> float:
         """Return the seconds of the budget that are left for timing pairs."""
@@ -486,14 +587,19 @@ class RunSession:
         in_order: bool = True,
         chain: str = "",
         stage: str = "",
-        act: Callable[[], None] | None = None,
+        act: Callable[[], StepOutcome] | None = None,
+        done_with: str = "",
         **fields: Any,
     ) -> RunStep:
         """Return the step that does a trial's job; `fields` are those of the job, which is made when it is due.
 
         `expected_s` is without the operations, whose time is known once they were timed. `chain` names steps of several trials that
         never run in parallel, and `stage` those that run in parallel with no others. `act` does the step in place of the job.
+        `done_with` is the description of another step of the trial: once that was done, a run that is resumed leaves out both.
         """
+        scale = fields.get("setting", trial.setting).scale
+        alike = "/".join(str(fields.get(name, "")) for name in ("arm", "groups", "limit_bytes"))
+        name, is_stored = self._noted(trial, description, f"{alike}/{scale:g}", done_with)
 
         def expects_s() -> float:
             return expected_s + sum(trial.operation_s(fields["arm"], group) for group in fields.get("groups", ()))
@@ -501,28 +607,23 @@ class RunSession:
         def is_due() -> bool:
             arm, groups = fields.get("arm"), fields.get("groups", ())
             excluded = bool(groups) and all((arm, group) in trial.excluded for group in groups)
-            if not trial.is_active or self._interrupted or excluded:
+            if is_stored or not trial.is_active or self._interrupted or excluded:
                 return False
             return task is not Task.MEMORY or self.plan.timing_only or self._left_s() > self.schedule.minimum_s()
 
-        def do_job() -> None:
+        def do_job() -> StepOutcome:
             job = trial.job(task, effort=self._effort, **fields)
             with self._cores_for(trial, isolation) as cpus:
-                trial.carry_out(msgspec.structs.replace(job, cpus=cpus), self.observer)
+                return trial.carry_out(msgspec.structs.replace(job, cpus=cpus), self.observer)
 
         def do() -> None:
-            (act or do_job)()
-            if self.plan.saving and not self._interrupted:
-                with self._saving:
-                    self._save(self._record(None), [trial])
+            self._keep(trial, name, (act or do_job)())
 
         where = f"{trial.name} · RTT {trial.setting.rtt_ms:g} ms" if trial.setting.rtt_ms else trial.name
         # RTTs share their scenario's data on an engine, so they run one after another.
         if not chain and isolation is not Isolation.MACHINE:
             chain = trial.name if in_order else f"{trial.name} · {next(self._chains)}"
         stage = stage or f"{isolation} {isolation is Isolation.CORE and trial.setting.rtt_ms > 0}"
-        scale = fields.get("setting", trial.setting).scale
-        alike = "/".join(str(fields.get(name, "")) for name in ("arm", "groups", "limit_bytes"))
         kind = task, where, f"{alike}/{scale:g}"
         return RunStep(f"{where} · {description}", kind, expects_s, do, chain, stage, is_due)
 
@@ -544,6 +645,8 @@ class RunSession:
 
     def _load_step(self, trial: ScenarioRun) -> RunStep:
         """Return the step that puts a trial's arms under load, which needs the machine."""
+        description = "under load"
+        name, is_stored = self._noted(trial, description)
 
         def act() -> None:
             started_ns = trial.clock.now_ns()
@@ -555,22 +658,52 @@ class RunSession:
                 finally:
                     trial.under_load = load.outcome()
                     trial.version += 1
-                    trial.spend({RunPhase.LOAD: (trial.clock.now_ns() - started_ns) / 1e9})
-            if self.plan.saving:
-                self._save(self._record(None), [])
+                    spent_s = {str(RunPhase.LOAD): (trial.clock.now_ns() - started_ns) / 1e9}
+                    trial.spend(spent_s)
+            self._keep(trial, name, StepOutcome(load=trial.under_load, spent_s=spent_s))
 
         where = f"{trial.name} · RTT {trial.setting.rtt_ms:g} ms" if trial.setting.rtt_ms else trial.name
 
         def due() -> bool:
-            return trial.is_active and not self._interrupted
+            return not is_stored and trial.is_active and not self._interrupted
 
         def expected_s() -> float:
             return 0.0 if self.plan.settings.quick else LOAD_S
 
-        return RunStep(f"{where} · under load", ("load", where), expected_s, act, is_due=due)
+        return RunStep(f"{where} · {description}", ("load", where), expected_s, act, is_due=due)
+
+    def _noted(self, trial: ScenarioRun, description: str, alike: str = "", done_with: str = "") -> tuple[str, bool]:
+        """Note that a trial has a step, and return its name and whether it was done before the run was interrupted."""
+        name = f"{trial.key} · {description} · {alike}"
+        is_stored = (f"{trial.key} · {done_with} · {alike}" if done_with else name) in self._done  # instances end with the process
+        if not is_stored and not done_with:
+            self._left[trial.key].add(name)
+        return name, is_stored
+
+    def _keep(self, trial: ScenarioRun, name: str, outcome: StepOutcome) -> None:
+        """Store what a step has added, and the trial's result so far, at a cost that does not grow with the other trials."""
+        if not self.plan.saving or self._interrupted:
+            return
+        with self._saving:
+            if not self._is_record_new:
+                self._write_record()
+            is_stored_empty = name in self._left[trial.key]  # instances that were opened have to be opened again
+            self._left[trial.key].discard(name)
+            if self._unfinished is not None:
+                if is_stored_empty or outcome != StepOutcome():
+                    self._unfinished.add(StoredStep(name, trial.key, outcome, self._left_s(), self.plan.settings.budget_s))
+                self._unfinished.keep([each.key for each in self._trials].index(trial.key), self._so_far(trial))
+            self._save_samples(trial)
+
+    def _so_far(self, trial: ScenarioRun) -> ScenarioResult:
+        """Return a trial's result so far; one that has steps left is interrupted if no later one follows."""
+        found = trial.interim()
+        found = controls.withhold(found, trial.loaded.scenario.promises, *controls.failed_controls([found]))
+        is_open = found.status == ScenarioStatus.OK and self._left[trial.key]
+        return replace(found, status=ScenarioStatus.INTERRUPTED) if is_open else found
 
     def _record(self, finished_at: str | None) -> Run:
-        found = [t.result() if finished_at else t.interim() for t in self._trials]
+        found = [t.result() if finished_at else self._so_far(t) for t in self._trials]
         promises = [t.loaded.scenario.promises for t in self._trials]
         results = [controls.withhold(*each) for each in zip(found, promises, controls.failed_controls(found), strict=True)]
         parallel = sum(t.is_active and self._isolation(t) is Isolation.CORE for t in self._trials)
@@ -596,13 +729,43 @@ class RunSession:
             ],
             review=self.plan.review,
             repository=self._repository,
+            resumed=sum(line.step == RESUMED for line in self._stored),
         )
 
     def _save(self, record: Run, changed: Sequence[ScenarioRun]) -> None:
-        write_run(record, self.plan.out)
+        """Write the record and the trials' samples; what is stored of an unfinished run is removed once it has ended by itself."""
         for trial in changed:
-            if trial.samples_file is not None and len(trial.slots) > self._saved_slots.get(trial.samples_file, 0):
-                write_samples(trial.slots, self.plan.out / trial.samples_file)
-                self._saved_slots[trial.samples_file] = len(trial.slots)
-            if trial.failure is not None and trial.failure.detail:
-                write_bytes(self.plan.out / "errors" / f"{trial.file_stem}.txt", encode(redacted(trial.failure.detail)))
+            self._save_samples(trial, whole=True)
+        write_run(record, self.plan.out)
+        if self._unfinished is not None:
+            (self._unfinished.close if record.interrupted else self._unfinished.end)()
+
+    def _save_samples(self, trial: ScenarioRun, *, whole: bool = False) -> None:
+        """Write a trial's samples, each time that they have doubled, so that all writing costs twice the last at most."""
+        known = self._saved_slots.get(trial.key, 0)
+        if trial.samples_file is not None and len(trial.slots) >= (known + 1 if whole else max(1, 2 * known)):
+            write_samples(trial.slots, self.plan.out / trial.samples_file)
+            self._saved_slots[trial.key] = len(trial.slots)
+        if trial.failure is not None and trial.failure.detail:
+            write_bytes(self.plan.out / "errors" / f"{trial.file_stem}.txt", encode(redacted(trial.failure.detail)))
+
+
+def _serving(key: str) -> str:
+    return f"{key} · starting its servers"
+
+
+def _timing(trial: ScenarioRun, process: int) -> str:
+    return f"timing pairs, process {process} of {trial.timing.processes}"
+
+
+def _other_data(before: DataPrepared, now: DataPrepared) -> list[str]:
+    """Return what differs in the data and the engine of two preparations."""
+    old, new = (
+        {key: str(value) for key, value in each.dataset.items()} | {f"engine's {key}": v for key, v in each.engine_settings.items()}
+        for each in (before, now)
+    )
+    return [
+        f"{key}: {old.get(key, 'none')} before, {new.get(key, 'none')} now"
+        for key in {**old, **new}
+        if old.get(key) != new.get(key)
+    ]

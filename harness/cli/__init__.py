@@ -124,6 +124,8 @@ class _Parser(argparse.ArgumentParser):
         """Declare the options, then parse."""
         self.declare_options()
         namespace, unknown = super().parse_known_args(args, namespace)
+        if not hasattr(namespace, "words"):
+            namespace.words = [*(sys.argv[1:] if args is None else args)]  # those after the name of the command
         if unknown:
             options = (did_you_mean(text.partition("=")[0], self._option_string_actions) for text in unknown if text[:1] == "-")
             near = next(filter(None, options), "")

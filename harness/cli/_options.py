@@ -165,16 +165,18 @@ def load(names: Sequence[str], folder: Path, timeout_s: float = 0.0) -> list[Loa
 
     The import of each has `timeout_s` seconds, but at least IMPORT_S.
     """
-    from harness.discovery import FIRST, find, load_unless_helper
+    from harness.discovery import FIRST, find, load_unless_helper, refuse_same_names
     from harness.runtime.deadline import deadline
 
     loaded = []
     for file in find(names, folder):
         with deadline(max(IMPORT_S, timeout_s), "its import", file=file.resolve()):
             loaded.append(load_unless_helper(file, names))
-    if not any(loaded):
+    found = [each for each in loaded if each is not None]
+    refuse_same_names(found)
+    if not found:
         raise UsageError(f"no scenario in {folder if 'all' in names else ', '.join(map(str, names))}; {FIRST}")
-    return [each for each in loaded if each is not None]
+    return found
 
 
 def load_one(name: str, folder: Path, timeout_s: float = 0.0) -> LoadedScenario:

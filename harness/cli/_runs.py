@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from harness.verdicts.unmeasured import unmeasured
 
 if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
+    from harness.results.resumable import ResumableRequest
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,17 @@ def load_settings(options: argparse.Namespace, *, processes: int, budget_s: floa
     return RunSettings(engines, options.size, options.seed, rtts_ms, quick=False, processes=processes, budget_s=budget_s)
 
 
-def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, budget: Budget, **more: Any) -> int:
-    """Measure, write the report, print the result in short or with --all; return the exit code. `more` are fields of the plan."""
+def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, budget: Budget, name: str = "", **more: Any) -> int:
+    """Measure, write the report, print the result in short or with --all; return the exit code. `more` are fields of the plan.
+
+    `name` is that of the command; empty of one whose runs cannot be resumed.
+    """
+    from harness.bench.outcome import StoredStep
     from harness.bench.session import RunPlan, RunSession
     from harness.cli._console import Progress, print_message, warn_of_removed_settings
     from harness.results import store
+    from harness.results.unfinished import UnfinishedRun
+    from harness.results.unfinished import request_of as stored_request
 
     places = max(1, len(options.engine)) * len(options.rtt)
     usual = PROCESSES_QUICK if options.quick else PROCESSES_SEVERAL if places > 1 else budget.processes
@@ -102,10 +109,28 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
         processes=usual if options.processes is None else options.processes,
         budget_s=options.budget or 0.0,
     )
-    out = folder(options.out)
+    is_resumed = bool(name and options.resume)
+    out = options.resume if is_resumed else folder(options.out)
+    request = request_of(options, name, [each.file for each in loaded], settings)
+    begun = options.begun if is_resumed else None
     review = store.read_review(loaded[0].file.parent)
     budget_of = None if options.budget else partial(budget.seconds, quick=options.quick)
-    plan = RunPlan(loaded, settings, out, command(), review=review, timeout_s=options.timeout, budget_of=budget_of, **more)
+    if is_resumed:
+        before = stored_request(out)
+        before.refuse_other(out, request)
+        request = before
+    plan = RunPlan(
+        loaded,
+        settings,
+        out,
+        request.command,
+        review=review,
+        timeout_s=options.timeout,
+        budget_of=budget_of,
+        unfinished=UnfinishedRun(out, request, StoredStep, is_resumed=is_resumed),
+        started_at=begun.started_at if begun else "",
+        **more,
+    )
     warn_of_removed_settings()
     with Progress() as progress:
         record = RunSession(plan, progress).run()
@@ -116,7 +141,118 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
             _print_profile(record)
     if reason := unmeasured(record):
         print_message(reason)
+    if name and record.interrupted:
+        print_message(go_on(name, out))
     return exit_code(record)
+
+
+OF_THE_OUTPUT = {
+    "run",
+    "words",
+    "resume",
+    "begun",
+    "out",
+    "json",
+    "lang",
+    "all",
+    "profile",
+    "traceback",
+    "allow_remote",
+    "scenarios",
+}
+"""The options that a run's results do not depend on, by their names in the namespace."""
+
+
+def go_on(name: str, out: Path) -> str:
+    """Return the next step of a run that did not end by itself."""
+    return f"complete it with: harness {name} --resume {shlex.quote(str(out))}"
+
+
+def request_of(options: argparse.Namespace, name: str, files: Sequence[Path], settings: RunSettings) -> ResumableRequest:
+    """Return what a run is of, in which a command that resumes it must agree."""
+    from harness.results.resumable import ResumableRequest
+    from harness.runtime.cores import choose_cores
+    from harness.runtime.machine import describe
+    from harness.runtime.source_code import checkout_digest, file_digest
+    from harness.runtime.workspace import git_commit
+    from harness.user_code import shown
+    from harness.version import version
+
+    stated = {key: value for key, value in vars(options).items() if key not in {*OF_THE_OUTPUT, "scenario"}}
+    stated |= {"size": settings.size, "processes": settings.processes}
+    machine = describe(choose_cores())
+    identity = {
+        "the commit": git_commit()[0] or "",
+        **{f"the file {shown(file)}": file_digest(file) for file in files},
+        "the uncommitted changes": checkout_digest(),
+        **{f"--{key.replace('_', '-')}": _stated(value) for key, value in stated.items()},
+        **{key: machine[key] for key in ("python", "cpu", "cores")},
+        "harness": version(),
+    }
+    return ResumableRequest(name, command(), list(options.words), identity)
+
+
+def _stated(value: Any) -> str:
+    """Return an option's value in words; empty for one that is not stated."""
+    if isinstance(value, list):
+        return ",".join(map(_stated, value))
+    return f"{value:g}" if isinstance(value, float) else str(value) if value is not None and value is not False else ""
+
+
+def resume(options: argparse.Namespace, name: str, declare: Callable[[argparse.ArgumentParser], None]) -> int | None:
+    """Take the options of the run to be resumed where the command line states none; return the exit code of one that is complete.
+
+    `name` is the command's, `declare` declares its options. UsageError if there is nothing to resume, or it is another command's.
+    """
+    from harness.results.store import read_run, run_file
+    from harness.results.unfinished import can_be_resumed, request_of
+
+    out: Path = options.resume.parent if options.resume.is_file() else options.resume
+    options.resume = out
+    if options.out is not None:
+        raise UsageError("--resume RUN names the folder already; leave out --out")
+    options.begun = read_run(out) if run_file(out).exists() or not can_be_resumed(out) else None
+    if options.begun is not None and options.begun.kind != RunKind.PAIRS:
+        raise UsageError(f"{out} is not a run of `harness {name}`; name the folder of one")
+    if options.begun is not None and not options.begun.incomplete:
+        return _already_complete(options.begun, out, options)
+    before = request_of(out)
+    if before.subject != name:
+        raise UsageError(f"{out} is of a command that cannot resume its runs; start it again: {before.command}")
+    stated, as_before = given(declare, options.words), argparse.ArgumentParser(add_help=False)
+    declare(as_before)
+    parsed = as_before.parse_known_args(before.arguments)[0]
+    _options.resolve(parsed)
+    if "scenario" in stated and _same_files(options, parsed):
+        stated.remove("scenario")  # in the order of the run
+    for key, value in vars(parsed).items():
+        if key not in stated | OF_THE_OUTPUT or (key == "scenarios" and key not in stated):
+            setattr(options, key, value)
+    return None
+
+
+def _same_files(*parsed: argparse.Namespace) -> bool:
+    from harness.discovery import find
+
+    return len({frozenset(file.resolve() for file in find(each.scenario, each.scenarios)) for each in parsed}) == 1
+
+
+def _already_complete(record: Run, out: Path, options: argparse.Namespace) -> int:
+    """Say that there is nothing to resume, and write the report; return the exit code that the run had."""
+    from harness.cli._console import print_message
+
+    print_message(f"{out} is complete; nothing was measured")
+    publish(record, out, options, in_full=options.all)
+    return exit_code(record)
+
+
+def given(declare: Callable[[argparse.ArgumentParser], None], words: Sequence[str]) -> set[str]:
+    """Return the names of the options that the words of a command state, and not leave to their defaults."""
+    parser = argparse.ArgumentParser(add_help=False)
+    declare(parser)
+    for action in parser._actions:  # noqa: SLF001 - there is no public way to leave out the defaults
+        action.default = argparse.SUPPRESS
+    return set(vars(parser.parse_known_args(words)[0]))
 
 
 def _print_profile(record: Run) -> None:

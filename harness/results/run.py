@@ -609,6 +609,8 @@ class Run:
     """Web address of the repository that has the commit; empty if it is not known."""
     harness_version: str = field(default_factory=version)
     """The version of this package that wrote the run."""
+    resumed: int = 0
+    """How often it was resumed after an interruption."""
 
     @property
     def incomplete(self) -> str:

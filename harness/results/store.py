@@ -119,9 +119,14 @@ def read_run(path: Path) -> Run:
             f"which reads schema {SCHEMA_VERSION}; {remedy}"
         )
     try:
-        return msgspec.json.decode(body, type=Run)
+        run = msgspec.json.decode(body, type=Run)
     except (msgspec.DecodeError, RecursionError) as error:
         raise UsageError(f"{file} is not a whole run ({error}); run again, or name another file") from error
+    if run.finished_at is None and file.name == RUN_FILE:
+        from harness.results.unfinished import with_results_so_far  # noqa: PLC0415 - it writes with what is here
+
+        return with_results_so_far(run, file.parent)
+    return run
 
 
 def schema_of(path: Path) -> int | None:

@@ -1,10 +1,12 @@
 """Where the code of a scenario's arms is: its file and line in the repository, and the repository's address."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
 from functools import cache
+from hashlib import blake2b
 from pathlib import Path
 
 from harness.runtime.workspace import GIT_S
@@ -13,6 +15,8 @@ HOSTED = re.compile(
     r"(?:(?:https?|ssh|git)://(?:[^/@\s]*@)?|[\w.-]+@)(?P<host>[\w-]+(?:\.[\w-]+)+)(?::\d+/|[:/])(?P<path>[\w.~/-]+?)(?:\.git)?/?"
 )
 """A remote of a host that shows code under https, without the user and the password that it may name."""
+RESULTS = ("run.json", "run.json.gz", "gate.json", "unfinished")
+"""Files and folders by which a folder of results is known."""
 HOSTS = re.compile(r"(?:^|\.)(?:github|gitlab)\.|^(?:github|gitlab)\.")
 
 
@@ -71,6 +75,38 @@ def in_repository(file: Path) -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return tracked if tracked and "\n" not in tracked else ""
+
+
+def checkout_digest() -> str:
+    """Return a digest of what differs from the commit in the current folder's checkout; empty for nothing, or outside of one.
+
+    It covers changes of files that git knows, and files that it neither knows nor ignores, but for those of results: folders with a
+    run or a gate.
+    """
+    found = blake2b(digest_size=8)
+    try:
+        top = Path(_git("rev-parse", "--show-toplevel"))
+        changed = _git("-C", str(top), "diff", "--no-ext-diff", "--binary", "HEAD")
+        unknown = _git("-C", str(top), "ls-files", "-z", "--others", "--exclude-standard", "--full-name").split("\0")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    new = [name for name in unknown if name and not _is_of_results(top, Path(name))]
+    for name in new:
+        found.update(os.fsencode(name) + b"\0" + file_digest(top / name).encode())
+    found.update(changed.encode(errors="surrogateescape"))
+    return found.hexdigest() if changed or new else ""
+
+
+def _is_of_results(top: Path, file: Path) -> bool:
+    return any((top / folder / name).exists() for folder in file.parents[:-1] for name in RESULTS)
+
+
+def file_digest(file: Path) -> str:
+    """Return a digest of a file's content; "missing" if it cannot be read."""
+    try:
+        return blake2b(file.read_bytes(), digest_size=8).hexdigest()
+    except OSError:
+        return "missing"
 
 
 def _git(*arguments: str) -> str:

@@ -5,7 +5,6 @@ and `process_pairs.jsonl` gets one line per process pair, so that storing costs 
 off by the end of the process is left out.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import msgspec
 from harness.errors import UsageError
 from harness.gate.against.sequence import StoredProcessPair
 from harness.results.gate import GateRow
+from harness.results.resumable import Journal, refuse_other
 from harness.results.run import RunWarning
 from harness.results.store import write_bytes
 from harness.text import encode_json
@@ -79,7 +79,8 @@ class GateFolder:
         else:
             write_bytes(folder / ".gitignore", b"*\n")  # inside the tree, it would make this version another one
             write_bytes(file, msgspec.json.format(encode_json(request), indent=1))
-        self._lines = _whole_lines(folder / PAIRS_FILE)
+        self._journal = Journal[StoredLine](folder / PAIRS_FILE, StoredLine)
+        self._lines = self._journal.lines()
 
     @property
     def spent_s(self) -> float:
@@ -103,26 +104,22 @@ class GateFolder:
 
     def part(self, name: str = "") -> "StoredPart":
         """Return the store of one part's process pairs."""
-        return StoredPart(self.folder / PAIRS_FILE, name, [line.pair for line in self._lines if line.part == name])
+        return StoredPart(self._journal, name, [line.pair for line in self._lines if line.part == name])
 
 
 class StoredPart:
     """The process pairs of one part of a gate."""
 
-    def __init__(self, file: Path, name: str, known: Sequence[StoredProcessPair]) -> None:
-        self._file, self._name, self._known = file, name, known
+    def __init__(self, journal: Journal[StoredLine], name: str, known: Sequence[StoredProcessPair]) -> None:
+        self._journal, self._name, self._known = journal, name, known
 
     def known(self) -> Sequence[StoredProcessPair]:
         """Return those that were stored before."""
         return self._known
 
     def add(self, pair: StoredProcessPair) -> None:
-        """Append one line, in one write."""
-        try:
-            with self._file.open("ab", buffering=0) as file:
-                file.write(encode_json(StoredLine(self._name, pair)) + b"\n")
-        except OSError as error:
-            raise UsageError(f"cannot write {self._file}: {error.strerror or error}; choose another folder with --out") from error
+        """Append one line."""
+        self._journal.append(StoredLine(self._name, pair))
 
 
 def _request(file: Path) -> GateRequest:
@@ -135,32 +132,13 @@ def _request(file: Path) -> GateRequest:
 
 def _refuse_other(stored: GateRequest, request: GateRequest, folder: Path) -> None:
     """Raise UsageError with the first difference of two requests."""
-    pairs = [
-        ("the version to compare with", stored.against, request.against),
-        ("this version's files", stored.candidate, request.candidate),
-        ("the arguments", " ".join(stored.arguments), " ".join(request.arguments)),
-        *((name, stored.options.get(name, ""), request.options.get(name, "")) for name in {**stored.options, **request.options}),
-    ]
-    for name, before, now in pairs:
-        if before != now:
-            change = f"{name}: {before or 'none'} before, {now or 'none'} now"
-            raise UsageError(
-                f"{folder} cannot be resumed, because it is of another gate ({change}); start it again without --resume"
-            )
-
-
-def _whole_lines(file: Path) -> list[StoredLine]:
-    """Return the lines that were written whole; the last one may have been cut off, and is removed so that others can follow."""
-    try:
-        body = file.read_bytes()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror or error}") from error
-    whole, _, rest = body.rpartition(b"\n")
-    if rest:
-        os.truncate(file, len(body) - len(rest))
-    try:
-        return [msgspec.json.decode(line, type=StoredLine) for line in whole.split(b"\n") if line]
-    except msgspec.DecodeError as error:
-        raise UsageError(f"{file} cannot be read: {error}; start the gate again without --resume") from error
+    before, now = (
+        {
+            "the version to compare with": each.against,
+            "this version's files": each.candidate,
+            "the arguments": " ".join(each.arguments),
+            **each.options,
+        }
+        for each in (stored, request)
+    )
+    refuse_other(folder, "gate", before, now)
