@@ -104,8 +104,8 @@ def _ended(trials: Project, attempt: Attempt, number: signal.Signals, moment_s: 
 
 
 _TEXT = (
-    "Each command gets each of the three signals, once and, at another moment, twice, at random moments of its length, from the moment"
-    " on when it has handlers for them: before, Python is starting, or importing pytest or Locust. It must end"
+    "Each command gets each of the three signals, once and, at another moment, twice, at random moments of its length, from when"
+    " on it has handlers for them: before, Python is starting, or importing pytest or Locust. It must end"
     f" with exit code {INTERRUPTED} within {ONCE_S:g} s, or within {AT_ONCE_S:g} s after the second signal, print no traceback, and"
     " leave no process, no folder in the temporary directory and no git worktree."
 )
