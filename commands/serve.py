@@ -15,12 +15,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from datasets import SIZES, Dataset, rows
 from harness import options as converters
-from harness.errors import UsageError
+from harness.errors import INTERRUPTED, UsageError
 from service.switches import Level, Switches
 
 if TYPE_CHECKING:
@@ -54,17 +53,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until Ctrl-C; return 0.
+    """Serve until a signal asks to stop; return the exit code of an interrupted command.
 
     UsageError if the slow-query log cannot be kept, or a package is not installed; NotMeasurableError if a server that the arm
     needs cannot run on this machine.
     """
     slow_log = _slow_log(options)
     try:
+        from harness.runtime.leftovers import owned_folder
         from harness.scenario import Setting
 
-        with TemporaryDirectory(prefix="harness-serve-") as folder:
-            setting = Setting(Path(folder), Path(folder), options.engine, options.size, seed=options.seed)
+        with owned_folder("serve") as folder:
+            setting = Setting(folder, folder, options.engine, options.size, seed=options.seed)
             with contextlib.suppress(KeyboardInterrupt), _serving(setting, options.arm, options.port, slow_log) as service:
                 _announce(setting, options.arm, service)
                 threading.Event().wait()
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
             f"{error.name} is not installed; install what the trial needs: pip install -r requirements.lock"
         ) from error
     print("stopped")
-    return 0
+    return INTERRUPTED
 
 
 def _switches(text: str) -> Switches:

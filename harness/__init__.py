@@ -8,7 +8,8 @@ Example:
 
 import importlib
 import sys
-from typing import TYPE_CHECKING
+
+TYPE_CHECKING = False  # as in typing, which takes a while to import
 
 if TYPE_CHECKING:
     from harness.databases.drawn_counts import per

@@ -17,6 +17,7 @@ from harness.cli import main
 from harness.databases.engines import postgres
 from harness.errors import NotMeasurableError
 from harness.network.addresses import REMOTE_VARIABLE
+from harness.runtime import leftovers
 from harness.runtime.snapshot_cache import FOLDER_VARIABLE
 
 ROOT = Path(__file__).parents[1]
@@ -45,6 +46,12 @@ def own_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sys, "path", [*sys.path])
     yield
     os.environ.pop(REMOTE_VARIABLE, None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def watched() -> None:
+    """Start what ends the leftovers of this process before a test looks at its children."""
+    leftovers.watch()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from harness.bench.job import COUNTING, BenchJob, JobDone, Message, ReadyToTime, TimePairs
-from harness.runtime.child import Child, JobFailed, child_environment, kill_group, python_module
+from harness.runtime.child import Child, JobFailed, child_environment, python_module
 from harness.runtime.watch import ActivityWatch, Lasting, place_of
 
 COUNTING_HASH_SEED = 0
@@ -109,4 +109,4 @@ def _at(place: str) -> str:
 def end_all() -> None:
     """Kill every worker, whichever thread receives its messages; each of them receives a `JobFailed`."""
     for child in list(_running):
-        kill_group(child.process)
+        child.kill()

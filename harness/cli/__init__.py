@@ -34,7 +34,8 @@ from harness.errors import (
     failed_import,
     print_traceback,
 )
-from harness.runtime.signals import as_interrupts, end_at_once
+from harness.runtime import leftovers
+from harness.runtime.signals import Requests, as_interrupts, end_at_once, end_now, end_when_asked
 from harness.suggestions import choose_from, did_you_mean
 from harness.text import message_line
 
@@ -153,9 +154,17 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. The one place where errors become lines on standard error."""
-    with usable_streams(), as_interrupts(), _own_traceback_setting():
-        code = _main(argv)
-    if argv is None:  # the process ends with it
+    is_process = argv is None  # which ends with the command
+    if is_process:
+        end_when_asked()
+    try:
+        with usable_streams(), as_interrupts() as requests, _own_traceback_setting(), leftovers.marked():
+            code = _main(argv, requests)
+    except KeyboardInterrupt:  # between the lines above
+        if not is_process:
+            raise
+        end_now()
+    if is_process:
         end_at_once(code)
     return code
 
@@ -173,23 +182,28 @@ def _own_traceback_setting() -> Iterator[None]:
             os.environ[TRACEBACK] = before
 
 
-def _main(argv: Sequence[str] | None) -> int:
+def _main(argv: Sequence[str] | None, requests: Requests) -> int:
     try:
         try:
-            return _run(argv)
+            code = _run(argv)
         finally:
             sys.stdout.flush()
+            for left in leftovers.end_left():
+                _refuse(f"{left} was still running at the end; it was ended", 0)
     except HarnessError as error:
         print_traceback(error)
-        return _refuse(str(error), error.code)
+        return _refuse(str(error), INTERRUPTED if requests.number else error.code)
     except KeyboardInterrupt:
         return _refuse("interrupted", INTERRUPTED)
     except SystemExit:
         raise
     except BaseException as error:  # noqa: BLE001 - every bug ends with its own exit code
         print_traceback(error)
+        if requests.number:  # an import that was interrupted may raise anything
+            return _refuse("interrupted", INTERRUPTED)
         command = shlex.join(["harness", *(sys.argv[1:] if argv is None else argv)])
         return _refuse(bug_report(error, command), INTERNAL_ERROR)
+    return code or (INTERRUPTED if requests.number else 0)
 
 
 def _run(argv: Sequence[str] | None) -> int:

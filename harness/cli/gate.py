@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -28,6 +27,7 @@ from harness.configuration import configuration
 from harness.errors import NotComparableError, UsageError
 from harness.results.gate import GateResult, GateVerdict
 from harness.results.run import RunKind, RunSettings
+from harness.runtime.leftovers import owned_folder
 from harness.text import ERRORS
 
 if TYPE_CHECKING:
@@ -105,9 +105,9 @@ def run(options: argparse.Namespace) -> int:
 
     if not committed.is_committed(base):
         return _publish(gated(Path(base), Path(candidate), rules), options)
-    with tempfile.TemporaryDirectory(prefix="harness-baseline-") as folder:
+    with owned_folder("baseline") as folder:
         try:
-            found = committed.baseline(base, Path(folder))
+            found = committed.baseline(base, folder)
         except NotComparableError as error:
             return _publish(stored_runs.refused(base, candidate, str(error)), options)
         return _publish(gated(found.file, Path(candidate), rules, names=(base, candidate), tolerances=found.tolerances), options)

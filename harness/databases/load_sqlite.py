@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from harness.databases.default_schema import require_default_schema
 from harness.databases.interface import RowBlock
 from harness.databases.table_order import in_order
 from harness.errors import UsageError
+from harness.runtime.leftovers import owned_folder
 
 
 def load_sqlite(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], *, analyse: bool = True) -> dict[str, int]:
@@ -39,8 +39,8 @@ def load_sqlite(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], *, a
     rows: Counter[str] = Counter(dict.fromkeys(metadata.tables, 0))
     try:
         # A folder next to the file, because a rename does not cross file systems; leftovers are removed with the folder.
-        with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-            partial = Path(folder) / path.name
+        with owned_folder("load", path.parent) as folder:
+            partial = folder / path.name
             deferred = _insert(partial, metadata, blocks, rows)
             # A new connection reads the schema with the primary keys that were added afterwards.
             with closing(sqlite3.connect(partial, isolation_level=None)) as connection:

@@ -18,7 +18,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -32,6 +31,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from harness.errors import NotMeasurableError, UsageError
 from harness.network.addresses import LOOPBACK
+from harness.runtime.leftovers import owned_path
 from harness.runtime.snapshot_cache import CacheSlot, cache_slot, snapshot_cache
 from harness.servers.dsn import checked
 from harness.servers.guard import Command, KeptFolder, can_run, guarded_on_free_port, keep, unprivileged_user
@@ -243,7 +243,7 @@ class LocalServer(NamedTuple):
 def _prepared(binaries: Path, taken: Path | None, port: int, log: Path) -> tuple[Command, Callable[[], bool], LocalServer]:
     """Return the command of a server with the data in `taken`, if they are still there, else with new ones."""
     user = unprivileged_user("PostgreSQL", "postgres", URL_VARIABLE)
-    home = Path(tempfile.gettempdir()) / f"harness-postgres-{secrets.token_hex(8)}"
+    home = owned_path("postgres")
     bring: dict[str, Path] = {}
     if not can_run(binaries / "postgres", user):
         # The wheel has its libraries next to its package, and the binaries look for them relative to their own folder.

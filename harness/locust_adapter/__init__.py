@@ -16,6 +16,7 @@ try:
     from locust import events
 except ModuleNotFoundError as error:
     raise missing_extra("locust", "locust", "a locustfile of scenarios") from error
+import gevent
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
@@ -24,17 +25,25 @@ from harness.locust_adapter.interrupts import to_this_greenlet
 from harness.locust_adapter.request import add_options, are_scenarios, users
 from harness.locust_adapter.roles import Alone, Master, Reporter, Worker
 from harness.locust_adapter.statistics import install
+from harness.runtime.signals import end_when_asked
 
 __all__ = ["users"]
 
 install()
+if "locust.main" in sys.modules:  # this process is Locust's
+    end_when_asked()  # until there is something to keep
 events.init_command_line_parser.add_listener(add_options)
 
 
 @events.init.add_listener
 def _ready(environment: Environment, **_: Any) -> None:
-    runner = environment.runner
-    to_this_greenlet(once=isinstance(runner, WorkerRunner))
+    runner, main = environment.runner, gevent.getcurrent()
+
+    def heed(**_: Any) -> None:
+        to_this_greenlet(once=isinstance(runner, WorkerRunner), greenlet=main)
+
+    if isinstance(runner, MasterRunner):
+        heed()  # while it waits for its workers, which it then tells to stop
     kind = Master if isinstance(runner, MasterRunner) else Worker if isinstance(runner, WorkerRunner) else Alone
     role: Alone | Master | Worker = kind(environment)
 
@@ -60,3 +69,4 @@ def _ready(environment: Environment, **_: Any) -> None:
     guarded(role.ready)()
     if environment.process_exit_code == INTERNAL_ERROR:
         sys.exit(INTERNAL_ERROR)
+    gevent.spawn(heed)  # once Locust waits for the end of the run; it has set its own handler of SIGTERM by then

@@ -8,7 +8,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -21,6 +20,7 @@ from harness.errors import HarnessError, UsageError, bug_report
 from harness.pytest_plugin import saved
 from harness.pytest_plugin.options import FAIL, TIMEOUT_S
 from harness.pytest_plugin.settings import fail_beyond, is_measuring
+from harness.runtime.leftovers import new_folder, remove
 from harness.text import message_line
 
 if TYPE_CHECKING:
@@ -269,7 +269,7 @@ class Trials:
     def close(self) -> None:
         """Remove the working folder."""
         if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove(self.folder)
 
     def _skip(self, item: ArmItem, benchmark: Any, reason: str) -> NoReturn:
         """Skip an item, or fail it where a gate would take its absence for a pass."""
@@ -329,7 +329,7 @@ class Trials:
         from harness.runtime.signals import as_interrupts  # noqa: PLC0415 - only when scenarios run
 
         option = self._config.getoption
-        self.folder = self.folder or Path(tempfile.mkdtemp(prefix="harness-pytest-"))
+        self.folder = self.folder or new_folder("pytest")
         engines, size, seed, rtts_ms = (
             [engine] if (engine := option("harness_engine")) else [],
             option("harness_size"),

@@ -8,11 +8,13 @@ and work counts are compared as well; with `--harness-compare-fail` they decide.
 Scenario files are those of the folder `scenarios` in `[tool.harness]`. With scenarios all benchmarks of a session are
 guarded: a failed run is not saved as the next one to compare with; a saved benchmark that is missing, has other parameters, or
 would be compared with times of another machine, is an error. A test fails if its `benchmark` was given a function that
-returns before its work is done. Tests may use the fixtures `filled_database` and `count_work`.
+returns before its work is done. SIGTERM and SIGHUP stop such a session as Ctrl-C does, and each ends it with
+the exit code 3, the harness's own for an interruption. Tests may use the fixtures `filled_database` and `count_work`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import traceback
 from collections.abc import Generator
@@ -21,12 +23,17 @@ from typing import Any
 
 import pytest
 
+from harness.errors import INTERRUPTED
 from harness.helper_files import is_helper
 from harness.pytest_plugin import saved, settings
 from harness.pytest_plugin.fixtures import _harness_setting, count_work, filled_database
 from harness.pytest_plugin.items import TRIALS, ArmItem, ScenarioFile, Trials, report_bug
 from harness.pytest_plugin.lazy_answers import guard
+from harness.runtime.signals import Requests, as_interrupts
 from harness.text import message_line
+
+REQUESTS: pytest.StashKey[Requests] = pytest.StashKey()
+"""The requests to stop this session, if it has scenarios."""
 
 __all__ = ["_harness_setting", "count_work", "filled_database"]
 
@@ -37,6 +44,10 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.check(config)
     config.stash[TRIALS] = Trials(config)
     config.add_cleanup(config.stash[TRIALS].close)
+    if settings.has_scenarios(config) and not hasattr(config, "workerinput"):  # a worker of pytest-xdist is ended by its controller
+        stack = contextlib.ExitStack()
+        config.add_cleanup(stack.close)
+        config.stash[REQUESTS] = stack.enter_context(as_interrupts())
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -154,6 +165,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
     A session that was to time scenarios, timed none and ran no other test does not pass: it ends as one without tests.
     """
     config = session.config
+    if exitstatus == pytest.ExitCode.INTERRUPTED and (asked := config.stash.get(REQUESTS, None)) and asked.number:
+        session.exitstatus = INTERRUPTED
     if exitstatus == pytest.ExitCode.OK and config.stash[TRIALS].untimed:
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
     if settings.has_scenarios(config):

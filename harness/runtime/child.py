@@ -19,7 +19,7 @@ import msgspec
 import psutil
 
 from harness.errors import HarnessError, ScenarioFailedError, UsageError, print_traceback
-from harness.runtime import channel
+from harness.runtime import channel, leftovers
 from harness.runtime.cores import keep_to
 from harness.runtime.machine import worker_environment
 from harness.runtime.watch import Activity, Stack, stacks_in
@@ -89,12 +89,16 @@ class Child(Generic[M]):
         """
         self._decoder = decoder
         self._exit_timeout_s = exit_timeout_s
+        leftovers.watch()
+        self.mark = leftovers.new_mark()
+        """In the environment of everything that the process starts, whatever session that is in."""
         self._output = tempfile.TemporaryFile() if capture else None  # noqa: SIM115 - closed by `close`
         self._activity = _memory(channel.ACTIVITY_BYTES)
         ours, theirs = socket.socketpair()
         self._channel = channel.Channel(ours)
         shared = [theirs.fileno(), self._activity.fileno()]
         extra = {channel.FD: str(shared[0]), channel.ACTIVITY: str(shared[1]), channel.PARENT: str(os.getpid())}
+        extra[leftovers.OWNERS] = leftovers.marks(self.mark)
         if cores:
             extra[channel.CORES] = ",".join(map(str, sorted(cores)))
         if hash_seed is not None:
@@ -191,7 +195,7 @@ class Child(Generic[M]):
         """
         running: list[psutil.Process] = []
         for _ in range(round(LEFT_S / STACKS_POLL_S)):
-            running = [process for process in session_of(self.process.pid) if process.pid != self.process.pid]
+            running = [process for process in started_by(self.process.pid, self.mark) if process.pid != self.process.pid]
             if not running:
                 break
             time.sleep(STACKS_POLL_S)
@@ -233,8 +237,18 @@ class Child(Generic[M]):
                     self.process.wait(self._exit_timeout_s)
         finally:
             if self._exit_timeout_s is not None or self.process.returncode is not None:  # an interrupt leaves it its time
-                kill_group(self.process)
+                self.kill()
             self._channel.shut_down()
+
+    def kill(self) -> None:
+        """Kill the process with all that it started, also what has left its session, and reap it."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        for left in started_by(self.process.pid, self.mark):
+            with contextlib.suppress(psutil.Error):
+                left.kill()
+        leftovers.end(self.mark, 0.0, guards=False)
+        self.process.wait()
 
     def close(self) -> None:
         """Release the channel and the captured output, after `end` and when no thread receives messages any more."""
@@ -244,22 +258,15 @@ class Child(Generic[M]):
             self._output.close()
 
 
-def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill the session of a child that leads one, if anything of it is left, and reap the child."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    for left in session_of(process.pid):  # in a process group of its own
-        with contextlib.suppress(psutil.Error):
-            left.kill()
-    process.wait()
+def started_by(pid: int, mark: str) -> list[psutil.Process]:
+    """Return the running processes of the session that a process has started, and those with its mark but guards.
 
-
-def session_of(pid: int) -> list[psutil.Process]:
-    """Return the running processes of the session that a process has started; one that waits to be reaped does not run."""
-    found = []
+    One that waits to be reaped does not run.
+    """
+    found, marked = [], {each.pid for each in leftovers.running(mark) if not each.is_guard}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, ProcessLookupError, PermissionError):
-            if os.getsid(process.pid) == pid and process.status() != psutil.STATUS_ZOMBIE:
+            if (process.pid in marked or os.getsid(process.pid) == pid) and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
 

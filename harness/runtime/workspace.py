@@ -1,13 +1,12 @@
 """A run's temporary folder, and the git commit it measures."""
 
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.runtime.leftovers import new_folder, remove
 from harness.runtime.signals import deferred
 
 GIT_S = 60.0
@@ -21,7 +20,7 @@ def workspace() -> Iterator[Path]:
     try:
         with deferred():
             try:
-                folder = Path(tempfile.mkdtemp(prefix="harness-"))
+                folder = new_folder("run")
             except OSError as error:
                 message = f"cannot create a folder for databases: {error.strerror or error}; set TMPDIR to a disk with free space"
                 raise UsageError(message) from error
@@ -29,7 +28,7 @@ def workspace() -> Iterator[Path]:
     finally:
         with deferred():
             if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+                remove(folder)
 
 
 def git_commit() -> tuple[str | None, bool]:

@@ -25,7 +25,7 @@ import psutil
 
 from harness.errors import NotMeasurableError, UsageError
 from harness.network.addresses import free_port
-from harness.runtime import channel
+from harness.runtime import channel, leftovers
 from harness.runtime.child import Child, child_environment, decode_path, encode_path, last_error_line, python_module
 from harness.runtime.cores import elsewhere, keep_apart
 from harness.text import encode_json
@@ -101,7 +101,7 @@ def guarded(command: Command, is_ready: Callable[[], bool], *, start_s: float = 
     Raises:
         UsageError: the server exited before it was ready, or was not ready in time; the message ends with its last log line.
     """
-    inherited = child_environment(unbuffered=False)  # by the server, like the cores
+    inherited = {**child_environment(unbuffered=False), leftovers.GUARD: "1"}  # by the server, like the cores
     module = python_module("harness.servers.guard")
     try:
         with Child(module, _decoder, environment=inherited, cores=elsewhere(), capture=False, exit_timeout_s=None) as guard:
@@ -115,7 +115,7 @@ def guarded(command: Command, is_ready: Callable[[], bool], *, start_s: float = 
             yield started.pid
     finally:
         if command.remove:
-            shutil.rmtree(command.remove, ignore_errors=True)  # still there if the guard was killed
+            leftovers.remove(command.remove)  # still there if the guard was killed
 
 
 @contextmanager
@@ -188,6 +188,8 @@ def main() -> None:
     """Start the server that the first message describes; stop it when the channel ends."""
     for ignored in _IGNORED:
         signal.signal(ignored, signal.SIG_IGN)
+    for marking in (leftovers.OWNERS, leftovers.GUARD):  # it is this process that ends the server
+        os.environ.pop(marking, None)
     ended, ends = os.pipe()
     os.set_blocking(ends, False)
     signal.set_wakeup_fd(ends)
@@ -228,7 +230,7 @@ def _end(server: subprocess.Popen[bytes] | None, command: Command) -> None:
             shutil.move(command.remove / kept.name, moving)
             moving.rename(kept.target)
     if command.remove:
-        shutil.rmtree(command.remove, ignore_errors=True)
+        leftovers.remove(command.remove)
 
 
 def _started(command: Command) -> subprocess.Popen[bytes]:

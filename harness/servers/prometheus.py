@@ -4,9 +4,7 @@ import contextlib
 import json
 import math
 import os
-import secrets
 import shutil
-import tempfile
 import time
 import urllib.parse
 import urllib.request
@@ -21,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from harness.errors import NotMeasurableError
 from harness.network.addresses import LOOPBACK, free_port
+from harness.runtime.leftovers import owned_path
 from harness.servers.guard import Command, guarded, unprivileged_user
 
 PATH_VARIABLE = "HARNESS_PROMETHEUS"
@@ -39,7 +38,7 @@ def scraper(folder: Path, target: str) -> Iterator[str]:
     if program is None:
         raise NotMeasurableError(f"{name} is not on PATH; install Prometheus, or set {PATH_VARIABLE}")
     user = unprivileged_user("Prometheus", "prometheus", PATH_VARIABLE)
-    home = Path(tempfile.gettempdir()) / f"harness-prometheus-{secrets.token_hex(8)}"
+    home = owned_path("prometheus")
     scrape = {"job_name": "service", "static_configs": [{"targets": [target]}]}
     scrape |= {"scrape_interval": _SCRAPE_INTERVAL, "scrape_timeout": _SCRAPE_INTERVAL}
     files = {_CONFIG: json.dumps({"scrape_configs": [scrape]})}  # JSON is valid YAML

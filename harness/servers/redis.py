@@ -12,7 +12,6 @@ import os
 import re
 import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
@@ -26,6 +25,7 @@ from redis.retry import Retry
 
 from harness.errors import NotMeasurableError, UsageError
 from harness.network.addresses import LOOPBACK
+from harness.runtime.leftovers import owned_path
 from harness.servers.dsn import checked
 from harness.servers.guard import Command, can_run, guarded_on_free_port, unprivileged_user
 
@@ -171,7 +171,7 @@ def _local(port: int, log: Path) -> tuple[Command, Callable[[], bool], str]:
     """
     program, password = _program(), secrets.token_urlsafe(24)
     user = unprivileged_user("Redis", "redis", URL_VARIABLE)
-    home = Path(tempfile.gettempdir()).resolve() / f"harness-redis-{secrets.token_hex(8)}"
+    home = owned_path("redis")
     bring: dict[str, Path] = {}
     if not can_run(program, user):
         bring, program = {_BIN: program.parent}, home / _BIN / program.name

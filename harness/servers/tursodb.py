@@ -5,17 +5,16 @@ to be filled through it; it handles one request at a time; and it replies to a p
 """
 
 import os
-import secrets
 import shutil
 import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import NotMeasurableError, UsageError
 from harness.network.addresses import LOOPBACK
+from harness.runtime.leftovers import owned_path
 from harness.servers.guard import Command, guarded, unprivileged_user
 
 PROGRAM = "tursodb"
@@ -42,7 +41,7 @@ def sync_server(folder: Path, port: int) -> Iterator[str]:
     Its log is in `folder`. It knows no passwords, so that every user of this machine can read and write what is in it.
     """
     user = unprivileged_user("Turso's sync server", "tursodb", PATH_VARIABLE)
-    home = Path(tempfile.gettempdir()) / f"harness-tursodb-{secrets.token_hex(8)}"
+    home = owned_path("tursodb")
     arguments = [program(), str(home / "synced.db"), "--sync-server", f"{LOOPBACK}:{port}"]
 
     def listens() -> bool:

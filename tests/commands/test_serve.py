@@ -68,7 +68,7 @@ def test_a_missing_package_is_one_line_with_the_command_to_install_it(missing: s
 
 @pytest.mark.slow
 def test_it_serves_until_ctrl_c() -> None:
-    """It prints the address and two commands whose ids exist, stops at SIGINT with exit code 0, and then refuses connections."""
+    """It prints the address and two commands whose ids exist, stops at SIGINT with the exit code of an interruption, and then refuses connections."""
     words = [sys.executable, "-m", "harness", "serve", "--arm", "baseline,loading=optimised"]
     serving = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
@@ -90,6 +90,6 @@ def test_it_serves_until_ctrl_c() -> None:
     finally:
         serving.kill()
         serving.wait()
-    assert (rest, serving.returncode) == ("stopped\n", 0)
+    assert (rest, serving.returncode) == ("stopped\n", 3)
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(addresses[0], timeout=10)

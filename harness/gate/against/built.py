@@ -4,7 +4,6 @@ import importlib.metadata
 import json
 import shutil
 import subprocess
-import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
@@ -13,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from harness.gate.against import dependencies
 from harness.gate.against.checkout import Checkout, run_git
+from harness.runtime.leftovers import owned_folder
 
 SOURCES = frozenset(
     f".{name}"
@@ -96,12 +96,12 @@ def built(pip: Sequence[str], environment: Mapping[str, str], project: Path, tre
 
     subprocess.CalledProcessError: it cannot be built.
     """
-    with tempfile.TemporaryDirectory(prefix="harness-build-") as folder:
+    with owned_folder("build") as folder:
         own = ["--no-build-isolation"] if dependencies.has_build_tools(project) else []
-        command = [*pip, "wheel", "--quiet", "--no-deps", *own, "--wheel-dir", folder, str(project)]
+        command = [*pip, "wheel", "--quiet", "--no-deps", *own, "--wheel-dir", str(folder), str(project)]
         subprocess.run(command, env=dict(environment), capture_output=True, encoding="utf-8", errors="replace", check=True)
         found = {}
-        for wheel in Path(folder).glob("*.whl"):
+        for wheel in folder.glob("*.whl"):
             with zipfile.ZipFile(wheel) as archive:
                 for name in archive.namelist():
                     is_module = name.endswith((".py", *EXTENSION_SUFFIXES))

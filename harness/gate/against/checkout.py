@@ -78,6 +78,7 @@ def checkout(ref: str, into: Path, folder: Path | None = None) -> Iterator[Check
     short, short_head = (git(root, "rev-parse", "--short", each) for each in (commit, head))
     tree = into / "old"
     try:
+        run_git(root, "worktree", "prune")  # what a command that was killed has left
         git(root, "-c", f"core.hooksPath={os.devnull}", "worktree", "add", "--detach", "--quiet", str(tree), commit)
         same, warnings = old == new and not dirty, _missing_parts(tree, root)
         yield Checkout(ref, short, tree, root, here.relative_to(root), short_head, dirty, same, warnings)

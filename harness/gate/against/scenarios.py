@@ -1,7 +1,6 @@
 """Compare the scenarios of two trees: examined in processes of each, compared by work counts, and timed interleaved."""
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -36,6 +35,7 @@ from harness.results.gate import GateResult, GateRow, GateTiming, GateVerdict, s
 from harness.results.run import ArmResult, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, WorkCount
 from harness.results.warning_names import WarningName
 from harness.runtime.cores import choose_cores
+from harness.runtime.leftovers import owned_folder
 from harness.runtime.watch import OPERATION_TIMEOUT_S
 
 WORKER = Path(__file__).with_name("scenario_worker.py")
@@ -296,8 +296,8 @@ def _impact(
 
     def record(only: Sequence[str]) -> Recordings:
         progress(f"recording what {len(only)} benchmarks without a difference execute and read, by themselves")
-        with tempfile.TemporaryDirectory(prefix="harness-against-") as folder:
-            file = Path(folder) / "only.json"
+        with owned_folder("against") as folder:
+            file = folder / "only.json"
             file.write_text(json.dumps(list(only)), encoding="utf-8")
             commands = [command for command in (old.examining, new.examining) if command]
             before, after = run_all_to_end(commands, progress, file, lambda: request.budget.is_spent)

@@ -5,7 +5,6 @@ versions serves all that are left. Everything a process pair has shown is stored
 """
 
 import random
-import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack, suppress
@@ -20,6 +19,7 @@ from harness.gate.against.compare import BudgetSpentError, MeasuredPair, Process
 from harness.gate.against.verdicts import FIRST_ROUND, MARGIN, BenchmarkEvidence, PairedTime
 from harness.gate.verdict import counted
 from harness.runtime.cores import CoreAllocator, Cores, Isolation, choose_cores
+from harness.runtime.leftovers import owned_folder
 from harness.runtime.signals import deferred
 from harness.stats.slice_pairs import ProcessPairLogs
 
@@ -196,9 +196,9 @@ def compare_all(
     cores = choose_cores()
     allocator = CoreAllocator(cores)
     try:
-        with tempfile.TemporaryDirectory(prefix="harness-against-") as folder, allocator.allocate(Isolation.MACHINE):
+        with owned_folder("against") as folder, allocator.allocate(Isolation.MACHINE):
             overlaps = overlap and cores.worker is not None
-            _Timer(old, new, Path(folder), cores, seed, budget, kept, progress, overlaps, before_s).run(suite)
+            _Timer(old, new, folder, cores, seed, budget, kept, progress, overlaps, before_s).run(suite)
         unfinished = f"the budget of {duration(budget.seconds)} is spent"
     except KeyboardInterrupt:
         unfinished = INTERRUPTED

@@ -1,15 +1,18 @@
 """The signals that ask a command to stop: all raise KeyboardInterrupt, unless they were ignored."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
-from harness.runtime import signals
+from harness.runtime import leftovers, signals
 from harness.runtime.signals import as_interrupts, deferred
 
 
@@ -43,8 +46,10 @@ def test_an_ignored_signal_stays_ignored() -> None:
 
 
 def test_a_signal_that_is_sent_twice_is_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A repetition at once does not disturb the clean-up; a later signal ends it."""
+    """A repetition at once does not disturb the clean-up; a later signal ends the process, also where signals are deferred."""
     now_s = 100.0
+    ends: list[float] = []
+    monkeypatch.setattr(signals, "end_now", lambda: ends.append(now_s))
     monkeypatch.setattr("harness.runtime.signals.time.monotonic", lambda: now_s)
     cleaned = False
     with as_interrupts():
@@ -55,8 +60,12 @@ def test_a_signal_that_is_sent_twice_is_one_request(monkeypatch: pytest.MonkeyPa
             cleaned = True
         assert cleaned
         now_s += 1.0
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        now_s += 1.0
+        with deferred():
+            signal.raise_signal(signal.SIGHUP)
+            assert ends == [101.0, 102.0]
+    assert ends[:2] == [101.0, 102.0]
 
 
 def test_a_signal_waits_for_what_must_not_be_left_half_done() -> None:
@@ -76,6 +85,51 @@ def test_a_signal_waits_for_what_must_not_be_left_half_done() -> None:
         work(signal.SIGINT)
     assert isinstance(raised.value.__context__, ValueError)
     assert done == [signal.SIGTERM, signal.SIGINT]
+
+
+def test_an_interrupt_that_python_drops_is_raised_again(capfd: pytest.CaptureFixture[str]) -> None:
+    """Such as one while an object is destroyed: nothing is printed, and the command stops."""
+
+    class Dropping:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def drop() -> None:
+        dropping = Dropping()
+        del dropping
+        time.sleep(60)
+
+    with as_interrupts() as requests:
+        with pytest.raises(KeyboardInterrupt):
+            drop()
+        assert requests.number == 1
+    assert capfd.readouterr().err == ""
+
+
+def test_the_requests_of_a_command_are_those_of_the_session_around_it() -> None:
+    """A session that runs a command learns that it was interrupted."""
+    with as_interrupts() as outer:
+        with pytest.raises(KeyboardInterrupt), as_interrupts() as inner:
+            signal.raise_signal(signal.SIGTERM)
+        assert (outer.number, inner.number) == (1, 1)
+
+
+def test_a_signal_while_the_interpreter_starts_or_a_second_one_ends_with_everything_made(tmp_path: Path) -> None:
+    """It prints one line and ends with the exit code of an interruption; folders and processes are gone."""
+    program = (
+        "import signal, subprocess, sys; sys.path.insert(0, {!r}); from harness.runtime import leftovers, signals\n"
+        "signals.end_when_asked(); leftovers.new_folder('tried')\n"
+        "with leftovers.marked(): print(subprocess.Popen(['sleep', '300'], stdout=2).pid, flush=True)\n"
+        "signal.raise_signal(signal.SIGTERM)"
+    )
+    root = str(Path(signals.__file__).parents[2])
+    environment = {name: value for name, value in os.environ.items() if name != leftovers.OWNERS} | {"TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", program.format(root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as done:
+        printed, error = done.communicate(timeout=60)
+    assert (done.returncode, error) == (3, "harness: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+    assert not psutil.pid_exists(int(printed)) or psutil.Process(int(printed)).status() == psutil.STATUS_ZOMBIE
 
 
 def test_an_event_loop_cancels_its_task() -> None:
