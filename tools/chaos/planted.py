@@ -35,7 +35,7 @@ class Good(Scenario):
 _FILE = '''\
 """Add numbers up."""
 
-import asyncio, atexit, builtins, ctypes, faulthandler, gc, os, resource, signal, subprocess, sys, tempfile, threading, time, warnings
+import asyncio, atexit, ctypes, gc, os, resource, signal, subprocess, sys, tempfile, threading, time, warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -180,7 +180,7 @@ _ON_ITS_OWN = ("closing", "prepare")
 
 _EXITS = {
     "sys.exit": ("sys.exit(0)", ("SystemExit",)),
-    "os._exit": ("os._exit(0)", ("os._exit",)),
+    "os._exit": ("os._exit(0)", ("SystemExit",)),
     "abort": ("raise KeyboardInterrupt", ("KeyboardInterrupt",)),
 }
 _KILLS = {
@@ -221,8 +221,24 @@ _HANGS = {
 
 def faults() -> list[PlantedFault]:
     """Return all planted faults; the names are unique."""
-    found = [*_of_exits(), *_of_kills(), *_of_errors(), *_of_hangs(), *_of_processes(), *_of_the_process(), *_of_answers()]
+    found = [
+        _of_a_measure(),
+        *_of_exits(),
+        *_of_kills(),
+        *_of_errors(),
+        *_of_hangs(),
+        *_of_processes(),
+        *_of_the_process(),
+        *_of_answers(),
+    ]
     return [*found, *_of_cases(), *_of_declarations()]
+
+
+def _of_a_measure() -> PlantedFault:
+    """Return a promise whose own measure raises."""
+    text, _ = source("", "", {"promises": "[Promise('P1', 'faster', times(2), lambda result, arm: 1 / 0)]"})
+    says = ("P1", "optimised", "ZeroDivisionError")
+    return PlantedFault("measure that raises", "promises", text, PlantedOutcome.FAILED, says, None)
 
 
 def _of_exits() -> list[PlantedFault]:
@@ -261,7 +277,7 @@ def _of_errors() -> list[PlantedFault]:
 
 
 def _of_hangs() -> list[PlantedFault]:
-    whole = [("import", "sleep"), ("cases", "loop"), ("open", "sleep"), ("run", "sleep"), ("run", "loop"), ("run", "wait for a child")]
+    whole = [("cases", "loop"), ("open", "sleep"), ("run", "sleep"), ("run", "loop"), ("run", "wait for a child")]
     return [
         _fault(
             f"{how} in {phase}",
@@ -270,7 +286,6 @@ def _of_hangs() -> list[PlantedFault]:
             *(("optimised",) if phase in {"run", "open"} else ()),
             line=False,
             slow=phase != "run",
-            load=phase != "import",
         )
         for phase, how in whole
     ]
@@ -278,16 +293,14 @@ def _of_hangs() -> list[PlantedFault]:
 
 def _of_processes() -> list[PlantedFault]:
     ended = PlantedOutcome.ENDED
-    forever = "threading.Event().wait"
+    stays = "threading.Thread(target=threading.Event().wait, name='stays').start()"
     return [
         _fault("fork in import", "import", "os.fork()", "fork"),
         _fault("fork in cases", "cases", "os.fork()", "fork", load=False),
         _fault("fork in open", "open", "os.fork()", "fork", "optimised"),
         _fault("fork in run", "run", "os.fork()", "fork", "optimised"),
-        _fault("thread that stays", "open", f"threading.Thread(target={forever}, name='stays').start()", "stays", outcome=ended, load=False),
-        _fault(
-            "busy executor", "open", "ThreadPoolExecutor(1, 'busy').submit(time.sleep, 1e6)", "busy", outcome=ended, load=False
-        ),
+        _fault("thread that stays", "open", stays, "stays", outcome=ended, load=False),
+        _fault("busy executor", "open", "ThreadPoolExecutor(1, 'busy').submit(time.sleep, 1e6)", "busy", outcome=ended, load=False),
         _fault("child that stays", "open", "subprocess.Popen(['sleep', '600'])", "sleep", outcome=ended, load=False),
         _fault(
             "child in its own session",
@@ -297,7 +310,7 @@ def _of_processes() -> list[PlantedFault]:
             outcome=ended,
             load=False,
         ),
-        _fault("thread at import", "import", f"threading.Thread(target={forever}, name='stays').start()", outcome=PlantedOutcome.HARMLESS),
+        _fault("thread at import", "import", stays, "stays", outcome=ended, load=False),
         _fault(
             "thread at import exits",
             "import",
@@ -325,8 +338,8 @@ def _of_the_process() -> list[PlantedFault]:
         "garbage off": "gc.disable()",
     }
     found = [_fault(f"{name} in import", "import", body, outcome=harmless) for name, body in changes.items()]
-    for name in ("output closed", "streams replaced", "environment cleared", "mask", "exit handler", "signals ignored", "hook replaced"):
-        found.append(_fault(f"{name} in open", "open", changes[name], outcome=harmless))
+    later = ("output closed", "streams replaced", "environment cleared", "mask", "exit handler", "signals ignored", "hook replaced")
+    found += [_fault(f"{name} in open", "open", changes[name], outcome=harmless) for name in later]
     frozen = "time.perf_counter_ns = lambda: 5"
     monotonic = "time.monotonic = lambda: 5.0\ntime.perf_counter_ns = lambda: 5\ntime.perf_counter = lambda: 5.0"
     return [
@@ -339,7 +352,13 @@ def _of_the_process() -> list[PlantedFault]:
         _fault("clock frozen in open", "open", frozen, "clock", line=False, load=False),
         _fault("clock frozen in run", "run", frozen, "clock", line=False, load=False),
         _fault("all clocks frozen in open", "open", monotonic, line=False, load=False),
-        _fault("no more files", "run", "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3)); open('/dev/null')", "optimised", "OSError"),
+        _fault(
+            "no more files",
+            "run",
+            "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3)); open('/dev/null')",
+            "optimised",
+            "OSError",
+        ),
         _fault(
             "no more memory",
             "run",
@@ -355,7 +374,7 @@ def _of_answers() -> list[PlantedFault]:
     return [
         _fault("equality that raises", "normalise", odd.format("1 / 0"), "sum 900", "ZeroDivisionError", line=False),
         _fault("equality that exits", "normalise", odd.format("sys.exit(0)"), "sum 900", "SystemExit", line=False),
-        _fault("equality that exits at once", "normalise", odd.format("os._exit(0)"), "sum 900", "os._exit", line=False),
+        _fault("equality that exits at once", "normalise", odd.format("os._exit(0)"), "sum 900", "SystemExit", line=False),
         _fault("equality of no truth", "normalise", odd.format("None"), "sum 900", line=False),
         _fault("answer within itself", "run", "answer = []\nanswer.append(answer)\nreturn answer", *_WHO["run"], line=False),
         _fault("answer that differs", "run", "return -1", *_WHO["run"], "-1", line=False),
@@ -375,7 +394,13 @@ def _of_answers() -> list[PlantedFault]:
             *_WHO["run"],
             line=False,
         ),
-        _fault("deep answer", "run", "answer = []\nfor _ in range(100_000): answer = [answer]\nreturn answer", *_WHO["run"], line=False),
+        _fault(
+            "deep answer",
+            "run",
+            "answer = []\nfor _ in range(100_000): answer = [answer]\nreturn answer",
+            *_WHO["run"],
+            line=False,
+        ),
     ]
 
 
@@ -427,12 +452,14 @@ def _of_declarations() -> list[PlantedFault]:
         _declared("promise on no group", {"promises": promise(measure="speedup('other')")}, "'other'"),
         _declared("promise on no arm", {"promises": promise(more=", arms=['other']")}, "'other'"),
         _declared("promise without a measure", {"promises": promise(measure="'g'")}, "P1"),
+        _declared("two promises of one name", {"promises": f"{promise()} + {promise()}"}, "P1"),
         _declared("promise without a claim", {"promises": promise(claim="2")}, "P1"),
         _declared("engines as a text", {"engines": '"sqlite"'}, "engines"),
         _declared("no engines", {"engines": "[]"}, "engines"),
         _declared("tolerances as a list", {"tolerances": '["steps"]'}, "tolerances"),
         _declared("tolerance as a text", {"tolerances": '{"steps": "much"}'}, "tolerances"),
         _declared("load test as a number", {"load_test": "30"}, "load_test"),
+        _declared("flag as a text", {"groups": '[Group("g", "a", slow="no")]'}, "slow"),
         _declared("load test of no rate", {"load_test": "LoadTest(0)"}, "rate_per_s"),
         _declared("run is no method", {"run": "5"}, "run"),
     ]
