@@ -26,6 +26,7 @@ from harness.runtime.process_state import kept
 from harness.scenario import DeclaredFinding, Scenario
 from harness.suggestions import choose_from
 from harness.text import message_line
+from harness.user_code import is_request
 
 TARGET_SUFFIX = ".target.json"
 """The end of the name of a file that stands for servers which run already; see `harness.targets.plan`."""
@@ -173,10 +174,11 @@ def _guarded(file: Path) -> Iterator[None]:
     try:
         with _exits_raise():
             yield
-    except (UsageError, KeyboardInterrupt):
+    except UsageError:
         raise
     except BaseException as error:
-        if line := _line_in(file, error):
+        line = _line_in(file, error)
+        if line and not is_request(error):
             raise UsageError(f"{file}{line} raised {describe(error)}; fix the file") from error
         raise
     if problem := clock.problem():
@@ -188,9 +190,9 @@ def _made(file: Path, kind: type[Scenario[Any]]) -> RunnableScenario:
         with kept():
             written = kind()
         return runnable(written)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
+        if is_request(error):
+            raise
         raise UsageError(f"{file}{_line_in(file, error)}: {kind.__name__}() raised {describe(error)}; fix the file") from error
 
 
@@ -252,7 +254,7 @@ def _import(file: Path) -> ModuleType:
             spec.loader.exec_module(module)
     except BaseException as error:
         del sys.modules[spec.name]
-        if isinstance(error, KeyboardInterrupt):
+        if is_request(error):
             raise
         if isinstance(error, UsageError):
             raise UsageError(f"{file} cannot be imported: {error}") from error

@@ -1,6 +1,7 @@
 """The parts that all jobs of a worker share: instances of arms, the scenario's cases, and sending messages."""
 
 import asyncio
+import sys
 import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -31,9 +32,14 @@ class Outbox:
 
     def send(self, message: Message) -> None:
         """Send a message, unless the outcome was sent."""
-        if not self._is_over:
-            self._is_over = isinstance(message, JobDone | JobFailed)
+        if self._is_over:
+            return
+        try:
             self._parent.write_line(encode_json(message, encode_path))
+        except OSError as error:  # a scenario has closed the channel: nothing more can be said, and what was done last is known
+            sys.stderr.write(f"{describe(error)}\n")
+            channel.leave(1)
+        self._is_over = isinstance(message, JobDone | JobFailed)
 
     async def turn(self) -> TimePairs:
         """Say that pairs can be timed, wait for what to time, and move to its cores.

@@ -3,6 +3,7 @@
 Always a fresh interpreter, so that hash seed, memory layout and caches differ between processes as they do in production.
 """
 
+import contextlib
 import signal
 import subprocess
 from collections.abc import Callable, Generator
@@ -28,6 +29,8 @@ class LeftRunning(msgspec.Struct, frozen=True):
 Event = Message | LeftRunning
 """A message of a worker, or what its parent sees of it."""
 
+LATE_S = 0.001
+"""Seconds to wait for a message that may have arrived after the outcome."""
 CRASHES = (-signal.SIGSEGV, -signal.SIGFPE, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGILL)
 """Return codes of a process that has crashed, which writes where."""
 
@@ -114,7 +117,16 @@ def _exit(child: Child[Message], outcome: JobDone | JobFailed, job: BenchJob) ->
             return
     if names := [*left, *child.left()] or unknown:
         yield LeftRunning(names)
-    yield outcome
+    yield _late_failure(child) or outcome
+
+
+def _late_failure(child: Child[Message]) -> JobFailed | None:
+    """Return the failure that a process has reported after the outcome which its worker has forked; None if there is none."""
+    with contextlib.suppress(TimeoutError):
+        while (message := child.receive(LATE_S)) is not None:
+            if isinstance(message, JobFailed):
+                return message
+    return None
 
 
 def _at(place: str) -> str:

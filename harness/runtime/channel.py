@@ -176,6 +176,8 @@ def begin(phase: str, arm: str = "", case: str = "", times: int = 1) -> None:
     `times` is the number of an operation's timeouts that it may last. It costs about a microsecond, and `beat` a tenth of that.
     """
     global _doing, _since_s
+    if _forked:
+        end_fork()
     now_s = _now_s()
     if _since_s is not None:
         _spent_s[_since_s[0]] = _spent_s.get(_since_s[0], 0.0) + now_s - _since_s[1]

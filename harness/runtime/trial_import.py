@@ -91,6 +91,7 @@ def _load_all(files: Sequence[Path], load: Callable[[Path], object], timeout_s: 
     null = os.open(os.devnull, os.O_RDWR)
     for number in range(3):
         os.dup2(null, number)
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - until the process ends
     message = ""
     try:
         for number, file in enumerate(files):
