@@ -35,6 +35,7 @@ from harness.errors import (
     print_traceback,
 )
 from harness.runtime import leftovers
+from harness.runtime.channel import refuse_exits
 from harness.runtime.signals import Requests, as_interrupts, end_at_once, end_now, end_when_asked
 from harness.suggestions import choose_from, did_you_mean
 from harness.text import message_line
@@ -157,6 +158,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     is_process = argv is None  # which ends with the command
     if is_process:
         end_when_asked()
+    allow_exits = refuse_exits()
     try:
         with usable_streams(), as_interrupts() as requests, _own_traceback_setting(), leftovers.marked():
             code = _main(argv, requests)
@@ -164,6 +166,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not is_process:
             raise
         end_now()
+    finally:
+        if not is_process:
+            allow_exits()
     if is_process:
         end_at_once(code)
     return code

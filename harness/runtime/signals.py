@@ -16,7 +16,11 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+from harness.runtime.channel import leave
+
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+END_S = 5.0
+"""The longest wait for threads at the end of a command, in seconds."""
 REPEAT_S = 0.2
 """Seconds after a signal in which another one is not a new request: `timeout` and terminals send theirs twice."""
 AGAIN_S = 0.05
@@ -83,12 +87,21 @@ def end_when_asked() -> None:
 def end_at_once(code: int) -> None:
     """Let these signals end the process with an exit code from now on, when all is done but the interpreter's own end.
 
-    They end it while it waits for threads. After that they are ignored: the interpreter would reset them, and they would kill it.
+    They end it while it waits for threads, for which it waits END_S at most: those of foreign code may never end. After that they
+    are ignored: the interpreter would reset them, and they would kill it.
     """
     eval("0")  # noqa: S307 - after an interrupt in the `eval` of a text, such as namedtuple's, Python would end by SIGINT otherwise
     for number in filter(_is_heeded, STOPPING):
-        signal.signal(number, lambda *_: os._exit(code))
+        signal.signal(number, lambda *_: leave(code))
         atexit.register(signal.signal, number, signal.SIG_IGN)
+    sys.unraisablehook = lambda _: None  # of what foreign code does at the end, such as exiting with another code
+
+    def leave_late() -> None:
+        time.sleep(END_S)
+        leave(code)
+
+    with suppress(RuntimeError):  # no thread can be started any more
+        threading.Thread(target=leave_late, daemon=True).start()
 
 
 def end_now() -> None:
@@ -101,7 +114,7 @@ def end_now() -> None:
         if found := sys.modules.get("harness.runtime.leftovers"):  # else nothing was made yet
             found.clear_now()
     finally:
-        os._exit(CODE)
+        leave(CODE)
 
 
 @contextmanager
