@@ -11,7 +11,7 @@ import msgspec
 
 from harness.bench.job import PREVIEWED, WAITING, BenchJob, JobDone, Message, ReadyToTime, TimePairs
 from harness.bench.operations import UnpicklableCaseError, cached_cases, first_of_each_group
-from harness.errors import HarnessError, ScenarioFailedError
+from harness.errors import HarnessError, ScenarioFailedError, describe
 from harness.runnable import RunnableScenario
 from harness.runtime import channel
 from harness.runtime.channel import LONG, begin
@@ -58,10 +58,11 @@ class Outbox:
 
     def fail(self, error: Exception) -> None:
         """Send an exception as the outcome, with its traceback."""
+        during = channel.current()
         if isinstance(error, HarnessError):
-            self.send(JobFailed(str(error), error.code, traceback.format_exc()))
+            self.send(JobFailed(str(error), error.code, traceback.format_exc(), during=during))
         else:
-            self.send(JobFailed(f"{type(error).__name__}: {error}", ScenarioFailedError.code, traceback.format_exc()))
+            self.send(JobFailed(describe(error), ScenarioFailedError.code, traceback.format_exc(), during=during))
 
 
 def refuse_wrong_clock(check: ClockCheck) -> None:

@@ -5,6 +5,7 @@ Always a fresh interpreter, so that hash seed, memory layout and caches differ b
 
 import subprocess
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -32,9 +33,11 @@ _running: set[Child[Message]] = set()
 
 
 def run_job(
-    job: BenchJob, waiting: Callable[[Lasting], None] = lambda _: None, turn: Callable[[], TimePairs] = lambda: TimePairs({})
+    job: BenchJob, waiting: Callable[[Lasting], bool | None] = lambda _: None, turn: Callable[[], TimePairs] = lambda: TimePairs({})
 ) -> Generator[Event, None, None]:
     """Run a job in a fresh process and yield its messages as they arrive; `waiting` receives its activity while it sends none.
+
+    If that returns True, the activity is ended as one whose timeout is over.
 
     After a `ReadyToTime` it waits until the generator is resumed, and then times what `turn` returns.
 
@@ -55,16 +58,18 @@ def run_job(
                     last = child.receive(watch.poll_s)
                 except TimeoutError:
                     if child.process.poll() is not None:  # a process that it has forked keeps the channel open
-                        yield JobFailed(f"worker exited unexpectedly ({child.exit_description()})", detail=child.output())
+                        yield _exited(child)
                         return
                     lasting = watch.look()
                     if lasting.is_over:
                         yield _hanging(child, lasting, job.file)
                         return
-                    waiting(lasting)
+                    if waiting(lasting):
+                        yield _hanging(child, replace(lasting, limit_s=lasting.seconds), job.file)
+                        return
                     continue
                 if last is None:
-                    yield JobFailed(f"worker exited unexpectedly ({child.exit_description()})", detail=child.output())
+                    yield _exited(child)
                     return
                 if not isinstance(last, JobDone | JobFailed):
                     yield last
@@ -78,10 +83,16 @@ def run_job(
 
 def _hanging(child: Child[Message], lasting: Lasting, file: Path) -> JobFailed:
     """Return the failure of a worker whose operation takes too long, with the line in the scenario's file where that is known."""
-    is_stopped = child.is_stopped()
-    stacks = [] if is_stopped else child.stacks()
+    stopped = child.stopped()
+    stacks = [] if stopped else child.stacks()
     detail = "\n".join(f"{stack.title}: {name}, line {line}" for stack in stacks for name, line in stack.places)
-    return JobFailed(lasting.failure(place_of(stacks, file), is_stopped=is_stopped), detail=detail + "\n" + child.output())
+    message = lasting.failure(place_of(stacks, file), stopped)
+    return JobFailed(message, detail=detail + "\n" + child.output(), during=lasting.activity.phase)
+
+
+def _exited(child: Child[Message]) -> JobFailed:
+    description = child.exit_description()
+    return JobFailed(f"worker exited unexpectedly ({description})", detail=child.output(), during=child.activity().phase)
 
 
 def _exit(child: Child[Message], outcome: JobDone | JobFailed, job: BenchJob) -> Generator[Event, None, None]:
@@ -95,7 +106,7 @@ def _exit(child: Child[Message], outcome: JobDone | JobFailed, job: BenchJob) ->
     else:
         left, unknown = [], []
         if isinstance(outcome, JobDone) and code != 0:
-            yield JobFailed(f"worker exited unexpectedly ({child.exit_description()})", detail=child.output())
+            yield _exited(child)
             return
     if names := [*left, *child.left()] or unknown:
         yield LeftRunning(names)

@@ -7,7 +7,7 @@ import itertools
 import math
 from array import array
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -33,7 +33,7 @@ from harness.bench.probes import instructions
 from harness.bench.process import Event, LeftRunning, run_job
 from harness.bench.profile import by_phase
 from harness.bench.schedule import GroupPairs, TrialPairs, is_decided
-from harness.bench.serving import unreachable_server
+from harness.bench.serving import blamed
 from harness.bench.steps import Observer
 from harness.bench.switches import Ablated
 from harness.discovery import LoadedScenario
@@ -47,6 +47,7 @@ from harness.runtime.clock import Clock, MonotonicClock
 from harness.runtime.source_code import code_of_arms
 from harness.runtime.watch import OPERATION_TIMEOUT_S, Lasting
 from harness.scenario import Setting
+from harness.servers.health import ServerWatch
 from harness.stats import intervals as statistics
 from harness.stats.ablation import ablation
 from harness.stats.percentiles import estimates, percentile_ratios
@@ -60,6 +61,8 @@ INSTRUCTIONS_TIMES = 10
 """Timeout of counting the instructions of one group, in timeouts of one operation: it runs some eighty, fifty times slower."""
 LIMITED_S, LIMITED_TIMES = 30, 10
 """Timeout of an operation under a memory limit: this number of seconds, plus this multiple of its time without the limit."""
+NOTICED_S = 5.0
+"""Seconds in which a process should notice by itself that a server has ended."""
 MISS_RATE = 0.05
 """Share of 95 % intervals that exclude 1 although nothing differs."""
 CHANCE = 0.01
@@ -80,6 +83,15 @@ SYNCHRONOUS = "synchronous, in the worker's thread"
 """Description of the execution of a scenario whose `run` is synchronous, while it is timed."""
 
 
+def _failures_in(event: Event) -> Iterator[JobFailed]:
+    """Yield the first of the errors that a message has as results: of arms that raise as written, and where memory is measured."""
+    if isinstance(event, AnswersVerified) and event.cannot_run:
+        arm, group, error = event.cannot_run[-1]
+        yield JobFailed(f"{arm} in group {group!r}: {error}", during="comparing answers")
+    if isinstance(event, Figures):
+        yield from [JobFailed(row.error, during="measuring memory") for row in event.memory if row.error is not None][:1]
+
+
 def left_running(names: Iterable[str]) -> records.RunWarning:
     """Return the warning about threads and processes that went on after the work of their process, and were ended."""
     message = f"after the work of a process there still ran, and was ended: {', '.join(names)}"
@@ -95,6 +107,8 @@ class _Work:
     """What it sends."""
     turn: list[TimePairs]
     """Holds what it is to time once it has its turn."""
+    servers: ServerWatch
+    """Watches the servers that it uses."""
     lasted_s: float = 0.0
     """The seconds that it has taken, without those in which it waited for its turn."""
 
@@ -273,13 +287,23 @@ class ScenarioRun:
         return job
 
     def carry_out(self, job: BenchJob, observer: Observer) -> None:
-        """Do a job in a fresh process and add its messages; one that times pairs is done up to its turn, which `time_pairs` is."""
+        """Do a job in a fresh process and add its messages; one that times pairs is done up to its turn, which `time_pairs` is.
+
+        Without a server that serves there is nothing to do: the scenario has failed.
+        """
         turn: list[TimePairs] = []
+        servers = ServerWatch(self.setting.servers)
 
-        def waiting(activity: Lasting) -> None:
+        def waiting(activity: Lasting) -> bool:
             observer.waiting(self.name, activity.progress(), activity.seconds)
+            if activity.seconds >= self.timeout_s and servers.stopped():
+                return True
+            return activity.seconds >= min(NOTICED_S, self.timeout_s) and servers.ended() is not None
 
-        self._receive(_Work(job, run_job(job, waiting, turn.pop), turn), observer)
+        if fault := servers.fault():
+            self.add(JobFailed(f"not measured: {fault}; run this scenario again"))
+            return
+        self._receive(_Work(job, run_job(job, waiting, turn.pop), turn, servers), observer)
 
     def time_pairs(self, turn: TimePairs, observer: Observer, share: float = 1.0) -> None:
         """Let the process that is ready, if there is one, time these pairs, and add its messages; then it is ready again.
@@ -329,9 +353,13 @@ class ScenarioRun:
             if isinstance(event, JobDone):
                 spent_s = event.spent_s
             if isinstance(event, JobFailed):
-                self._add_failure(event, work.job)
+                self._add_failure(event, work)
             else:
                 self.add(event, work.job.process, work.job.setting.scale)
+            for failed in _failures_in(event):  # those of an arm are results, and those of a server are not
+                if (found := blamed(failed, work.servers)) is not failed:
+                    self.add(found)
+                    return
             if isinstance(event, PairTimes):
                 observer.tick()
         observer.waiting(self.name, "", 0.0)
@@ -401,19 +429,20 @@ class ScenarioRun:
                 logs = group.log_ratios.setdefault(arm, {}).setdefault(process, [])
                 logs.append(math.log(means_s[BASELINE] / mean_s))
 
-    def _add_failure(self, failed: JobFailed, job: BenchJob) -> None:
+    def _add_failure(self, failed: JobFailed, work: _Work) -> None:
         """Add a failure: a result where memory is measured, a warning under callgrind, else an error.
 
-        An error names a server that has stopped.
+        That of a server is an error in any case, and names it.
         """
-        if job.task is Task.MEMORY:
+        job, found = work.job, blamed(failed, work.servers)
+        if found is not failed:
+            self.add(found)
+        elif job.task is Task.MEMORY:
             self._add_memory_failure(failed, job)
         elif job.task is Task.INSTRUCTIONS:
             message = f"those of {job.arm} could not be counted: {failed.message}"
             self.warnings.append(records.RunWarning(WarningName.INSTRUCTIONS, message, "leave --instructions out"))
         else:
-            if stopped := unreachable_server(self.setting.servers):
-                failed = JobFailed(f"{stopped} ({failed.message}); run this scenario again", detail=failed.detail)
             self.add(failed)
 
     def _add_memory_failure(self, failed: JobFailed, job: BenchJob) -> None:
@@ -425,6 +454,15 @@ class ScenarioRun:
             if group not in measured and (job.arm, group) not in job.excluded:
                 row = records.Memory(job.arm, group, 0, 0, 0.0, [], scale=scale, limit_bytes=limit, error=error)
                 self.figures.memory.append(row)
+
+    def _memory_failed(self) -> JobFailed | None:
+        """Return the first error of operations that raised only while memory was measured, without a limit; None if there is none.
+
+        An arm that may raise as written has its result instead.
+        """
+        arms = self.loaded.scenario.arms
+        errors = [m for m in self.figures.memory if m.error is not None and m.limit_bytes is None and not arms[m.arm].as_written]
+        return JobFailed(f"while memory was measured: {errors[0].error}") if errors else None
 
     def _unmeasured_memory(self) -> list[records.Memory]:
         """Return a row with the reason for each arm and group whose memory was to be measured and was not."""
@@ -468,6 +506,7 @@ class ScenarioRun:
         if not self.is_active:
             status = records.ScenarioStatus.FAILED if self.not_run is None else records.ScenarioStatus.NOT_RUN
         failed = self.failure or (JobFailed(f"under load: {self.under_load.failed}") if self.under_load.failed else None)
+        failed = failed or self._memory_failed()
         if failed is not None:
             status = records.ScenarioStatus.FAILED
         base = records.ScenarioResult(loaded.name, loaded.title, loaded.doc, loaded.file.name, engine, rtt_ms, status)

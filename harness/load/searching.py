@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, ScenarioFailedError
 from harness.load.block import LoadBlock
 from harness.load.capacity import NextStep, SearchEnd, SearchPlan, TriedStep, capacity, next_step, tried_step
-from harness.load.checks import generator_limit
+from harness.load.checks import generator_limit, have_trouble
 from harness.load.supervisor import Supervisor
 from harness.load.totals import merged, total
 from harness.results.load import Capacity, CapacityKind
@@ -61,6 +61,8 @@ class CapacitySearches:
     """Whether the system under load was another process, or a part of it."""
     crashed: list[str] = field(default_factory=list)
     """A message for each load worker that ended early."""
+    fault: Callable[[], str | None] = lambda: None
+    """Returns why a server does not serve, asked after a step in which operations failed or did not end; None if all serve."""
 
     @property
     def is_unfinished(self) -> bool:
@@ -110,7 +112,7 @@ class CapacitySearches:
                     self._step(search, step, supervisor)
                 except HarnessError as error:
                     self.crashed.append(f"{search.arm} at {step.level:g} {search.plan.kind}: {error}")
-                    search.end = SearchEnd(f"the load worker crashed at {step.level:g}: {error}")
+                    search.end = SearchEnd(f"ended at {step.level:g}: {error}")
                     return False
             self.taken_turns()
             order.reverse()
@@ -125,6 +127,8 @@ class CapacitySearches:
         spent_s = (self.clock.now_ns() - started_ns) / 1e9
         supervisor.received()  # dropped: a search has no timeline to show
         self.has_targets |= block.targets
+        if have_trouble([block]) and (fault := self.fault()):
+            raise ScenarioFailedError(fault)
         search.history.append(
             tried_step(search.plan, step, observation(step.level, block, beyond=search.plan.objective.beyond), spent_s)
         )

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import msgspec
 
+from harness.bench.serving import blamed
 from harness.bench.steps import Observer
 from harness.discovery import LoadedScenario
 from harness.errors import HarnessError, ScenarioFailedError
 from harness.load import arrivals
 from harness.load.capacity import SearchPlan
-from harness.load.checks import generator_facts
+from harness.load.checks import generator_facts, have_trouble
 from harness.load.environment import LoadEnvironment, load_environment
 from harness.load.protocol import LoadJob
 from harness.load.results import CollectedResults, deciding_arms, scenario_result, started_result
@@ -31,13 +32,13 @@ from harness.results.run import PromiseVerdict, Run, RunKind, RunSettings, RunWa
 from harness.results.store import SCHEMA_VERSION, write_histograms, write_run
 from harness.results.warning_names import WarningName
 from harness.runtime import machine
-from harness.runtime.child import encode_path
+from harness.runtime.child import JobFailed, encode_path
 from harness.runtime.clock import Clock, MonotonicClock, utc_now
 from harness.runtime.cores import Cores, choose_cores, keep_to
 from harness.runtime.source_code import repository
 from harness.runtime.watch import OPERATION_TIMEOUT_S
 from harness.runtime.workspace import git_commit
-from harness.scenario import Setting
+from harness.servers.health import ServerWatch
 from harness.verdicts.promise import judge
 
 MODELS = {
@@ -129,7 +130,7 @@ class LoadSession:
             cpus=() if self.cores.worker is None else (self.cores.worker,),
             alone=self.cores.worker is not None,
         )
-        supervisor = Supervisor(job)
+        supervisor, watch = Supervisor(job), ServerWatch(environment.servers)
         try:
             supervisor.start()
             self.collected.facts |= supervisor.facts
@@ -139,23 +140,30 @@ class LoadSession:
                 supervisor.wait()
                 self.collected.add(number, *supervisor.received())
                 self.observer.tick()
+                if ended := watch.ended():  # there is nothing left to put under load
+                    supervisor.failed = ended
+                    break
         except KeyboardInterrupt:
             supervisor.stop()
             raise
         except HarnessError as error:
             if number == 1:  # the scenario cannot be loaded at all
-                self.collected.failed = error
+                self.collected.failed = blamed(JobFailed(str(error), error.code), watch).error()
             else:
                 supervisor.failed = str(error)
         finally:
             self.collected.add(number, *supervisor.received())
             supervisor.close()
+        found, cannot_run = self.collected.blocks.get(number, []), self.collected.cannot_run
+        has_trouble = supervisor.failed is not None or bool(cannot_run) or have_trouble(found)
+        if self.collected.failed is None and has_trouble and (fault := watch.fault()):
+            supervisor.failed = fault if supervisor.failed in {None, fault} else f"{fault} ({supervisor.failed})"
+            self._shares.clear()
         if supervisor.failed:
-            blocks = self.collected.blocks.get(number, [])
             self.collected.crashed.append(
-                f"load worker {number} of {workers}, after {len(blocks)} of its blocks: {supervisor.failed}"
+                f"load worker {number} of {workers}, after {len(found)} of its blocks: {supervisor.failed}"
             )
-            begun = len({block.cycle for block in blocks})
+            begun = len({block.cycle for block in found})
             if supervisor.hung_arm:
                 self._hung.add(supervisor.hung_arm)
                 self._shares.extendleft([cycles - begun] if cycles > begun else [])
@@ -225,22 +233,23 @@ class CapacitySession:
             self._save()  # a folder that cannot be written has to show before minutes of load
             self._show("preparing")
             with _prepared(plan, self.cores, self.collected) as environment:
-                self._search(environment.settings(0))
+                self._search(environment)
         except KeyboardInterrupt:
             self.collected.interrupted = True
         finished = self._record(utc_now())
         write_run(finished, plan.out)
         return finished
 
-    def _search(self, settings: list[Setting]) -> None:
+    def _search(self, environment: LoadEnvironment) -> None:
         """Run until every search has ended. A worker that crashes in a step ends that search; the others get a new one.
 
         One that cannot start in place of a crashed one ends all of them: what was found is kept.
         """
-        plan = self.plan
+        plan, watch = self.plan, ServerWatch(environment.servers)
+        self._searches.fault = watch.fault
         job = LoadJob(
             files=[encode_path(plan.loaded.file)],
-            settings=settings,
+            settings=environment.settings(0),
             block_s=plan.plans[0].step_s,
             warm_up_s=plan.warm_up_s,
             arrivals=UNIT_RATE,
@@ -263,8 +272,9 @@ class CapacitySession:
                 raise
             except HarnessError as error:
                 if not self.collected.crashed:  # the scenario cannot be loaded at all
-                    raise
-                self._searches.end(f"no load worker started in place of the crashed one: {error}")
+                    raise blamed(JobFailed(str(error), error.code), watch).error() from error
+                cause = watch.fault() or str(error)
+                self._searches.end(f"no load worker started in place of the crashed one: {cause}")
             finally:
                 supervisor.close()
 

@@ -148,6 +148,11 @@ def begin(phase: str, arm: str = "", case: str = "", times: int = 1) -> None:
     _counter[0] += 1
 
 
+def current() -> str:
+    """Return the current activity, as it was named when it began; empty before the first one."""
+    return "" if _since_s is None else _since_s[0]
+
+
 def beat() -> None:
     """Record that the same activity starts again."""
     _counter[0] += 1

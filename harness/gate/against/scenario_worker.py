@@ -37,7 +37,9 @@ protocol = runpy.run_path(str(Path(__file__).resolve().with_name("protocol.py"))
 begin, beat, LONG = protocol["begin"], protocol["beat"], protocol["LONG"]
 operations = runpy.run_path(str(protocol["HARNESS"] / "bench" / "operations.py"))
 answers = runpy.run_path(str(protocol["HARNESS"] / "answers.py"))
-recorder: Any = protocol["recorder"](__file__, *(str(protocol["HARNESS"] / file) for file in ("bench/operations.py", "answers.py")))
+counted_kinds = runpy.run_path(str(protocol["HARNESS"] / "error_groups.py"))["counted_kinds"]
+OWN = ("bench/operations.py", "answers.py", "error_groups.py")
+recorder: Any = protocol["recorder"](__file__, *(str(protocol["HARNESS"] / file) for file in OWN))
 
 
 class CaseFailedError(Exception):
@@ -65,8 +67,7 @@ def main() -> None:
     except CaseFailedError as error:
         channel.fail(str(error), type(error).__name__)
     except Exception as error:  # noqa: BLE001 - another version's code may raise anything; the coordinator names it
-        text = str(error).strip().splitlines()
-        channel.fail(f"{type(error).__name__}: {text[0] if text else ''}", type(error).__name__)
+        channel.fail(_described(error), type(error).__name__)
     else:
         if found is not None:
             channel.end(**found, title=loaded.title, doc=loaded.doc, recording=_recorded(found))
@@ -178,7 +179,7 @@ async def _examine(channel: VersionChannel, scenario: Any, setting: Any, job: di
                     except Exception as error:
                         if arm not in declared["as_written"]:
                             raise _failed(error, job["file"], arm, case) from error
-                        cannot_run[name] = f"{type(error).__name__}: {error}"
+                        cannot_run[name] = _described(error)
                         continue
                     if first[1] is not None and first[1] == second[1]:
                         answers[name] = first[1]
@@ -239,8 +240,13 @@ def _failed(error: Exception, file: str, arm: str, case: Any) -> CaseFailedError
     """Return the error for an operation that raised: arm, case, the line in the scenario's file, and the error in one line."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name == Path(file).name]
     place = f", {Path(file).name}, line {lines[-1]}" if lines else ""
-    text = str(error).strip().splitlines() or [""]
-    return CaseFailedError(f"{arm} raised in case {case.name!r}{place}: {type(error).__name__}: {text[0]}")
+    return CaseFailedError(f"{arm} raised in case {case.name!r}{place}: {_described(error)}")
+
+
+def _described(error: BaseException) -> str:
+    """Return an error's type and the first line of its text; of a group, those of its errors with their numbers."""
+    found: str = counted_kinds(error, lambda each: f"{type(each).__name__}: {(str(each).strip().splitlines() or [''])[0]}")
+    return found
 
 
 def _digest(scenario: Any, arm: str, case: Any, answer: Any) -> Any:

@@ -158,7 +158,7 @@ def test_a_crashed_worker_ends_only_one_search(worker: FakeWorker, tmp_path: Pat
     assert result.load is not None
     crashed, kept = result.load.capacities
     assert (crashed.arm, crashed.sustained, crashed.failed_at) == ("baseline", 8, None)
-    assert crashed.reason == "the load worker crashed at 16: the load worker exited unexpectedly (SIGKILL)"
+    assert crashed.reason == "ended at 16: the load worker exited unexpectedly (SIGKILL)"
     assert kept.sustained == pytest.approx(200, rel=0.1)
     assert result.load.lost_workers == ["baseline at 16 concurrent users: the load worker exited unexpectedly (SIGKILL)"]
     assert worker.started == worker.closed == 2

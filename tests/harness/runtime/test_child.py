@@ -231,7 +231,7 @@ def test_the_activity_can_be_read_while_the_child_hangs() -> None:
         hanging.send({"type": "go"})
         assert hanging.receive() == {"type": "begun"}
         assert hanging.activity() == Activity(2, "opening", "baseline", "n 0", 10)
-        assert not hanging.is_stopped()
+        assert hanging.stopped() == ""
 
 
 def test_all_of_a_childs_session_ends_with_it() -> None:
