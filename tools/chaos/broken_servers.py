@@ -1,6 +1,6 @@
 """Is a server or a file that is broken in the middle of a command named, and is the rest measured? Each attempt is a whole command.
 
-The scenario under attack breaks what it uses itself, the first time that it gets to a phase, so that nothing depends on the speed of
+The scenario under attack breaks what it uses itself, the first time that it gets to a phase: nothing depends on the speed of
 the machine. A scenario without a server stands beside it, and has to be measured. Alone: `python -m tools.chaos --only
 broken_servers`, in full about 5 minutes on two cores.
 """
@@ -8,6 +8,7 @@ broken_servers`, in full about 5 minutes on two cores.
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -594,8 +595,8 @@ def section(outcomes: Sequence[AttemptOutcome]) -> Section:
     return Section(
         TITLE,
         "Each attempt is a command whose scenario breaks its own server, or its database file, at the first operation of a phase;"
-        f" the timeout of one operation is {OPERATION_S} s. A gate cannot compare the versions then, and ends with 4; all others end"
-        " with 1. Beside the scenario of a run stands one without a server.",
+        f" the timeout of one operation is {OPERATION_S} s. A gate cannot compare the versions then, and ends with 4; all others"
+        " end with 1. Beside the scenario of a run stands one without a server.",
         [SectionTable("Attempts", ("server: fault, phase (command)", "seconds", "exit code", "outcome", "what was said"), rows)],
         [
             Requirement(f"the true cause is named: {named} of {total}", bool(outcomes) and named == total),
