@@ -20,6 +20,8 @@ SECOND = 2
 _PACKAGE = str(Path(__file__).parent) + os.sep
 
 _KEYS = ("integrityerror", "uniqueviolation", "unique constraint", "duplicate key", "duplicate entry", "already exists")
+UNDONE = "does reset() undo what run() wrote?"
+"""The next step where nothing else is known about an error of a second repetition."""
 _RESET = "reset() has to remove what run() inserted"
 _LOOPS = ("different loop", "different event loop", "event loop is closed")
 _LAZY = ("missinggreenlet", "greenlet_spawn", "detachedinstance")
@@ -104,7 +106,7 @@ def next_step(error: BaseException, method: str = "", repetition: int = 1) -> st
             return (
                 str(missing_extra(str(each.name), extra)) if extra else f"install {each.name} into the environment of the harness"
             )
-    return "does reset() undo what run() wrote?" if repetition == SECOND and method in {"", "run", "state"} else ""
+    return UNDONE if repetition == SECOND and method in {"", "run", "state"} else ""
 
 
 def shown(file: str | Path) -> str:

@@ -12,7 +12,7 @@ from harness.runtime.deadline import deadline
 from harness.runtime.watch import OPERATION_TIMEOUT_S, RAISE_TIMEOUT
 from harness.scenario import Scenario, Server, Setting
 from harness.servers.health import ServerWatch
-from harness.user_code import user_code
+from harness.user_code import UNDONE, user_code
 
 NO_NETWORK = "it connects to no server, so there is no network latency to add"
 """The reason why a scenario without a server is not run at an RTT above 0."""
@@ -56,5 +56,5 @@ def blamed(failed: JobFailed, watch: ServerWatch) -> JobFailed:
     if fault is None:
         return failed
     during = f", while {failed.during}" if failed.during else ""
-    found = failed.message.removesuffix(RAISE_TIMEOUT)
+    found = failed.message.removesuffix(RAISE_TIMEOUT).removesuffix(f"; {UNDONE}")
     return JobFailed(f"{fault}{during} ({found}); run this scenario again", detail=failed.detail, during=failed.during)

@@ -125,7 +125,7 @@ class TrialLoad:
         fails = [f"{a.arm}: {a.failing}" for a in load.arms if a.group == ALL and a.failing and a.arm in deciding]
         warnings = (*load_warnings(load, collected.blocks), *self._cut_short())
         load = replace(load, capacities=self._searches.capacities() if self._searches else [])
-        return LoadOutcome(load, self._left_out, "; ".join([*fails, *collected.crashed]), cannot_run, warnings)
+        return LoadOutcome(load, self._left_out, "; ".join([*collected.crashed, *fails]), cannot_run, warnings)
 
     @property
     def _declared(self) -> LoadTest:

@@ -340,7 +340,7 @@ def _search_status(
     It has failed if an arm that decides fails, a load worker crashed, or no operation completed.
     """
     by_arm = {c.arm: f"{c.arm}: {c.failing}" for c in reversed(found) if c.failing and c.arm in deciding}
-    if fails := [*(by_arm[arm] for arm in deciding if arm in by_arm), *crashed]:
+    if fails := [*crashed, *(by_arm[arm] for arm in deciding if arm in by_arm)]:
         return ScenarioStatus.FAILED, "; ".join(fails), ScenarioFailedError.code
     if interrupted:
         return ScenarioStatus.INTERRUPTED, None, 0

@@ -109,7 +109,11 @@ def is_due():
 
 
 def signalled(pid):
-    os.kill(pid, getattr(signal, FAULT))
+    """Kill a server, or stop it with all of its processes: those of PostgreSQL would serve their connections on."""
+    import psutil
+    process = psutil.Process(pid)
+    for each in [process] if FAULT == "SIGKILL" else [process, *process.children(recursive=True)]:
+        each.send_signal(getattr(signal, FAULT))
 
 
 class Attacked(Scenario):
@@ -144,20 +148,20 @@ POSTGRES = """
         self.held, port = [], None
         async with through_proxy(setting) if FAULT == "reset" else nothing() as proxy:
             dsn = self.dsn(setting) if proxy is None else proxy.dsn(self.dsn(setting))
-            connection = await asyncpg.connect(dsn)
+            connection = await asyncpg.create_pool(dsn, min_size=1, max_size=5)
             if is_due():
                 await self.broken(connection, setting, proxy)
             yield connection, setting, proxy
-            await connection.close(timeout=2)
+            await connection.close()
 
     async def run(self, instance, case):
         connection, setting, proxy = instance
         if is_due():
             await self.broken(connection, setting, proxy)
         if FAULT == "connections":
-            async with asyncio.TaskGroup() as tasks:
-                for _ in range(5):
-                    tasks.create_task(self.connected(setting))
+            found = await asyncio.gather(*(self.connected(setting) for _ in range(5)), return_exceptions=True)
+            if errors := [each for each in found if isinstance(each, Exception)]:
+                raise ExceptionGroup("five connections", errors)
         return await connection.fetchval("SELECT 1")
 
     async def connected(self, setting):
@@ -300,7 +304,7 @@ SQLITE = """
         elif FAULT == "disk":
             (FOLDER / "small" / "filler").write_bytes(bytes(max(0, os.statvfs(FOLDER / "small").f_bavail - 30) * 4096))
         elif FAULT == "read-only":
-            subprocess.run([shutil.which("mount") or "mount", "-o", "remount,ro", FOLDER / "small"], check=True)
+            subprocess.run(["mount", "-o", "remount,ro", FOLDER / "small"], check=True)
         elif FAULT == "corrupt":
             with open(file, "r+b") as damaged:
                 damaged.seek(100)
@@ -498,7 +502,7 @@ def _command(attempt: Attempt, folder: Path, mark: Path, out: Path, stack: ExitS
     if attempt.command == "gate":
         _commit(folder, file)
         return ["gate", "--against", "HEAD", str(file.relative_to(folder)), "--budget", "60s", *timeout]
-    quick = ["--quick", "--processes", "1", "--budget", "15s"]
+    quick = ["--quick", "--processes", "1", "--budget", "30s"]
     return ["run", str(bench), *quick, *timeout, "--out", str(out)]
 
 

@@ -8,7 +8,16 @@ import pytest
 from tools.chaos.broken_servers import DEADLINE_S, KILLED, Attempt, AttemptOutcome, attempts, made, section
 
 KILL = Attempt("SQLite", "locked", "comparing answers")
-GOOD = AttemptOutcome(KILL, True, 1, "baseline raised: OperationalError: database is locked", 2.0, True, True)
+GOOD = AttemptOutcome(
+    KILL,
+    happened=True,
+    code=1,
+    said="baseline raised: OperationalError: database is locked",
+    seconds=2.0,
+    others_kept=True,
+    is_recorded=True,
+)
+CONNECTIONS = replace(GOOD, attempt=replace(KILL, fault="connections"), said="TooManyConnectionsError: too many")
 
 
 @pytest.mark.parametrize(
@@ -22,10 +31,8 @@ GOOD = AttemptOutcome(KILL, True, 1, "baseline raised: OperationalError: databas
         (replace(GOOD, attempt=replace(KILL, command="gate")), "exit code 1"),
         (replace(GOOD, said="baseline raised"), "the cause is not named"),
         (replace(GOOD, said=f"{GOOD.said}; run longer"), "the cause is not named"),
-        (
-            replace(GOOD, attempt=replace(KILL, fault="connections"), said="TooManyConnectionsError: too many"),
-            "the cause is not named",
-        ),
+        (CONNECTIONS, "the cause is not named"),
+        (replace(CONNECTIONS, said="5 × TooManyConnectionsError: too many"), ""),
         (replace(GOOD, seconds=DEADLINE_S + 1), f"after {DEADLINE_S + 1:.0f} s"),
         (replace(GOOD, others_kept=False), "the other scenario was not measured"),
         (replace(GOOD, is_recorded=False), "no record or report"),
