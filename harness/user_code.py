@@ -106,6 +106,8 @@ def next_step(error: BaseException, method: str = "", repetition: int = 1) -> st
             return (
                 str(missing_extra(str(each.name), extra)) if extra else f"install {each.name} into the environment of the harness"
             )
+    if any(isinstance(each, ConnectionError) for each in causes):  # nothing that an operation wrote breaks a connection
+        return ""
     return UNDONE if repetition == SECOND and method in {"", "run", "state"} else ""
 
 

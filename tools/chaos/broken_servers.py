@@ -211,18 +211,17 @@ async def through_proxy(setting):
     port = urlsplit(setting.servers["postgres"].url).port
 
     async def forward(reader, writer):
-        while data := await reader.read(65536):
-            writer.write(data)
+        try:
+            while data := await reader.read(65536):
+                writer.write(data)
+        except OSError:
+            pass
+        writer.close()
 
     async def accept(reader, writer):
         other, sending = await asyncio.open_connection("127.0.0.1", port)
         proxy.clients.append(writer)
-        try:
-            await asyncio.gather(forward(reader, sending), forward(other, writer))
-        except OSError:
-            pass
-        finally:
-            sending.close()
+        await asyncio.gather(forward(reader, sending), forward(other, writer))
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     proxy = Proxy(port, server)
@@ -342,7 +341,9 @@ answered = 0
 
 async def answer(reader, writer):
     global answered
-    while await reader.readuntil(b"\\r\\n\\r\\n"):
+    while await reader.readline():
+        while await reader.readline() not in {b"\\r\\n", b""}:
+            pass
         answered += 1
         if answered == 150:
             pathlib.Path(sys.argv[2]).touch()
@@ -433,15 +434,16 @@ def attempts() -> list[Attempt]:
     every = [(phase, "run") for phase in bench] + under_load + gates
     few = [every[0], every[1], every[2], under_load[0]]
     found = [Attempt("PostgreSQL", KILLED, *where) for where in every]
-    found += [Attempt("PostgreSQL", STOPPED, *where) for where in [*every[:5], *under_load]]
+    found += [Attempt("PostgreSQL", STOPPED, *where) for where in [*every[:4], *under_load]]
     found += [Attempt("PostgreSQL", "connections", *where) for where in few]
     found += [Attempt("PostgreSQL", "reset", *where) for where in few]
     found += [Attempt("PostgreSQL", "disk", *where, needs_mount=True) for where in few[:2]]
-    found += [Attempt("Redis", KILLED, *where) for where in [*every[:5], *under_load]]
-    found += [Attempt("Redis", STOPPED, *where) for where in few]
+    found += [Attempt("Redis", KILLED, *where) for where in [*few, every[3]]]
+    found += [Attempt("Redis", STOPPED, *where) for where in few[:3]]
     found += [Attempt("Redis", "memory", *where) for where in (every[0], every[1])]
-    for fault, needs_mount in (("locked", False), ("corrupt", False), ("disk", True), ("read-only", True)):
-        found += [Attempt("SQLite", fault, *where, needs_mount=needs_mount) for where in [*few, every[3]]]
+    found += [Attempt("SQLite", "locked", *where) for where in [*few, every[3]]]
+    for fault, needs_mount in (("corrupt", False), ("disk", True), ("read-only", True)):
+        found += [Attempt("SQLite", fault, *where, needs_mount=needs_mount) for where in (every[0], every[2])]
     found += [Attempt("application", fault, *where) for fault in (KILLED, STOPPED) for where in few]
     found += [Attempt(TARGETS, fault, "under load", "load") for fault in (KILLED, STOPPED)]
     return found

@@ -103,7 +103,7 @@ def test_a_server_that_stops_during_the_run_is_named_and_other_results_are_kept(
     assert failure.status == "failed"
     assert failure.error is not None
     assert failure.error.startswith("the echo server at 127.0.0.1:")
-    assert " stopped (" in failure.error
+    assert " stopped, while comparing answers (" in failure.error
     assert "\n" not in failure.error
     assert found["adding", "sqlite"].status == "ok"
 

@@ -129,7 +129,7 @@ def test_an_exit_within_a_job_is_a_failure(tmp_path: Path) -> None:
     exits = msgspec.structs.replace(job(tmp_path, running("os._exit(0)")), task=Task.TRY)
     prepared, *rest = run_job(exits)
     assert isinstance(prepared, DataPrepared)
-    assert rest == [JobFailed("worker exited unexpectedly (exit code 0)")]
+    assert rest == [JobFailed("worker exited unexpectedly (exit code 0)", during="comparing answers")]
 
 
 def test_the_first_reason_is_kept(tmp_path: Path) -> None:
