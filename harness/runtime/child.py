@@ -277,12 +277,21 @@ def stopped_process(pid: int) -> psutil.Process | None:
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill the session of a child that leads one, if anything of it is left, and reap the child."""
+    """Kill the session of a child that leads one, if anything of it is left, and reap the child.
+
+    What it has started in other sessions ends by itself once it notices that, for which it is continued if it is stopped.
+    """
+    others: list[psutil.Process] = []
+    with contextlib.suppress(psutil.Error):
+        others += psutil.Process(process.pid).children(recursive=True)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     for left in session_of(process.pid):  # in a process group of its own
         with contextlib.suppress(psutil.Error):
             left.kill()
+    for other in others:
+        with contextlib.suppress(psutil.Error):
+            other.resume()
     process.wait()
 
 

@@ -180,6 +180,9 @@ POSTGRES = """
         elif FAULT == "reset":
             proxy.reset()
         elif FAULT == "disk":
+            import psutil
+            owner = psutil.Process(processes(setting.servers)["postgres"]).uids().real
+            os.chown(FOLDER / "small", owner, -1)
             await connection.execute("CREATE TABLESPACE small LOCATION '" + str(FOLDER / "small") + "'")
             await connection.execute("CREATE TABLE filler (x text) TABLESPACE small")
             await connection.execute("INSERT INTO filler SELECT repeat(md5(i::text), 30) FROM generate_series(1, 100000) i")
@@ -504,7 +507,7 @@ def _command(attempt: Attempt, folder: Path, mark: Path, out: Path, stack: ExitS
     if attempt.command == "gate":
         _commit(folder, file)
         return ["gate", "--against", "HEAD", str(file.relative_to(folder)), "--budget", "60s", *timeout]
-    quick = ["--quick", "--processes", "1", "--budget", "30s"]
+    quick = ["--quick", "--processes", "1", "--budget", "60s"]
     return ["run", str(bench), *quick, *timeout, "--out", str(out)]
 
 

@@ -244,6 +244,17 @@ def test_all_of_a_childs_session_ends_with_it() -> None:
     assert stops(message["pid"])
 
 
+def test_a_stopped_process_in_a_session_of_its_own_notices_the_end_of_its_starter() -> None:
+    """It is continued, and then ends as its input has."""
+    start = "import signal, subprocess; p = subprocess.Popen(['cat'], stdin=subprocess.PIPE, start_new_session=True)"
+    stop = "p.send_signal(signal.SIGSTOP); channel.send('pid', pid=p.pid); channel.receive()"
+    with child(f"channel = connect(); {start}; {stop}") as parent:
+        message = parent.receive()
+        assert message is not None
+        assert parent.stopped() == "process 'cat'"
+    assert stops(message["pid"])
+
+
 def test_a_child_may_have_time_to_exit() -> None:
     """With a timeout it exits by itself once its channel is closed; without one it is killed."""
     body = "channel = connect(exit_with_parent=False); channel.send('up'); channel.receive(); sys.exit(7)"
