@@ -5,6 +5,7 @@ import re
 import sys
 from typing import ClassVar
 
+from harness.error_groups import counted_kinds
 from harness.redaction import redacted
 from harness.text import ERRORS, printable, without_command
 from harness.version import DISTRIBUTION, version
@@ -55,9 +56,18 @@ class NotComparableError(HarnessError):
 
 
 def describe(error: BaseException) -> str:
-    """Return an error's type and the first line of its message; of a group, those of its first error."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    """Return an error's type and the first line of its message; of a group, those of its errors, however deep, with their number.
+
+    Errors of a group that differ in numbers alone are one kind, and of many kinds the most frequent are described.
+
+    Example:
+        >>> describe(ExceptionGroup("two tasks", [ConnectionError("refused"), ExceptionGroup("", [ConnectionError("refused")])]))
+        '2 × ConnectionError: refused'
+    """
+    return counted_kinds(error, _described)
+
+
+def _described(error: BaseException) -> str:
     text = redacted(text_of(error)[:LONGEST]).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
 

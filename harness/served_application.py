@@ -14,6 +14,7 @@ import inspect
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import traceback
@@ -26,11 +27,13 @@ import msgspec
 from harness.errors import HarnessError, MissingExtraError, UsageError, describe, missing_extra
 from harness.network.addresses import LOOPBACK
 from harness.runtime import channel
-from harness.runtime.child import Child, JobFailed, child_environment
+from harness.runtime.child import Child, JobFailed, child_environment, exit_description
 from harness.runtime.cores import elsewhere, keep_apart
 
 START_S = 60.0
 """Seconds that an application may take to start."""
+ENDED_S = 0.5
+"""Seconds in which a process that is about to end does so, once its connections are lost."""
 STOP_S = 5.0
 """Seconds that it may take to stop before it is killed."""
 THREADS = 8
@@ -83,6 +86,13 @@ class ServedApplication:
     def url(self) -> str:
         """The URL, without a slash at its end."""
         return f"http://{LOOPBACK}:{self.port}"
+
+    def ended(self) -> str | None:
+        """Return how the process ended, such as `SIGKILL`, after waiting up to `ENDED_S` for that; None while it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = self._child.process.wait(ENDED_S)
+            return exit_description(code) if code < 0 else self._child.ending()
+        return None
 
     def begin_counting(self) -> None:
         """Count the statements of all SQLAlchemy engines of the process from now on."""

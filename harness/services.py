@@ -78,11 +78,16 @@ class ServiceClient:
 
         Raises:
             FailedStatusError: the status is 400 or above.
-            OSError: there was no response.
+            OSError: there was no response; the application that the harness has started may have ended, which is then said.
         """
         if not isinstance(request, str | Request):
             raise UsageError(f"a request is {request!r:.60}; write a path to get, or Request(method, path, json=…)")
-        response = await self.client.send(self._encoded(request), DEADLINE_S)
+        try:
+            response = await self.client.send(self._encoded(request), DEADLINE_S)
+        except OSError as error:
+            if self.application is not None and (ended := await asyncio.to_thread(self.application.ended)):
+                raise ConnectionError(f"the application ended: {ended}") from error
+            raise
         if response.status >= FAILED:
             name = request if isinstance(request, str) else f"{request.method} {request.path}"
             body = response.sent[:SHOWN_BYTES].decode(errors="replace")

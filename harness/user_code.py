@@ -22,10 +22,18 @@ SECOND = 2
 _PACKAGE = str(Path(__file__).parent) + os.sep
 
 _KEYS = ("integrityerror", "uniqueviolation", "unique constraint", "duplicate key", "duplicate entry", "already exists")
+UNDONE = "does reset() undo what run() wrote?"
+"""The next step where nothing else is known about an error of a second repetition."""
 _RESET = "reset() has to remove what run() inserted"
 _LOOPS = ("different loop", "different event loop", "event loop is closed")
 _LAZY = ("missinggreenlet", "greenlet_spawn", "detachedinstance")
+_LIMIT = ("too many clients", "too many connections", "remaining connection slots", "max number of clients")
+_DISK = ("no space left on device", "disk is full", "disk quota exceeded", "file too large", "disk i/o error")
 _NEXT_STEPS = (
+    (_LIMIT, "the connection limit is reached: open fewer connections at once, or raise the server's limit"),
+    (_DISK, "free space where the data are"),
+    (("disk image is malformed", "file is not a database"), "the database file is damaged: build it again"),
+    (("readonly database", "read-only file system"), "let the user of the run write to the database file and its folder"),
     (("database is locked",), "end every transaction before run() returns, or give each arm a database file of its own in open()"),
     (_LOOPS, "create engines, clients and locks in open(), not when the file is imported"),
     (("cannot be called from a running event loop",), "write `async def` and await instead of calling asyncio.run()"),
@@ -124,7 +132,9 @@ def next_step(error: BaseException, method: str = "", repetition: int = 1) -> st
             return (
                 str(missing_extra(str(each.name), extra)) if extra else f"install {each.name} into the environment of the harness"
             )
-    return "does reset() undo what run() wrote?" if repetition == SECOND and method in {"", "run", "state"} else ""
+    if any(isinstance(each, ConnectionError) for each in every):  # nothing that an operation wrote breaks a connection
+        return ""
+    return UNDONE if repetition == SECOND and method in {"", "run", "state"} else ""
 
 
 def shown(file: str | Path) -> str:

@@ -69,15 +69,15 @@ class Outbox:
         the scenario, if that is given.
         """
         code = ScenarioFailedError.code
+        phase, arm, case = channel.doing()
         if isinstance(error, HarnessError):
             message, code = str(error), error.code
         elif scenario is None:
             message = describe(error)
         else:
-            phase, arm, case = channel.doing()
             message = f"{failure(error, scenario.written, arm, case)} ({phase})"
         detail = "".join(traceback.format_exception(error))
-        self.send(JobFailed(message, code, detail[-LONGEST:]))
+        self.send(JobFailed(message, code, detail[-LONGEST:], during=phase))
 
 
 def refuse_wrong_clock(check: ClockCheck) -> None:

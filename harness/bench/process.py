@@ -7,6 +7,7 @@ import contextlib
 import signal
 import subprocess
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -39,9 +40,11 @@ _running: set[Child[Message]] = set()
 
 
 def run_job(
-    job: BenchJob, waiting: Callable[[Lasting], None] = lambda _: None, turn: Callable[[], TimePairs] = lambda: TimePairs({})
+    job: BenchJob, waiting: Callable[[Lasting], bool | None] = lambda _: None, turn: Callable[[], TimePairs] = lambda: TimePairs({})
 ) -> Generator[Event, None, None]:
     """Run a job in a fresh process and yield its messages as they arrive; `waiting` receives its activity while it sends none.
+
+    If that returns True, the activity is ended as one whose timeout is over.
 
     After a `ReadyToTime` it waits until the generator is resumed, and then times what `turn` returns.
 
@@ -68,7 +71,9 @@ def run_job(
                     if lasting.is_over:
                         yield _hanging(child, lasting, job.file)
                         return
-                    waiting(lasting)
+                    if waiting(lasting):
+                        yield _hanging(child, replace(lasting, limit_s=lasting.seconds), job.file)
+                        return
                     continue
                 if last is None:
                     yield _ended(child, job.file)
@@ -91,15 +96,17 @@ def _ended(child: Child[Message], file: Path) -> JobFailed:
     during = f" while {activity}" if activity.number else ""
     error = last_error_line(output) if child.process.returncode > 0 else ""
     reason = f"{how}: {error[:200]}" if error else how
-    return JobFailed(f"worker exited unexpectedly ({reason}){during}{_at(place)}", detail=output)
+    message = f"worker exited unexpectedly ({reason}){during}{_at(place)}"
+    return JobFailed(message, detail=output, during=activity.phase)
 
 
 def _hanging(child: Child[Message], lasting: Lasting, file: Path) -> JobFailed:
     """Return the failure of a worker whose operation takes too long, with the line in the scenario's file where that is known."""
-    is_stopped = child.is_stopped()
-    stacks = [] if is_stopped else child.stacks()
+    stopped = child.stopped()
+    stacks = [] if stopped else child.stacks()
     detail = "\n".join(f"{stack.title}: {name}, line {line}" for stack in stacks for name, line in stack.places)
-    return JobFailed(lasting.failure(place_of(stacks, file), is_stopped=is_stopped), detail=detail + "\n" + child.output())
+    message = lasting.failure(place_of(stacks, file), stopped)
+    return JobFailed(message, detail=detail + "\n" + child.output(), during=lasting.activity.phase)
 
 
 def _exit(child: Child[Message], outcome: JobDone | JobFailed, job: BenchJob) -> Generator[Event, None, None]:

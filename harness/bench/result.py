@@ -7,7 +7,7 @@ import itertools
 import math
 from array import array
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -34,7 +34,7 @@ from harness.bench.probes import instructions
 from harness.bench.process import Event, LeftRunning, run_job
 from harness.bench.profile import by_phase
 from harness.bench.schedule import GroupPairs, TrialPairs, is_decided
-from harness.bench.serving import unreachable_server
+from harness.bench.serving import blamed
 from harness.bench.steps import Observer
 from harness.bench.switches import Ablated
 from harness.discovery import LoadedScenario
@@ -49,6 +49,7 @@ from harness.runtime.clock import Clock, MonotonicClock
 from harness.runtime.source_code import code_of_arms
 from harness.runtime.watch import OPERATION_TIMEOUT_S, Lasting
 from harness.scenario import Setting
+from harness.servers.health import ServerWatch
 from harness.stats import intervals as statistics
 from harness.stats.ablation import ablation
 from harness.stats.percentiles import estimates, percentile_ratios
@@ -62,6 +63,8 @@ INSTRUCTIONS_TIMES = 10
 """Timeout of counting the instructions of one group, in timeouts of one operation: it runs some eighty, fifty times slower."""
 LIMITED_S, LIMITED_TIMES = 30, 10
 """Timeout of an operation under a memory limit: this number of seconds, plus this multiple of its time without the limit."""
+NOTICED_S = 5.0
+"""Seconds in which a process should notice by itself that a server has ended."""
 MISS_RATE = 0.05
 """Share of 95 % intervals that exclude 1 although nothing differs."""
 CHANCE = 0.01
@@ -82,6 +85,15 @@ SYNCHRONOUS = "synchronous, in the worker's thread"
 """Description of the execution of a scenario whose `run` is synchronous, while it is timed."""
 
 
+def _failures_in(event: Event) -> Iterator[JobFailed]:
+    """Yield the first of the errors that a message has as results: of arms that raise as written, and where memory is measured."""
+    if isinstance(event, AnswersVerified) and event.cannot_run:
+        arm, group, error = event.cannot_run[-1]
+        yield JobFailed(f"{arm} in group {group!r}: {error}", during="comparing answers")
+    if isinstance(event, Figures):
+        yield from [JobFailed(row.error, during="measuring memory") for row in event.memory if row.error is not None][:1]
+
+
 def left_running(names: Iterable[str]) -> records.RunWarning:
     """Return the warning about threads and processes that went on after the work of their process, and were ended."""
     message = f"after the work of a process there still ran, and was ended: {', '.join(names)}"
@@ -97,6 +109,8 @@ class _Work:
     """What it sends."""
     turn: list[TimePairs]
     """Holds what it is to time once it has its turn."""
+    servers: ServerWatch
+    """Watches the servers that it uses."""
     outcome: StepOutcome = field(default_factory=StepOutcome)
     """What the current step has added."""
     lasted_s: float = 0.0
@@ -282,14 +296,23 @@ class ScenarioRun:
     def carry_out(self, job: BenchJob, observer: Observer) -> StepOutcome:
         """Do a job in a fresh process, and add and return what it sends.
 
-        One that times pairs is done up to its turn, which `time_pairs` is.
+        One that times pairs is done up to its turn, which `time_pairs` is. Without a server that serves there is nothing to do: the
+        scenario has failed.
         """
         turn: list[TimePairs] = []
+        servers = ServerWatch(self.setting.servers)
 
-        def waiting(activity: Lasting) -> None:
+        def waiting(activity: Lasting) -> bool:
             observer.waiting(self.name, activity.progress(), activity.seconds)
+            if activity.seconds >= self.timeout_s and servers.stopped():
+                return True
+            return activity.seconds >= min(NOTICED_S, self.timeout_s) and servers.ended() is not None
 
-        work = _Work(job, run_job(job, waiting, turn.pop), turn)
+        if fault := servers.fault():
+            failed = JobFailed(f"not measured: {fault}; run this scenario again")
+            self.add(failed)
+            return StepOutcome([(failed, job.process, job.setting.scale)])
+        work = _Work(job, run_job(job, waiting, turn.pop), turn, servers)
         self._receive(work, observer)
         return work.outcome
 
@@ -364,6 +387,9 @@ class ScenarioRun:
             if isinstance(event, JobDone):
                 spent_s = event.spent_s
             self._take(event, work)
+            if self._take_blame(event, work):
+                work.events.close()
+                break
             if isinstance(event, PairTimes):
                 observer.tick()
         observer.waiting(self.name, "", 0.0)
@@ -376,7 +402,7 @@ class ScenarioRun:
     def _take(self, event: Event, work: _Work) -> None:
         """Add one message of a process, and note it as an outcome of its step."""
         process, scale, outcome = work.job.process, work.job.setting.scale, work.outcome
-        found = self._failure(event, work.job) if isinstance(event, JobFailed) else event
+        found = self._failure(event, work) if isinstance(event, JobFailed) else event
         if isinstance(found, records.RunWarning):
             self.warnings.append(found)
             outcome.warnings.append(found)
@@ -386,6 +412,14 @@ class ScenarioRun:
             outcome.left_running += found.names
         elif not isinstance(found, JobDone):
             outcome.messages.append((found, process, scale))
+
+    def _take_blame(self, event: Event, work: _Work) -> bool:
+        """Add the failure of a server behind errors that a message has as results of arms; return whether there is one."""
+        for failed in _failures_in(event):
+            if (found := blamed(failed, work.servers)) is not failed:
+                self._take(found, work)
+                return True
+        return False
 
     def spend(self, seconds: Mapping[str, float]) -> None:
         """Add seconds of phases to the profile."""
@@ -449,18 +483,19 @@ class ScenarioRun:
                 logs = group.log_ratios.setdefault(arm, {}).setdefault(process, [])
                 logs.append(math.log(means_s[BASELINE] / mean_s))
 
-    def _failure(self, failed: JobFailed, job: BenchJob) -> JobFailed | Figures | records.RunWarning:
+    def _failure(self, failed: JobFailed, work: _Work) -> JobFailed | Figures | records.RunWarning:
         """Return what a failure means: a result where memory is measured, a warning under callgrind, else an error.
 
-        An error names a server that has stopped.
+        That of a server is an error in any case, and names it.
         """
+        job, found = work.job, blamed(failed, work.servers)
+        if found is not failed:
+            return found
         if job.task is Task.MEMORY:
             return Figures(memory=self._failed_memory(failed, job))
         if job.task is Task.INSTRUCTIONS:
             message = f"those of {job.arm} could not be counted: {failed.message}"
             return records.RunWarning(WarningName.INSTRUCTIONS, message, "leave --instructions out")
-        if stopped := unreachable_server(self.setting.servers):
-            return JobFailed(f"{stopped} ({failed.message}); run this scenario again", detail=failed.detail)
         return failed
 
     def _failed_memory(self, failed: JobFailed, job: BenchJob) -> list[records.Memory]:
@@ -473,6 +508,15 @@ class ScenarioRun:
             for group in job.groups
             if group not in measured and (job.arm, group) not in job.excluded
         ]
+
+    def _memory_failed(self) -> JobFailed | None:
+        """Return the first error of operations that raised only while memory was measured, without a limit; None if there is none.
+
+        An arm that may raise as written has its result instead.
+        """
+        arms = self.loaded.scenario.arms
+        errors = [m for m in self.figures.memory if m.error is not None and m.limit_bytes is None and not arms[m.arm].as_written]
+        return JobFailed(f"while memory was measured: {errors[0].error}") if errors else None
 
     def _unmeasured_memory(self) -> list[records.Memory]:
         """Return a row with the reason for each arm and group whose memory was to be measured and was not."""
@@ -516,6 +560,7 @@ class ScenarioRun:
         if not self.is_active:
             status = records.ScenarioStatus.FAILED if self.not_run is None else records.ScenarioStatus.NOT_RUN
         failed = self.failure or (JobFailed(f"under load: {self.under_load.failed}") if self.under_load.failed else None)
+        failed = failed or self._memory_failed()
         if failed is not None:
             status = records.ScenarioStatus.FAILED
         base = records.ScenarioResult(loaded.name, loaded.title, loaded.doc, loaded.file.name, engine, rtt_ms, status)

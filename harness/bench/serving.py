@@ -1,21 +1,19 @@
 """The servers that a run's instances connect to: started once by the coordinator, and checked after a failure."""
 
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 from harness.errors import NotMeasurableError, ScenarioFailedError
 from harness.network.addresses import refuse_remote
 from harness.runtime.channel import LONG
+from harness.runtime.child import JobFailed
 from harness.runtime.deadline import deadline
-from harness.runtime.watch import OPERATION_TIMEOUT_S
+from harness.runtime.watch import OPERATION_TIMEOUT_S, RAISE_TIMEOUT
 from harness.scenario import Scenario, Server, Setting
-from harness.user_code import user_code
+from harness.servers.health import ServerWatch
+from harness.user_code import UNDONE, user_code
 
-CONNECT_S = 2.0
-"""Timeout of connecting to a server, in seconds; after it the server counts as stopped."""
 NO_NETWORK = "it connects to no server, so there is no network latency to add"
 """The reason why a scenario without a server is not run at an RTT above 0."""
 
@@ -52,14 +50,11 @@ def _in_time(scenario: Scenario[object], setting: Setting, timeout_s: float) -> 
                 stack.close()
 
 
-def unreachable_server(servers: Mapping[str, Server]) -> str | None:
-    """Return a line about the first server that does not accept connections, the likely cause of a failure; None if all do."""
-    for name, server in servers.items():
-        for url in dict.fromkeys((server.direct_url, server.url)):
-            place = urlsplit(url)
-            if place.hostname and place.port:
-                try:
-                    socket.create_connection((place.hostname, place.port), timeout=CONNECT_S).close()
-                except OSError:
-                    return f"the {name} server at {place.hostname}:{place.port} stopped"
-    return None
+def blamed(failed: JobFailed, watch: ServerWatch) -> JobFailed:
+    """Return a failure with the server that is its cause, and while what it happened; itself if all servers serve."""
+    fault = watch.fault()
+    if fault is None:
+        return failed
+    during = f", while {failed.during}" if failed.during else ""
+    found = failed.message.removesuffix(RAISE_TIMEOUT).removesuffix(f"; {UNDONE}")
+    return JobFailed(f"{fault}{during} ({found}); run this scenario again", detail=failed.detail, during=failed.during)

@@ -38,6 +38,7 @@ from harness.runtime.source_code import repository
 from harness.runtime.watch import OPERATION_TIMEOUT_S
 from harness.runtime.workspace import git_commit, workspace
 from harness.scenario import Setting
+from harness.servers.health import ServerWatch
 from harness.text import encode
 from harness.verdicts import controls
 
@@ -240,6 +241,15 @@ class RunSession:
             self._write_record()
         after_s, rest_s = self._after_s(), self._timing_s
         StepRunner(steps, self.observer, lanes=lanes, abandon=self._interrupt, after_s=after_s, rest_s=rest_s).run()
+        self._blame_servers()
+
+    def _blame_servers(self) -> None:
+        """Let scenarios fail that have too few pairs and a server that does not serve: a larger budget would not help them."""
+        self._drop_inactive()
+        short = {key for key, _ in self.schedule.without_median()}
+        for trial in self._trials:
+            if trial.key in short and (fault := ServerWatch(trial.setting.servers).fault()):
+                trial.add(JobFailed(f"not measured: {fault}; run this scenario again"))
 
     def _write_record(self) -> None:
         """Write the record of a run whose scenarios are not done: their results so far are stored one by one."""

@@ -15,6 +15,7 @@ from harness.discovery import LoadedScenario
 from harness.errors import HarnessError
 from harness.load.block import LoadBlock
 from harness.load.capacity import FIRST_LEVEL, MAX_LEVEL, NextStep, SearchPlan, TriedStep, tried_step
+from harness.load.checks import have_trouble
 from harness.load.protocol import LoadJob
 from harness.load.results import CollectedResults, deciding_arms, load_result
 from harness.load.searching import UNIT_RATE, ArmSearch, CapacitySearches, observation
@@ -28,6 +29,7 @@ from harness.runtime.child import encode_path
 from harness.runtime.clock import Clock, MonotonicClock
 from harness.runtime.watch import OPERATION_TIMEOUT_S
 from harness.scenario import LoadTest, Setting
+from harness.servers.health import ServerWatch
 from harness.stats.histogram import MIN_CYCLES
 from harness.verdicts import slo
 
@@ -78,6 +80,7 @@ class TrialLoad:
     _block_s: float = 0.0
     _left_out: str = ""
     _begun_ns: int = 0
+    _watch: ServerWatch = field(default_factory=lambda: ServerWatch({}))
 
     def run(self) -> None:
         """Put the arms under load and search their capacities; after an interruption, `outcome` has what was measured before."""
@@ -85,7 +88,7 @@ class TrialLoad:
         self._left_out = self._too_short()
         if self._left_out:
             return
-        supervisor = Supervisor(self._job())
+        supervisor, self._watch = Supervisor(self._job()), ServerWatch(self.setting.servers)
         try:
             supervisor.start()
             self._collected.cannot_run = supervisor.cannot_run
@@ -104,6 +107,9 @@ class TrialLoad:
             self._collected.crashed.append(supervisor.failed or str(error))
         finally:
             supervisor.close()
+        crashed, cannot_run = self._collected.crashed, self._collected.cannot_run
+        if (crashed or cannot_run or have_trouble(self._collected.blocks.get(1, ()))) and (fault := self._watch.fault()):
+            crashed[:] = [fault, *(each for each in crashed if fault not in each)]
 
     def outcome(self) -> LoadOutcome:
         """Return the result so far."""
@@ -119,7 +125,7 @@ class TrialLoad:
         fails = [f"{a.arm}: {a.failing}" for a in load.arms if a.group == ALL and a.failing and a.arm in deciding]
         warnings = (*load_warnings(load, collected.blocks), *self._cut_short())
         load = replace(load, capacities=self._searches.capacities() if self._searches else [])
-        return LoadOutcome(load, self._left_out, "; ".join([*fails, *collected.crashed]), cannot_run, warnings)
+        return LoadOutcome(load, self._left_out, "; ".join([*collected.crashed, *fails]), cannot_run, warnings)
 
     @property
     def _declared(self) -> LoadTest:
@@ -192,6 +198,7 @@ class TrialLoad:
             return
         objective, remedy = replace(slo.parse(declared.slo), beyond=BEYOND), f"{self._capacity_command} narrows it down"
         self._searches = CapacitySearches([], self.clock, lambda _step: None, self.measured, crashed=self._collected.crashed)
+        self._searches.fault = self._watch.fault
         for number, kind in enumerate(declared.kinds):
             budget_s = self._left_s() / (len(arms) * (len(declared.kinds) - number))
             for arm in arms:

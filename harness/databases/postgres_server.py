@@ -212,7 +212,7 @@ def local_server(folder: Path, tidy: Callable[[URL, int], bool] | None = None) -
         _report(slot)
         yield server.url
         cache = snapshot_cache()
-        if tidy is None or cache is None or not tidy(server.url, cache.limit):
+        if tidy is None or cache is None or not is_reachable(server.url) or not tidy(server.url, cache.limit):
             return
         with cache_slot(parts) as slot, slot.give(known) as target:
             if target is not None:

@@ -70,6 +70,12 @@ def cpu_bound(blocks: Iterable[LoadBlock]) -> dict[str, str]:
     }
 
 
+def have_trouble(blocks: Iterable[LoadBlock]) -> bool:
+    """Return whether operations failed, did not start or did not end, of which what they use may be the cause."""
+    groups = [group for block in blocks for group in block.groups.values()]
+    return any(group.errors or group.warm_up_errors or group.unfinished or group.dropped for group in groups)
+
+
 def blocks_by_arm(blocks: Iterable[LoadBlock]) -> dict[str, list[LoadBlock]]:
     """Return the blocks of each arm, which are judged together: other processes may have disturbed a single one."""
     by_arm: dict[str, list[LoadBlock]] = defaultdict(list)

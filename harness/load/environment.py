@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.bench.job import BenchJob, DataPrepared, Task
 from harness.bench.process import run_job
-from harness.bench.serving import served
+from harness.bench.serving import blamed, served
 from harness.discovery import LoadedScenario
 from harness.errors import NotMeasurableError, UsageError
 from harness.load.results import ScenarioEnvironment
@@ -14,7 +14,8 @@ from harness.results.run import RunSettings
 from harness.runtime.child import JobFailed
 from harness.runtime.watch import OPERATION_TIMEOUT_S
 from harness.runtime.workspace import workspace
-from harness.scenario import Setting
+from harness.scenario import Server, Setting
+from harness.servers.health import ServerWatch
 
 STREAMS_PER_WORKER = 1000  # the offset between the streams of cases of two load workers: more than one of them uses
 
@@ -27,6 +28,11 @@ class LoadEnvironment:
     """Scenario name → its environment, for the record."""
     first: list[Setting] = field(default_factory=list)
     """Each scenario's setting for the first load worker."""
+
+    @property
+    def servers(self) -> dict[str, Server]:
+        """The servers of all scenarios, by name."""
+        return {name: server for setting in self.first for name, server in setting.servers.items()}
 
     def settings(self, index: int) -> list[Setting]:
         """Return each scenario's setting for load worker `index`, from 0, which gets separate streams of cases."""
@@ -70,10 +76,10 @@ def load_environment(
 
 def _built(loaded: LoadedScenario, setting: Setting, timeout_s: float) -> ScenarioEnvironment:
     """Build a scenario's data in another process."""
-    found = ScenarioEnvironment(setting.engine, setting.rtt_ms)
+    found, watch = ScenarioEnvironment(setting.engine, setting.rtt_ms), ServerWatch(setting.servers)
     for event in run_job(BenchJob(Task.PREPARE, loaded.file, setting, timeout_s=timeout_s)):
         if isinstance(event, JobFailed):
-            raise event.error(loaded.name)
+            raise blamed(event, watch).error(loaded.name)
         if isinstance(event, DataPrepared):
             found = replace(found, dataset=event.dataset, engine_settings=event.engine_settings, changes=event.changes)
     return found

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import chain, zip_longest
 
+from harness.error_groups import counted_kinds
 from harness.errors import text_of
 
 MESSAGE_CHARS = 120
@@ -19,7 +20,14 @@ _NUMBERS = re.compile(r"#|0x[0-9a-f]+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12
 
 
 def message_of(error: BaseException) -> str:
-    """Return an error as one line: its type and the first line of its text, without characters that cannot be printed."""
+    """Return an error as one line: its type and the first line of its text, without characters that cannot be printed.
+
+    Of a group it has the errors, with their numbers.
+    """
+    return counted_kinds(error, _line)
+
+
+def _line(error: BaseException) -> str:
     kind = type(error).__name__
     line = next((line for line in text_of(error).splitlines() if line.strip()), "")
     line = " ".join("".join(c if c.isprintable() else " " for c in line[: 10 * MESSAGE_CHARS]).split())

@@ -232,7 +232,7 @@ def _status(
     if collected.failed is not None:
         return ScenarioStatus.FAILED, str(collected.failed).removeprefix(f"{name}: "), collected.failed.code
     fails = [f"{a.arm}: {a.failing}" for a in load.arms if a.group == ALL and a.failing and a.arm in deciding]
-    if fails := [*fails, *load.lost_workers]:
+    if fails := [*load.lost_workers, *fails]:  # what a worker says is the cause of failures, if there is one
         return ScenarioStatus.FAILED, "; ".join(fails), ScenarioFailedError.code
     if collected.interrupted:
         return ScenarioStatus.INTERRUPTED, None, 0

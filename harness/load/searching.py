@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from harness.errors import HarnessError, ScenarioFailedError
 from harness.load.block import LoadBlock
 from harness.load.capacity import NextStep, SearchEnd, SearchPlan, TriedStep, capacity, next_step, tried_step
-from harness.load.checks import generator_limit
+from harness.load.checks import generator_limit, have_trouble
 from harness.load.stored import StoredCrash, StoredResult, StoredStep
 from harness.load.supervisor import Supervisor
 from harness.load.totals import merged, total
@@ -71,6 +71,8 @@ class CapacitySearches:
     """The operations that were due in all steps so far."""
     begun: int = 0
     """The number of steps that have begun."""
+    fault: Callable[[], str | None] = lambda: None
+    """Returns why a server does not serve, asked after a step in which operations failed or did not end; None if all serve."""
 
     @property
     def is_unfinished(self) -> bool:
@@ -126,7 +128,7 @@ class CapacitySearches:
                     self._step(search, step, supervisor)
                 except HarnessError as error:
                     self.crashed.append(f"{search.arm} at {step.level:g} {search.plan.kind}: {error}")
-                    search.end = SearchEnd(f"the load worker crashed at {step.level:g}: {error}")
+                    search.end = SearchEnd(f"ended at {step.level:g}: {error}")
                     return False
             self.taken_turns()
             order.reverse()
@@ -152,6 +154,9 @@ class CapacitySearches:
         spent_s = (self.clock.now_ns() - started_ns) / 1e9
         supervisor.received()  # dropped: a search has no timeline to show
         self.has_targets |= block.targets
+        if have_trouble([block]) and (fault := self.fault()):
+            self.store(StoredCrash(search.arm, kind, step.level, fault))
+            raise ScenarioFailedError(fault)
         self.arrived += block.arrivals
         tried = tried_step(search.plan, step, observation(step.level, block, beyond=search.plan.objective.beyond), spent_s)
         search.history.append(tried)

@@ -16,12 +16,13 @@ from pathlib import Path
 import msgspec
 
 from harness.bench.result import left_running
+from harness.bench.serving import blamed
 from harness.bench.steps import Observer
 from harness.discovery import LoadedScenario
 from harness.errors import HarnessError, ScenarioFailedError, UsageError
 from harness.load import arrivals
 from harness.load.capacity import SearchPlan
-from harness.load.checks import generator_facts
+from harness.load.checks import generator_facts, have_trouble
 from harness.load.environment import LoadEnvironment, load_environment
 from harness.load.protocol import LoadJob
 from harness.load.results import CollectedResults, ScenarioEnvironment, deciding_arms, scenario_result, started_result
@@ -49,13 +50,13 @@ from harness.results.store import SCHEMA_VERSION, write_histograms, write_run
 from harness.results.unfinished import UnfinishedRun
 from harness.results.warning_names import WarningName
 from harness.runtime import machine
-from harness.runtime.child import encode_path
+from harness.runtime.child import JobFailed, encode_path
 from harness.runtime.clock import Clock, MonotonicClock, utc_now
 from harness.runtime.cores import Cores, choose_cores, keep_to
 from harness.runtime.source_code import repository
 from harness.runtime.watch import OPERATION_TIMEOUT_S
 from harness.runtime.workspace import git_commit
-from harness.scenario import Setting
+from harness.servers.health import ServerWatch
 from harness.verdicts.promise import judge
 
 MODELS = {
@@ -243,7 +244,7 @@ class LoadSession(_Session):
             cpus=() if self.cores.worker is None else (self.cores.worker,),
             alone=self.cores.worker is not None,
         )
-        supervisor = Supervisor(job)
+        supervisor, watch = Supervisor(job), ServerWatch(environment.servers)
         try:
             supervisor.start()
             self.collected.facts |= supervisor.facts
@@ -254,6 +255,9 @@ class LoadSession(_Session):
                 supervisor.wait()
                 self._receive(number, supervisor, after_s)
                 self.observer.tick()
+                if ended := watch.ended():  # there is nothing left to put under load
+                    supervisor.failed = ended
+                    break
             self._receive(number, supervisor, after_s)
         except KeyboardInterrupt:
             self._receive(number, supervisor, after_s)
@@ -262,15 +266,24 @@ class LoadSession(_Session):
             raise
         except HarnessError as error:
             if number == 1:  # the scenario cannot be loaded at all
-                self.collected.failed = error
+                self.collected.failed = blamed(JobFailed(str(error), error.code), watch).error()
             else:
                 supervisor.failed = str(error)
         finally:
             supervisor.close()
+        self._blame_server(number, supervisor, watch)
         end = StoredEnd(number, supervisor.failed, supervisor.hung_arm, supervisor.left)
         if self.collected.failed is None:
             self._store(end)
         self._end_worker(end, cycles, workers)
+
+    def _blame_server(self, number: int, supervisor: Supervisor, watch: ServerWatch) -> None:
+        """Name a server that does not serve as the cause of a load worker's failures, and let no other worker follow."""
+        found, cannot_run = self.collected.blocks.get(number, []), self.collected.cannot_run
+        has_trouble = supervisor.failed is not None or bool(cannot_run) or have_trouble(found)
+        if self.collected.failed is None and has_trouble and (fault := watch.fault()):
+            supervisor.failed = fault if supervisor.failed in {None, fault} else f"{fault} ({supervisor.failed})"
+            self._shares.clear()
 
     def _receive(self, number: int, supervisor: Supervisor, after_s: float) -> None:
         """Add and store what a load worker has sent."""
@@ -385,7 +398,7 @@ class CapacitySession(_Session):
                 self._show("preparing")
                 with _prepared(plan, self.cores, collected) as environment:
                     self._check_data(lines)
-                    self._search(environment.settings(0))
+                    self._search(environment)
             except KeyboardInterrupt:
                 collected.interrupted = True
             except ScenarioFailedError as error:
@@ -394,15 +407,16 @@ class CapacitySession(_Session):
             write_run(finished, plan.out)
         return finished
 
-    def _search(self, settings: list[Setting]) -> None:
+    def _search(self, environment: LoadEnvironment) -> None:
         """Run until every search has ended. A worker that crashes in a step ends that search; the others get a new one.
 
         One that cannot start in place of a crashed one ends all of them: what was found is kept.
         """
-        plan = self.plan
+        plan, watch = self.plan, ServerWatch(environment.servers)
+        self._searches.fault = watch.fault
         job = LoadJob(
             files=[encode_path(plan.loaded.file)],
-            settings=settings,
+            settings=environment.settings(0),
             block_s=plan.plans[0].step_s,
             warm_up_s=plan.warm_up_s,
             arrivals=UNIT_RATE,
@@ -429,10 +443,11 @@ class CapacitySession(_Session):
                 raise
             except HarnessError as error:
                 if not self.collected.crashed:  # the scenario cannot be loaded at all
-                    raise
+                    raise blamed(JobFailed(str(error), error.code), watch).error() from error
                 if isinstance(error, UsageError):  # such as a folder that can no longer be written
                     raise
-                self._searches.end(f"no load worker started in place of the crashed one: {error}")
+                cause = watch.fault() or str(error)
+                self._searches.end(f"no load worker started in place of the crashed one: {cause}")
             finally:
                 supervisor.close()
 
@@ -505,7 +520,7 @@ def _search_status(
     It has failed if an arm that decides fails, a load worker crashed, or no operation completed.
     """
     by_arm = {c.arm: f"{c.arm}: {c.failing}" for c in reversed(found) if c.failing and c.arm in deciding}
-    if fails := [*(by_arm[arm] for arm in deciding if arm in by_arm), *crashed]:
+    if fails := [*crashed, *(by_arm[arm] for arm in deciding if arm in by_arm)]:
         return ScenarioStatus.FAILED, "; ".join(fails), ScenarioFailedError.code
     if interrupted:
         return ScenarioStatus.INTERRUPTED, None, 0

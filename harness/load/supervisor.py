@@ -128,7 +128,7 @@ class Supervisor:
         deadline_ns, step = self._deadline_ns, self._step
         if deadline_ns is not None and self.clock.now_ns() > deadline_ns and self.running and self._child is not None:
             if self.failed is None and step is not None:
-                self.failed, self.hung_arm = _overdue(step, is_stopped=self._child.is_stopped()), step.arm
+                self.failed, self.hung_arm = _overdue(step, self._child.stopped()), step.arm
             self._child.end()
 
     def received(self) -> tuple[list[LoadBlock], list[Tick]]:
@@ -203,7 +203,7 @@ class Supervisor:
         try:
             return child.receive(self._step.timeout_s + GRACE_S)
         except TimeoutError as error:
-            raise ScenarioFailedError(_overdue(self._step, is_stopped=child.is_stopped())) from error
+            raise ScenarioFailedError(_overdue(self._step, child.stopped())) from error
 
     def _exit_message(self, child: Child[_Report]) -> str:
         during = self._step.step if self._step is not None else "the run"
@@ -218,7 +218,8 @@ class Supervisor:
         return self._child.send(order)  # a worker that has exited is noticed by the reader
 
 
-def _overdue(step: StepStarted, *, is_stopped: bool = False) -> str:
-    if is_stopped:
-        return f"{step.step}: something stopped the load worker (SIGSTOP), so it was ended after {step.timeout_s:g} s"
+def _overdue(step: StepStarted, stopped: str = "") -> str:
+    """Return why a step did not end; `stopped` is the name of a process that was stopped, such as by SIGSTOP."""
+    if stopped:
+        return f"{step.step}: {stopped} is stopped (SIGSTOP), so the load worker was ended after {step.timeout_s:g} s"
     return f"{step.step} did not end within {step.timeout_s:g} s, so the load worker was ended; see --timeout"

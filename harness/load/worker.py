@@ -36,6 +36,7 @@ from harness.discovery import LoadedScenario, load
 from harness.errors import HarnessError, ScenarioFailedError
 from harness.load import arrivals
 from harness.load.block import GIVE_UP_S, BlockTime, InFlight, LoadBlock, Recorder, run_closed, run_open, time_out, wire
+from harness.load.checks import have_trouble
 from harness.load.deadlines import CHECK_S, POOL_NAME, OperationHangsError, OperationThreads, Watchdog, limited
 from harness.load.error_messages import message_of
 from harness.load.forks import refuse_copy, watch_forks
@@ -57,7 +58,7 @@ from harness.results.load import LoadModel
 from harness.results.run import BASELINE
 from harness.runtime import channel
 from harness.runtime.channel import LONG
-from harness.runtime.child import JobFailed, decode_path
+from harness.runtime.child import JobFailed, decode_path, process_fault
 from harness.runtime.clock import Clock, ClockCheck, KernelClock, MonotonicClock, cpu_ns
 from harness.scenario import Case, Setting
 from harness.text import encode_json
@@ -287,6 +288,7 @@ class LoadWorker:
                     if stopped():
                         return
                     await self._check_ended(arm)
+                    self._check_targets(scenario, arm, block)
                 scenario.arrived += len(offsets_ns)
             cycle += 1
 
@@ -306,6 +308,7 @@ class LoadWorker:
         self._cycle, self._arrived = order.cycle, len(offsets_ns)
         block = await self._block(scenario, arm, (cycle, 0), order, offsets_ns, stopped)
         await self._check_ended(arm)
+        self._check_targets(scenario, arm, block)
         return block
 
     def _has_threads(self) -> bool:
@@ -321,6 +324,14 @@ class LoadWorker:
         if running:
             counted = f"{running} operation{'s' * (running != 1)} still ran {GIVE_UP_S:g} s after the drain timeout"
             raise OperationHangsError(f"{arm}: {counted} and could not be cancelled")
+
+    def _check_targets(self, scenario: LoadedInstances, arm: str, block: LoadBlock) -> None:
+        """Raise ScenarioFailedError if operations failed because a process of the system under load has ended or is stopped."""
+        if not have_trouble([block]):
+            return
+        for name, pid in scenario.loaded.scenario.targets(scenario.instances[arm]).items():
+            if pid and (state := process_fault(pid)):
+                raise ScenarioFailedError(f"{arm}: the process {pid} ({name}) {state}")
 
     def _block_s(self, order: Order) -> float:
         return self._job.block_s if order.block_s is None else order.block_s

@@ -28,6 +28,8 @@ from harness.text import encode_json
 M = TypeVar("M")
 P = TypeVar("P")
 
+STOPPED = "is stopped (SIGSTOP)"
+"""The state of a process that was stopped, in words."""
 STACKS_S, STACKS_POLL_S = 2.0, 0.05
 """Timeout of a child that is asked for its stacks, and the interval of looking for them, in seconds."""
 LEFT_S, COMMAND_LENGTH = 1.0, 60
@@ -49,6 +51,8 @@ class JobFailed(msgspec.Struct, tag=True, frozen=True):
     """The traceback or the process's output, for a file and never for the terminal."""
     kind: str = ""
     """The type of the exception; empty if there was none."""
+    during: str = ""
+    """The activity in which it happened, such as "comparing answers", if that is known."""
 
     def error(self, subject: str = "") -> HarnessError:
         """Return the exception to raise for it, with its exit code; the message begins with the subject, such as a scenario."""
@@ -185,11 +189,14 @@ class Child(Generic[M]):
             time.sleep(STACKS_POLL_S)
         return stacks_in(text)
 
-    def is_stopped(self) -> bool:
-        """Return whether the process was stopped, such as by SIGSTOP."""
+    def stopped(self) -> str:
+        """Return the name of a process that was stopped, such as by SIGSTOP: this one, or one that it started; else empty."""
+        found = stopped_process(self.process.pid)
+        if found is None or found.pid == self.process.pid:
+            return "" if found is None else "its process"
         with contextlib.suppress(psutil.Error):
-            return psutil.Process(self.process.pid).status() in {psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP}
-        return False
+            return f"process {' '.join(found.cmdline() or [found.name()])[:COMMAND_LENGTH]!r}"
+        return ""
 
     def left(self) -> list[str]:
         """Return the processes that it started and that go on running, also if it has exited itself, by their command lines.
@@ -251,13 +258,22 @@ class Child(Generic[M]):
             self._channel.shut_down()
 
     def kill(self) -> None:
-        """Kill the process with all that it started, also what has left its session, and reap it."""
+        """Kill the process with all that it started, also what has left its session, and reap it.
+
+        A guard that it has started ends by itself once it notices that, for which it is continued if it is stopped.
+        """
+        family: list[psutil.Process] = []
+        with contextlib.suppress(psutil.Error):
+            family += psutil.Process(self.process.pid).children(recursive=True)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         for left in started_by(self.process.pid, self.mark):
             with contextlib.suppress(psutil.Error):
                 left.kill()
         leftovers.end(self.mark, 0.0, guards=False)
+        for left in family:
+            with contextlib.suppress(psutil.Error):
+                left.resume()
         self.process.wait()
 
     def close(self) -> None:
@@ -266,6 +282,31 @@ class Child(Generic[M]):
         self._activity.close()
         if self._output is not None:
             self._output.close()
+
+
+def process_fault(pid: int) -> str | None:
+    """Return why a process does not run: `has ended`, or `is stopped (SIGSTOP)`, as one that it started may be; None if it runs."""
+    try:
+        if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return "has ended"
+    except psutil.NoSuchProcess:
+        return "has ended"
+    except psutil.Error:
+        return None
+    return None if stopped_process(pid) is None else STOPPED
+
+
+def stopped_process(pid: int) -> psutil.Process | None:
+    """Return the process, or the first one that it has started, that is stopped, such as by SIGSTOP; None if none is."""
+    family: list[psutil.Process] = []
+    with contextlib.suppress(psutil.Error):
+        family.append(psutil.Process(pid))
+        family += family[0].children(recursive=True)
+    for each in family:
+        with contextlib.suppress(psutil.Error):
+            if each.status() in {psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP}:
+                return each
+    return None
 
 
 def started_by(pid: int, mark: str) -> list[psutil.Process]:

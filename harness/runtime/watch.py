@@ -18,6 +18,8 @@ LOOKS = 4
 """The fewest looks in which an activity must not have changed: a busy machine may delay a healthy one by more than a look."""
 QUIET_S, QUIET_AGAIN_S = 10.0, 30.0
 """Seconds without an answer after which that is news, and the interval in which it is again."""
+RAISE_TIMEOUT = "; raise --timeout if it may take longer"
+"""The end of the reason of a timeout: the next step, unless there is another cause."""
 START_UP_S = 60.0
 """Timeout of the start of a process, which is the harness's own work, in seconds."""
 
@@ -69,16 +71,16 @@ class Lasting:
         """Return the line for a progress display."""
         return f"{self.activity} · {self.seconds:.0f} s without an answer (timeout {self.limit_s:g} s)"
 
-    def failure(self, place: str = "", *, is_stopped: bool = False) -> str:
-        """Return the reason why the child is ended; `place` is the line at which it hangs, if that is known."""
+    def failure(self, place: str = "", stopped: str = "") -> str:
+        """Return the reason why the child is ended: the line at which it hangs, and the name of a stopped process, if known."""
         activity, limit = self.activity, f"within {self.limit_s:g} s"
         if activity.case:
             what = f"{activity.arm or activity.phase} did not finish case {activity.case!r} {limit}"
         else:
             what = f"{activity.arm or activity.phase} did not finish {limit}"
         phase = f" ({activity.phase})" if activity.arm else ""
-        where = f", at {place}" if place else ", as its process is stopped (SIGSTOP)" if is_stopped else ""
-        return f"{what}{phase}{where}; raise --timeout if it may take longer"
+        where = f", at {place}" if place else ""
+        return f"{what}{phase}{where}, as {stopped} is stopped (SIGSTOP)" if stopped else f"{what}{phase}{where}{RAISE_TIMEOUT}"
 
 
 class ActivityWatch:

@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,13 +27,22 @@ import psutil
 from harness.errors import NotMeasurableError, UsageError
 from harness.network.addresses import free_port
 from harness.runtime import channel, leftovers
-from harness.runtime.child import Child, child_environment, decode_path, encode_path, last_error_line, python_module
+from harness.runtime.child import (
+    Child,
+    child_environment,
+    decode_path,
+    encode_path,
+    exit_description,
+    last_error_line,
+    python_module,
+)
 from harness.runtime.cores import elsewhere, keep_apart
 from harness.text import encode_json
 
 _KEPT = "kept.json"
 _LEAST_USER = "nobody"
 _POLL_S = 0.02
+_LOOK_S = 0.001
 _PORTS_TRIED = 5
 _IGNORED = (signal.SIGINT, signal.SIGHUP)  # by the guard: the starter handles them
 _ROUNDS = 10
@@ -76,6 +86,13 @@ class ServerStarted(msgspec.Struct, tag=True, frozen=True):
     """Process id of the server."""
 
 
+class ServerEnded(msgspec.Struct, tag=True, frozen=True):
+    """A guard's last message if its server has ended by itself."""
+
+    code: int
+    """Return code of `subprocess`."""
+
+
 class KeptFolder(msgspec.Struct, frozen=True):
     """A folder of a server to move elsewhere once it has shut down completely."""
 
@@ -85,7 +102,42 @@ class KeptFolder(msgspec.Struct, frozen=True):
     """Its new path."""
 
 
-_decoder = msgspec.json.Decoder(ServerStarted)
+_Reply = ServerStarted | ServerEnded
+_decoder: msgspec.json.Decoder[_Reply] = msgspec.json.Decoder(_Reply)
+
+
+class RunningServer:
+    """A server that this process has started, and how it ended if it did so by itself."""
+
+    def __init__(self, command: Command, pid: int, guard: Child[_Reply]) -> None:
+        self.name, self.log, self.pid = command.name, command.log, pid
+        self._guard, self._how = guard, ""
+        self._asking = threading.Lock()
+
+    def ended(self, wait_s: float = 0.0) -> str | None:
+        """Return how it ended, such as `SIGKILL`, after waiting at most `wait_s` seconds for that; None while it runs."""
+        with self._asking:
+            if not self._how:
+                try:
+                    message = self._guard.receive(max(wait_s, _LOOK_S))
+                except TimeoutError:
+                    return None
+                self._how = self._description(message)
+            return self._how
+
+    def _description(self, message: _Reply | None) -> str:
+        if not isinstance(message, ServerEnded):
+            return f"its guard was ended ({self._guard.exit_description()})"
+        how = exit_description(message.code)
+        return how if message.code < 0 else f"{how} ({last_log_line(self.log)})"
+
+
+_serving: dict[int, RunningServer] = {}
+
+
+def serving_at(port: int) -> RunningServer | None:
+    """Return the server that this process has started on a port of loopback; None if it has started none there."""
+    return _serving.get(port)
 
 
 def keep(command: Command, folder: KeptFolder) -> None:
@@ -95,8 +147,10 @@ def keep(command: Command, folder: KeptFolder) -> None:
 
 
 @contextmanager
-def guarded(command: Command, is_ready: Callable[[], bool], *, start_s: float = 30.0) -> Iterator[int]:
+def guarded(command: Command, is_ready: Callable[[], bool], *, start_s: float = 30.0, port: int = 0) -> Iterator[int]:
     """Start a server, wait at most `start_s` seconds until it is ready, yield its process id, and stop it at the end.
+
+    `port` is the one of loopback that it listens on, by which `serving_at` finds it.
 
     Raises:
         UsageError: the server exited before it was ready, or was not ready in time; the message ends with its last log line.
@@ -108,11 +162,16 @@ def guarded(command: Command, is_ready: Callable[[], bool], *, start_s: float = 
             keep_apart(guard.process.pid)
             guard.send(command)  # not an argument, which every user of the machine can read: the environment may contain a password
             started = guard.receive()
-            if started is None:
+            if not isinstance(started, ServerStarted):
                 advice = f"check {command.arguments[0]}"
                 raise UsageError(f"{command.name} cannot be started: {last_log_line(command.log)}; {advice}")
             _wait(command, guard.process, is_ready, start_s)
-            yield started.pid
+            if port:
+                _serving[port] = RunningServer(command, started.pid, guard)
+            try:
+                yield started.pid
+            finally:
+                _serving.pop(port, None)
     finally:
         if command.remove:
             leftovers.remove(command.remove)  # still there if the guard was killed
@@ -129,10 +188,11 @@ def guarded_on_free_port(
     """
     for attempt in range(1, _PORTS_TRIED + 1):
         log = folder / f"{name}-{attempt}.log"
-        command, is_ready, found = prepare(free_port(), log)
+        port = free_port()
+        command, is_ready, found = prepare(port, log)
         with contextlib.ExitStack() as stack:
             try:
-                stack.enter_context(guarded(command, is_ready))
+                stack.enter_context(guarded(command, is_ready, port=port))
             except UsageError:
                 if attempt == _PORTS_TRIED or not log.exists() or "Address already in use" not in log.read_text(errors="replace"):
                     raise
@@ -206,18 +266,26 @@ def main() -> None:
     try:
         server = _started(command)
         starter.write_line(msgspec.json.encode(ServerStarted(server.pid)))
-        while server.poll() is None:  # until it has exited, the starter has closed the channel, or SIGTERM has arrived
-            ready, _, _ = select.select([starter.fileno(), ended], [], [])
-            if starter.fileno() in ready and not starter.read_line():
-                break
-            if ended in ready and signal.SIGTERM in os.read(ended, 1024):
-                break
+        _wait_for_end(server, starter, ended)
+        if server.returncode is not None:
+            with contextlib.suppress(OSError):  # the starter has exited
+                starter.write_line(msgspec.json.encode(ServerEnded(server.returncode)))
     except OSError as error:
         with contextlib.suppress(OSError), command.log.open("a") as log:
             log.write(f"{error.strerror or error}: {error.filename or command.arguments[0]}\n")
         sys.exit(1)
     finally:
         _end(server, command)
+
+
+def _wait_for_end(server: subprocess.Popen[bytes], starter: channel.Channel, ended: int) -> None:
+    """Wait until the server has exited, the starter has closed the channel, or SIGTERM has arrived through the pipe `ended`."""
+    while server.poll() is None:
+        ready, _, _ = select.select([starter.fileno(), ended], [], [])
+        if starter.fileno() in ready and not starter.read_line():
+            break
+        if ended in ready and signal.SIGTERM in os.read(ended, 1024):
+            break
 
 
 def _end(server: subprocess.Popen[bytes] | None, command: Command) -> None:
@@ -289,6 +357,9 @@ def _stop(server: subprocess.Popen[bytes] | None, command: Command, complete: si
     """Stop the server, then kill all of its processes that are still running."""
     if server is not None and server.poll() is None:
         server.send_signal(complete or command.stop)
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # one that was stopped, as by SIGSTOP, heeds the signal only then
+                process.resume()
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(command.stop_s)
     for _ in range(_ROUNDS):  # a killed process may have started another one meanwhile

@@ -68,7 +68,7 @@ def test_a_missing_package_is_one_line_with_the_command_to_install_it(missing: s
 
 @pytest.mark.slow
 def test_it_serves_until_ctrl_c() -> None:
-    """It prints the address and two commands whose ids exist, stops at SIGINT with the exit code of an interruption, and then refuses connections."""
+    """It prints the address and two commands whose ids exist; SIGINT ends it as interrupted, and it then refuses connections."""
     words = [sys.executable, "-m", "harness", "serve", "--arm", "baseline,loading=optimised"]
     serving = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:

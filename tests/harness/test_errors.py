@@ -3,11 +3,15 @@
 import importlib.metadata
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from harness.error_groups import leaves
 from harness.errors import (
     EXTRAS,
     HarnessError,
@@ -95,6 +99,49 @@ def test_an_error_whose_text_cannot_be_read_has_its_type() -> None:
     message = bug_report(Unreadable(), "harness run")
     assert message.startswith("internal error (Unreadable:); report it with ")
     Path(message.rpartition(" ")[2]).unlink()
+
+
+REFUSED = "connection to 127.0.0.1, port {} refused"
+
+
+@pytest.mark.parametrize(
+    ("error", "description"),
+    [
+        (ExceptionGroup("tasks", [OSError("too many clients")] * 5), "5 × OSError: too many clients"),
+        (
+            ExceptionGroup(
+                "tasks", [OSError("a"), ExceptionGroup("more", [ExceptionGroup("deep", [OSError("a")]), ValueError("b")])]
+            ),
+            "2 × OSError: a; ValueError: b",
+        ),
+        (ExceptionGroup("tasks", [OSError(REFUSED.format(port)) for port in (1, 20, 300)]), f"3 × OSError: {REFUSED.format(1)}"),
+        (ExceptionGroup("tasks", [kind("x") for kind in (OSError, ValueError, KeyError, TypeError, RuntimeError)]), None),
+        (BaseExceptionGroup("tasks", [SystemExit(3)]), "SystemExit: 3"),
+    ],
+    ids=["equal", "nested", "differ in numbers", "many kinds", "one"],
+)
+def test_a_group_is_described_by_its_errors_with_their_numbers(error: BaseException, description: str | None) -> None:
+    """A group's own message says nothing; however deep an error is, it is counted, and of many kinds some are only counted."""
+    found = describe(error)
+    if description is None:
+        assert found == "OSError: x; ValueError: x; KeyError: 'x'; 2 others"
+    else:
+        assert found == description
+
+
+@given(st.recursive(st.sampled_from(["a", "b"]), lambda each: st.lists(each, min_size=1, max_size=4), max_leaves=20))
+def test_no_error_of_a_group_is_lost(tree: Any) -> None:
+    """The numbers of a description add up to the errors of the group, whatever its shape."""
+
+    def made(node: Any) -> Exception:
+        return ValueError(node) if isinstance(node, str) else ExceptionGroup("group", [made(each) for each in node])
+
+    def flat(node: Any) -> list[str]:
+        return [node] if isinstance(node, str) else [leaf for each in node for leaf in flat(each)]
+
+    numbers = [int(part.partition(" × ")[0]) if " × " in part else 1 for part in describe(made(tree)).split("; ")]
+    assert sum(numbers) == len(flat(tree))
+    assert len(list(leaves(made(tree)))) == len(flat(tree))
 
 
 def test_a_reason_has_no_name_of_our_own() -> None:

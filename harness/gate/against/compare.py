@@ -149,9 +149,9 @@ class VersionProcess(Child[dict[str, Any]]):
         """Report what the version is doing if that lasts; raise VersionError if it lasts too long."""
         lasting = self._watch.look()
         if lasting.is_over:
-            is_stopped = self.is_stopped()
-            place = "" if is_stopped else place_of(self.stacks())
-            raise VersionError(self._name, lasting.failure(place, is_stopped=is_stopped), HANGS, lasting.activity.arm)
+            stopped = self.stopped()
+            place = "" if stopped else place_of(self.stacks())
+            raise VersionError(self._name, lasting.failure(place, stopped), HANGS, lasting.activity.arm)
         if lasting.is_news:
             self._progress(f"the {self._name} version · {lasting.progress()}")
 

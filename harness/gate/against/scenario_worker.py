@@ -37,7 +37,9 @@ protocol = runpy.run_path(str(Path(__file__).resolve().with_name("protocol.py"))
 begin, beat, LONG = protocol["begin"], protocol["beat"], protocol["LONG"]
 operations = runpy.run_path(str(protocol["HARNESS"] / "bench" / "operations.py"))
 answers = runpy.run_path(str(protocol["HARNESS"] / "answers.py"))
-recorder: Any = protocol["recorder"](__file__, *(str(protocol["HARNESS"] / file) for file in ("bench/operations.py", "answers.py")))
+counted_kinds = runpy.run_path(str(protocol["HARNESS"] / "error_groups.py"))["counted_kinds"]
+OWN = ("bench/operations.py", "answers.py", "error_groups.py")
+recorder: Any = protocol["recorder"](__file__, *(str(protocol["HARNESS"] / file) for file in OWN))
 
 
 class CaseFailedError(Exception):
@@ -236,6 +238,12 @@ def _declared(scenario: Any) -> dict[str, Any]:
 
 
 def _described(error: BaseException) -> str:
+    """Return an error's type and the first line of its text; of a group, those of its errors with their numbers."""
+    found: str = counted_kinds(error, _line_about)
+    return found
+
+
+def _line_about(error: BaseException) -> str:
     """Return the type and the first line of the text of an error, whose own `__str__` may raise or exit."""
     try:
         text = str(error)[:10_000].strip().splitlines()

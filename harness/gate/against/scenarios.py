@@ -37,11 +37,14 @@ from harness.results.warning_names import WarningName
 from harness.runtime.cores import choose_cores
 from harness.runtime.leftovers import owned_folder
 from harness.runtime.watch import OPERATION_TIMEOUT_S
+from harness.scenario import Server
+from harness.servers.health import ServerWatch
 
 WORKER = Path(__file__).with_name("scenario_worker.py")
 STOP_TIMEOUT_S = 30.0
 """The seconds that a tree's servers may take to stop."""
 
+AGAIN = "run the gate again"
 SAME = "give both versions the same benchmark, or compare stored runs"
 
 
@@ -87,6 +90,13 @@ class ExaminedVersion:
     """What starting its servers, preparing its data and running its operations executed and read, if that was recorded."""
     is_usable: bool = True
     """Whether the file can be imported and is a scenario."""
+    servers: Mapping[str, Server] = field(default_factory=dict)
+    """The servers that its instances connect to."""
+
+    @property
+    def fault(self) -> str | None:
+        """Why one of its servers does not serve, the likely cause of a failure; None if all do."""
+        return ServerWatch(self.servers).fault()
 
 
 @dataclass
@@ -173,7 +183,7 @@ def _step(
             both[name] = _examine(trees, name, python, request, folder, file, on, servers, progress)
     if engine and any(not version.result.engine for version in both.values()):
         compared.once.add(file)
-    if failure := _old_failure(trees, both):
+    if failure := _server_failure(both) or _old_failure(trees, both):
         compared.reasons.append(failure)
         return
     for name, version in both.items():
@@ -183,6 +193,14 @@ def _step(
             compared.times += _identical(both["new"])
         else:
             _time(trees, both["old"], both["new"], request, progress, compared)
+
+
+def _server_failure(both: Mapping[str, ExaminedVersion]) -> RunWarning | None:
+    """Return which server failed a version, of which nothing can then be said; None if none did."""
+    for name, version in both.items():
+        if version.result.status == ScenarioStatus.FAILED and (fault := version.fault):
+            return RunWarning(place(version.result), f"{fault}, used by the {name} version ({version.result.error})", AGAIN)
+    return None
 
 
 def _old_failure(trees: Checkout, both: Mapping[str, ExaminedVersion]) -> RunWarning | None:
@@ -237,12 +255,14 @@ def _examine(
 
     blank = ScenarioResult(file.stem, file.stem, "", str(file), engine, rtt_ms, ScenarioStatus.OK)
     core = choose_cores().coordinator
+    used: dict[str, Server] = {}
     try:
         serving = servers.enter_context(
             VersionProcess(version("serve"), core=core, exit_timeout_s=STOP_TIMEOUT_S, progress=progress)
         )
         started = serving.receive()
         setting["servers"], setting["engine"] = started["servers"], started["engine"]
+        used = {name: Server(server["direct_url"], server["url"]) for name, server in started["servers"].items()}
         blank = replace(blank, engine=started["engine"])
         if rtt_ms and not (setting["servers"] or started["adds_latency"]):
             raise VersionError(name, NO_NETWORK, NotMeasurableError.__name__)  # noqa: TRY301 - as others
@@ -253,10 +273,10 @@ def _examine(
         is_usable = error.kind not in {UsageError.__name__, MissingExtraError.__name__}
         message = error.message if is_usable else error.message.removeprefix(f"{error.kind}: ")
         failed = replace(blank, status=status, error=message, exit_code=refusal.code)
-        return ExaminedVersion(failed, is_usable=is_usable)
+        return ExaminedVersion(failed, is_usable=is_usable, servers=used)
     job["benchmarks"] = found["benchmarks"]
     recorded = [process["recording"] for process in (started, ready, found)] if is_recorded else []
-    return ExaminedVersion(_result(blank, ready, found), version("time"), found, version("examine"), recorded)
+    return ExaminedVersion(_result(blank, ready, found), version("time"), found, version("examine"), recorded, servers=used)
 
 
 def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str, Any]) -> ScenarioResult:
@@ -342,10 +362,10 @@ def _time(
             progress=progress,
         )
     except VersionError as error:
-        _add_failure(base, error, compared)
+        _add_failure((old, new), error, compared)
         return
     if times.failure is not None:
-        _add_failure(base, times.failure, compared)
+        _add_failure((old, new), times.failure, compared)
     for time in times.times:
         row, work = time.row(request.margin, base.name, base.engine, base.rtt_ms, *names[time.name]), found.work(time.name)
         compared.times.append(replace(row, reason=f"{row.reason}; {work}") if work else row)
@@ -354,9 +374,12 @@ def _time(
     compared.unfinished = compared.unfinished or times.unfinished
 
 
-def _add_failure(base: ScenarioResult, error: VersionError, compared: ComparedScenarios) -> None:
-    """Add the failure of a version while it was recorded or timed."""
-    if error.as_refusal().code == 1:
+def _add_failure(versions: tuple[ExaminedVersion, ExaminedVersion], error: VersionError, compared: ComparedScenarios) -> None:
+    """Add the failure of a version while it was recorded or timed; that of a server shows nothing about a version."""
+    base = versions[1].result
+    if fault := next(filter(None, (version.fault for version in versions)), None):
+        compared.reasons.append(RunWarning(place(base), f"{fault} ({error})", AGAIN))
+    elif error.as_refusal().code == 1:
         compared.times.append(status(base, GateVerdict.REGRESSED, f"it failed while timed: {error.message}"))
     else:
         compared.reasons.append(RunWarning(place(base), str(error), SAME))

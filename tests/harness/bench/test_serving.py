@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.bench.serving import NO_NETWORK, served, unreachable_server
+from harness.bench.serving import NO_NETWORK, served
 from harness.bench.session import RunPlan, RunSession
 from harness.bench.steps import Silent
 from harness.discovery import load
@@ -17,6 +17,7 @@ from harness.errors import NotMeasurableError, ScenarioFailedError
 from harness.results.run import RunSettings, ScenarioResult, ScenarioStatus
 from harness.runnable import RunnableScenario, runnable
 from harness.scenario import Server, Setting
+from harness.servers.health import ServerWatch
 from harness.services import HttpScenario
 
 TOYS = Path(__file__).parents[2] / "toys"
@@ -39,9 +40,9 @@ def test_servers_run_until_the_stack_is_closed(tmp_path: Path) -> None:
     """They accept connections before and not after it."""
     with ExitStack() as stack:
         found = served(DISTANT.scenario, setting(tmp_path), stack)
-        assert unreachable_server(found.servers) is None
+        assert ServerWatch(found.servers).fault() is None
     assert (
-        unreachable_server(found.servers)
+        ServerWatch(found.servers).fault()
         == f"the echo server at 127.0.0.1:{found.servers['echo'].direct_url.rpartition(':')[2]} stopped"
     )
 
@@ -62,7 +63,7 @@ def test_a_scenario_that_adds_the_latency_itself_needs_no_server(tmp_path: Path)
 
 def test_an_address_without_a_port_counts_as_reachable() -> None:
     """A server on a socket file is not checked."""
-    assert unreachable_server({"redis": Server("unix:///run/redis.sock", "unix:///run/redis.sock")}) is None
+    assert ServerWatch({"redis": Server("unix:///run/redis.sock", "unix:///run/redis.sock")}).fault() is None
 
 
 def test_a_server_is_unreachable_if_only_its_proxy_is() -> None:
@@ -71,8 +72,9 @@ def test_a_server_is_unreachable_if_only_its_proxy_is() -> None:
         free = socket.create_server(("127.0.0.1", 0))
         far = free.getsockname()[1]
         free.close()
-        stopped = unreachable_server({"redis": Server(f"redis://127.0.0.1:{near.getsockname()[1]}", f"redis://127.0.0.1:{far}")})
-    assert stopped == f"the redis server at 127.0.0.1:{far} stopped"
+        echo = Server(f"echo://127.0.0.1:{near.getsockname()[1]}", f"echo://127.0.0.1:{far}")
+        fault = ServerWatch({"echo": echo}).fault()
+    assert fault == f"the echo server at 127.0.0.1:{far} stopped"
 
 
 @pytest.mark.slow
@@ -101,7 +103,7 @@ def test_a_server_that_stops_during_the_run_is_named_and_other_results_are_kept(
     assert failure.status == "failed"
     assert failure.error is not None
     assert failure.error.startswith("the echo server at 127.0.0.1:")
-    assert " stopped (" in failure.error
+    assert " stopped, while comparing answers (" in failure.error
     assert "\n" not in failure.error
     assert found["adding", "sqlite"].status == "ok"
 

@@ -15,7 +15,7 @@ from harness.bench import session as session_module
 from harness.bench import under_load
 from harness.bench.job import SLOWED, AnswersVerified, BenchJob, Figures, JobDone, PairTimes, SlotTimes, Task
 from harness.bench.process import Event, LeftRunning
-from harness.bench.result import LIMITED_S, LIMITED_TIMES, NO_TIME, ScenarioRun
+from harness.bench.result import LIMITED_S, LIMITED_TIMES, NO_TIME, NOTICED_S, ScenarioRun
 from harness.bench.session import QUICK, SEVERAL, USUAL, RunPlan, RunSession, effort, ready_together
 from harness.bench.steps import Silent
 from harness.discovery import LoadedScenario, load
@@ -26,6 +26,7 @@ from harness.results.store import read_run
 from harness.results.warning_names import WarningName
 from harness.runtime.child import JobFailed
 from harness.runtime.cores import Cores, Isolation
+from harness.runtime.watch import Activity, Lasting
 from harness.scenario import Group, LoadTest, Server, Setting
 from harness.verdicts.measures import growth
 from harness.verdicts.promise import Promise, at_most
@@ -186,6 +187,7 @@ def memory_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: LoadedS
         return [JobDone()]
 
     monkeypatch.setattr(module, "run_job", run_job)
+    monkeypatch.setattr(module, "ServerWatch", lambda _: Broken(None))  # of servers that need not run
     session = RunSession(RunPlan([loaded], ONE, tmp_path / "run", "harness run"), Silent(), Cores(None, None))
     found = ScenarioRun(loaded, replace(Setting(tmp_path, tmp_path), **setting))  # type: ignore[arg-type]
     steps = list(session._memory_steps(found))
@@ -227,7 +229,7 @@ def test_growth_and_limits_of_memory_have_processes_of_their_own(tmp_path: Path,
 
 
 def test_a_process_that_fails_costs_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Groups that it has not measured get its error, the scenario goes on, and a warning names the arm."""
+    """Groups that it has not measured get its error, of which the scenario has failed; a warning names the arm."""
     measured = Memory("baseline", "sum", 10, 20, 0.1, [])
     monkeypatch.setattr(module, "run_job", lambda *_: [Figures(memory=[measured]), JobFailed("worker exited (signal 9)")])
     found = trial(tmp_path)
@@ -235,17 +237,128 @@ def test_a_process_that_fails_costs_no_figure(tmp_path: Path, monkeypatch: pytes
     result = found.result()
     error = "the process that measured it failed: worker exited (signal 9)"
     assert [(row.group, row.error) for row in result.memory] == [("sum", None), ("other", error)]
-    assert result.status == ScenarioStatus.OK
+    assert (result.status, result.exit_code, result.error) == ("failed", 1, f"while memory was measured: {error}")
     (warning,) = [warning for warning in result.warnings if warning.name == "memory"]
     assert warning.message == f"that of baseline in other was not measured: {error}"
 
 
+class Broken:
+    """Stands in for the watch over servers: all is well at first, and later one has ended or is stopped."""
+
+    def __init__(self, later: str | None, first: str | None = None) -> None:
+        self.later, self.next = later, [first]
+
+    def fault(self) -> str | None:
+        """Return what is wrong, first of all nothing."""
+        return self.next.pop() if self.next else self.later
+
+    def ended(self) -> str | None:
+        """Return what is wrong if a server has ended."""
+        return self.later if "ended" in (self.later or "") else None
+
+    def stopped(self) -> str | None:
+        """Return what is wrong if a server is stopped."""
+        return self.later if "stopped" in (self.later or "") else None
+
+
+def with_broken_server(monkeypatch: pytest.MonkeyPatch, messages: list[Event], watch: Broken) -> list[BenchJob]:
+    """Let jobs send these messages while a server breaks; return the jobs, as they are carried out."""
+    jobs: list[BenchJob] = []
+
+    def run_job(job: BenchJob, *_: object) -> Iterator[Event]:
+        jobs.append(job)
+        yield from messages
+
+    monkeypatch.setattr(module, "ServerWatch", lambda _: watch)
+    monkeypatch.setattr(module, "run_job", run_job)
+    return jobs
+
+
+RAISED = "baseline raised: ConnectionError: lost"
+MEASURED = Figures(memory=[Memory("baseline", "sum", 0, 0, 0.0, [], error=RAISED)])
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        (Task.EXAMINE, JobFailed(f"{RAISED}", during="comparing answers")),
+        (Task.EXAMINE, JobFailed(f"{RAISED}; raise --timeout if it may take longer", 2, during="comparing answers")),
+        (Task.EXAMINE, AnswersVerified(1, [("proposed", "sum", "ConnectionError: lost")])),
+        (Task.MEMORY, JobFailed(RAISED, during="measuring memory")),
+        (Task.MEMORY, MEASURED),
+    ],
+    ids=["failure", "timeout", "as written", "memory", "memory of a group"],
+)
+def test_a_failure_names_the_server_that_is_its_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: Task, message: Event
+) -> None:
+    """Whatever an operation raised then is neither a finding about an arm nor a figure, and more time would not help."""
+    with_broken_server(monkeypatch, [message], Broken("Toy ended: SIGKILL"))
+    found = trial(tmp_path)
+    found.carry_out(found.job(task, arm="baseline", groups=("sum",)), Silent())
+    result = found.result()
+    assert (result.status, result.exit_code) == ("failed", 1)
+    phase = "measuring memory" if task is Task.MEMORY else "comparing answers"
+    assert (result.error or "").startswith(f"Toy ended: SIGKILL, while {phase} (")
+    assert (result.error or "").endswith("ConnectionError: lost); run this scenario again")
+
+
+def test_what_an_arm_raises_stays_its_own_while_the_servers_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An arm that cannot run as written is a finding, and a failure has its own message."""
+    messages = [AnswersVerified(1, [("proposed", "sum", "ConnectionError: lost")]), JobFailed("no")]
+    with_broken_server(monkeypatch, messages, Broken(None))
+    found = trial(tmp_path)
+    found.carry_out(found.job(Task.EXAMINE), Silent())
+    assert found.result().error == "no"
+    assert found.excluded == (("proposed", "sum"),)
+
+
+def test_no_process_starts_without_a_server_that_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scenario after the one in which a server ended has the reason at once, instead of a timeout."""
+    jobs = with_broken_server(monkeypatch, [JobDone()], Broken("", first="Toy is stopped (SIGSTOP)"))
+    found = trial(tmp_path)
+    found.carry_out(found.job(Task.EXAMINE), Silent())
+    assert found.result().error == "not measured: Toy is stopped (SIGSTOP); run this scenario again"
+    assert jobs == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "seconds", "is_over"),
+    [
+        ("Toy ended: SIGKILL", NOTICED_S - 1, False),
+        ("Toy ended: SIGKILL", NOTICED_S, True),
+        ("Toy is stopped (SIGSTOP)", 59.0, False),
+        ("Toy is stopped (SIGSTOP)", 60.0, True),
+        (None, 599.0, False),
+    ],
+)
+def test_an_activity_does_not_wait_for_a_server_that_will_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str | None, seconds: float, is_over: bool
+) -> None:
+    """One that has ended answers nothing more; one that is stopped has the time of an operation, whatever the activity has."""
+    over = []
+
+    def run_job(_: BenchJob, waiting: Callable[[Lasting], bool], *__: object) -> Iterator[Event]:
+        over.append(waiting(Lasting(Activity(1, "preparing the data", times=10), seconds, 600.0)))
+        yield JobDone()
+
+    monkeypatch.setattr(module, "ServerWatch", lambda _: Broken(fault))
+    monkeypatch.setattr(module, "run_job", run_job)
+    found = trial(tmp_path)
+    found.carry_out(found.job(Task.PREPARE), Silent())
+    assert over == [is_over]
+
+
 def test_every_arm_and_group_has_memory_or_a_reason(tmp_path: Path) -> None:
-    """Those that cannot run, or are skipped, have the reason; those whose operation fails have the error; the rest have figures."""
+    """Those that cannot run, or are skipped, have the reason; those whose operation fails have the error; the rest have figures.
+
+    The scenario has failed, since what ran while answers were compared did not then.
+    """
     settings = replace(ONE, size="tiny", quick=True, processes=1, budget_s=100.0)
     plan = RunPlan([load(CASES / "memory_of_groups.py")], settings, tmp_path / "run", "harness run", counting=False)
     (result,) = RunSession(plan, Silent()).run().scenarios
-    assert result.status == ScenarioStatus.OK, result.error
+    assert result.status == ScenarioStatus.FAILED
+    assert (result.error or "").startswith("while memory was measured: baseline raised in case")
     found = {(row.arm, row.group): row for row in result.memory}
     assert set(found) == {(arm.name, group) for arm in result.arms for group in result.groups}
     assert found["optimised", "skipped"].not_measured == "it has none"

@@ -97,6 +97,30 @@ def test_an_operation_that_hangs_is_named_with_its_line(tmp_path: Path, body: st
     assert f", at answering.py:{line_of(hanging.file, '# the line')};" in message
 
 
+def test_an_activity_is_ended_when_its_parent_gives_up(tmp_path: Path) -> None:
+    """The failure says after how long, and where it was."""
+    hanging = msgspec.structs.replace(job(tmp_path, RUN="await asyncio.Event().wait()  # the line"), timeout_s=600.0)
+    *_, last = run_job(hanging, lambda lasting: lasting.seconds >= 1)
+    assert isinstance(last, JobFailed)
+    line = line_of(hanging.file, "# the line")
+    assert last.message.startswith(f"optimised did not finish case 'n 0' within 1 s (comparing answers), at answering.py:{line};")
+    assert last.during == "comparing answers"
+
+
+def test_a_stopped_process_that_a_worker_has_started_is_named(tmp_path: Path) -> None:
+    """It is the reason why an operation waits, and more time would not help."""
+    start = "import subprocess; p = subprocess.Popen(['sleep', '60']); p.send_signal(signal.SIGSTOP); await asyncio.Event().wait()"
+    message = outcome(job(tmp_path, RUN=start)).message
+    assert message.endswith("(comparing answers), as process 'sleep 60' is stopped (SIGSTOP)")
+
+
+def test_a_group_of_errors_is_told_with_its_number(tmp_path: Path) -> None:
+    """Five tasks that fail alike are five errors of one kind, at the line that started them."""
+    body = "raise ExceptionGroup('tasks', [OSError('too many clients already')] * 5)"
+    message = outcome(job(tmp_path, RUN=body)).message
+    assert "5 × OSError: too many clients already; the connection limit is reached" in message
+
+
 def test_a_stopped_worker_is_ended(tmp_path: Path) -> None:
     """A process that gets no processor does not answer questions either."""
     message = outcome(job(tmp_path, RUN="os.kill(os.getpid(), signal.SIGSTOP)")).message

@@ -28,6 +28,7 @@ class UnreadableError(Exception):
         (UnreadableError(), "UnreadableError"),
         (SystemExit(3), "SystemExit: 3"),
         (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (ExceptionGroup("tasks", [OSError("too many")] * 5), "5 × OSError: too many"),
         (OSError("x" * 5000), f"OSError: {'x' * MESSAGE_CHARS}…"),
     ],
 )

@@ -15,6 +15,7 @@ import pytest
 from harness.bench.steps import Silent
 from harness.discovery import load
 from harness.errors import ScenarioFailedError, UsageError
+from harness.load import searching
 from harness.load import session as sessions
 from harness.load.block import LatencyHistograms, LoadBlock
 from harness.load.capacity import FIRST_LEVEL, MAX_LEVEL, SearchPlan
@@ -164,10 +165,28 @@ def test_a_crashed_worker_ends_only_one_search(worker: FakeWorker, tmp_path: Pat
     assert result.load is not None
     crashed, kept = result.load.capacities
     assert (crashed.arm, crashed.sustained, crashed.failed_at) == ("baseline", 8, None)
-    assert crashed.reason == "the load worker crashed at 16: the load worker exited unexpectedly (SIGKILL)"
+    assert crashed.reason == "ended at 16: the load worker exited unexpectedly (SIGKILL)"
     assert kept.sustained == pytest.approx(200, rel=0.1)
     assert result.load.lost_workers == ["baseline at 16 concurrent users: the load worker exited unexpectedly (SIGKILL)"]
     assert worker.started == worker.closed == 2
+
+
+def test_a_search_ends_with_the_server_that_it_needs(worker: FakeWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failed operations are then no limit of an arm: every search has the cause, and no further worker starts in vain."""
+
+    class Watch:
+        def __init__(self, _: object) -> None:
+            pass
+
+        def fault(self) -> str | None:
+            return "Toy ended: SIGKILL" if len(worker.steps) > 4 else None
+
+    monkeypatch.setattr(sessions, "ServerWatch", Watch)
+    monkeypatch.setattr(searching, "have_trouble", lambda _: True)
+    (result,) = session(worker, tmp_path / "run").run().scenarios
+    assert (result.status, result.exit_code) == ("failed", 1)
+    assert (result.error or "").startswith("baseline at 32 concurrent users: Toy ended: SIGKILL")
+    assert "run longer" not in (result.error or "")
 
 
 def test_results_are_kept_if_no_worker_starts_in_place_of_a_crashed_one(

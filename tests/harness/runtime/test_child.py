@@ -232,7 +232,7 @@ def test_the_activity_can_be_read_while_the_child_hangs() -> None:
         hanging.send({"type": "go"})
         assert hanging.receive() == {"type": "begun"}
         assert hanging.activity() == Activity(2, "opening", "baseline", "n 0", 10)
-        assert not hanging.is_stopped()
+        assert hanging.stopped() == ""
 
 
 def test_all_of_a_childs_session_ends_with_it() -> None:
@@ -242,6 +242,17 @@ def test_all_of_a_childs_session_ends_with_it() -> None:
         message = parent.receive()
         assert message is not None
         assert parent.left() == ["process 'sleep 60'"]
+    assert stops(message["pid"])
+
+
+def test_a_stopped_process_in_a_session_of_its_own_notices_the_end_of_its_starter() -> None:
+    """It is continued, and then ends as its input has."""
+    start = "import signal, subprocess; p = subprocess.Popen(['cat'], stdin=subprocess.PIPE, start_new_session=True)"
+    stop = "p.send_signal(signal.SIGSTOP); channel.send('pid', pid=p.pid); channel.receive()"
+    with child(f"channel = connect(); {start}; {stop}") as parent:
+        message = parent.receive()
+        assert message is not None
+        assert parent.stopped() == "process 'cat'"
     assert stops(message["pid"])
 
 

@@ -63,7 +63,7 @@ def test_the_failure_names_arm_case_and_line(activity: Activity, message: str) -
 
 def test_a_stopped_process_is_called_that() -> None:
     """It has no line, since it cannot be asked."""
-    assert "as its process is stopped (SIGSTOP)" in Lasting(COMPARING, 60.0, 60.0).failure(is_stopped=True)
+    assert "as its process is stopped (SIGSTOP)" in Lasting(COMPARING, 60.0, 60.0).failure(stopped="its process")
 
 
 def test_progress_names_what_is_waited_for() -> None:

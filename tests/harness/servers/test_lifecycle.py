@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from harness.bench.serving import unreachable_server
 from harness.errors import NotMeasurableError, UsageError
 from harness.scenario import Server, Setting
+from harness.servers.health import ServerWatch
 from harness.servers.lifecycle import is_embedded, processes, servers
 
 
@@ -36,8 +36,8 @@ def test_two_scenarios_share_a_server(tmp_path: Path) -> None:
             first = started(inner, setting(tmp_path))
             second = started(outer, setting(tmp_path))
             assert first == second
-        assert unreachable_server(second) is None
-    assert unreachable_server(second) is not None
+        assert ServerWatch(second).fault() is None
+    assert ServerWatch(second).fault() is not None
 
 
 def test_each_rtt_has_its_own_proxy(tmp_path: Path) -> None:
