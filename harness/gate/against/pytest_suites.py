@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +19,7 @@ from harness.gate.against.verdicts import IDENTICAL, not_timed
 from harness.gate.impact.decision import parsed
 from harness.gate.impact.proof import Impact, Recordings, impact
 from harness.gate.matching import renamed
-from harness.gate.verdict import SHOWN_NAMES, ended, first, listed, result
+from harness.gate.verdict import SHOWN_NAMES, counted, ended, first, listed, result
 from harness.results.gate import GateResult, GateRow, GateTiming, GateVerdict, status_row
 from harness.results.run import RunWarning
 from harness.results.warning_names import WarningName
@@ -181,7 +182,7 @@ class SuiteVersions:
             VersionError: a benchmark hangs.
         """
         doing = RECORDING if recorded else COLLECTING
-        self._progress(doing if only is None else f"{doing}: {len(only)} without a difference, by themselves")
+        self._progress(doing if only is None else f"{doing}: {counted(len(only), 'benchmark')} again")
         versions = [
             replace(
                 version,
@@ -217,13 +218,22 @@ class SuiteVersions:
         return list(both)
 
     def impact(self, old: Mapping[str, Any], new: Mapping[str, Any], names: Sequence[str]) -> Impact:
-        """Return what the change touches of the benchmarks `names`, which run in both versions, given their recordings."""
+        """Return what the change touches of the benchmarks `names`, which run in both versions, given their recordings.
+
+        The work of those that are to be timed is counted again in fresh processes.
+        """
 
         def record(only: Sequence[str]) -> Recordings:
             before, after = self.collected(recorded=True, only=only)
             return parsed(before["recording"]), parsed(after["recording"])
 
-        return impact((parsed(old["recording"]), parsed(new["recording"])), record, self._trees, names)
+        found = impact((parsed(old["recording"]), parsed(new["recording"])), record, self._trees, names)
+        if found.recordings and found.touched:
+            with suppress(BudgetSpentError):  # they are then all that is known
+                again = record(found.touched)
+                both = (one.counted_again(other) for one, other in zip(found.recordings, again, strict=True))
+                return replace(found, recordings=(next(both), next(both)))
+        return found
 
 
 def _arguments(trees: Checkout, tree: Path, arguments: Sequence[str]) -> list[str] | None:

@@ -27,13 +27,22 @@ from harness.gate.against.compare import (
 from harness.gate.against.gate_folder import GateFolder
 from harness.gate.against.sequence import INTERRUPTED, compare_all, duration
 from harness.gate.against.verdicts import IDENTICAL, not_timed
-from harness.gate.impact.decision import parsed
+from harness.gate.impact.decision import VersionRecording, parsed
 from harness.gate.impact.proof import Impact, Recordings, impact
 from harness.gate.matching import place, status
 from harness.gate.verdict import ended, first, result
 from harness.importers import own_run
 from harness.results.gate import GateResult, GateRow, GateTiming, GateVerdict, status_row
-from harness.results.run import ArmResult, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, WorkCount
+from harness.results.run import (
+    ArmResult,
+    RunKind,
+    RunSettings,
+    RunWarning,
+    ScenarioResult,
+    ScenarioStatus,
+    WorkCount,
+    counted_again,
+)
 from harness.results.warning_names import WarningName
 from harness.runtime.cores import choose_cores
 from harness.runtime.watch import OPERATION_TIMEOUT_S
@@ -232,8 +241,8 @@ def _examine(
         written = folder / f"{task}.json"
         written.write_text(json.dumps({**job, "task": task}), encoding="utf-8")
         command = version_command(trees, name, python, ["-P", str(WORKER), str(written)])
-        environment = {**command.environment, protocol.RECORD: str(tree)} if is_recorded and task != "time" else command.environment
-        return replace(command, timeout_s=request.timeout_s, environment=environment)
+        recording = {protocol.RECORD: str(tree)} if is_recorded and task not in {"recount", "time"} else {}
+        return replace(command, timeout_s=request.timeout_s, environment={**command.environment, **recording})
 
     blank = ScenarioResult(file.stem, file.stem, "", str(file), engine, rtt_ms, ScenarioStatus.OK)
     core = choose_cores().coordinator
@@ -246,7 +255,8 @@ def _examine(
         blank = replace(blank, engine=started["engine"])
         if rtt_ms and not (setting["servers"] or started["adds_latency"]):
             raise VersionError(name, NO_NETWORK, NotMeasurableError.__name__)  # noqa: TRY301 - as others
-        ready, found = (run_to_end(version(task), progress, lambda: request.budget.is_spent) for task in ("prepare", "examine"))
+        tasks = ("prepare", "examine", "recount")
+        ready, found, again = (run_to_end(version(task), progress, lambda: request.budget.is_spent) for task in tasks)
     except VersionError as error:
         refusal = error.as_refusal()
         status = ScenarioStatus.NOT_RUN if isinstance(refusal, NotMeasurableError) else ScenarioStatus.FAILED
@@ -256,10 +266,11 @@ def _examine(
         return ExaminedVersion(failed, is_usable=is_usable)
     job["benchmarks"] = found["benchmarks"]
     recorded = [process["recording"] for process in (started, ready, found)] if is_recorded else []
-    return ExaminedVersion(_result(blank, ready, found), version("time"), found, version("examine"), recorded)
+    return ExaminedVersion(_result(blank, ready, found, again), version("time"), found, version("examine"), recorded)
 
 
-def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str, Any]) -> ScenarioResult:
+def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str, Any], again: Mapping[str, Any]) -> ScenarioResult:
+    """Return a version's result from what it found, and counted `again` in another process."""
     names = {name: (group, arm) for name, group, arm in found["all"]}
     errors: dict[str, dict[str, str]] = {arm: {} for arm in found["arms"]}
     for name, error in found["cannot_run"].items():
@@ -268,10 +279,15 @@ def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str,
     return replace(
         blank,
         arms=[ArmResult(arm, description, errors[arm]) for arm, description in found["arms"].items()],
-        work_counts=[
-            WorkCount(names[name][1], names[name][0], metric, value, repeats_exactly=repeats)
-            for name, metric, value, repeats in found["work_counts"]
-        ],
+        work_counts=counted_again(
+            *(
+                [
+                    WorkCount(names[name][1], names[name][0], metric, value, repeats_exactly=repeats)
+                    for name, metric, value, repeats in process["work_counts"]
+                ]
+                for process in (found, again)
+            )
+        ),
         dataset=ready["dataset"],
         engine_settings=ready["engine_settings"],
         **{key: found[key] for key in ("title", "doc", "groups", "tolerances", "higher_is_better")},
@@ -303,7 +319,16 @@ def _impact(
             before, after = run_all_to_end(commands, progress, file, lambda: request.budget.is_spent)
         return parsed(*old.recorded[:2], before["recording"]), parsed(*new.recorded[:2], after["recording"])
 
-    return impact((parsed(*old.recorded), parsed(*new.recorded)), record, (trees.old, trees.new), names)
+    return impact((_recording(old), _recording(new)), record, (trees.old, trees.new), names)
+
+
+def _recording(version: ExaminedVersion) -> VersionRecording:
+    """Return a version's recording, with the counts that do not repeat."""
+    unsteady: dict[str, set[str]] = {}
+    for count in version.result.work_counts:
+        if not count.repeats_exactly:
+            unsteady.setdefault(f"{count.group}[{count.arm}]", set()).add(count.metric)
+    return replace(parsed(*version.recorded), unsteady=unsteady)
 
 
 def _time(

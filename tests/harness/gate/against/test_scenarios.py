@@ -71,6 +71,18 @@ def test_one_step_more_is_a_regression_whatever_the_time(toy: Toy, capsys: Captu
     assert toy.worktrees == 1
 
 
+def test_a_count_that_differs_between_fresh_processes_decides_nothing(toy: Toy, capsys: Captured) -> None:
+    """It rises in the new version and repeats within each of its processes, and is shown as what does not repeat."""
+    change(toy, "import asyncio\n", "import asyncio\nimport os\n")
+    change(toy, '+= 1 if instance["arm"] == "optimised"', '+= 2 + os.getpid() if instance["arm"] == "optimised"')
+    _, result, _ = gate(capsys, "adding")
+    found = {row["arm"]: row for row in result["rows"] if row["kind"] == "work"}
+    assert found["optimised"]["verdict"] == "not judged"
+    assert found["optimised"]["reason"].startswith("it does not repeat in the candidate")
+    assert found["optimised"]["candidate"] > found["optimised"]["base"]
+    assert found["baseline"]["verdict"] == "equal"
+
+
 def test_a_different_answer_is_not_comparable(toy: Toy, capsys: Captured) -> None:
     """An arm whose answer changed is not timed, and not comparable."""
     for line in ("return sum(list(range(case.args)))", "return sum(part[0] for part in [[n] for n in range(case.args)])"):
