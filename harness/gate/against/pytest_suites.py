@@ -24,7 +24,7 @@ from harness.gate.against.compare import (
     run_to_end,
 )
 from harness.gate.against.gate_folder import GateFolder, SuitePlan
-from harness.gate.against.sequence import INTERRUPTED, SuiteTimes, compare_all, duration
+from harness.gate.against.sequence import INTERRUPTED, SuiteTimes, TimedPart, compare_all, duration
 from harness.gate.against.verdicts import IDENTICAL, not_timed
 from harness.gate.impact.decision import parsed
 from harness.gate.impact.proof import Impact, Recordings, impact
@@ -102,9 +102,9 @@ def compare(
     rows, incomparable = list(plan.rows), list(plan.incomparable)
     found = SuiteTimes([], 0, 0.0)
     if plan.touched:
-        sides, store = (suite.old, suite.new), folder.part()
-        found = compare_all(*sides, budget, wanted=plan.touched, margin=margin, overlap=True, store=store, progress=progress)
-        if (failure := found.failure) is not None:
+        part, store = TimedPart(suite.old, suite.new, plan.touched), folder.part()
+        found = compare_all([part], budget, margin=margin, overlap=True, store=store, progress=progress)
+        for failure in found.failures.values():
             if failure.as_refusal().code == 1:
                 rows.append(_failed(failure.benchmark or "the suite", f"while timed, {failure.message}"))
             else:
