@@ -27,10 +27,13 @@ from harness.verdicts.measures import OF_DATABASES
 
 
 async def examine(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> None:
-    """Verify the answers; then, as far as the task asks for it, count the work and try the findings."""
+    """Verify the answers; then, as far as the task asks for it, count the work and try the findings.
+
+    To count again, only what is counted is verified.
+    """
     scenario, cases = loaded.scenario, cases_of(loaded.scenario, job)
     first = first_of_each_group(cases)
-    counted = [c.name for c in first if not scenario.group[c.group].uncounted] if job.task is Task.EXAMINE else []
+    counted = [c.name for c in first if not scenario.group[c.group].uncounted] if job.task in {Task.EXAMINE, Task.RECOUNT} else []
     watch_new_threads()
     async with AsyncExitStack() as stack:
         relayed, round_trips = stack.enter_context(counting_relay(job.setting.servers if counted else {}))
@@ -42,8 +45,11 @@ async def examine(job: BenchJob, loaded: LoadedScenario, outbox: Outbox) -> None
         interpreter = job.effort.is_full and not job.effort.is_preview
         counter = OperationCounter(scenario, counted, round_trips, interpreter=interpreter)
         quick = [c for c in first if not scenario.group[c.group].slow]
-        cases = quick if job.task is Task.REVISIT else cases
+        cases = quick if job.task is Task.REVISIT else first if job.task is Task.RECOUNT else cases
         verified = await verify(scenario, instances, cases, counter, repeats_dear=not job.effort.is_preview)
+        if job.task is Task.RECOUNT:
+            outbox.send(Figures([count for found, _ in counter.found.values() for count in found]))
+            return
         cannot_run = [(arm, group, error) for (arm, group), error in verified.cannot_run.items()]
         took_s = {arm: {group: fmean(each) for group, each in groups.items()} for arm, groups in verified.took_s.items()}
         outbox.send(AnswersVerified(verified.cases, cannot_run, took_s))

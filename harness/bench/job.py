@@ -21,6 +21,8 @@ class Task(StrEnum):
     """Build the data, verify the answers and try the findings."""
     EXAMINE = "examine"
     """Verify the answers, count the work, collect the statements with their plans and try the findings."""
+    RECOUNT = "recount"
+    """Count the same work in another process, after fewer operations: what depends on either does not repeat."""
     REVISIT = "revisit"
     """Verify the answer to a case of each group and collect the arms' own figures, at a higher RTT, which changes no answer."""
     COUNT = "count"
@@ -40,7 +42,7 @@ SLOWED = "baseline slowed"
 """The arm name of a third baseline instance, the one that gets an injected slowdown."""
 BASELINE_COPIES = (AA_CONTROL, SLOWED)
 """Arms that are further instances of the baseline."""
-COUNTING = (Task.EXAMINE, Task.COUNT, Task.INSTRUCTIONS)
+COUNTING = (Task.EXAMINE, Task.RECOUNT, Task.COUNT, Task.INSTRUCTIONS)
 WAITING = "waiting for its turn"
 """Activity of a process that is ready to time pairs while another one does."""
 PREVIEWED = 2

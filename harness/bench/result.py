@@ -443,7 +443,7 @@ class ScenarioRun:
                 self.verified = event
                 self._expect(event.took_s)
             case Figures():
-                self.figures.work_counts.extend(event.work_counts)
+                self.figures.work_counts[:] = records.counted_again(self.figures.work_counts, event.work_counts)
                 self.figures.statements.extend(event.statements)
                 self.figures.findings.extend(event.findings)
                 self.figures.memory.extend(event.memory)

@@ -47,6 +47,8 @@ START_S, PREPARING_S, INSTRUCTIONS_S = 2.5, 4.0, 60.0
 EACH_COUNTING_S, EACH_RESULT_S = 0.7, 1.0
 """First estimates of seconds per arm and group, for comparing answers and counting work; and per scenario, for its result and its
 part of the report."""
+COUNTING_PROCESSES = 2
+"""The number of fresh processes in which work is counted: a count that differs between them decides nothing."""
 LOAD_S = 40.0
 """The time limit of a load test, in seconds; a quick run leaves it out."""
 EACH_MEMORY_S = 0.3
@@ -418,6 +420,8 @@ class RunSession:
             if task is Task.EXAMINE:
                 steps.append(self._step(t, "preparing", PREPARING_S, Task.PREPARE))
             steps.append(self._step(t, "comparing answers", self._comparing_s(t, task), task))
+            if task is Task.EXAMINE:
+                steps.append(self._step(t, "counting work in another process", self._comparing_s(t, task), Task.RECOUNT))
         if self.plan.memory:
             steps += [step for t in at_lowest_rtt for step in self._growth_steps(t)]
             after = frozenset(t.name for t in trials) if with_servers else None
@@ -556,7 +560,9 @@ class RunSession:
             if scale != 1.0:
                 setting = replace(trial.setting, scale=scale)
                 yield self._step(trial, f"preparing {scale:g} of the data", PREPARING_S, Task.PREPARE, setting=setting)
-                yield self._step(trial, f"counting at {scale:g}", PREPARING_S, Task.COUNT, setting=setting)
+                for process in range(COUNTING_PROCESSES):
+                    again = " in another process" if process else ""
+                    yield self._step(trial, f"counting at {scale:g}{again}", PREPARING_S, Task.COUNT, setting=setting)
 
     def _memory_steps(self, trial: ScenarioRun) -> Iterator[RunStep]:
         """Yield a step per arm for all groups, one per further share of the data, and one per group with a limit.

@@ -199,7 +199,7 @@ def _warnings(base: Run, candidate: Run, pairs: Sequence[MatchedPair], rows: Seq
     unsteady = [r for r in work if r.verdict == GateVerdict.NOT_JUDGED and r.group and r.base != r.candidate]
     if unsteady:
         changed = f"{counted(len(unsteady), 'count')} of {_metrics(unsteady)} changed"
-        message = f"{changed}, but did not repeat within the baseline either"
+        message = f"{changed}, but did not repeat in one of the two versions"
         found.append(
             RunWarning(WarningName.UNSTEADY_COUNTS, message, "set a tolerance in the scenario or in [tool.harness.gate.tolerances]")
         )

@@ -1,7 +1,8 @@
 """Compare work counts and memory: exact counts to the last digit, others within a tolerance, memory at its peak.
 
-A count that repeats exactly has no noise, so any change of it is a change of the code: statements, rows, virtual-machine steps,
-buffers. The interpreter's own counts nearly do.
+A count that repeats exactly, in two fresh processes of each version, has no noise, so any change of it is a change of the code:
+statements, rows, virtual-machine steps, buffers. One that does not repeat in either version is shown, and never decides, unless the
+project has stated what it may change by.
 """
 
 import math
@@ -15,15 +16,15 @@ TOLERANCE = 0.02
 """The share by which a count that does not repeat exactly may change, unless its scenario or the project sets another."""
 
 INTERPRETER = ("calls", "allocations", "instructions")
-"""The final parts of the names of metrics that count the interpreter's own work. They repeat to a fraction of `TOLERANCE`, but with
-threads and an event loop not to the last count, even if they did in one process. Another interpreter does different work."""
+"""The final parts of the names of metrics that count the interpreter's own work. Where they repeat, they may still change by
+`TOLERANCE`: a dictionary grows earlier, or a thread switches at another point. Another interpreter does different work."""
 
 ALLOCATION_BYTES = 1024
 """The bytes by which allocations may differ in any case: a dictionary that grows in one run and not in another."""
 
 UNSTEADY = 0.2
-"""If at least this share of an arm's counts of a metric did not repeat in a baseline, those that did may have done so by luck: two
-equal counts prove little. A server's own counters are like that, since they include its other work."""
+"""If at least this share of an arm's counts of a metric did not repeat in a version, those that did may have done so by luck: equal
+counts prove little. A server's own counters are like that, since they include its other work."""
 
 MEMORY_TOLERANCE, MEMORY_MIN_BYTES = 0.15, 2 * 2**20
 """The share, and the bytes, by which memory added at the peak may differ: the allocator decides what it keeps."""
@@ -54,13 +55,16 @@ class Rules:
 
 def work(old: ScenarioResult, new: ScenarioResult, rules: Rules) -> tuple[list[GateRow], list[WorkCount]]:
     """Return a row per count that both results have, and the baseline's counts that the candidate lacks."""
-    after = {key(count): count for count in new.work_counts}
-    unsteady = _unsteady(old.work_counts)
+    after = {count.key: count for count in new.work_counts}
+    unsteady = [_unsteady(result.work_counts) for result in (old, new)]
     rows, missing = [], []
     for count in old.work_counts:
-        now = after.get(key(count))
+        now = after.get(count.key)
         if now is not None:
-            verdict, reason, tolerated = _judge(count, now, rules, (count.arm, count.metric) in unsteady)
+            steady = [
+                one.repeats_exactly and (one.arm, one.metric) not in arms for one, arms in zip((count, now), unsteady, strict=True)
+            ]
+            verdict, reason, tolerated = _judge(count, now, rules, steady)
             row = _row(RowKind.WORK, old, count, count.metric, verdict, reason, tolerated)
             change = now.value / count.value if count.value else 1.0 if now.value == count.value else math.nan
             rows.append(replace(row, base=count.value, candidate=now.value, change=change if math.isfinite(change) else None))
@@ -97,8 +101,8 @@ def _unsteady(counts: Sequence[WorkCount]) -> set[tuple[str, str]]:
     return {where for where, each in repeats.items() if each.count(False) >= UNSTEADY * len(each)}
 
 
-def _judge(old: WorkCount, new: WorkCount, rules: Rules, unsteady: bool) -> tuple[GateVerdict, str, float]:
-    """Return the verdict on a count, the reason, and the tolerated share."""
+def _judge(old: WorkCount, new: WorkCount, rules: Rules, steady: Sequence[bool]) -> tuple[GateVerdict, str, float]:
+    """Return the verdict on a count, the reason, and the tolerated share; `steady` is whether it repeats in the old and the new."""
     finite = math.isfinite(old.value) and math.isfinite(new.value)
     excluded = rules.excluded(old.metric) or ("" if finite else "not a finite number")
     if excluded:
@@ -111,18 +115,15 @@ def _judge(old: WorkCount, new: WorkCount, rules: Rules, unsteady: bool) -> tupl
     if old.group == ARM_ITSELF or unknown:
         once = "a figure of the arm itself, taken once; set a tolerance to have it judged"
         return GateVerdict.NOT_JUDGED, unknown or once, 0.0
-    interpreter = _last_word(old.metric) in INTERPRETER
-    if old.repeats_exactly and new.repeats_exactly and not unsteady and not interpreter:
+    if not all(steady):
+        where = "either version" if not any(steady) else "the candidate" if steady[0] else "the baseline"
+        return GateVerdict.NOT_JUDGED, f"it does not repeat in {where}; set a tolerance to have it judged", 0.0
+    if _last_word(old.metric) not in INTERPRETER:
         return _compare(old.value, new.value, 0.0, more_is_better=more_is_better, of="")
-    of = "the tolerance of counts that do not repeat exactly"
     tolerated = TOLERANCE
     if _last_word(old.metric) == "allocations" and old.value:
         tolerated = max(TOLERANCE, ALLOCATION_BYTES / abs(old.value))
-    found = _compare(old.value, new.value, tolerated, more_is_better=more_is_better, of=of)
-    steady_before = old.repeats_exactly and not unsteady
-    if found[0] == GateVerdict.EQUAL or steady_before or interpreter:
-        return found
-    return GateVerdict.NOT_JUDGED, "it did not repeat exactly within the baseline; set a tolerance to have it judged", TOLERANCE
+    return _compare(old.value, new.value, tolerated, more_is_better=more_is_better, of="the tolerance of the interpreter's counts")
 
 
 def _compare(old: float, new: float, tolerated: float, *, more_is_better: bool, of: str) -> tuple[GateVerdict, str, float]:

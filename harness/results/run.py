@@ -3,13 +3,15 @@
 Every record is frozen, numbers have their unit in the name, and there are flat lists with named dimensions instead of nested maps.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Self
+from typing import Self, TypeVar
 
 from harness.results.load import ArmFigure, LoadResult
 from harness.version import version
+
+Key = TypeVar("Key")
 
 PURE_CPU, PING = "pure CPU", "ping"
 """The controls that are timed between pairs: a fixed piece of pure Python, and the scenario's round trip if it has one."""
@@ -299,7 +301,30 @@ class WorkCount(ArmFigure):
     scale: float = 1.0
     """The share of the data set it was counted on; a growth exponent comes from several scales."""
     repeats_exactly: bool = True
-    """Whether repeats counted the same."""
+    """Whether repeats counted the same: in one process, and in each fresh one that has counted."""
+
+    @property
+    def key(self) -> tuple[str, str, str, float]:
+        """By what a count is the same one in another process or run: arm, group, metric and scale."""
+        return self.arm, self.group, self.metric, self.scale
+
+
+def unrepeated(first: Mapping[Key, float], again: Mapping[Key, float]) -> set[Key]:
+    """Return what two fresh processes of one version have both counted, and not to the same digit.
+
+    Example:
+        unrepeated({"calls": 7, "bytes": 640}, {"calls": 7, "bytes": 653}) == {"bytes"}
+    """
+    return {key for key, value in first.items() if key in again and again[key] != value}
+
+
+def counted_again(first: Iterable[WorkCount], again: Iterable[WorkCount]) -> list[WorkCount]:
+    """Return the counts of one version from a fresh process more: a count that has another value in it does not repeat."""
+    known, now = ({count.key: count for count in counts} for counts in (first, again))
+    differs = unrepeated(*({key: count.value for key, count in counts.items()} for counts in (known, now)))
+    differs |= {key for key, count in now.items() if not count.repeats_exactly}
+    every = known | {key: count for key, count in now.items() if key not in known}
+    return [replace(count, repeats_exactly=count.repeats_exactly and key not in differs) for key, count in every.items()]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.gate.against.budget import GateBudget
 from harness.gate.against.compare import VersionCommand
-from harness.gate.against.sequence import compare_all
+from harness.gate.against.sequence import TimedPart, compare_all
 from harness.gate.against.verdicts import MARGIN, PairedTime
 from harness.results.gate import GateVerdict
 from harness.runtime.child import child_environment
@@ -51,7 +51,7 @@ def compared(percent: int, number: int) -> list[PairedTime]:
     old, new = (VersionCommand([sys.executable, workload.__file__, str(p)], name, environment=path) for name, p in versions)
     found: list[PairedTime] = []
     for trial in range(number):
-        found += compare_all(old, new, GateBudget(BUDGET_S), seed=f"{percent}/{trial}", overlap=True).times
+        found += compare_all([TimedPart(old, new)], GateBudget(BUDGET_S), seed=f"{percent}/{trial}", overlap=True).times
     return found
 
 

@@ -57,7 +57,3 @@ class GateBudget:
         if self._settled_s is None:
             self._settled_s = self.spent_s if before_s is None else before_s
         self.seconds = self._settled_s + min(MOST_S, BASE_S + BENCHMARK_S * benchmarks + PROCESS_PAIRS * start_up_s)
-
-    def part(self, parts: int) -> "GateBudget":
-        """Return the budget of the next of a number of parts: an equal share of what is left; without a limit if this has none."""
-        return GateBudget(self.left_s / parts, clock=self._clock) if self._is_chosen else GateBudget(clock=self._clock)

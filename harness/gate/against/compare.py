@@ -9,7 +9,7 @@ import random
 import subprocess
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -210,6 +210,11 @@ class MeasuredPair:
     """The seconds until both versions were ready, as far as they were waited for."""
     timed_s: float = 0.0
     """The seconds of its slices."""
+
+    def labelled(self, label: Callable[[str], str]) -> "MeasuredPair":
+        """Return it with other names of its benchmarks."""
+        logs = {label(name): value for name, value in self.logs.items()}
+        return replace(self, logs=logs, other_s={label(name): value for name, value in self.other_s.items()})
 
 
 class ProcessPair:

@@ -53,8 +53,6 @@ class VersionChannel:
         self.send = self._channel.send
         only = os.environ.get(ONLY)
         self._only = None if only is None else frozenset(json.loads(Path(only).read_text(encoding="utf-8")))
-        self.is_partial = self._only is not None
-        """Whether only some benchmarks are to be announced."""
 
     def wants(self, name: str) -> bool:
         """Return whether the benchmark of this name is to be announced."""

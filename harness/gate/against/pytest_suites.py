@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -11,14 +12,24 @@ from harness.errors import UsageError
 from harness.gate.against import protocol
 from harness.gate.against.budget import GateBudget
 from harness.gate.against.checkout import Checkout, version_command
-from harness.gate.against.compare import HANGS, BudgetSpentError, ProgressLine, VersionError, never, run_all_to_end
+from harness.gate.against.compare import (
+    FOREIGN_IMPORT,
+    HANGS,
+    BudgetSpentError,
+    ProgressLine,
+    VersionCommand,
+    VersionError,
+    never,
+    run_all_to_end,
+    run_to_end,
+)
 from harness.gate.against.gate_folder import GateFolder, SuitePlan
-from harness.gate.against.sequence import INTERRUPTED, SuiteTimes, compare_all, duration
+from harness.gate.against.sequence import INTERRUPTED, SuiteTimes, TimedPart, compare_all, duration
 from harness.gate.against.verdicts import IDENTICAL, not_timed
 from harness.gate.impact.decision import parsed
 from harness.gate.impact.proof import Impact, Recordings, impact
 from harness.gate.matching import renamed
-from harness.gate.verdict import SHOWN_NAMES, ended, first, listed, result
+from harness.gate.verdict import SHOWN_NAMES, counted, ended, first, listed, result
 from harness.results.gate import GateResult, GateRow, GateTiming, GateVerdict, status_row
 from harness.results.run import RunWarning
 from harness.results.warning_names import WarningName
@@ -41,6 +52,7 @@ EMPTY: Mapping[str, Any] = {
 
 COLLECTING = "collecting the benchmarks of both versions"
 RECORDING = "recording what the benchmarks of both versions execute and read"
+SIDES = ("old", "new")
 BROKEN = (3, 4)
 """pytest's exit codes for an internal error and a usage error."""
 
@@ -66,9 +78,9 @@ def compare(
     the new version lacks is a warning; with `time_all`, benchmarks that the change cannot have touched are timed as well.
 
     Raises:
-        UsageError: pytest cannot be run like this, a benchmark times a coroutine function, or a file of them can be imported in
+        UsageError: pytest can run neither version, a benchmark times a coroutine function, or a file of them can be imported in
             neither version.
-        NotComparableError: a benchmark of the old version hangs.
+        NotComparableError: a benchmark of the old version hangs, or pytest cannot run that version.
     """
     suite = SuiteVersions(trees, python, arguments, space, timeout_s, progress, lambda: budget.is_spent)
     try:
@@ -90,9 +102,9 @@ def compare(
     rows, incomparable = list(plan.rows), list(plan.incomparable)
     found = SuiteTimes([], 0, 0.0)
     if plan.touched:
-        sides, store = (suite.old, suite.new), folder.part()
-        found = compare_all(*sides, budget, wanted=plan.touched, margin=margin, overlap=True, store=store, progress=progress)
-        if (failure := found.failure) is not None:
+        part, store = TimedPart(suite.old, suite.new, plan.touched), folder.part()
+        found = compare_all([part], budget, margin=margin, overlap=True, store=store, progress=progress)
+        for failure in found.failures.values():
             if failure.as_refusal().code == 1:
                 rows.append(_failed(failure.benchmark or "the suite", f"while timed, {failure.message}"))
             else:
@@ -177,11 +189,11 @@ class SuiteVersions:
         """Run every benchmark of both versions a few times, side by side; return their names, failures and recordings.
 
         Raises:
-            UsageError: pytest cannot be run like this.
-            VersionError: a benchmark hangs.
+            UsageError: pytest can run neither version.
+            VersionError: pytest can run one version only, or a benchmark hangs.
         """
         doing = RECORDING if recorded else COLLECTING
-        self._progress(doing if only is None else f"{doing}: {len(only)} without a difference, by themselves")
+        self._progress(doing if only is None else f"{doing}: {counted(len(only), 'benchmark')} again")
         versions = [
             replace(
                 version,
@@ -197,16 +209,17 @@ class SuiteVersions:
             found_in = iter(run_all_to_end(running, self._progress, None if only is None else file, self._is_over))
             both = [dict(EMPTY) if is_empty else next(found_in) for is_empty in self._is_empty]
         except VersionError as error:
-            if error.kind == HANGS:
+            if error.kind in {HANGS, FOREIGN_IMPORT}:
                 raise
-            reason = error.message.removeprefix("E  ").strip()  # pytest marks an error's lines by it
-            raise UsageError(f"pytest of the {error.version} version: {reason}") from error
-        for version, found in zip(("old", "new"), both, strict=True):
+            broken = {error.version: error.message.removeprefix("E  ").strip()}  # pytest marks an error's lines by it
+            if error.version == "old" and not self._is_empty[1]:  # the other one has been ended meanwhile
+                broken |= self._broken("new", versions[1])
+            self._refuse(broken, error.kind)
+            raise  # not reached: one is broken
+        self._refuse({version: reason for version, found in zip(SIDES, both, strict=True) if (reason := _broken(found))})
+        for found in both:
             if found["refused"]:
                 raise UsageError(found["refused"][0])
-            if found["status"] in BROKEN:
-                reason = last_error_line(found["output"])[:300] or "it stopped early"
-                raise UsageError(f"pytest of the {version} version: {reason}; run it without --against to see more")
             if recorded:
                 ran = [name for name in found["benchmarks"] if name not in found["failed"]]
                 windows = found["recording"]["benchmarks"]
@@ -216,14 +229,47 @@ class SuiteVersions:
             return [{**found, "recording": each["recording"]} for found, each in zip(plain, both, strict=True)]
         return list(both)
 
+    def _broken(self, name: str, version: VersionCommand) -> dict[str, str]:
+        """Return by name why pytest cannot run a version at all; empty if it can."""
+        try:
+            reason = _broken(run_to_end(version, self._progress, self._is_over))
+        except VersionError as error:
+            reason = error.message.removeprefix("E  ").strip()
+        return {name: reason} if reason else {}
+
+    @staticmethod
+    def _refuse(broken: Mapping[str, str], kind: str = "") -> None:
+        """Raise if pytest cannot run a version, such as by an error in a conftest.py or in its options; `broken` has the reasons.
+
+        In both versions that is a usage error; in one only it says something about that version.
+        """
+        if len(broken) == len(SIDES):
+            raise UsageError(f"pytest of both versions: {broken['old']}; run it without --against to see more")
+        for version, reason in broken.items():
+            raise VersionError(version, f"pytest cannot run: {reason}", kind)
+
     def impact(self, old: Mapping[str, Any], new: Mapping[str, Any], names: Sequence[str]) -> Impact:
-        """Return what the change touches of the benchmarks `names`, which run in both versions, given their recordings."""
+        """Return what the change touches of the benchmarks `names`, which run in both versions, given their recordings.
+
+        The work of those that are to be timed is counted again in fresh processes.
+        """
 
         def record(only: Sequence[str]) -> Recordings:
             before, after = self.collected(recorded=True, only=only)
             return parsed(before["recording"]), parsed(after["recording"])
 
-        return impact((parsed(old["recording"]), parsed(new["recording"])), record, self._trees, names)
+        found = impact((parsed(old["recording"]), parsed(new["recording"])), record, self._trees, names)
+        if found.recordings and found.touched:
+            with suppress(BudgetSpentError):  # they are then all that is known
+                again = record(found.touched)
+                both = (one.counted_again(other) for one, other in zip(found.recordings, again, strict=True))
+                return replace(found, recordings=(next(both), next(both)))
+        return found
+
+
+def _broken(found: Mapping[str, Any]) -> str:
+    """Return why pytest could not run a version, in its own words; empty if it could."""
+    return (last_error_line(found["output"])[:300] or "it stopped early") if found["status"] in BROKEN else ""
 
 
 def _arguments(trees: Checkout, tree: Path, arguments: Sequence[str]) -> list[str] | None:

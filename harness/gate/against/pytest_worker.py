@@ -54,7 +54,7 @@ class ServedSession:
         self.names.append(name)
         if recorder and once_ns < MOST_COUNTED_NS:
             begin("counting its work", name)
-            recorder.count(name, lambda: timed(0, 1), memory=not self.channel.is_partial)
+            recorder.count(name, lambda: timed(0, 1))
         if not self.listing:
             self.channel.serve(name, timed)
 

@@ -3,7 +3,7 @@
 It uses the tree's own `harness`, of any of its versions since groups were a mapping. The job is a JSON file: `task`, `file` (the
 scenario's), `setting` (of `harness.scenario.Setting`), `kept` (a folder) and `benchmarks` (group and arm by name). Tasks: serve:
 start the scenario's servers, and stop them when the channel closes · prepare: build the data · examine: answers and work counts ·
-time: serve slices.
+recount: the same in another process · time: serve slices.
 """
 
 from __future__ import annotations
@@ -294,7 +294,13 @@ async def _time(channel: VersionChannel, scenario: Any, setting: Any, job: dict[
     return {}
 
 
-TASKS: dict[str, Callable[..., Any]] = {"serve": _serve, "prepare": _prepare, "examine": _examine, "time": _time}
+TASKS: dict[str, Callable[..., Any]] = {
+    "serve": _serve,
+    "prepare": _prepare,
+    "examine": _examine,
+    "recount": _examine,
+    "time": _time,
+}
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,8 @@
-"""Compare the scenarios of two trees: examined in processes of each, compared by work counts, and timed interleaved."""
+"""Compare the scenarios of two trees: examined in processes of each, compared by work counts, and timed interleaved.
+
+All are examined first, one after another, so that the time that is left can be spent where it decides. The servers of what is to be
+timed run on until the end, idle but for their turn: to start them anew for every process pair would take longer than timing.
+"""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,15 +28,24 @@ from harness.gate.against.compare import (
     run_to_end,
 )
 from harness.gate.against.gate_folder import GateFolder
-from harness.gate.against.sequence import INTERRUPTED, compare_all, duration
+from harness.gate.against.sequence import INTERRUPTED, TimedPart, compare_all, duration, not_begun
 from harness.gate.against.verdicts import IDENTICAL, not_timed
-from harness.gate.impact.decision import parsed
+from harness.gate.impact.decision import VersionRecording, parsed
 from harness.gate.impact.proof import Impact, Recordings, impact
 from harness.gate.matching import place, status
 from harness.gate.verdict import ended, first, result
 from harness.importers import own_run
 from harness.results.gate import GateResult, GateRow, GateTiming, GateVerdict, status_row
-from harness.results.run import ArmResult, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, WorkCount
+from harness.results.run import (
+    ArmResult,
+    RunKind,
+    RunSettings,
+    RunWarning,
+    ScenarioResult,
+    ScenarioStatus,
+    WorkCount,
+    counted_again,
+)
 from harness.results.warning_names import WarningName
 from harness.runtime.cores import choose_cores
 from harness.runtime.leftovers import owned_folder
@@ -64,8 +77,6 @@ class CompareRequest:
     """The time for everything."""
     store: GateFolder | None = None
     """Keeps the process pairs, and may have those of the beginning of this gate; without, nothing is kept."""
-    parts: int = 1
-    """The scenarios that share what is left of the budget."""
     allow_missing: bool = False
     """Whether scenarios, arms, groups and counts may be missing in the new version."""
     timeout_s: float = OPERATION_TIMEOUT_S
@@ -99,14 +110,36 @@ class ExaminedVersion:
         return ServerWatch(self.servers).fault()
 
 
+@dataclass(frozen=True)
+class ScenarioPart:
+    """One scenario on one engine that is to be timed."""
+
+    part: TimedPart
+    versions: tuple[ExaminedVersion, ExaminedVersion]
+    """The old and the new one."""
+    names: Mapping[str, tuple[str, str]]
+    """Benchmark → its arm and group."""
+    found: Impact
+    """What the change touches of it."""
+
+    @property
+    def result(self) -> ScenarioResult:
+        """The new version's result."""
+        return self.versions[1].result
+
+
 @dataclass
 class ComparedScenarios:
     """The findings about several scenarios so far."""
 
     examined: dict[str, list[ExaminedVersion]] = field(default_factory=lambda: {"old": [], "new": []})
+    parts: list[ScenarioPart] = field(default_factory=list)
+    """The ones to be timed."""
     times: list[GateRow] = field(default_factory=list)
     reasons: list[RunWarning] = field(default_factory=list)
     """The reasons why some cannot be compared."""
+    failing: list[RunWarning] = field(default_factory=list)
+    """Those that fail in both versions."""
     once: set[Path] = field(default_factory=set)
     """The scenarios without a database, which are compared once whatever engines are named."""
     unfinished: str = ""
@@ -120,31 +153,17 @@ def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, 
 
     `python` runs the old version; `space` is a folder for both versions' files; `progress` is called with a line per step.
 
-    UsageError: a scenario file can be imported in neither version.
+    UsageError: a scenario file can be imported in neither version, or a scenario fails in both.
     """
     settings, compared = request.settings, ComparedScenarios()
-    steps = list(product(request.files, settings.engines or [""]))
-    unfinished, done = "", 0
-    try:
-        for file, engine in steps:
-            if file in compared.once:
-                done += 1
-                continue
-            if request.budget.is_spent:
-                raise BudgetSpentError  # noqa: TRY301 - as while a version is at work
-            part = replace(request, parts=len(steps) - done)
-            step = _prefixed(progress, f"{file.stem} · {engine}" if engine else file.stem)
-            with ExitStack() as servers:
-                _step(trees, python, part, space, (file, engine), servers, step, compared)
-            done += 1
-            if compared.unfinished == INTERRUPTED:
-                raise KeyboardInterrupt  # noqa: TRY301 - while it was timed, which has kept what was decided
-    except (KeyboardInterrupt, BudgetSpentError) as error:
-        unfinished = (
-            INTERRUPTED if isinstance(error, KeyboardInterrupt) else f"the budget of {duration(request.budget.seconds)} is spent"
-        )
-        for file, engine in (step for step in steps[done:] if step[0] not in compared.once):
-            compared.times.append(status_row(file.stem, engine, 0.0, GateVerdict.INCONCLUSIVE, f"not compared: {unfinished}"))
+    with ExitStack() as running:
+        _examine_all(trees, python, request, space, running, progress, compared)
+        if compared.failing:
+            first_, *others = compared.failing
+            more = f", and {len(others)} more" if others else ""
+            left_out = f"leave it out: --except {first_.name.partition(' · ')[0]}"
+            raise UsageError(f"{first_.name} fails in both versions{more}: {first_.message}; fix it, or {left_out}")
+        _time_all(request, progress, compared)
     examined, times, reasons = compared.examined, compared.times, compared.reasons
     before, after = ([version.result for version in versions] for versions in examined.values())
     if after and not before and not reasons and all(ran.status == ScenarioStatus.OK for ran in after):
@@ -159,7 +178,36 @@ def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, 
     warnings = [*counted.warnings, *(warning for new in examined["new"] for warning in _not_timed(new))]
     found = result(trees.names, [*counted.rows, *times], [*reasons, *counted.incomparable], warnings)
     timed = GateTiming(request.budget.spent_s, compared.timed_s, compared.process_pairs)
-    return ended(replace(found, timing=timed), unfinished or compared.unfinished, request.store.folder if request.store else None)
+    return ended(replace(found, timing=timed), compared.unfinished, request.store.folder if request.store else None)
+
+
+def _examine_all(
+    trees: Checkout,
+    python: str,
+    request: CompareRequest,
+    space: Path,
+    running: ExitStack,
+    progress: ProgressLine,
+    compared: ComparedScenarios,
+) -> None:
+    """Examine every scenario on every engine, until the budget is spent or an interrupt; `running` gets the servers to go on."""
+    steps, done = list(product(request.files, request.settings.engines or [""])), 0
+    try:
+        for file, engine in steps:
+            if file not in compared.once:
+                if request.budget.is_spent:
+                    raise BudgetSpentError  # noqa: TRY301 - as while a version is at work
+                step = _prefixed(progress, f"{file.stem} · {engine}" if engine else file.stem)
+                with ExitStack() as servers:
+                    if _step(trees, python, request, space, (file, engine), servers, step, compared):
+                        running.enter_context(servers.pop_all())
+            done += 1
+    except (KeyboardInterrupt, BudgetSpentError) as error:
+        is_interrupt = isinstance(error, KeyboardInterrupt)
+        compared.unfinished = INTERRUPTED if is_interrupt else f"the budget of {duration(request.budget.seconds)} is spent"
+        for file, engine in (step for step in steps[done:] if step[0] not in compared.once):
+            reason = f"not compared: {compared.unfinished}"
+            compared.times.append(status_row(file.stem, engine, 0.0, GateVerdict.INCONCLUSIVE, reason))
 
 
 def _step(
@@ -171,8 +219,8 @@ def _step(
     servers: ExitStack,
     progress: ProgressLine,
     compared: "ComparedScenarios",
-) -> None:
-    """Examine and time one scenario on one engine, if both trees have it; add what is found to `compared`."""
+) -> bool:
+    """Examine one scenario on one engine and add what is found to `compared`; return whether it is to be timed."""
     file, engine = subject
     both: dict[str, ExaminedVersion] = {}
     for name, tree in (("old", trees.old), ("new", trees.new)):
@@ -183,16 +231,19 @@ def _step(
             both[name] = _examine(trees, name, python, request, folder, file, on, servers, progress)
     if engine and any(not version.result.engine for version in both.values()):
         compared.once.add(file)
-    if failure := _server_failure(both) or _old_failure(trees, both):
+    if failure := _server_failure(both):
         compared.reasons.append(failure)
-        return
+        return False
+    if _old_failure(trees, both, compared):
+        return False
     for name, version in both.items():
         compared.examined[name].append(version)
-    if len(both) == 2:  # noqa: PLR2004 - each tree has the scenario
-        if trees.same and not request.time_all:
-            compared.times += _identical(both["new"])
-        else:
-            _time(trees, both["old"], both["new"], request, progress, compared)
+    if len(both) != 2:  # noqa: PLR2004 - each tree has the scenario
+        return False
+    if trees.same and not request.time_all:
+        compared.times += _identical(both["new"])
+        return False
+    return _plan(trees, both["old"], both["new"], request, progress, compared)
 
 
 def _server_failure(both: Mapping[str, ExaminedVersion]) -> RunWarning | None:
@@ -203,20 +254,23 @@ def _server_failure(both: Mapping[str, ExaminedVersion]) -> RunWarning | None:
     return None
 
 
-def _old_failure(trees: Checkout, both: Mapping[str, ExaminedVersion]) -> RunWarning | None:
-    """Return why a scenario that fails in the old version cannot be compared, None for any other.
+def _old_failure(trees: Checkout, both: Mapping[str, ExaminedVersion], compared: ComparedScenarios) -> bool:
+    """Return whether a scenario fails in the old version, and note why it cannot be compared.
 
     The old version's code may be older than what the scenario needs, so that its failure is not a regression, nor is the new
     version's same failure. UsageError: the file can be imported in neither.
     """
     failed = {name: version.result for name, version in both.items() if version.result.status == ScenarioStatus.FAILED}
     if len(both) != 2 or "old" not in failed:  # noqa: PLR2004 - each tree has the scenario
-        return None
+        return False
     if not any(version.is_usable for version in both.values()):
         raise UsageError(f"neither version can be compared: {failed['new'].error}")
-    where = "both versions" if "new" in failed else trees.ref
-    error = failed.get("new", failed["old"]).error
-    return RunWarning(place(failed["old"]), f"it fails in {where}: {error}", SAME)
+    where, error = place(failed["old"]), failed.get("new", failed["old"]).error
+    if "new" in failed:
+        compared.failing.append(RunWarning(where, error or "no reason was given", SAME))
+    else:
+        compared.reasons.append(RunWarning(where, f"it fails in {trees.ref}: {error}", SAME))
+    return True
 
 
 def _prefixed(progress: ProgressLine, scenario: str) -> ProgressLine:
@@ -250,8 +304,8 @@ def _examine(
         written = folder / f"{task}.json"
         written.write_text(json.dumps({**job, "task": task}), encoding="utf-8")
         command = version_command(trees, name, python, ["-P", str(WORKER), str(written)])
-        environment = {**command.environment, protocol.RECORD: str(tree)} if is_recorded and task != "time" else command.environment
-        return replace(command, timeout_s=request.timeout_s, environment=environment)
+        recording = {protocol.RECORD: str(tree)} if is_recorded and task not in {"recount", "time"} else {}
+        return replace(command, timeout_s=request.timeout_s, environment={**command.environment, **recording})
 
     blank = ScenarioResult(file.stem, file.stem, "", str(file), engine, rtt_ms, ScenarioStatus.OK)
     core = choose_cores().coordinator
@@ -266,7 +320,8 @@ def _examine(
         blank = replace(blank, engine=started["engine"])
         if rtt_ms and not (setting["servers"] or started["adds_latency"]):
             raise VersionError(name, NO_NETWORK, NotMeasurableError.__name__)  # noqa: TRY301 - as others
-        ready, found = (run_to_end(version(task), progress, lambda: request.budget.is_spent) for task in ("prepare", "examine"))
+        tasks = ("prepare", "examine", "recount")
+        ready, found, again = (run_to_end(version(task), progress, lambda: request.budget.is_spent) for task in tasks)
     except VersionError as error:
         refusal = error.as_refusal()
         status = ScenarioStatus.NOT_RUN if isinstance(refusal, NotMeasurableError) else ScenarioStatus.FAILED
@@ -276,10 +331,11 @@ def _examine(
         return ExaminedVersion(failed, is_usable=is_usable, servers=used)
     job["benchmarks"] = found["benchmarks"]
     recorded = [process["recording"] for process in (started, ready, found)] if is_recorded else []
-    return ExaminedVersion(_result(blank, ready, found), version("time"), found, version("examine"), recorded, servers=used)
+    return ExaminedVersion(_result(blank, ready, found, again), version("time"), found, version("examine"), recorded, servers=used)
 
 
-def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str, Any]) -> ScenarioResult:
+def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str, Any], again: Mapping[str, Any]) -> ScenarioResult:
+    """Return a version's result from what it found, and counted `again` in another process."""
     names = {name: (group, arm) for name, group, arm in found["all"]}
     errors: dict[str, dict[str, str]] = {arm: {} for arm in found["arms"]}
     for name, error in found["cannot_run"].items():
@@ -288,10 +344,15 @@ def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str,
     return replace(
         blank,
         arms=[ArmResult(arm, description, errors[arm]) for arm, description in found["arms"].items()],
-        work_counts=[
-            WorkCount(names[name][1], names[name][0], metric, value, repeats_exactly=repeats)
-            for name, metric, value, repeats in found["work_counts"]
-        ],
+        work_counts=counted_again(
+            *(
+                [
+                    WorkCount(names[name][1], names[name][0], metric, value, repeats_exactly=repeats)
+                    for name, metric, value, repeats in process["work_counts"]
+                ]
+                for process in (found, again)
+            )
+        ),
         dataset=ready["dataset"],
         engine_settings=ready["engine_settings"],
         **{key: found[key] for key in ("title", "doc", "groups", "tolerances", "higher_is_better")},
@@ -323,55 +384,72 @@ def _impact(
             before, after = run_all_to_end(commands, progress, file, lambda: request.budget.is_spent)
         return parsed(*old.recorded[:2], before["recording"]), parsed(*new.recorded[:2], after["recording"])
 
-    return impact((parsed(*old.recorded), parsed(*new.recorded)), record, (trees.old, trees.new), names)
+    return impact((_recording(old), _recording(new)), record, (trees.old, trees.new), names)
 
 
-def _time(
+def _recording(version: ExaminedVersion) -> VersionRecording:
+    """Return a version's recording, with the counts that do not repeat."""
+    unsteady: dict[str, set[str]] = {}
+    for count in version.result.work_counts:
+        if not count.repeats_exactly:
+            unsteady.setdefault(f"{count.group}[{count.arm}]", set()).add(count.metric)
+    return replace(parsed(*version.recorded), unsteady=unsteady)
+
+
+def _plan(
     trees: Checkout,
     old: ExaminedVersion,
     new: ExaminedVersion,
     request: CompareRequest,
     progress: ProgressLine,
     compared: ComparedScenarios,
-) -> None:
-    """Time a scenario that both trees have; add its rows, and why some of its benchmarks have none, to `compared`."""
+) -> bool:
+    """Add to `compared` what of a scenario that both trees have is to be timed, and why the rest is not; return if anything is."""
     if not (old.command and new.command and old.found and new.found):
-        return
+        return False
     base = new.result
     changed = dict(_changed(old.found, new.found))
     compared.reasons += [RunWarning(place(base), f"{name}: {reason}", SAME) for name, reason in changed.items()]
     names = {name: (arm, group) for name, group, arm in new.found["benchmarks"]}
     both = [name for name, _, _ in old.found["benchmarks"] if name in names and name not in changed]
     found = Impact()
-    try:
-        if both and old.recorded and new.recorded:
+    if both and old.recorded and new.recorded:
+        try:
             found = _impact(trees, old, new, both, request, progress)
-            unchanged = {name: found.reason(name) for name in found.unchanged}
-            compared.times += [not_timed(why, base.name, base.engine, base.rtt_ms, *names[name]) for name, why in unchanged.items()]
-            both = found.touched
-        if not both:
-            return
-        times = compare_all(
-            old.command,
-            new.command,
-            request.budget.part(request.parts),
-            wanted=both,
-            margin=request.margin,
-            seed=f"{request.settings.seed}/{base.name}",
-            store=request.store.part(place(base)) if request.store else None,
-            progress=progress,
-        )
-    except VersionError as error:
-        _add_failure((old, new), error, compared)
+        except VersionError as error:
+            _add_failure((old, new), error, compared)
+            return False
+        unchanged = {name: found.reason(name) for name in found.unchanged}
+        compared.times += [not_timed(why, base.name, base.engine, base.rtt_ms, *names[name]) for name, why in unchanged.items()]
+        both = found.touched
+    if both:
+        part = TimedPart(old.command, new.command, both, place(base))
+        compared.parts.append(ScenarioPart(part, (old, new), names, found))
+    return bool(both)
+
+
+def _time_all(request: CompareRequest, progress: ProgressLine, compared: ComparedScenarios) -> None:
+    """Time all that is to be timed, in rounds over all scenarios, and add the rows to `compared`."""
+    if not compared.parts:
         return
-    if times.failure is not None:
-        _add_failure((old, new), times.failure, compared)
-    for time in times.times:
-        row, work = time.row(request.margin, base.name, base.engine, base.rtt_ms, *names[time.name]), found.work(time.name)
+    scenarios = {each.part.name: each for each in compared.parts}
+    parts = [each.part for each in compared.parts]
+    if compared.unfinished:
+        found = not_begun(parts, compared.unfinished, request.margin)
+    else:
+        store = request.store.part() if request.store else None
+        seed = str(request.settings.seed)
+        found = compare_all(parts, request.budget, margin=request.margin, seed=seed, store=store, progress=progress)
+        compared.unfinished = found.unfinished
+    for name, error in found.failures.items():
+        _add_failure(scenarios[name].versions, error, compared)
+    labels = {part.label(name): (scenarios[part.name], name) for part in parts for name in part.wanted or ()}
+    for time in found.times:
+        scenario, name = labels[time.name]
+        base, work = scenario.result, scenario.found.work(name)
+        row = time.row(request.margin, base.name, base.engine, base.rtt_ms, *scenario.names[name])
         compared.times.append(replace(row, reason=f"{row.reason}; {work}") if work else row)
-    compared.timed_s += times.timed_s
-    compared.process_pairs += times.process_pairs
-    compared.unfinished = compared.unfinished or times.unfinished
+    compared.timed_s, compared.process_pairs = found.timed_s, found.process_pairs
 
 
 def _add_failure(versions: tuple[ExaminedVersion, ExaminedVersion], error: VersionError, compared: ComparedScenarios) -> None:

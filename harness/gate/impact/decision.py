@@ -4,7 +4,7 @@ Whatever cannot be shown to be the same is a difference, and a benchmark with a 
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from filecmp import cmp
 from functools import cached_property, lru_cache
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.gate.impact.places import DERIVED, GENERATED
+from harness.results.run import unrepeated
 
 Code = tuple[str, str, str]
 """File relative to the tree, qualified name, and digest."""
@@ -67,6 +68,8 @@ class VersionRecording:
     """File of the tree → digest of its docstrings."""
     counts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Benchmark → its counted work by metric, such as calls and bytes at the peak."""
+    unsteady: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Benchmark → the metrics that another fresh process of the version has counted differently."""
 
     def window(self, benchmark: str) -> RecordedWindow:
         """Return everything that a benchmark depends on."""
@@ -79,6 +82,12 @@ class VersionRecording:
     def known(self) -> frozenset[Code]:
         """All code that ran in any window."""
         return frozenset().union(*(window.codes for window in self.windows.values()))
+
+    def counted_again(self, again: "VersionRecording") -> "VersionRecording":
+        """Return this recording with the metrics that do not repeat in that of another process."""
+        return replace(
+            self, unsteady={name: unrepeated(counts, again.counts.get(name, {})) for name, counts in self.counts.items()}
+        )
 
     def as_one(self) -> "VersionRecording":
         """Return the recording of one benchmark that depends on everything that happened."""

@@ -45,7 +45,7 @@ class Impact:
     def touched(self) -> list[str]:
         """The benchmarks that have to be timed, those whose work grew most first."""
         touched = [name for name, found in self.differences.items() if found]
-        return by_growth(touched, {name: self._counts(name) for name in touched})
+        return by_growth(touched, {name: self._steady(name) for name in touched})
 
     def reason(self, name: str) -> str:
         """Return why an unchanged benchmark is not timed."""
@@ -57,16 +57,27 @@ class Impact:
     def work(self, name: str) -> str:
         """Return the counted work of a benchmark in words, empty if it is unknown, such as `work: 7 → 9 calls (+28.6 %), 3 rows`.
 
-        A count that is the same in both versions does not show that the time is.
+        A count that is the same in both versions does not show that the time is. One that does not repeat between fresh processes
+        of a version shows no change.
         """
-        counts = self._counts(name).items()
+        counts, every = self._steady(name).items(), self._counts(name)
         changed = [
             f"{_number(old)} → {_number(new)} {_label(metric)}{_percent(old, new)}" for metric, (old, new) in counts if old != new
         ]
         same = [f"{_number(old)} {_label(metric)}" for metric, (old, new) in counts if old == new]
         if len(same) > MOST_SAME:
             same = [f"{len(same)} counts as before"]
-        return f"work: {', '.join([*changed, *same])}" if counts else ""
+        noisy = [
+            f"{_number(old)} → {_number(new)} {_label(metric)} (does not repeat)"
+            for metric, (old, new) in every.items()
+            if metric not in dict(counts)
+        ]
+        return f"work: {', '.join([*changed, *same, *noisy])}" if every else ""
+
+    def _steady(self, name: str) -> dict[str, tuple[float, float]]:
+        """Return the counts that repeat in both versions."""
+        unsteady = {metric for recording in self.recordings or () for metric in recording.unsteady.get(name, ())}
+        return {metric: both for metric, both in self._counts(name).items() if metric not in unsteady}
 
     def _counts(self, name: str) -> dict[str, tuple[float, float]]:
         """Return metric → its counts in the old and the new version."""

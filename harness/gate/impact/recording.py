@@ -402,8 +402,8 @@ class ProcessRecorder:
             if time.monotonic_ns() > end_ns:
                 break
 
-    def count(self, key: str, operation: Callable[[], object], *, memory: bool = True) -> None:
-        """Call an operation once more, with its calls in Python and C counted, and with `memory` again for its peak.
+    def count(self, key: str, operation: Callable[[], object]) -> None:
+        """Call an operation once more, with its calls in Python and C counted, and again for its peak of memory.
 
         Of this thread only. An operation that raises although it has run once is a hazard, and no error.
         """
@@ -423,7 +423,7 @@ class ProcessRecorder:
                 operation()
             finally:
                 self._set_profile(before)
-            peak = {"peak_bytes": _peak_bytes(operation)} if memory and not self._has_interpreters else {}
+            peak = {"peak_bytes": _peak_bytes(operation)} if not self._has_interpreters else {}
             for _ in self.repeats():
                 operation()
         except Exception as error:  # noqa: BLE001 - it ran once without

@@ -122,6 +122,21 @@ def test_a_run_puts_all_arms_under_the_declared_load(tmp_path: Path, monkeypatch
     assert RunSession(without, Silent()).run().scenarios[0].load is None
 
 
+def test_work_is_counted_in_two_fresh_processes(tmp_path: Path) -> None:
+    """A count that repeats within each process, and not between them, is marked, and those of other arms are not."""
+    file, toy = tmp_path / "adding.py", (TOYS / "adding.py").read_text()
+    by_process = toy.replace("import asyncio\n", "import asyncio\nimport os\n").replace("+= 1 if", "+= os.getpid() if")
+    file.write_text(by_process)
+    settings = replace(ONE, size="tiny", quick=True, processes=0, budget_s=60.0)
+    plan = RunPlan([load(file)], settings, tmp_path / "run", "harness run", memory=False)
+    (found,) = RunSession(plan, Silent()).run().scenarios
+    assert {count.arm: count.repeats_exactly for count in found.work_counts if count.metric == "steps"} == {
+        "baseline": True,
+        "proposed": True,
+        "optimised": False,
+    }
+
+
 def test_what_was_left_running_is_a_warning_and_the_next_processes_get_less_time(tmp_path: Path) -> None:
     """The names of all processes together make one warning; waiting as long for each further process would only take time."""
     found = trial(tmp_path)

@@ -45,12 +45,3 @@ def test_the_default_depends_on_what_is_timed() -> None:
     chosen = GateBudget(20.0, clock=clock)
     chosen.settle(64)
     assert chosen.seconds == 20.0
-
-
-def test_parts_share_what_is_left() -> None:
-    """The first of three gets a third; a default has no limit until its own number is known."""
-    clock = FakeClock()
-    budget = GateBudget(98.0, clock=clock)
-    clock.advance(6 * S)
-    assert budget.part(3).seconds == pytest.approx(30.0)
-    assert not GateBudget(clock=clock).part(3).is_limited

@@ -319,7 +319,7 @@ def test_a_usage_error_of_pytest_is_reported(capsys: Captured) -> None:
     err = capsys.readouterr().err
     assert code == 2
     *steps, error = err.splitlines()
-    assert "pytest of the old version: " in error
+    assert "pytest of both versions: " in error
     assert "unrecognized arguments: --no-such-option" in error
     assert steps in STEPS
 
@@ -350,13 +350,37 @@ def test_a_benchmark_that_hangs_in_both_versions_is_not_comparable(toy: Toy, cap
 def test_pytest_s_own_message_is_passed_on(toy: Toy, capsys: Captured) -> None:
     """A path that does not exist, a conftest.py and a file that cannot be imported have the reason that pytest gives."""
     assert main(["gate", "--against", "main", "--", "pytest", "nowhere"]) == 2
-    assert "pytest of the old version: ERROR: file or directory not found: nowhere" in capsys.readouterr().err
-    toy.write("benchmarks/conftest.py", "raise RuntimeError('no database')\n")
-    assert "\nharness: pytest of the new version: RuntimeError: no database" in gate(capsys)[2]
-    toy.write("benchmarks/conftest.py", "")
+    assert "pytest of both versions: ERROR: file or directory not found: nowhere" in capsys.readouterr().err
     toy.write("benchmarks/test_total.py", "import nothing_there\n")
     _, result, _ = gate(capsys)
     assert "ModuleNotFoundError: No module named 'nothing_there'" in str(result)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "reason"),
+    [
+        ("benchmarks/conftest.py", "raise RuntimeError('no database')\n", "RuntimeError: no database"),
+        ("pytest.ini", "[pytest]\naddopts = --no-such-option\n", "unrecognized arguments: --no-such-option"),
+    ],
+    ids=["conftest", "options"],
+)
+def test_a_version_that_pytest_cannot_run(toy: Toy, capsys: Captured, file: str, text: str, reason: str) -> None:
+    """Only the new one has failed; with only the old one nothing is comparable, which is said; with neither it is a usage error."""
+    toy.write(file, text)
+    code, result, _ = gate(capsys)
+    assert code == 1
+    assert reason in str(row(result)["reason"])
+    assert str(row(result)["reason"]).startswith("it failed: pytest cannot run: ")
+    toy.commit()
+    code, _, err = gate(capsys)
+    assert code == 2
+    assert "\nharness: pytest of both versions: " in err
+    assert reason in err
+    (toy.folder / file).unlink()
+    code, result, _ = gate(capsys)
+    assert code == 4
+    assert str(result["sentence"]).startswith("old: pytest cannot run: ")
+    assert reason in str(result["sentence"])
 
 
 def interrupted(toy: Toy, number: int, *, after: int) -> tuple[int, str]:

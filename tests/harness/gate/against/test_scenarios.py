@@ -15,6 +15,7 @@ import pytest
 
 from harness.cli import main
 from harness.gate.against import allocation, verdicts
+from harness.gate.against.gate_folder import PAIRS_FILE
 from harness.stats import process_pairs
 
 if TYPE_CHECKING:
@@ -69,6 +70,18 @@ def test_one_step_more_is_a_regression_whatever_the_time(toy: Toy, capsys: Captu
     assert (worse["arm"], worse["metric"], worse["base"], worse["candidate"]) == ("optimised", "steps", 1, 2)
     assert {r["arm"] for r in result["rows"] if r["kind"] == "time"} == {"baseline", "proposed", "optimised"}
     assert toy.worktrees == 1
+
+
+def test_a_count_that_differs_between_fresh_processes_decides_nothing(toy: Toy, capsys: Captured) -> None:
+    """It rises in the new version and repeats within each of its processes, and is shown as what does not repeat."""
+    change(toy, "import asyncio\n", "import asyncio\nimport os\n")
+    change(toy, '+= 1 if instance["arm"] == "optimised"', '+= 2 + os.getpid() if instance["arm"] == "optimised"')
+    _, result, _ = gate(capsys, "adding")
+    found = {row["arm"]: row for row in result["rows"] if row["kind"] == "work"}
+    assert found["optimised"]["verdict"] == "not judged"
+    assert found["optimised"]["reason"].startswith("it does not repeat in the candidate")
+    assert found["optimised"]["candidate"] > found["optimised"]["base"]
+    assert found["baseline"]["verdict"] == "equal"
 
 
 def test_a_different_answer_is_not_comparable(toy: Toy, capsys: Captured) -> None:
@@ -177,13 +190,17 @@ def test_a_scenario_that_only_the_new_version_cannot_import_is_a_failure(toy: To
     assert "nothing_there" in row["reason"]
 
 
-def test_a_scenario_that_fails_in_both_versions_has_not_regressed(toy: Toy, capsys: Captured) -> None:
-    """Its failure is named, and it is not comparable."""
+def test_a_scenario_that_fails_in_both_versions_is_a_usage_error(toy: Toy, capsys: Captured) -> None:
+    """It has not regressed: one line has the failure, and how to leave it out."""
     change(toy, "await asyncio.sleep(0)", "raise OSError('no server')")
     toy.commit()
-    code, result, _ = gate(capsys, "adding")
-    assert code == 4
-    assert "adding · sqlite: it fails in both versions: baseline raised in case 'sum 20000', adding.py, line " in result["sentence"]
+    code, _, err = gate(capsys, "adding")
+    assert code == 2
+    error = err.splitlines()[-1]
+    assert error.startswith(
+        "harness: adding · sqlite fails in both versions: baseline raised in case 'sum 20000', adding.py, line "
+    )
+    assert error.endswith("; fix it, or leave it out: --except adding")
 
 
 def test_identical_versions_are_not_timed(capsys: Captured) -> None:
@@ -223,6 +240,22 @@ def test_explain_lists_what_differs_for_an_arm(toy: Toy, capsys: Captured) -> No
         assert "1 → 2 steps (+100.0 %)" in out
     assert main([*explain, "nothing", "adding"]) == 2
     assert "no benchmark matches 'nothing'; there are, for example, 'adding · sqlite: " in capsys.readouterr().err
+
+
+def test_scenarios_are_timed_in_common_rounds(toy: Toy, capsys: Captured) -> None:
+    """Each process pair of the first rounds is of another scenario than the one before, and one work count decides for one only."""
+    other = (toy.folder / "scenarios" / "adding.py").read_text().replace("NUMBERS = 20_000", "NUMBERS = 30_000")
+    toy.write("scenarios/summing.py", other)
+    toy.commit()
+    toy.write("scenarios/summing.py", other.replace('+= 1 if instance["arm"]', '+= 2 if instance["arm"]'))
+    code, result, _ = gate(capsys, "--time-all", "--budget", "4m", "--out", "kept")
+    assert code == 1
+    pairs = [json.loads(line)["pair"] for line in (toy.folder / "kept" / PAIRS_FILE).read_text().splitlines()]
+    rounds = [(pair["number"], {name.partition(" ")[0] for name in pair["logs"]}) for pair in pairs]
+    assert rounds[:4] == [(1, {"adding"}), (1, {"summing"}), (2, {"adding"}), (2, {"summing"})]
+    timed = {(row["scenario"], row["arm"]): row["verdict"] for row in result["rows"] if row["kind"] == "time"}
+    assert set(timed) == {(name, arm) for name in ("adding", "summing") for arm in ("baseline", "proposed", "optimised")}
+    assert {row["scenario"] for row in result["rows"] if row["verdict"] == "regressed" and row["kind"] == "work"} == {"summing"}
 
 
 def test_only_the_arm_that_a_change_touches_is_timed(toy: Toy, capsys: Captured) -> None:

@@ -16,7 +16,7 @@ import pytest
 from harness.gate.against import allocation, verdicts
 from harness.gate.against.budget import GateBudget
 from harness.gate.against.compare import MeasuredPair, VersionCommand
-from harness.gate.against.sequence import INTERRUPTED, MOST_ABSENT, StoredProcessPair, SuiteSequence, compare_all
+from harness.gate.against.sequence import FAILED, INTERRUPTED, MOST_ABSENT, StoredProcessPair, SuiteSequence, TimedPart, compare_all
 from harness.gate.against.verdicts import FIRST_ROUND
 from harness.results.gate import GateVerdict
 from harness.runtime.signals import as_interrupts
@@ -52,7 +52,7 @@ class SimulatedSuite:
                 log = self.slower[name] + coin.gauss(0, self.sd)
                 logs[name] = ProcessPairLogs({"median": log, "mean": log})
             each_s = allocation.slices_s(len(names), self.suite.start_up_s)
-            self.spent_s += self.suite.wait_s + each_s * len(names)
+            self.spent_s += self.suite.start_up_s + each_s * len(names)
             self.suite.add(StoredProcessPair(len(self.timed), logs, each_s * len(names), self.spent_s))
         return self
 
@@ -115,6 +115,26 @@ def test_a_resumed_suite_ends_as_one_that_was_not_interrupted() -> None:
     assert half.process_pairs == 9
 
 
+def test_a_budget_is_spent_where_it_decides_in_any_part() -> None:
+    """Of two parts, what is suspicious in one gets further process pairs, and what is decided leaves, with its part."""
+    suite, coin = SuiteSequence(), random.Random("parts")
+    suite.begin(["a: x", "a: y"], "a")
+    suite.begin(["b: x", "b: y"], "b")
+    timed: list[Sequence[str]] = []
+    while (names := suite.wanted(1e6)) and len(timed) < 100:
+        timed.append(names)
+        for part_ in ("a", "b"):
+            logs = {name: 0.04 * (name == "b: y") + coin.gauss(0, 0.012) for name in names if suite.parts[name] == part_}
+            if logs:
+                each = {name: ProcessPairLogs({"median": log, "mean": log}) for name, log in logs.items()}
+                suite.add(StoredProcessPair(len(timed), each, 0.1, 1.0))
+    assert all(len(names) == 4 for names in timed[:FIRST_ROUND])
+    verdicts_of = {time.name: time.verdict for time in suite.result("").times}
+    assert verdicts_of == {**dict.fromkeys(["a: x", "a: y", "b: x"], GateVerdict.EQUIVALENT), "b: y": GateVerdict.REGRESSED}
+    assert timed[-1] == ["b: y"]
+    assert suite.rounds == len(timed) < suite.process_pairs
+
+
 def test_a_benchmark_that_is_not_served_is_given_up() -> None:
     """It does not use up the budget, and its row names what to do."""
     suite = SuiteSequence()
@@ -133,7 +153,7 @@ def test_progress_has_the_number_decided_and_the_time_left() -> None:
     suite.begin(["a", "b"])
     assert suite.progress(suite.left_s(1e6)).startswith("timing 2 benchmarks: process pair 1, first round, about ")
     assert suite.progress(suite.left_s(12.0)).endswith("about 12 s left")
-    suite.process_pairs = FIRST_ROUND
+    suite.rounds = FIRST_ROUND
     assert "process pair 6, 0 of 2 decided, about 3 min left" in suite.progress(200.0)
 
 
@@ -146,15 +166,15 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(allocation, "MAX_SLICES_S", 0.05)
 
 
-def commands(folder: Path, body: str) -> tuple[VersionCommand, VersionCommand]:
+def part(folder: Path, body: str, *wanted: str, name: str = "") -> TimedPart:
     """Return two versions of a script, whose first argument is 1 in the old and 3 in the new one."""
-    file = folder / "version.py"
+    file = folder / f"version{name}.py"
     file.write_text(f"import sys\nfrom harness.gate.against.protocol import serve\nTIMES = int(sys.argv[1])\n{body}")
     old, new = (
         VersionCommand([sys.executable, str(file), times], name, folder, {"PYTHONPATH": ROOT})
         for name, times in (("old", "1"), ("new", "3"))
     )
-    return old, new
+    return TimedPart(old, new, wanted or None, name)
 
 
 WORK = "serve({'work': lambda: sum(i * i for i in range(30_000 * TIMES))})\n"
@@ -165,7 +185,7 @@ WORK = "serve({'work': lambda: sum(i * i for i in range(30_000 * TIMES))})\n"
 @pytest.mark.parametrize("overlap", [False, True])
 def test_any_two_commands_can_be_compared(tmp_path: Path, *, overlap: bool) -> None:
     """A script that does three times the work is slower, whether or not process pairs overlap."""
-    found = compare_all(*commands(tmp_path, WORK), GateBudget(120.0), overlap=overlap)
+    found = compare_all([part(tmp_path, WORK)], GateBudget(120.0), overlap=overlap)
     (time,) = found.times
     assert (time.name, time.verdict) == ("work", GateVerdict.REGRESSED)
     assert time.ratio is not None
@@ -185,7 +205,7 @@ def test_operations_of_a_real_command_are_timed_one_by_one(tmp_path: Path, monke
         "    return sum(i * i for i in range(600_000 if slow else 20_000))\n"
         "serve({'work': work})\n"
     )
-    (time,) = compare_all(*commands(tmp_path, body), GateBudget(300.0), margin=0.1).times
+    (time,) = compare_all([part(tmp_path, body)], GateBudget(300.0), margin=0.1).times
     assert time.verdict == GateVerdict.REGRESSED
     assert time.metric in {MEAN, *TAILS}
     assert "regressed at " in time.reason
@@ -196,16 +216,18 @@ class ListStore:
     """A store in memory."""
 
     pairs: list[StoredProcessPair] = field(default_factory=list)
+    signal: int = signal.SIGTERM
+    """The signal that arrives after the second one; 0 for none."""
 
     def known(self) -> Sequence[StoredProcessPair]:
         """Return all."""
         return list(self.pairs)
 
     def add(self, pair: StoredProcessPair) -> None:
-        """Store one; a signal arrives after the second one."""
+        """Store one."""
         self.pairs.append(pair)
-        if len(self.pairs) == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
+        if len(self.pairs) == 2 and self.signal:
+            os.kill(os.getpid(), self.signal)
 
 
 @pytest.mark.slow
@@ -213,13 +235,13 @@ class ListStore:
 def test_an_interrupt_keeps_what_was_timed(tmp_path: Path) -> None:
     """The result says so; the same store then continues to the end, as process pair 3."""
     assert threading.current_thread() is threading.main_thread()
-    versions, store = commands(tmp_path, WORK), ListStore()
+    parts, store = [part(tmp_path, WORK, "work")], ListStore()
     with as_interrupts():
-        found = compare_all(*versions, GateBudget(120.0), wanted=["work"], store=store)
+        found = compare_all(parts, GateBudget(120.0), store=store)
     assert found.unfinished == INTERRUPTED
     assert [time.verdict for time in found.times] == [GateVerdict.INCONCLUSIVE]
     assert found.process_pairs == 2
-    again = compare_all(*versions, GateBudget(120.0), wanted=["work"], store=store)
+    again = compare_all(parts, GateBudget(120.0), store=store)
     assert [pair.number for pair in store.pairs] == list(range(1, len(store.pairs) + 1))
     assert again.times[0].verdict == GateVerdict.REGRESSED
 
@@ -229,9 +251,8 @@ def test_an_interrupt_keeps_what_was_timed(tmp_path: Path) -> None:
 def test_a_version_that_fails_keeps_what_was_timed(tmp_path: Path) -> None:
     """The error is in the result, next to a verdict on each benchmark."""
     body = "import os\nserve({'work': lambda: None, 'worse': lambda: None if TIMES == 1 else os._exit(7)})\n"
-    found = compare_all(*commands(tmp_path, body), GateBudget(120.0), wanted=["work", "worse"])
-    assert found.failure is not None
-    assert (found.failure.version, found.failure.as_refusal().code) == ("new", 1)
+    found = compare_all([part(tmp_path, body, "work", "worse")], GateBudget(120.0))
+    assert (found.failures[""].version, found.failures[""].as_refusal().code) == ("new", 1)
     assert [(time.name, time.verdict) for time in found.times] == [
         ("work", GateVerdict.INCONCLUSIVE),
         ("worse", GateVerdict.INCONCLUSIVE),
@@ -240,10 +261,27 @@ def test_a_version_that_fails_keeps_what_was_timed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few")
+def test_parts_share_rounds_and_a_failure_ends_one_of_them(tmp_path: Path) -> None:
+    """Benchmarks of the same name are told apart; one part is decided although a version ends the other in its first process."""
+    fails = "import os\nserve({'work': lambda: None if TIMES == 1 else os._exit(7)})\n"
+    store = ListStore()
+    store.signal = 0
+    parts = [part(tmp_path, fails, "work", name="one"), part(tmp_path, WORK, "work", name="two")]
+    found = compare_all(parts, GateBudget(120.0), store=store)
+    assert list(found.failures) == ["one"]
+    by_name = {time.name: time for time in found.times}
+    assert by_name["two: work"].verdict == GateVerdict.REGRESSED
+    assert (by_name["one: work"].verdict, FAILED in by_name["one: work"].reason) == (GateVerdict.INCONCLUSIVE, True)
+    assert found.unfinished == ""
+    assert {name for pair in store.pairs for name in pair.logs} == {"two: work"}
+
+
+@pytest.mark.slow
 def test_a_spent_budget_ends_while_a_version_starts(tmp_path: Path) -> None:
     """A version that takes a minute to start does not exceed a budget of two seconds by much."""
-    versions = commands(tmp_path, f"import time\ntime.sleep(60)\n{WORK}")
+    slow = part(tmp_path, f"import time\ntime.sleep(60)\n{WORK}", "work")
     budget = GateBudget(2.0)
-    found = compare_all(*versions, budget, wanted=["work"])
+    found = compare_all([slow], budget)
     assert budget.spent_s < 30
     assert found.times[0].reason == "not timed: the budget of 2 s is spent"

@@ -100,6 +100,19 @@ def test_work_that_is_unknown_is_not_mentioned() -> None:
     assert (found.work("a"), found.work("b")) == ("work: 0 → 12,345 calls", "")
 
 
+def test_a_count_that_does_not_repeat_shows_no_change() -> None:
+    """It is shown as that, whichever version's fresh processes differ, and puts no benchmark first."""
+    old, new = session("a", "b"), session("a", "b")
+    new = replace(new, counts={"a": {"calls": 7, "peak_bytes": 99}, "b": {"calls": 8, "peak_bytes": 70}})
+    other = replace(new, counts={**new.counts, "a": {"calls": 7, "peak_bytes": 98}})
+    found = Impact({"a": ["x"], "b": ["x"]}, (old, new.counted_again(other)))
+    assert found.work("a") == "work: 7 calls, 70 → 99 bytes at the peak (does not repeat)"
+    assert found.work("b") == "work: 7 → 8 calls (+14.3 %), 70 bytes at the peak"
+    assert found.touched == ["b", "a"]
+    assert Impact({"a": ["x"], "b": ["x"]}, (old, new)).touched == ["a", "b"]
+    assert old.counted_again(old).unsteady == {"a": set(), "b": set()}
+
+
 def test_many_counts_that_did_not_change_are_only_counted() -> None:
     """What changed is shown first."""
     counts = {"statements": 3.0, "rows": 7.0, "round_trips": 3.0, "vm_steps": 70.0}
