@@ -272,11 +272,16 @@ def test_an_application_is_measured_and_gated(name: str, environment: ExampleEnv
 
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_a_workflow_runs_the_commands_of_the_page(name: str) -> None:
-    """Its commands are those that the test above runs, in the same order; the last is the gate, whose result is kept."""
+    """Its commands are those that the test above runs, in the same order; the last is the gate, whose result is kept.
+
+    It takes the baseline of the commit that a pull request is merged into, which the checkout has, and not the pull request's own.
+    """
     job, commands = steps(name)
+    assert commands[-1].startswith("harness gate HEAD^1:baselines/main.json ")
+    assert next(step["with"]["fetch-depth"] for step in job["steps"] if "checkout" in step.get("uses", "")) == 2
+    commands[-1] = commands[-1].replace("HEAD^1:", "")
     page = [command.text for command in shown(EXAMPLES / name / "README.md")]
     assert [command for command in page if command in commands] == commands
-    assert commands[-1].startswith("harness gate baselines/main.json ")
     assert job["steps"][-1]["if"] == "always()"
     kept = job["steps"][-1]["with"]["path"].split()
     assert all(any(path in command for command in commands) for path in kept)

@@ -1,6 +1,6 @@
 """Is a benchmark ever "unchanged code: not timed" although what it depends on has changed? Changes injected into a small suite.
 
-Alone: `python -m tools.validation --only unchanged`, some minutes.
+Alone: `python -m tools.validation --only unchanged`, about ten minutes.
 """
 
 import os
@@ -19,6 +19,7 @@ from harness.gate.against.checkout import Checkout
 from harness.gate.against.pytest_suites import SuiteVersions
 from harness.gate.impact.proof import Impact
 from tools.section import Requirement, Section, SectionTable
+from tools.validation import read_names
 
 TITLE = "Is a benchmark ever called unchanged although what it depends on has changed?"
 
@@ -247,7 +248,7 @@ def table():
 CORE_TESTS = ("scaled", "sized", "looked_up", "matched", "handled", "compared", "late", "made", "tripled")
 READING_TESTS = ("text", "mapped", "low_level", "packed", "queried", "configured", "listed", "found", "optional")
 OTHER_TESTS = ("fast", "level", "threaded", "documented", "dependent", "native")
-TESTS = {"core": CORE_TESTS, "data": READING_TESTS + OTHER_TESTS}
+TESTS = {"core": CORE_TESTS, "data": READING_TESTS + OTHER_TESTS, "names": read_names.TESTS, "plugins": read_names.OWN}
 ALL = frozenset(f"test_{name}" for names in TESTS.values() for name in names) | {"test_rows", "test_table", "test_range"}
 FIXTURES = """
 
@@ -280,6 +281,7 @@ def project() -> dict[str, str | bytes | None]:
     tests["bench/test_core.py"] += FIXTURES
     return {
         **tests,
+        **read_names.FILES,
         "pytest.ini": INI,
         "bench/conftest.py": CONFTEST,
         "toy/__init__.py": "",
@@ -355,7 +357,7 @@ def _tests(names: Sequence[str]) -> frozenset[str]:
 
 def changes() -> list[InjectedChange]:
     """Return the changes that touch benchmarks."""
-    core, data, constant = "toy/core.py", "toy/data.py", "constant"
+    core, data, constant, named = "toy/core.py", "toy/data.py", "constant", "name that is read"
     code, file, setting, around = "code", "file", "setting of the suite", "environment"
     dist = "toydep-1.dist-info"
     return [
@@ -419,6 +421,7 @@ def changes() -> list[InjectedChange]:
             dependency={"other-1.dist-info/METADATA": "Name: other\nVersion: 1\n", "other-1.dist-info/RECORD": ""},
         ),
         InjectedChange("dependency", "a module without a package added", touched=ALL, dependency={"speedups.py": ""}),
+        *(InjectedChange(named, name, files, _tests(touched)) for name, files, touched in read_names.CHANGES),
     ]
 
 
@@ -443,6 +446,8 @@ def harmless() -> list[InjectedChange]:
         _swap("function added", core, "def matched():", "def added():\n    return 1\n\n\ndef matched():", name="def added()"),
         _file("file that is not read", "toy/data/unread.txt", "two"),
         _file("file that is not read", "CHANGELOG.md", "# Changes\n\n- one\n"),
+        _swap("signature", core, "def unused(n: int = 1) -> int", "def unused(n: int, m: int | None = None) -> str"),
+        *(InjectedChange("name that is not read", name, files) for name, files in read_names.UNREAD),
         _file("file that is not read", "toy/another.py", "VALUE = 1\n"),
     ]
 
@@ -537,8 +542,8 @@ def run(effort: float) -> Section:
 
 _TEXT = (
     f"A suite of {len(ALL)} benchmarks is recorded in two versions, as by `harness gate --against`. The new version has one change:"
-    " of a constant, code, a file that is read, an extension, a setting, a dependency or the environment. Every benchmark that"
-    " depends on it has to be timed. Changes that no benchmark depends on follow."
+    " of a constant, code, a name that is read, a file that is read, an extension, a setting, a dependency or the environment."
+    " Every benchmark that depends on it has to be timed. Changes that no benchmark depends on follow."
 )
 
 

@@ -11,13 +11,16 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+from harness.gate.impact.namespaces import ANY, MODULE
 from harness.gate.impact.places import DERIVED, GENERATED
+from harness.gate.impact.top_level import InertChange, inert_change, read_top_level
 from harness.results.run import unrepeated
 
 Code = tuple[str, str, str]
 """File relative to the tree, qualified name, and digest."""
 
-MODULE = "<module>"
+SHARED = ""
+"""The window of what happens outside of every other one."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class RecordedWindow:
     """What could not be followed."""
     sought: frozenset[str] = frozenset()
     """Modules that were looked for but not loaded: paths relative to the tree, without a suffix."""
+    reads: frozenset[tuple[str, str]] = field(default=frozenset(), kw_only=True)
+    """Names that are read of modules otherwise than by their own code: the module's path relative to the tree, and the name."""
     docstrings: bool = field(default=False, kw_only=True)
     """Whether docstrings are read."""
 
@@ -43,6 +48,7 @@ class RecordedWindow:
             self.folders | other.folders,
             self.hazards | other.hazards,
             self.sought | other.sought,
+            reads=self.reads | other.reads,
             docstrings=self.docstrings or other.docstrings,
         )
 
@@ -109,7 +115,8 @@ def parsed(*found: Mapping[str, Any]) -> VersionRecording:
         for key, window in process["windows"].items():
             names = ("files", "folders", "hazards", "sought")
             ran, *parts = (frozenset(codes[n] for n in window["codes"]), *(frozenset(window[name]) for name in names))
-            recorded = RecordedWindow(ran, *parts, docstrings=window["docstrings"])
+            reads = frozenset((file, name) for file, name in window["reads"])
+            recorded = RecordedWindow(ran, *parts, reads=reads, docstrings=window["docstrings"])
             windows[key] = windows.get(key, NOTHING) | recorded
         benchmarks |= process["benchmarks"]
         facts |= process["facts"]
@@ -152,6 +159,7 @@ def _of_windows(old: VersionRecording, new: VersionRecording, name: str, content
     before, after = old.window(name), new.window(name)
     # What ran elsewhere in the other version is known to be the same.
     moved = (before.codes ^ after.codes) & old.known & new.known
+    moved |= _inert(before, after, contents, _files_of_own_modules(old, name) | _files_of_own_modules(new, name))
     yield from _codes(before.codes - moved, after.codes - moved, contents)
     yield from (f"{file}, which is read, differs" for file in sorted(before.files | after.files) if contents.differ(file))
     for folder in sorted(before.folders | after.folders):
@@ -168,6 +176,43 @@ def _of_windows(old: VersionRecording, new: VersionRecording, name: str, content
             if old.docstrings.get(file) != new.docstrings.get(file)
         )
     yield from sorted(before.hazards | after.hazards)
+
+
+def _files_of_own_modules(recording: VersionRecording, name: str) -> frozenset[str]:
+    """Return the files of modules that a benchmark imports or runs again by itself, so that it may time that."""
+    windows = (recording.windows.get(key, NOTHING) for key in recording.benchmarks[name] if key != SHARED)
+    return frozenset(file for window in windows for file, code, _ in window.codes if code == MODULE)
+
+
+def _inert(old: RecordedWindow, new: RecordedWindow, contents: "FileContents", timed: frozenset[str]) -> frozenset[Code]:
+    """Return module-level code that differs only in statements that bind names which are not read, but for files `timed`."""
+    reads = old.reads | new.reads
+    if (ANY, ANY) in reads:
+        return frozenset()
+    found: set[Code] = set()
+    for file in (
+        {file for file, name, _ in old.codes ^ new.codes if name == MODULE} - timed - {file for file, name in reads if name == ANY}
+    ):
+        change = contents.inert_change(file)
+        if change is not None and _is_unread(change, file, old, new):
+            ran = {(file, name) for name in (MODULE, *change.classes)}
+            found |= {code for code in old.codes | new.codes if code[:2] in ran}
+    return frozenset(found)
+
+
+def _is_unread(change: InertChange, file: str, old: RecordedWindow, new: RecordedWindow) -> bool:
+    """Return whether the names that a change binds are read by nobody, and its modules are those that ran."""
+    if not change.names.isdisjoint(name for place, name in old.reads | new.reads if place in {file, ANY}):
+        return False
+    for window, version in ((old, change.old), (new, change.new)):
+        for place, name, digest in window.codes:
+            if place == file and name == MODULE and digest != version.digest:
+                return False
+            if place == file and name not in {MODULE, *change.classes}:
+                names = version.names.get((name, digest))
+                if names is None or not change.names.isdisjoint(names):
+                    return False
+    return True
 
 
 def _codes(old: frozenset[Code], new: frozenset[Code], contents: "FileContents") -> Iterator[str]:
@@ -188,6 +233,7 @@ class FileContents:
     def __init__(self, old: Path, new: Path) -> None:
         self._old, self._new = old, new
         self.differ = lru_cache(maxsize=None)(self._differ)
+        self.inert_change = lru_cache(maxsize=None)(self._inert_change)
         self._names = lru_cache(maxsize=None)(_names)
 
     def _differ(self, relative: str) -> bool:
@@ -201,6 +247,13 @@ class FileContents:
             return not (old.is_file() and new.is_file() and cmp(old, new, shallow=False))
         except OSError:
             return True
+
+    def _inert_change(self, relative: str) -> InertChange | None:
+        """Return how the module-level code of a file of both trees differs, None if in more than in names that it binds."""
+        if Path(relative).is_absolute() or not relative.endswith(".py"):
+            return None
+        old, new = (read_top_level(tree / relative, relative) for tree in (self._old, self._new))
+        return inert_change(old, new) if old is not None and new is not None else None
 
     def are_same_file(self, relative: str) -> bool:
         """Return whether both trees have a file of the same content; never of a path outside of them."""

@@ -22,11 +22,11 @@ from types import CodeType, FrameType
 from typing import Any
 
 _HERE = Path(__file__).resolve().parent
-_code, _opened_files, _places, _facts = (
-    runpy.run_path(str(_HERE / f"{name}.py")) for name in ("code", "opened_files", "places", "facts")
-)
+_PARTS = ("code", "opened_files", "places", "facts", "namespaces")
+_code, _opened_files, _places, _facts, _namespaces = (runpy.run_path(str(_HERE / f"{name}.py")) for name in _PARTS)
 digest, reads_docstrings, docstrings = _code["digest"], _code["reads_docstrings"], _code["docstrings"]
 package_of, GENERATED = _places["package_of"], _places["GENERATED"]
+ANY, MODULE = _namespaces["ANY"], _namespaces["MODULE"]
 
 SHARED = ""
 """The window of everything that is not within another one."""
@@ -70,6 +70,8 @@ class LiveWindow:
         """Absolute paths that were listed."""
         self.sought: set[tuple[str, str]] = set()
         """Modules that were looked for, by name and absolute path without a suffix."""
+        self.reads: set[tuple[str, str]] = set()
+        """Names that were read of modules, by the module's file relative to the tree; of `namespaces.ANY` are all."""
         self.hazards: set[str] = set()
         """What cannot be followed."""
 
@@ -93,7 +95,7 @@ class ProcessRecorder:
 
     def __init__(self, root: str, own_files: Collection[str] = ()) -> None:
         """Record the tree below `root`; code in `own_files` is the gate's own."""
-        own = {str(_HERE / f"{name}.py") for name in ("recording", "code", "opened_files", "places", "facts")}
+        own = {str(_HERE / f"{name}.py") for name in ("recording", *_PARTS)}
         self.places = _places["Places"](root, own | set(own_files))
         self.windows: dict[str, LiveWindow] = {SHARED: LiveWindow()}
         self.counts: dict[str, dict[str, int]] = {}
@@ -116,6 +118,9 @@ class ProcessRecorder:
         self._tool: int | None = None
         self._once: object = None
         """The answer to a call of `sys.monitoring` after which this code is not reported again, until the next window."""
+        self._names = _namespaces["Namespaces"](
+            lambda file, name: self._now.reads.add((file, name)), lambda file: self._kind_of(file) == _LIBRARY
+        )
         self._variables: dict[str, str] = {}
         self._other = os.environ.get(OTHER, "")
         """The other version's tree."""
@@ -181,11 +186,20 @@ class ProcessRecorder:
             key = id(code)
             self._known[key] = code
             self._now.codes.add(key)
+            if code.co_name == MODULE:
+                self._watch_names(code, frame)
 
     def _started(self, code: CodeType, _: int = 0) -> object:
         self._known[id(code)] = code
         self._now.codes.add(id(code))
+        if code.co_name == MODULE:
+            self._watch_names(code, sys._getframe(1))  # noqa: SLF001 - no other way to the code's names
         return self._once
+
+    def _watch_names(self, code: CodeType, frame: FrameType) -> None:
+        place = self.places.of_code(code.co_filename)
+        if place is not None and place.endswith(".py"):
+            self._names.watch(place, frame.f_globals)
 
     # Windows
 
@@ -215,6 +229,7 @@ class ProcessRecorder:
 
     def _switched(self) -> None:
         self._now = self._stack[-1]
+        self._names.noted.clear()
         if self._tool is not None and sys.version_info >= (3, 12):
             sys.monitoring.restart_events()
 
@@ -461,6 +476,9 @@ class ProcessRecorder:
                 numbered[key, whole] = [numbers.setdefault(entry, len(numbers)) for entry in entries]
             return numbered[key, whole]
 
+        self._names.end()
+        for window in list(self.windows.values()):
+            self._add_reads(window)
         shown = {}
         for name, window in list(self.windows.items()):
             executed = list(window.codes)
@@ -474,6 +492,7 @@ class ProcessRecorder:
                 "files": sorted(map(self.places.relative, window.files)),
                 "folders": sorted(map(self.places.relative, window.folders)),
                 "sought": sorted({self.places.relative(path) for module, path in window.sought if not _is_loaded(module)}),
+                "reads": sorted(window.reads),
                 "docstrings": any(map(self._is_docstring_reader, executed)),
                 "hazards": sorted({*window.hazards, *(f"{path}, which it reads, changes" for path in changed)}),
             }
@@ -495,6 +514,23 @@ class ProcessRecorder:
             for code in modules
             if (place := places[id(code)]) is not None and not os.path.isabs(place)
         }
+
+    def _add_reads(self, window: LiveWindow) -> None:
+        """Add the names in generated code, which may run in any module, and all names where code looks at them without a note."""
+        for code in [self._known[key] for key in {*window.codes, *window.read_codes}]:
+            kind = self._kind_of(code.co_filename)
+            if kind not in {_USER, _LIBRARY} or self._names.looks_up_fixed_names(code):
+                continue
+            if _namespaces["looks_at_any"](code):
+                window.reads.add((ANY, ANY))
+            place = self.places.of_code(code.co_filename)
+            if place is None:
+                continue
+            is_module = place.endswith(".py")
+            if _namespaces["looks_at_own"](code):
+                window.reads.add((place if is_module else ANY, ANY))
+            if not is_module:
+                window.reads.update((ANY, name) for name in code.co_names)
 
     def _is_docstring_reader(self, key: int) -> bool:
         code = self._known[key]

@@ -76,7 +76,9 @@ def test_the_processes_of_a_version_are_one_recording() -> None:
     """What several processes did in windows of the same name is joined, and one that is blind makes all blind."""
     first = {
         "codes": [["a.py", "f", "1"]],
-        "windows": {"": {"codes": [0], "files": ["x"], "folders": [], "hazards": [], "sought": [], "docstrings": False}},
+        "windows": {
+            "": {"codes": [0], "files": ["x"], "folders": [], "hazards": [], "sought": [], "reads": [], "docstrings": False}
+        },
         "benchmarks": {},
         "facts": {"a": "1"},
         "docstrings": {},
