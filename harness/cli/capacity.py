@@ -25,7 +25,7 @@ MAX_STEP_FACTOR = 10
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("scenario", metavar="SCENARIO", help="name, file or directory of one scenario")
+    parser.add_argument("scenario", metavar="SCENARIO", type=converters.place, help="name, file or directory of one scenario")
     help_ = 'limits to meet, such as "p95 < 150ms, errors < 0.1%%"'
     parser.add_argument("--slo", required=True, metavar="SLO", help=help_)
     kinds = converters.names_of("kind of capacity", lambda: KINDS)
