@@ -28,12 +28,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     describe = actions.add_parser("describe", help="print tables, columns, row counts, distributions and the digest")
     generate = actions.add_parser("generate", help="generate all rows; with --out, write one CSV file per table")
-    generate.add_argument("--out", type=Path, metavar="DIR", help="new folder for the CSV files")
+    generate.add_argument("--out", type=converters.path, metavar="DIR", help="new folder for the CSV files")
     load = actions.add_parser("load", help="generate all rows and load them into a database, indexes included")
     engine_help = f"database engine: {', '.join(ENGINES)} (default: sqlite)"
     load.add_argument("--engine", default="sqlite", choices=ENGINES, metavar="ENGINE", help=engine_help)
     out_help = "new database file of an embedded engine (default: a temporary file)"
-    load.add_argument("--out", type=Path, metavar="FILE", help=out_help)
+    load.add_argument("--out", type=converters.path, metavar="FILE", help=out_help)
     size_help = f"size of the dataset: {', '.join(SIZES)} (default: small)"
     for action in (describe, generate, load):
         action.add_argument("--size", default="small", choices=tuple(SIZES), metavar="SIZE", help=size_help)

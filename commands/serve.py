@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import math
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -47,7 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", default=0, type=converters.seed, metavar="SEED", help="seed of the rows (default: 0)")
     add("--port", default=None, type=converters.port, metavar="PORT", help="port on this machine (default: a free port)")
     log_help = "write slow statements to FILE, one JSON object with the query plan per line"
-    add("--slow-log", metavar="FILE", type=Path, help=log_help)
+    add("--slow-log", metavar="FILE", type=converters.path, help=log_help)
     slow_help = "threshold for a slow statement in milliseconds (default: 100)"
     add("--slow-ms", default=100.0, type=_milliseconds, metavar="MS", help=slow_help)
 
@@ -84,11 +84,9 @@ def _switches(text: str) -> Switches:
 
 
 def _milliseconds(text: str) -> float:
-    try:
-        threshold_ms = float(text)
-    except ValueError:
-        threshold_ms = -1.0
-    if not 0 < threshold_ms < math.inf:
+    found = re.fullmatch(r"\d{1,9}(\.\d{0,9})?", text, re.ASCII)
+    threshold_ms = float(text) if found else 0.0
+    if not threshold_ms:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of milliseconds above 0; try --slow-ms 100")
     return threshold_ms
 

@@ -14,10 +14,13 @@ from pathlib import Path
 
 from harness import options
 from harness.errors import UsageError
+from harness.results.compressed import bytes_of
+from harness.results.names import shortened
 from harness.suggestions import did_you_mean
 
 PROJECT_FILE = "pyproject.toml"
 SECTION = "tool.harness"
+MAX_BYTES = 10 * 2**20
 TOLERANCES = f"{SECTION}.gate.tolerances"
 TOLERANCE_EXAMPLE = 'write "scenario.metric" = 0.02'
 
@@ -54,7 +57,7 @@ class Configuration:
         found = self.file.parent / named
         if not found.is_dir():
             wanted = "is not a folder next to this file; create it or fix the name"
-            raise UsageError(f"{self.file}: [{SECTION}] {key} = {named!r} {wanted}")
+            raise UsageError(f"{self.file}: [{SECTION}] {key} = {shortened(named)!r} {wanted}")
         here = Path(os.path.relpath(found))
         return found if ".." in here.parts else here
 
@@ -68,8 +71,8 @@ def configuration(start: Path) -> Configuration:
 def read(file: Path) -> Configuration:
     """Return the settings in a pyproject.toml; UsageError if it cannot be read, or a setting is unknown or invalid."""
     try:
-        found: object = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        found: object = tomllib.loads(bytes_of(file, MAX_BYTES).decode())
+    except (OSError, ValueError, RecursionError) as error:  # of TOML; and of a number with more digits than Python reads
         raise UsageError(f"{file} cannot be read: {error}; fix the file") from error
     for name in SECTION.split("."):
         found = found.get(name, {}) if isinstance(found, dict) else {}
@@ -94,7 +97,7 @@ def _converted(file: Path, key: str, value: object) -> object:
     convert, example = CONVERTERS[key]
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (isinstance(value, str) and value) and not (key == "budget" and is_number):
-        raise UsageError(f"{file}: [{SECTION}] {key} = {value!r} is not a text; write {key} = {example}")
+        raise UsageError(f"{file}: [{SECTION}] {key} = {shortened(repr(value))} is not a text; write {key} = {example}")
     try:
         return convert(str(value))
     except argparse.ArgumentTypeError as error:
@@ -102,8 +105,8 @@ def _converted(file: Path, key: str, value: object) -> object:
 
 
 CONVERTERS: Mapping[str, tuple[Callable[[str], object], str]] = {
-    "scenarios": (str, '"bench"'),
-    "commands": (str, '"commands"'),
+    "scenarios": (options.place, '"bench"'),
+    "commands": (options.place, '"commands"'),
     "engine": (options.engine, '"sqlite"'),
     "size": (options.size, '"small"'),
     "budget": (options.duration, '"30s"'),

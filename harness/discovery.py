@@ -86,7 +86,8 @@ def scenario_files(folder: Path) -> list[Path]:
 
 def scenario_candidates(folder: Path) -> list[Path]:
     """Return the files of a folder that may be scenarios, sorted."""
-    return [file for file in sorted(folder.glob("*.py")) if not is_helper(file)]
+    found = (file for file in sorted(folder.glob("*.py")) if file.is_file() or not file.exists())  # no folder, no pipe
+    return [file for file in found if not is_helper(file)]
 
 
 def find(names: Sequence[str], folder: Path) -> list[Path]:
@@ -243,8 +244,11 @@ OLD_ATTRIBUTES = {
 
 def _refuse_old_contract(file: Path, kind: type[Scenario[Any]]) -> None:
     """Refuse a scenario that was written before `Group`, with the line to change."""
-    with tokenize.open(file) as text:
-        lines = text.read().splitlines()
+    try:
+        with tokenize.open(file) as text:
+            lines = text.read().splitlines()
+    except SyntaxError as error:  # bytes of another encoding in a comment, which Python imports
+        raise UsageError(import_refusal(file, error)) from error
 
     def line_of(name: str) -> str:
         declared = re.compile(rf"\s*((async )?def )?{name}\s*[:=(]")

@@ -1,5 +1,6 @@
 """Errors that the user can act on, each kind with its exit code."""
 
+import errno
 import os
 import re
 import sys
@@ -78,6 +79,29 @@ def text_of(error: BaseException) -> str:
         return str(error)
     except BaseException:  # noqa: BLE001 - foreign code may raise anything, and exit
         return ""
+
+
+_SPACE, _LIMIT = "free some space, or write elsewhere", "raise the limit, or measure less at once"
+_OF_SYSTEM = dict.fromkeys(
+    (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EIO),
+    "choose another file or folder",
+)
+_OF_SYSTEM |= {errno.ENOSPC: _SPACE, errno.EDQUOT: _SPACE, errno.EFBIG: f"{_SPACE}, or raise the limit (ulimit -f)"}
+_OF_SYSTEM |= {errno.EMFILE: f"{_LIMIT} (ulimit -n)", errno.ENFILE: _LIMIT, errno.ENOMEM: _LIMIT}
+
+
+def refusal_of_system(error: BaseException) -> str:
+    """Return the message for an error that the machine or a path is the reason of, and not a bug; empty for all others.
+
+    Example:
+        >>> refusal_of_system(OSError(errno.ENOSPC, "No space left on device", "runs/1/run.json"))
+        'runs/1/run.json: No space left on device; free some space, or write elsewhere'
+    """
+    step = _OF_SYSTEM.get(error.errno or 0) if isinstance(error, OSError) else None
+    if step is None or not isinstance(error, OSError):
+        return ""
+    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    return f"{name}{': ' * bool(name)}{error.strerror or error}; {step}"
 
 
 def print_traceback(found: BaseException | str) -> None:

@@ -9,8 +9,10 @@ import math
 import re
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from harness.databases.engines import engine_names
+from harness.results.names import shortened
 from harness.suggestions import choose_from
 
 SIZES = ("tiny", "small", "medium", "large")
@@ -22,6 +24,8 @@ MAX_DURATION_S = 86_400.0
 MAX_RTT_MS = 2_000.0
 """Longer than several hops by satellite; a larger number is a typing error."""
 MAX_BYTES = 10**18
+MAX_NAME_BYTES, MAX_PATH_BYTES = 255, 4_095
+"""Limits of Linux: of each name in a path, and of a path."""
 _UNITS_BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _UNITS_S = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0}
 _NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
@@ -106,6 +110,22 @@ def _whole(wanted: str, lowest: int, highest: int, text: str) -> int:
     return int(text)
 
 
+def path(text: str) -> Path:
+    """Return the path of a file or a folder, there or not."""
+    return Path(place(text))
+
+
+def place(text: str) -> str:
+    """Return a text that may be a path: it is not empty, and not longer than a path or a name in one can be."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty text names no file or folder; . is the current folder")
+    body = text.encode(errors="replace")  # a half surrogate pair stands for one byte
+    if b"\0" in body or len(body) > MAX_PATH_BYTES or max(map(len, body.split(b"/"))) > MAX_NAME_BYTES:
+        limits = f"a name in it has at most {MAX_NAME_BYTES} bytes, and it has at most {MAX_PATH_BYTES:,}"
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} can be no path: {limits}")
+    return text
+
+
 def names(text: str) -> list[str]:
     """Return the names in a comma-separated list, each once, in their order."""
     found = list(dict.fromkeys(part.strip() for part in text.split(",")))
@@ -162,6 +182,8 @@ def _choose(noun: str, name: str, choices: list[str] | tuple[str, ...], more: st
 def rtts_ms(text: str) -> list[float]:
     """Return round-trip times in milliseconds from a comma-separated list, each once, lowest first."""
     try:
+        if not text.isascii() or "_" in text:  # which `float` reads as numbers, and nothing else does
+            raise ValueError
         found = sorted({float(part) for part in text.split(",")})
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of milliseconds; try 0,5") from None

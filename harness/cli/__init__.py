@@ -33,12 +33,14 @@ from harness.errors import (
     extra_of,
     failed_import,
     print_traceback,
+    refusal_of_system,
 )
+from harness.results.names import shortened
 from harness.runtime import leftovers
 from harness.runtime.channel import refuse_exits
 from harness.runtime.signals import Requests, as_interrupts, end_at_once, end_now, end_when_asked
 from harness.suggestions import choose_from, did_you_mean
-from harness.text import message_line
+from harness.text import message_line, printable
 
 DESCRIPTION = (
     "Test performance advice: measure the arms of a scenario in interleaved pairs and decide every promise with an interval."
@@ -50,6 +52,10 @@ EXIT_CODES = """exit codes:
   3   inconclusive or interrupted
   4   not comparable: different scenarios, data, settings or versions
   70  internal error: a bug, please report it"""
+
+
+MOST = 2_000
+"""The most characters of an error: one may repeat an argument, or a text of a file, of any length."""
 
 
 class _Help(argparse.HelpFormatter):
@@ -140,11 +146,14 @@ class _Parser(argparse.ArgumentParser):
             message = f"{message} {self.hint or f'see `{self.prog} --help`'}"
         elif self.hint or ";" not in message:  # a converter's message has its own next step
             message = f"{message}; {self.hint or f'see `{self.prog} --help`'}"
-        self.exit(2, message_line(f"{self.prog}: {message}") + "\n")
+        self.exit(2, shortened(message_line(f"{self.prog}: {message}"), MOST) + "\n")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """Print help; argparse would ignore that it cannot be written."""
-        (file or sys.stderr).write(message)
+        lines = (
+            line if line.isprintable() else printable(line) for line in message.split("\n")
+        )  # it has texts of a project's files
+        (file or sys.stderr).write("\n".join(lines))
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Refuse a value that is not among the choices; argparse would list them with quotes and brackets."""
@@ -206,6 +215,8 @@ def _main(argv: Sequence[str] | None, requests: Requests) -> int:
         print_traceback(error)
         if requests.number:  # an import that was interrupted may raise anything
             return _refuse("interrupted", INTERRUPTED)
+        if refusal := refusal_of_system(error):
+            return _refuse(refusal, UsageError.code)
         command = shlex.join(["harness", *(sys.argv[1:] if argv is None else argv)])
         return _refuse(bug_report(error, command), INTERNAL_ERROR)
     return code or (INTERRUPTED if requests.number else 0)
@@ -239,7 +250,7 @@ def _run(argv: Sequence[str] | None) -> int:
 
 
 def _refuse(message: str, code: int) -> int:
-    print(message_line(f"harness: {message}"), file=sys.stderr)
+    print(shortened(message_line(f"harness: {message}"), MOST), file=sys.stderr)
     return code
 
 

@@ -53,7 +53,9 @@ def setting(parser: Parser, *, size: str | None = "small", engines: bool = False
 
 def scenarios_folder(parser: Parser) -> None:
     """Add `--scenarios`."""
-    configured(parser, "--scenarios DIR", Path, "directory of scenario files (default: scenarios)", "scenarios", Path("scenarios"))
+    configured(
+        parser, "--scenarios DIR", options.path, "directory of scenario files (default: scenarios)", "scenarios", Path("scenarios")
+    )
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def json_output(parser: Parser, help_: str = "print JSON") -> None:
 
 def output(parser: Parser, suffix: str = "") -> None:
     """Add the options for what a run writes and prints; the name of its new folder ends in `suffix`."""
-    value(parser, "--out DIR", Path, f"folder of the run (default: runs/<UTC time>-<commit>{suffix})")
+    value(parser, "--out DIR", options.path, f"folder of the run (default: runs/<UTC time>-<commit>{suffix})")
     scenarios_folder(parser)
     language(parser)
     json_output(parser, "print the run as JSON instead of tables")

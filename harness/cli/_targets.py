@@ -41,7 +41,9 @@ class LoadTarget:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the target and the options of requests."""
-    parser.add_argument("target", metavar="TARGET", nargs="*", help="scenario, URLs, file of requests or locustfile, as above")
+    parser.add_argument(
+        "target", metavar="TARGET", nargs="*", type=_target, help="scenario, URLs, file of requests or locustfile, as above"
+    )
     requests = parser.add_argument_group("requests to URLs")
     _options.value(requests, "--method METHOD", str, "method of the request (default: GET, or POST with --body)")
     header = "header of every request; repeatable"
@@ -52,6 +54,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     compared = f"requests of each group whose answers are compared before the load; 0 for none (default: {COMPARED})"
     _options.value(requests, "--compare COUNT", _compared, compared)
     _options.value(requests, "--ignore NAME[,NAME]", converters.names, "members of JSON bodies that are not compared")
+
+
+def _target(text: str) -> str:
+    from harness.targets import urls
+
+    return text if urls.is_url(text) else converters.place(text)
 
 
 def _compared(text: str) -> int:
@@ -102,7 +110,7 @@ def _planned(options: argparse.Namespace) -> TargetPlan | None:
     from harness.targets import building, locustfiles, urls
 
     first, more, requests = options.target[0], options.target[1:], _request_options(options)
-    if not all(map(urls.is_url, more if Path(first).is_file() else options.target)):
+    if not all(map(urls.is_url, more if not urls.is_url(first) and Path(first).is_file() else options.target)):
         if wrong := next((word for word in options.target if urls.lacks_scheme(word) and not Path(word).exists()), None):
             raise UsageError(f"{wrong} has no scheme; write http://{wrong}")
         return None

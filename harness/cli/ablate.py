@@ -11,6 +11,7 @@ multiplied accordingly. Ctrl-C keeps what was measured and still writes the repo
 
 import argparse
 
+from harness import options as converters
 from harness.cli import _options, _runs
 from harness.errors import UsageError
 
@@ -21,7 +22,7 @@ BUDGET = _runs.Budget(processes=5, each=0, at_least=150, each_quick=0, at_least_
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     help_ = "name, file or directory of a scenario (default: the only one with switches)"
-    parser.add_argument("scenario", nargs="?", metavar="SCENARIO", default="all", help=help_)
+    parser.add_argument("scenario", nargs="?", metavar="SCENARIO", type=converters.place, default="all", help=help_)
     _runs.arguments(parser, BUDGET)
     _options.everything(parser)
 

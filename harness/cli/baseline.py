@@ -12,6 +12,7 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
+from harness import options as converters
 from harness.cli import _options, gate
 from harness.errors import NotComparableError, ScenarioFailedError, UsageError
 from harness.results.run import Run, RunKind, ScenarioStatus
@@ -28,12 +29,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     for name, help_ in (("accept", "copy a run to baselines/NAME.json"), ("show", "list the baselines")):
         action = actions.add_parser(name, help=help_, description=f"{help_.capitalize()}.")
         if name == "accept":
-            action.add_argument("run_path", metavar="RUN", type=Path, help="run folder or its run.json")
+            action.add_argument("run_path", metavar="RUN", type=converters.path, help="run folder or its run.json")
             as_ = f"name of the baseline (default: {NAME})"
             action.add_argument("--as", dest="name", default=NAME, type=_file_name, metavar="NAME", help=as_)
             reason = "accept a run that regressed; the reason is saved with it"
             _options.value(action, "--regressed-on-purpose REASON", _reason, reason)
-        _options.value(action, "--folder DIR", Path, "folder of baselines", "baselines")
+        _options.value(action, "--folder DIR", converters.path, "folder of baselines", "baselines")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -28,7 +28,8 @@ MAX_STEP_FACTOR = 10
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("scenario", nargs="?", metavar="SCENARIO", help="name, file or directory of one scenario")
+    help_ = "name, file or directory of one scenario"
+    parser.add_argument("scenario", nargs="?", metavar="SCENARIO", type=converters.place, help=help_)
     parser.add_argument("--slo", metavar="SLO", help='limits to meet, such as "p95 < 150ms, errors < 0.1%%"')
     kinds = converters.names_of("kind of capacity", lambda: KINDS)
     _options.value(parser, "--kind KIND[,KIND]", kinds, f"{', '.join(KINDS)} (default: both)", ",".join(KINDS))

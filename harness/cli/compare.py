@@ -28,8 +28,8 @@ MAX_DRIFT = 10.0
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("before", metavar="BEFORE", type=Path, help="file or run folder to compare with")
-    parser.add_argument("after", metavar="AFTER", type=Path, help="file or run folder to judge")
+    parser.add_argument("before", metavar="BEFORE", type=converters.path, help="file or run folder to compare with")
+    parser.add_argument("after", metavar="AFTER", type=converters.path, help="file or run folder to judge")
     _options.report_format(parser, "terminal")
     _options.everything(parser)
     drift_and_out(parser, "none; a new folder in runs with --format html")
@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def drift_and_out(parser: argparse.ArgumentParser, out: str) -> None:
     """Declare the options of a comparison that `harness report` has as well; `out` is the default folder of the page."""
     judging(parser, "benchmarks")
-    _options.value(parser, "--out DIR", Path, f"folder of the page (default: {out})")
+    _options.value(parser, "--out DIR", converters.path, f"folder of the page (default: {out})")
 
 
 def judging(parser: argparse.ArgumentParser, noun: str) -> None:

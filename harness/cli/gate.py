@@ -48,9 +48,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     compare.judging(parser, "scenarios or benchmarks")
     allowed = "pass although benchmarks, scenarios, arms or groups are missing in the candidate (default: not comparable)"
     parser.add_argument("--allow-missing", action="store_true", help=allowed)
-    _options.value(parser, "--junit FILE", Path, "also write JUnit XML, for a test reporter")
-    _options.value(parser, "--markdown FILE", str, "also write Markdown; - prints it instead of the table")
-    _options.value(parser, "--html FILE", Path, "also write a page")
+    _options.value(parser, "--junit FILE", converters.path, "also write JUnit XML, for a test reporter")
+    _options.value(parser, "--markdown FILE", converters.place, "also write Markdown; - prints it instead of the table")
+    _options.value(parser, "--html FILE", converters.path, "also write a page")
     parser.add_argument("--github", action="store_true", help="also print annotations for GitHub Actions and write the job summary")
     _options.json_output(parser, "print JSON instead of the table")
     _options.everything(parser)
@@ -67,12 +67,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     _options.value(group, "--budget DURATION", converters.duration, budget)
     _options.value(
-        group, "--out DIR", Path, f"folder for what was timed, and the results (default: runs/<UTC time>-<commit>{SUFFIX})"
+        group,
+        "--out DIR",
+        converters.path,
+        f"folder for what was timed, and the results (default: runs/<UTC time>-<commit>{SUFFIX})",
     )
     resume = (
         "continue the gate that was interrupted, or whose budget was spent, in this folder; the rest of the command stays the same"
     )
-    _options.value(group, "--resume DIR", Path, resume)
+    _options.value(group, "--resume DIR", converters.path, resume)
     every = "also time benchmarks that the change cannot have touched: what they execute and read is the same in both versions"
     group.add_argument("--time-all", action="store_true", help=every)
     explain = "time nothing; list what differs for the benchmarks of this name or pattern, or why they need not be timed"

@@ -19,14 +19,14 @@ from harness.language import using
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     help_ = "run folder, baseline, result file of another tool, or a folder of these"
-    parser.add_argument("paths", metavar="RUN", nargs="+", type=Path, help=help_)
+    parser.add_argument("paths", metavar="RUN", nargs="+", type=converters.path, help=help_)
     parser.add_argument("--json", action="store_true", help="print the history as JSON; no page is written without --out")
     _options.language(parser)
     _options.everything(parser)
     drift = "difference between the medians of two runs of the same code on this machine (default: 25%%)"
     _options.value(parser, "--drift PERCENT", converters.percent(MAX_DRIFT, zero=True, example="25%"), drift)
     _options.selection(parser, "scenarios or benchmarks")
-    _options.value(parser, "--out DIR", Path, "folder of the page (default: a new folder in runs)")
+    _options.value(parser, "--out DIR", converters.path, "folder of the page (default: a new folder in runs)")
 
 
 def run(options: argparse.Namespace) -> int:

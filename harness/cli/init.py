@@ -14,6 +14,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness import options as converters
 from harness.errors import UsageError
 from harness.text import printable
 
@@ -31,7 +32,7 @@ MAX_FINDINGS, MAX_PROBLEMS = 4, 1
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     help_ = "the project's folder (default: the nearest one with a pyproject.toml, or the current one)"
-    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help=help_)
+    parser.add_argument("folder", nargs="?", type=converters.path, metavar="FOLDER", help=help_)
     help_ = "sql, http, function or empty (default: what fits the code)"
     parser.add_argument("--template", choices=list(TEMPLATES), metavar="TEMPLATE", help=help_)
     parser.add_argument("--ci", choices=WORKFLOWS, metavar="CI", help="also write a workflow: github or gitlab")

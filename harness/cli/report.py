@@ -5,8 +5,8 @@ github-action-benchmark. With AFTER, the two are compared; `harness compare` doe
 """
 
 import argparse
-from pathlib import Path
 
+from harness import options as converters
 from harness.cli import _options, _runs, compare
 from harness.errors import UsageError
 from harness.language import using
@@ -15,8 +15,10 @@ from harness.results.run import RunKind
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("run_path", metavar="RUN", type=Path, help="run folder or its run.json, or a result file of another tool")
-    parser.add_argument("after", metavar="AFTER", nargs="?", type=Path, help="another one to compare with the first")
+    parser.add_argument(
+        "run_path", metavar="RUN", type=converters.path, help="run folder or its run.json, or a result file of another tool"
+    )
+    parser.add_argument("after", metavar="AFTER", nargs="?", type=converters.path, help="another one to compare with the first")
     _options.report_format(parser, "html")
     parser.add_argument("--all", action="store_true", help="terminal and Markdown: everything, with the tables of each scenario")
     compare.drift_and_out(parser, "the run's folder; for result files, a new folder in runs")

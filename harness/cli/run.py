@@ -22,7 +22,7 @@ BUDGET = _runs.Budget(processes=5, each=50, at_least=60, each_quick=10.8, at_lea
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     help_ = "names, files or directories of scenarios (default: all)"
-    parser.add_argument("scenario", nargs="*", metavar="SCENARIO", default=["all"], help=help_)
+    parser.add_argument("scenario", nargs="*", metavar="SCENARIO", type=converters.place, default=["all"], help=help_)
     _runs.arguments(parser, BUDGET)
     _runs.resumable(parser)
     _options.everything(parser)

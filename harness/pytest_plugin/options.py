@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 SIZE, BUDGET_S, PROCESSES = "tiny", 20.0, 3
 TIMEOUT_S = 60.0
 FAIL = "--harness-compare-fail"
-PROJECT_FILE, SECTION = "pyproject.toml", b"tool.harness"
-"""The file of a project's settings, and the text that it has where it sets something of the harness."""
+PROJECT_FILE, TOOL, KEY = "pyproject.toml", "tool", "harness"
+"""The file of a project's settings, and the keys of the table that sets something of the harness."""
 SESSION = "harness-scenarios"
 """pytest's name of the part of the plugin that is loaded on request."""
 MARKER = "lazy_answer"
@@ -72,13 +72,25 @@ def add(parser: pytest.Parser) -> None:
 def is_requested(config: pytest.Config) -> bool:
     """Return whether the project or the command line uses the plugin: an option, or `[tool.harness]`.
 
-    The settings are in the nearest pyproject.toml; a word of it that only looks like the section loads the plugin for nothing.
+    The settings are in the nearest pyproject.toml; one that is not TOML loads the plugin, which refuses it, if it has such a word.
     """
     if any(config.getoption(name) != default for name, default, *_ in OPTIONS):
         return True
     files = (folder / PROJECT_FILE for folder in (config.rootpath, *config.rootpath.parents))
     file = next((file for file in files if file.is_file()), None)
     try:
-        return file is not None and SECTION in file.read_bytes()
+        body = b"" if file is None else file.read_bytes()
     except OSError:
         return False
+    return KEY.encode() in body and _has_settings(body)
+
+
+def _has_settings(body: bytes) -> bool:
+    """Return whether a project's file has the table, which may be written in several ways, or cannot be read."""
+    import tomllib  # noqa: PLC0415 - only where the file has the word
+
+    try:
+        tools = tomllib.loads(body.decode()).get(TOOL)
+    except (ValueError, RecursionError):
+        return f"{TOOL}.{KEY}".encode() in body
+    return isinstance(tools, dict) and KEY in tools

@@ -35,6 +35,8 @@ MAX_REVIEW_BYTES = 10 * 2**20
 RUN_FILE, REVIEW_FILE = "run.json", "review.toml"
 COMPRESSED_RUN_FILE = f"{RUN_FILE}.gz"
 """The run of a folder that has no `RUN_FILE`, such as a published one."""
+STREAMS = {Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd")}
+"""Folders of devices and open files, such as /dev/stdout."""
 TEXT_COLUMNS = {"arm", "group", "kind", "case"}
 """The columns of sample files that hold text; all others hold integers."""
 SAMPLE_COLUMNS = ("process", "pair", "position", "arm", "group", "case", "latency_ns")
@@ -68,9 +70,11 @@ def without_secrets(record: Record) -> Record:
 
 
 def write_bytes(path: Path, body: bytes) -> Path:
-    """Replace `path` by `body` in one step; the old content stays when anything fails."""
+    """Replace `path` by `body` in one step; the old content stays when anything fails. Devices and pipes are written to instead."""
     partial: Path | None = None
     try:
+        if path.absolute().parent in STREAMS or not (path.is_file() or path.is_dir() or not path.exists()):
+            return _write_into(path, body)
         path.parent.mkdir(parents=True, exist_ok=True)
         unused = path.with_name(f".{secrets.token_hex(8)}.unfinished")
         handle = os.open(unused, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # less the umask, unlike a file of `tempfile`
@@ -84,6 +88,15 @@ def write_bytes(path: Path, body: bytes) -> Path:
         if partial is not None:
             partial.unlink(missing_ok=True)
         raise UsageError(f"cannot write {path}: {error.strerror or error}; choose another folder with --out") from error
+    return path
+
+
+def _write_into(path: Path, body: bytes) -> Path:
+    """Write to a device, or a pipe that somebody reads: in its place, a file would be one more kind of damage to a machine."""
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
+    os.set_blocking(handle, True)
+    with os.fdopen(handle, "wb") as file:
+        file.write(body)
     return path
 
 

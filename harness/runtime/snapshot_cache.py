@@ -350,7 +350,10 @@ class SnapshotCache:
             yield True
 
     def _folders(self) -> list[Path]:
-        return [found for found in self.folder.glob("*") if _KEY.fullmatch(found.name)] if self.folder.is_dir() else []
+        try:
+            return [found for found in self.folder.iterdir() if _KEY.fullmatch(found.name)]
+        except FileNotFoundError:
+            return []
 
     def _delete(self, folder: Path) -> None:
         """Delete an entry, which is missing from its first step on."""

@@ -77,6 +77,8 @@ def test_without_a_file_nothing_is_set(tmp_path: Path) -> None:
         ("[tool.harness.gate]\ntolerances = 3", r"\[tool.harness.gate.tolerances\] is not a table"),
         ("[tool]\nharness = 3", r"tool.harness is not a table; write \[tool.harness\]"),
         ("[tool.harness", r"cannot be read: "),
+        (f"[tool.harness]\nbudget = {'9' * 5_000}", r"cannot be read: "),
+        (f"[tool.harness]\nscenarios = '{'x' * 300}'", r"scenarios: 'x+…x+' can be no path"),
         ("\ufeff[tool.harness]", r"cannot be read: "),
     ],
 )

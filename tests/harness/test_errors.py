@@ -1,5 +1,6 @@
 """Missing extras: the message, and the table of packages against pyproject.toml."""
 
+import errno
 import importlib.metadata
 import tomllib
 from pathlib import Path
@@ -22,6 +23,7 @@ from harness.errors import (
     failed_import,
     missing_extra,
     reason,
+    refusal_of_system,
     without_own_names,
 )
 from harness.version import DISTRIBUTION
@@ -34,6 +36,24 @@ def distributions(extra: str) -> set[str]:
     found = [Requirement(text) for text in PROJECT["optional-dependencies"][extra]]
     here = [each for each in found if each.name != DISTRIBUTION and (each.marker is None or each.marker.evaluate())]
     return {canonicalize_name(each.name) for each in here}
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.ENAMETOOLONG, "File name too long", "xxx"), "xxx: File name too long; choose another file or folder"),
+        (PermissionError(errno.EACCES, "Permission denied", b"x"), "x: Permission denied; choose another file or folder"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device; free some space, or write elsewhere"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files; raise the limit, or measure less at once (ulimit -n)"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "x"), ""),
+        (OSError("no number"), ""),
+        (ValueError("x"), ""),
+    ],
+    ids=["long", "forbidden", "full", "files", "missing", "unnumbered", "other"],
+)
+def test_what_the_machine_refuses_is_no_bug(error: Exception, message: str) -> None:
+    """It is named with the next step; a file that is missing, or any other error, may be a bug."""
+    assert refusal_of_system(error) == message
 
 
 def test_the_message_has_the_command() -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,6 +47,9 @@ from harness import options
         (options.engines, "turso,sqlite,turso", ["turso", "sqlite"]),
         (options.rtts_ms, "5,0,5", [0.0, 5.0]),
         (options.rtt_ms, "2.5", 2.5),
+        (options.path, "runs/1", Path("runs/1")),
+        (options.place, "x" * 255, "x" * 255),
+        (options.place, "\udcff" * 255, "\udcff" * 255),
     ],
 )
 def test_text_is_converted(convert: Callable[[str], Any], text: str, value: object) -> None:
@@ -89,6 +93,20 @@ def test_text_is_converted(convert: Callable[[str], Any], text: str, value: obje
         (options.engines, "sqlite,oracle", "unknown engine 'oracle'; choose from postgres, sqlite, turso, all"),
         (options.rtts_ms, "fast", "'fast' is not a list of milliseconds; try 0,5"),
         (options.rtts_ms, "0,-1", "'0,-1' is not between 0 and 2000 ms; try 0,5"),
+        (options.rtts_ms, "\u0661", "'\u0661' is not a list of milliseconds; try 0,5"),
+        (options.rtts_ms, "1_0", "'1_0' is not a list of milliseconds; try 0,5"),
+        (options.path, "", "an empty text names no file or folder; . is the current folder"),
+        (
+            options.path,
+            "x" * 256,
+            f"'{'x' * 49}…{'x' * 50}' can be no path: a name in it has at most 255 bytes, and it has at most 4,095",
+        ),
+        (
+            options.path,
+            "y/" * 2_048,
+            f"'{'y/' * 24}y…{'y/' * 25}' can be no path: a name in it has at most 255 bytes, and it has at most 4,095",
+        ),
+        (options.place, "a\0b", r"'a\x00b' can be no path: a name in it has at most 255 bytes, and it has at most 4,095"),
         (options.rtts_ms, "nan", "'nan' is not between 0 and 2000 ms; try 0,5"),
         (options.rtt_ms, "far", "'far' is not a number of milliseconds from 0 to 2000; try 5"),
         (options.rtt_ms, "-1", "'-1' is not a number of milliseconds from 0 to 2000; try 5"),

@@ -1,6 +1,7 @@
 """The command line: commands found by file, errors in one line with their exit codes, and help that imports nothing heavy."""
 
 import asyncio
+import errno
 import json
 import os
 import pkgutil
@@ -12,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import harness.cli
+from harness.cli import MOST, main
 from harness.cli import list as list_command
-from harness.cli import main
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = [m.name for m in pkgutil.iter_modules(harness.cli.__path__) if not m.name.startswith("_")]
@@ -170,6 +171,36 @@ def test_an_unexpected_exception_without_a_disk_names_its_line(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
     assert main(["list"]) == 70
     assert re.search(r"; report it with this line: \S+test_main\.py:\d+\n$", capsys.readouterr().err)
+
+
+def test_what_the_machine_refuses_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A full disk or a path that cannot be is no bug of the harness, and a long text of a message is cut."""
+
+    def refuse(options: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", "x" * 9_000)
+
+    monkeypatch.setattr(list_command, "run", refuse)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert main(["list"]) == 2
+    printed = capsys.readouterr().err
+    assert printed.endswith("x: No space left on device; free some space, or write elsewhere\n")
+    assert len(printed) <= MOST + 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_help_obeys_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The docstrings of a project's commands are shown in it, and may have any character."""
+    (tmp_path / "pyproject.toml").write_text('[tool.harness]\ncommands = "commands"\n')
+    (tmp_path / "commands").mkdir()
+    (tmp_path / "commands" / "serve.py").write_text('"""Serve \\x1b]0;title\\x07."""\n')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    printed = capsys.readouterr().out
+    assert r"Serve \x1b]0;title\x07" in printed
+    assert "\x1b" not in printed
 
 
 @pytest.mark.parametrize("error", [RecursionError("too deep"), MemoryError(), asyncio.CancelledError(), GeneratorExit()])

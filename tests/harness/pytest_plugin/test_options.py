@@ -1,11 +1,13 @@
 """The plugin's options, checked before anything is collected."""
 
 import argparse
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from harness.pytest_plugin.options import FAIL, OPTIONS
+from harness.pytest_plugin.options import FAIL, OPTIONS, is_requested
 
 (SHARE,) = (convert for name, _, convert, *_ in OPTIONS if name == FAIL)
 
@@ -72,6 +74,29 @@ def test_only_a_percentage_from_0_up_is_one(text: str) -> None:
 def test_a_percentage_is_a_share() -> None:
     """A percentage may have a fraction, unlike that of pytest-benchmark's own option."""
     assert SHARE("2.5%") == 0.025
+
+
+@pytest.mark.parametrize(
+    ("text", "requested"),
+    [
+        ("[tool.harness]\n", True),
+        ("[tool]\nharness = {size = 'tiny'}\n", True),
+        ("tool = {harness = {}}\n", True),
+        ("tool.harness.size = 'tiny'\n", True),
+        ('["tool" . "harness"]\n', True),
+        ("[tool.harness\n", True),
+        ("[project]\ndependencies = ['harness']\n", False),
+        ("[tool.other]\nx = 'tool.harness'\n", False),
+        ("tool = 1\nharness = 1\n", False),
+        ("harness\n", False),
+        ("", False),
+    ],
+)
+def test_a_project_requests_the_plugin_by_its_settings(tmp_path: Path, text: str, requested: bool) -> None:
+    """However the table is written, and not where only its name is in the file; a file that cannot be read is refused later."""
+    (tmp_path / "pyproject.toml").write_text(text)
+    config = SimpleNamespace(rootpath=tmp_path, getoption={name: default for name, default, *_ in OPTIONS}.get)
+    assert is_requested(config) is requested
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import errno
 import gzip
 import json
 import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -300,6 +301,25 @@ def test_files_follow_the_umask(tmp_path: Path) -> None:
             os.umask(before)
         assert file.stat().st_mode & 0o777 == mode
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_a_device_or_a_pipe_is_written_to(tmp_path: Path) -> None:
+    """It stays what it is, also where this process might replace it; a pipe that nobody reads is refused."""
+    pipe, device = tmp_path / "pipe", tmp_path / "device"
+    os.mkfifo(pipe)
+    device.symlink_to(os.devnull)
+    with pytest.raises(UsageError, match="pipe"):
+        write_bytes(pipe, b"{}")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_bytes(pipe, b"{}")
+        assert os.read(reader, 9) == b"{}"
+    finally:
+        os.close(reader)
+    write_bytes(device, b"{}")
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert device.is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["device", "pipe"]
 
 
 @pytest.mark.parametrize("name", ["run.json", "review.toml"])
