@@ -20,11 +20,13 @@ def main() -> None:
     The outcome is sent before the event loop is closed, which waits for everything that the scenario has left in its threads.
     """
     parent = channel.connect()
+    channel.refuse_exits()
     line = parent.read_line()
     if not line:
         return
     job = msgspec.json.decode(line, type=BenchJob, dec_hook=decode_path)
     outbox, clock, runner = Outbox(parent), ClockCheck(MonotonicClock()), asyncio.Runner()
+    loaded: LoadedScenario | None = None
     try:
         begin("importing the scenario", times=LONG)
         gc.disable()  # what is imported stays, and searching it for garbage takes a tenth of a process's start and of its end
@@ -37,8 +39,8 @@ def main() -> None:
         gc.enable()
         _do(job, loaded, outbox, runner)
         refuse_wrong_clock(clock)
-    except Exception as error:  # noqa: BLE001 - a scenario's own code may raise anything; the parent gets it as a message
-        outbox.fail(error)
+    except BaseException as error:  # noqa: BLE001 - a scenario's own code may raise anything; the parent gets it as a message
+        outbox.fail(error, loaded.scenario if loaded is not None else None)
     else:
         outbox.send(JobDone(channel.spent_s()))
     begin("ending")
