@@ -111,7 +111,7 @@ def capacity(plan: SearchPlan, arm: str, history: Sequence[TriedStep], reason: s
     """Return the result of an arm's search so far; `reason` is why it ended."""
     bracket = _Bracket(plan, history)
     objective = plan.objective.description(offered=plan.kind == CapacityKind.RATE)
-    fails = bracket.failing or _stopped(history)
+    fails = _stopped(history) or bracket.failing
     return Capacity(
         arm, plan.kind, objective, bracket.sustained, bracket.failed, [t.step for t in history], fails or reason, failing=fails
     )
@@ -195,7 +195,7 @@ def _stopped(history: Sequence[TriedStep]) -> str | None:
     """Return that an arm has stopped answering: two steps without an answer, the last one at a level that it had sustained."""
     lowest = _lowest_sustained(history)
     silent = [*map(_is_silent, history[-2:])]
-    if silent != [True, True] or history[-1].planned.level > lowest:
+    if silent != [True, True] or not history[-1].planned.level <= lowest < math.inf:
         return None
     last = history[-1]
     return f"it stopped answering: at {last.planned.level:g}, which it had sustained before, {last.step.failing}"

@@ -7,7 +7,7 @@ a run that was not interrupted: the results before are replayed, and load worker
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
@@ -46,7 +46,7 @@ from harness.load.warnings import shared_process_warning
 from harness.results.load import Capacity, CapacityKind, LoadModel, LoadResult, Tick
 from harness.results.resumable import ResumableRequest, refuse_other
 from harness.results.run import PromiseVerdict, Run, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, Verdict
-from harness.results.store import SCHEMA_VERSION, write_histograms, write_run
+from harness.results.store import RUN_FILE, SCHEMA_VERSION, write_histograms, write_run
 from harness.results.unfinished import UnfinishedRun
 from harness.results.warning_names import WarningName
 from harness.runtime import machine
@@ -144,6 +144,13 @@ class _Session:
             yield lines
             if not collected.interrupted:
                 unfinished.end()
+        except UsageError:
+            if not unfinished.is_resumed and not collected.environments:  # nothing has begun: leave nothing that looks like a run
+                unfinished.end()
+                (plan.out / RUN_FILE).unlink(missing_ok=True)
+                with suppress(OSError):  # the user's own folder, which has other files
+                    plan.out.rmdir()
+            raise
         finally:
             unfinished.close()
 
@@ -177,7 +184,9 @@ class LoadSession(_Session):
     _shares: deque[int] = field(default_factory=deque)
     """Cycles of the load workers that are still to come."""
     _hung: set[str] = field(default_factory=set)
-    """Arms that kept a load worker from going on, which later ones leave out."""
+    """Arms that kept a load worker from going on, or crashed two, which later ones leave out."""
+    _crashed: set[str] = field(default_factory=set)
+    """Arms in whose blocks a load worker has crashed."""
     _workers: dict[int, StoredWorker] = field(default_factory=dict)
     """Load worker → its results of an earlier part of this run."""
     _ticks: list[Tick] = field(default_factory=list)
@@ -230,7 +239,7 @@ class LoadSession(_Session):
             for line in stored.kept:
                 self.collected.add(number, [line.block], line.ticks)
             if stored.end is not None or first_cycle >= cycles:
-                self._end_worker(stored.end or StoredEnd(number, None, "", []), cycles, workers)
+                self._end_worker(stored.end or StoredEnd(number, None, "", crashed=False, left=[]), cycles, workers)
                 return
         self._show(f"under load, worker {number} of {workers}", number)
         job = msgspec.structs.replace(
@@ -272,7 +281,7 @@ class LoadSession(_Session):
         finally:
             supervisor.close()
         self._blame_server(number, supervisor, watch)
-        end = StoredEnd(number, supervisor.failed, supervisor.hung_arm, supervisor.left)
+        end = StoredEnd(number, supervisor.failed, supervisor.hung_arm, supervisor.crashed, supervisor.left)
         if self.collected.failed is None:
             self._store(end)
         self._end_worker(end, cycles, workers)
@@ -314,7 +323,7 @@ class LoadSession(_Session):
         self.collected.crashed.append(f"load worker {end.worker} of {workers}, after {len(blocks)} of its blocks: {end.failed}")
         begun = len({block.cycle for block in blocks})
         if end.arm:
-            self._hung.add(end.arm)
+            (self._crashed if end.crashed and end.arm not in self._crashed else self._hung).add(end.arm)
             self._shares.extendleft([cycles - begun] if cycles > begun else [])
 
     def _show(self, step: str, number: int) -> None:

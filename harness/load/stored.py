@@ -53,6 +53,8 @@ class StoredEnd(msgspec.Struct, tag=True, frozen=True):
     """The reason why it ended early."""
     arm: str
     """The arm that is the reason."""
+    crashed: bool
+    """Whether the process ended, instead of hanging."""
     left: list[str]
     """Threads and processes that it left running."""
 

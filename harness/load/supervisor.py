@@ -48,6 +48,8 @@ class Supervisor:
     """The reason why it ended early."""
     hung_arm: str = ""
     """The arm that kept the worker from going on: it hung, crashed or ended the process; empty if it ended in no arm's step."""
+    crashed: bool = False
+    """Whether it ended early because its process ended: the arm may do that again, or something else may have killed it."""
     facts: dict[str, str] = field(default_factory=dict)
     """Description of its process."""
     cannot_run: list[tuple[str, str, str, str]] = field(default_factory=list)
@@ -170,7 +172,7 @@ class Supervisor:
             if not self._closing:
                 if self.failed is None:
                     self.failed = self._exit_message(child)
-                    self.hung_arm = self._step.arm if self._step is not None else ""
+                    self.hung_arm, self.crashed = self._step.arm if self._step is not None else "", True
                 child.end()
         child.process.wait()
         self._received.set()

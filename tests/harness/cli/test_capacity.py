@@ -18,11 +18,11 @@ TOYS = ROOT / "tests" / "toys"
 COMMAND = [sys.executable, "-m", "harness", "capacity"]
 
 HELP = f"""\
-usage: harness capacity [-h] [--traceback] --slo SLO [--kind KIND[,KIND]] [--arms ARM[,ARM]] [--step DURATION]
+usage: harness capacity [-h] [--traceback] [--slo SLO] [--kind KIND[,KIND]] [--arms ARM[,ARM]] [--step DURATION]
                         [--warm-up DURATION] [--budget DURATION] [--max-users LIMIT] [--timeout DURATION]
                         [--engine ENGINE] [--size SIZE] [--seed SEED] [--rtt MS] [--allow-remote] [--out DIR]
-                        [--scenarios DIR] [--lang LANG] [--json] [--all]
-                        SCENARIO
+                        [--scenarios DIR] [--lang LANG] [--json] [--resume RUN] [--all]
+                        [SCENARIO]
 
 Find the highest load at which each arm meets an SLO.
 
@@ -33,7 +33,9 @@ narrows down to the highest sustained level, to 10 %, and repeats both ends. Arm
 
 An SLO limits response times and errors: "p95 < 150ms", "p99 < 1s, errors < 0.1%", "mean < 20ms, max < 2s". Without a
 limit for errors, 1 % of the operations may fail. The exit code is 1 if an arm sustains no level because its
-operations fail. The run is written to a folder: run.json and report.html. Ctrl-C keeps what was found.
+operations fail. The run is written to a folder: run.json and report.html. Ctrl-C keeps what was found. Every step is
+stored when it ends, so that `harness capacity --resume RUN` completes a search that was interrupted or killed, if the
+commit, the files, the data and the options are the same.
 
 positional arguments:
   SCENARIO            name, file or directory of one scenario
@@ -58,6 +60,8 @@ options:
   --scenarios DIR     directory of scenario files (default: scenarios)
   --lang LANG         language of the report: en, ja (default: en)
   --json              print the run as JSON instead of tables
+  --resume RUN        complete the run in this folder, which was interrupted or killed; its options stay the same and
+                      need not be repeated
   --all               print everything at the end, not the conclusion alone
 
 {EXIT_CODES}

@@ -293,3 +293,38 @@ def test_failed_operations_above_a_sustained_level_are_the_capacitys_limit() -> 
     assert found.failing is None
     assert found.sustained == pytest.approx(300, rel=PRECISION - 1)
     assert [s.failing is not None for s in found.steps] == [s.level > 300 for s in found.steps]
+
+
+def dying(after: int, served_per_s: float = 400.0) -> System:
+    """Return a system that refuses every operation after a number of steps, as a server that was killed."""
+    alive, steps = queue(served_per_s), [0]
+
+    def step(planned: NextStep) -> LoadObservation:
+        steps[0] += 1
+        return alive(planned) if steps[0] <= after else refusing(0.0)(planned)
+
+    return step
+
+
+@given(st.integers(1, 12), st.sampled_from([20.0, 40.0, 120.0, math.inf]))
+def test_an_arm_that_stops_answering_is_named(after: int, budget_s: float) -> None:
+    """Neither more time nor a lower load is advised: the search ends with the error, soon, and keeps its steps."""
+    found, history, ended = search(plan(CapacityKind.RATE, budget_s=budget_s), dying(after))
+    silent = [t for t in history if not t.step.operations]
+    if not silent:  # the search, or its time, ended before
+        return
+    assert len(silent) <= 2
+    assert "ConnectionRefusedError" in ended.reason
+    assert "budget" not in ended.reason
+    assert not ended.out_of_budget
+    if len(silent) == 2:
+        assert found.failing == ended.reason
+        assert ended.reason.startswith("it stopped answering: at 50, which it had sustained before, 100 % of operations failed")
+
+
+def test_an_arm_far_beyond_its_capacity_still_answers_at_a_lower_level() -> None:
+    """Its search goes on: one step more shows that it has not stopped."""
+    found, history, _ = search(plan(CapacityKind.RATE), refusing(300.0))
+    assert found.failing is None
+    first = next(number for number, t in enumerate(history) if not t.step.operations)
+    assert [t.planned.level for t in history[first : first + 2]] == [400, 50]

@@ -343,6 +343,7 @@ class FakeLoadWorker:
     failed: str | None = None
     hung_arm: str = ""
     left: list[str] = field(default_factory=list)
+    crashed: bool = False
     facts: dict[str, str] = field(default_factory=dict)
     cannot_run: list[tuple[str, str, str, str]] = field(default_factory=list)
     running: bool = False
@@ -483,6 +484,21 @@ def test_a_hung_arm_stays_left_out_when_a_load_test_is_resumed(monkeypatch: pyte
     record = load_session(made, out, monkeypatch, unfinished=resumed(out)).run()
     assert [(job.cycles, job.arms) for job in made.jobs[2:]] == [(2, ["baseline", "proposed"]), (3, ["baseline", "proposed"])]
     assert record.scenarios[0].error == "load worker 1 of 2, after 2 of its blocks: optimised hangs"
+
+
+def test_an_arm_that_crashes_is_left_out_the_second_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Something else may have killed the first worker, so that the next one takes its cycles with all arms."""
+    made = FakeLoadWorker(crashed=True)
+    (result,) = load_session(made, tmp_path / "run", monkeypatch).run().scenarios
+    assert [(job.cycles, job.arms) for job in made.jobs] == [
+        (3, None),
+        (2, None),
+        (1, ["baseline", "proposed"]),
+        (3, ["baseline", "proposed"]),
+    ]
+    assert (result.status, result.exit_code) == ("failed", 1)
+    assert result.load is not None
+    assert len(result.load.lost_workers) == 2
 
 
 def test_other_data_refuse_to_resume(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -273,3 +273,79 @@ def test_a_scenario_that_does_not_run_here_is_refused() -> None:
     """The message has the reason and the choices; its folder is removed."""
     with pytest.raises(UsageError, match=r"distant does not run here: there is no echo for this machine; choose"):
         load_environment([load(TOYS / "distant.py")], replace(SETTINGS, engines=["missing"])).__enter__()
+
+
+ENDINGS = {
+    "forks": ("os.fork()", r"optimised|proposed|baseline|\w+: a forked process goes on as the load worker"),
+    "descriptors": (
+        "os.closerange(3, 256)",
+        r"the connection to the load worker was closed|exited unexpectedly during \w+ under load",
+    ),
+    "clock": ("time.perf_counter_ns = lambda: 5", r"\w+ under load: the clock of the worker, time.perf_counter_ns, stands still"),
+    "tasks": ("[task.cancel() for task in asyncio.all_tasks()]", r"\w+ (raised|under load).*CancelledError"),
+    "loop": ("asyncio.get_running_loop().stop()", r"\w+ (raised|under load).*RuntimeError"),
+}
+
+
+@pytest.mark.parametrize("how", ENDINGS)
+def test_an_operation_that_breaks_its_process_under_load_is_named(environment: LoadEnvironment, tmp_path: Path, how: str) -> None:
+    """The load worker ends, with the arm and the cause; the answers before any load were good."""
+    breaking, (code, message) = tmp_path / "adding.py", ENDINGS[how]
+    text = TOY_TEXT.replace("import asyncio\n", "import asyncio\nimport os\nimport time\n")
+    breaks = f"        RAN.append(1)\n        if len(RAN) == 30:\n            {code}\n        await asyncio.sleep(0)"
+    breaking.write_text(f"{text.replace('        await asyncio.sleep(0)', breaks, 1)}\n\nRAN = []\n")
+    job = LoadJob([str(breaking)], environment.settings(0), block_s=1.0, arrivals="100", drain_s=1.0, cycles=1, timeout_s=5.0)
+    worker = Supervisor(job)
+    worker.start()
+    worker.load()
+    while worker.running:
+        worker.wait()
+    worker.close()
+    assert re.search(message, str(worker.failed))
+    assert worker.hung_arm in {"baseline", "proposed", "optimised"}
+
+
+CLOSINGS = {
+    "exits": ("sys.exit(0)", r"baseline|proposed|optimised", "SystemExit"),
+    "hangs": ("await asyncio.Event().wait()", r"adding: \w+: closing its instance did not end within 1 s; see --timeout", ""),
+}
+
+
+@pytest.mark.parametrize("how", CLOSINGS)
+def test_an_instance_that_does_not_close_is_named(environment: LoadEnvironment, tmp_path: Path, how: str) -> None:
+    """All blocks were measured; the end of the worker is a failure with the arm."""
+    closing, (code, message, error) = tmp_path / "adding.py", CLOSINGS[how]
+    text = TOY_TEXT.replace("import asyncio\n", "import asyncio\nimport sys\n")
+    (yields,) = re.findall(r"        yield \{.*", text)
+    closing.write_text(text.replace(yields, f"{yields}\n        {code}"))
+    worker = Supervisor(
+        LoadJob([str(closing)], environment.settings(0), block_s=0.1, arrivals="100", drain_s=1.0, cycles=1, timeout_s=1.0)
+    )
+    worker.start()
+    worker.load()
+    while worker.running:
+        worker.wait()
+    blocks, _ = worker.received()
+    worker.close()
+    assert len(blocks) == 3
+    assert re.search(message, str(worker.failed))
+    assert error in str(worker.failed)
+
+
+def test_threads_and_processes_that_stay_are_named(environment: LoadEnvironment, tmp_path: Path) -> None:
+    """The worker has done its job, and ends; its supervisor has their names."""
+    staying = tmp_path / "adding.py"
+    text = TOY_TEXT.replace("import asyncio\n", "import asyncio\nimport subprocess\nimport threading\n")
+    (yields,) = re.findall(r"        yield \{.*", text)
+    stays = (
+        "        threading.Thread(target=threading.Event().wait, name='stays').start()\n        subprocess.Popen(['sleep', '600'])"
+    )
+    staying.write_text(text.replace(yields, f"{stays}\n{yields}"))
+    worker = Supervisor(LoadJob([str(staying)], environment.settings(0), block_s=0.1, arrivals="100", drain_s=1.0, cycles=1))
+    worker.start()
+    worker.load()
+    while worker.running:
+        worker.wait()
+    worker.close()
+    assert worker.failed is None
+    assert {"thread 'stays'", "process 'sleep 600'"} <= set(worker.left)
