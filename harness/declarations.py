@@ -214,7 +214,7 @@ class Declarations:
         raise UsageError(f"{self._file}{f', line {line}' if line else ''}: {self._kind.__name__}: {problem}")
 
     def _line_of_name(self, name: str) -> int | None:
-        """Return the line on which an attribute or a method is declared last, in the class or another one; None if there is none."""
+        """Return the line on which an attribute or a method is declared last, in the class or else in another one of the file."""
         classes = [node for node in ast.walk(self._tree) if isinstance(node, ast.ClassDef)]
         classes.sort(key=lambda node: node.name != self._kind.__name__)
         return next((s.lineno for c in classes for s in reversed(c.body) if name and name in _targets(s)), None)
