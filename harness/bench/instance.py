@@ -93,12 +93,13 @@ async def opened(scenario: RunnableScenario, arm: str, setting: Setting, outbox:
     async with scenario.open(arm, setting) as instance:
         try:
             yield instance
-        except GeneratorExit:  # the worker's loop has ended
+        except GeneratorExit:  # raised by the scenario, and named by `main`, or by the end of the loop
             raise
         except BaseException as error:
             outbox.fail(error, scenario)
+            begin("closing", arm)
             raise
-        finally:
+        else:
             begin("closing", arm)
 
 

@@ -283,7 +283,7 @@ def _of_hangs() -> list[PlantedFault]:
             f"{how} in {phase}",
             phase,
             _HANGS[how],
-            *(("optimised",) if phase in {"run", "open"} else ()),
+            *(("optimised",) if phase in {"run", "open"} else ("making the cases",)),
             line=False,
             slow=phase != "run",
         )
@@ -347,11 +347,11 @@ def _of_the_process() -> list[PlantedFault]:
         _fault("descriptors closed in import", "import", "os.closerange(3, 256)", outcome=harmless, line=False, load=False),
         _fault("descriptors closed in open", "open", "os.closerange(3, 256)", "optimised", line=False),
         _fault("descriptors closed in run", "run", "os.closerange(3, 256)", "optimised", line=False),
-        _fault("descriptors closed in cases", "cases", "os.closerange(3, 256)", line=False, load=False),
+        _fault("descriptors closed in cases", "cases", "os.closerange(3, 256)", "making the cases", line=False, load=False),
         _fault("clock frozen in import", "import", frozen, "clock", line=False),
         _fault("clock frozen in open", "open", frozen, "clock", line=False, load=False),
         _fault("clock frozen in run", "run", frozen, "clock", line=False, load=False),
-        _fault("all clocks frozen in open", "open", monotonic, line=False, load=False),
+        _fault("all clocks frozen in open", "open", monotonic, "clock", line=False, load=False),
         _fault(
             "no more files",
             "run",
@@ -370,7 +370,7 @@ def _of_the_process() -> list[PlantedFault]:
 
 
 def _of_answers() -> list[PlantedFault]:
-    odd = "return type('Odd', (), {{'__eq__': lambda self, other: {}, '__hash__': None}})()"
+    odd = "return globals().setdefault('Odd', type('Odd', (), {{'__eq__': lambda self, other: {}, '__hash__': None}}))()"
     return [
         _fault("equality that raises", "normalise", odd.format("1 / 0"), "sum 900", "ZeroDivisionError", line=False),
         _fault("equality that exits", "normalise", odd.format("sys.exit(0)"), "sum 900", "SystemExit", line=False),
@@ -457,7 +457,7 @@ def _of_declarations() -> list[PlantedFault]:
         _declared("engines as a text", {"engines": '"sqlite"'}, "engines"),
         _declared("no engines", {"engines": "[]"}, "engines"),
         _declared("tolerances as a list", {"tolerances": '["steps"]'}, "tolerances"),
-        _declared("tolerance as a text", {"tolerances": '{"steps": "much"}'}, "tolerances"),
+        _declared("tolerance as a text", {"tolerances": '{"steps": "much"}'}, "'steps'"),
         _declared("load test as a number", {"load_test": "30"}, "load_test"),
         _declared("flag as a text", {"groups": '[Group("g", "a", slow="no")]'}, "slow"),
         _declared("load test of no rate", {"load_test": "LoadTest(0)"}, "rate_per_s"),
