@@ -64,8 +64,9 @@ def test_a_killed_server_is_named_with_its_signal(tmp_path: Path) -> None:
     """As often as it is asked for, by whatever has begun to watch it meanwhile."""
     with toy(tmp_path) as (pid, servers):
         watch = ServerWatch(servers)
-        os.kill(pid, signal.SIGKILL)
-        psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=20)
+        server = psutil.Process(pid)
+        server.kill()
+        psutil.wait_procs([server], timeout=20)
         assert watch.fault() == "Toy ended: SIGKILL"
         assert watch.ended() == ServerWatch(servers).fault() == "Toy ended: SIGKILL"
 
@@ -105,7 +106,9 @@ def test_a_stopped_server_is_named_and_still_ends_with_its_starter(tmp_path: Pat
 def test_a_killed_guard_is_named(tmp_path: Path) -> None:
     """The kernel then stops the server, which had no fault."""
     with toy(tmp_path) as (pid, servers):
-        os.kill(psutil.Process(pid).ppid(), signal.SIGKILL)
+        server = psutil.Process(pid)
+        os.kill(server.ppid(), signal.SIGKILL)
+        psutil.wait_procs([server], timeout=20)
         assert ServerWatch(servers).fault() == "Toy ended: its guard was ended (SIGKILL)"
 
 
