@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -63,8 +64,9 @@ def test_a_killed_server_is_named_with_its_signal(tmp_path: Path) -> None:
     """As often as it is asked for, by whatever has begun to watch it meanwhile."""
     with toy(tmp_path) as (pid, servers):
         watch = ServerWatch(servers)
-        os.kill(pid, signal.SIGKILL)
-        psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=20)
+        server = psutil.Process(pid)
+        server.kill()
+        psutil.wait_procs([server], timeout=20)
         assert watch.fault() == "Toy ended: SIGKILL"
         assert watch.ended() == ServerWatch(servers).fault() == "Toy ended: SIGKILL"
 
@@ -76,21 +78,37 @@ def test_a_server_that_exits_is_named_with_what_it_logged(tmp_path: Path) -> Non
         assert ServerWatch(servers).fault() == "Toy ended: exit code 1 (FATAL: the disk is full)"
 
 
+def stop(pid: int) -> None:
+    """Stop a process, and wait until it is."""
+    os.kill(pid, signal.SIGSTOP)
+    until(pid, psutil.STATUS_STOPPED, is_so=True)
+
+
+def until(pid: int, status: str, *, is_so: bool) -> None:
+    """Wait until a process has, or has not, a status."""
+    ends = time.monotonic() + 20
+    while (psutil.Process(pid).status() == status) != is_so and time.monotonic() < ends:
+        time.sleep(0.01)
+
+
 def test_a_stopped_server_is_named_and_still_ends_with_its_starter(tmp_path: Path) -> None:
     """It accepts connections, since the system does that for it, and is continued to obey the signal that stops it."""
     with toy(tmp_path) as (pid, servers):
-        os.kill(pid, signal.SIGSTOP)
+        stop(pid)
         assert ServerWatch(servers).fault() == "Toy is stopped (SIGSTOP)"
         os.kill(pid, signal.SIGCONT)
+        until(pid, psutil.STATUS_STOPPED, is_so=False)
         assert ServerWatch(servers).fault() is None
-        os.kill(pid, signal.SIGSTOP)
+        stop(pid)
     assert not psutil.pid_exists(pid)
 
 
 def test_a_killed_guard_is_named(tmp_path: Path) -> None:
     """The kernel then stops the server, which had no fault."""
     with toy(tmp_path) as (pid, servers):
-        os.kill(psutil.Process(pid).ppid(), signal.SIGKILL)
+        server = psutil.Process(pid)
+        os.kill(server.ppid(), signal.SIGKILL)
+        psutil.wait_procs([server], timeout=20)
         assert ServerWatch(servers).fault() == "Toy ended: its guard was ended (SIGKILL)"
 
 
