@@ -160,9 +160,9 @@ def tried_run(together: Sequence[PlantedFault], folder: Path) -> list[FaultResul
 
 
 def tried_load(together: Sequence[PlantedFault], folder: Path) -> list[FaultResult]:
-    """Put a fault under load beside the scenario without one."""
+    """Put a fault under load."""
     (fault,) = together
-    end = ended(["-m", "harness", *LOAD, "--out", "out", fault.write(folder).name, _good(folder)], folder)
+    end = ended(["-m", "harness", *LOAD, "--out", "out", fault.write(folder).name], folder)
     return [judged("load", fault, fault.under_load or fault.outcome, end)]
 
 
