@@ -5,7 +5,7 @@ Not a question of its own: `tools.chaos.scenario_faults` measures each of them b
 
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -145,7 +145,7 @@ def _fault(
     *says: str,
     outcome: PlantedOutcome = PlantedOutcome.FAILED,
     line: bool = True,
-    load: bool = True,
+    load: bool | PlantedOutcome = True,
     slow: bool = False,
 ) -> PlantedFault:
     """Return a fault in a phase; its message names the line on which the fault is if `line`."""
@@ -153,7 +153,8 @@ def _fault(
     refused = phase in {"import", "constructor"} and outcome == PlantedOutcome.FAILED
     outcome = PlantedOutcome.REFUSED if refused else outcome
     place = (f"line {number}",) if line and outcome in {PlantedOutcome.FAILED, PlantedOutcome.REFUSED} else ()
-    return PlantedFault(name, phase, text, outcome, (*place, *says), outcome if load else None, slow=slow)
+    under_load = load if isinstance(load, PlantedOutcome) else outcome if load else None
+    return PlantedFault(name, phase, text, outcome, (*place, *says), under_load, slow=slow)
 
 
 def _declared(name: str, declared: Mapping[str, str], *says: str) -> PlantedFault:
@@ -297,8 +298,8 @@ def _of_processes() -> list[PlantedFault]:
     return [
         _fault("fork in import", "import", "os.fork()", "fork"),
         _fault("fork in cases", "cases", "os.fork()", "fork", load=False),
-        _fault("fork in open", "open", "os.fork()", "fork", "optimised"),
-        _fault("fork in run", "run", "os.fork()", "fork", "optimised"),
+        _fault("fork in open", "open", "os.fork()", "optimised", "fork"),
+        _fault("fork in run", "run", "os.fork()", "optimised", "fork"),
         _fault("thread that stays", "open", stays, "stays", outcome=ended, load=False),
         _fault("busy executor", "open", "ThreadPoolExecutor(1, 'busy').submit(time.sleep, 1e6)", "busy", outcome=ended, load=False),
         _fault("child that stays", "open", "subprocess.Popen(['sleep', '600'])", "sleep", outcome=ended, load=False),
@@ -344,7 +345,12 @@ def _of_the_process() -> list[PlantedFault]:
     monotonic = "time.monotonic = lambda: 5.0\ntime.perf_counter_ns = lambda: 5\ntime.perf_counter = lambda: 5.0"
     return [
         *found,
-        _fault("descriptors closed in import", "import", "os.closerange(3, 256)", outcome=harmless, line=False, load=False),
+        replace(
+            _fault(
+                "descriptors closed in import", "import", "os.closerange(3, 256)", "Bad file descriptor", line=False, load=False
+            ),
+            outcome=PlantedOutcome.FAILED,  # the command that imports it does without; its processes do not
+        ),
         _fault("descriptors closed in open", "open", "os.closerange(3, 256)", "optimised", line=False),
         _fault("descriptors closed in run", "run", "os.closerange(3, 256)", "optimised", line=False),
         _fault("descriptors closed in cases", "cases", "os.closerange(3, 256)", "making the cases", line=False, load=False),
@@ -408,13 +414,16 @@ def _of_cases() -> list[PlantedFault]:
     def case(text: str) -> str:
         return f"return [{text}]"
 
+    refused = PlantedOutcome.REFUSED  # as there is no other scenario beside it
     exits = "type('Odd', (), {'__reduce__': lambda self: sys.exit(0)})()"
     return [
-        _fault("case of no group", "cases", case("Case('other', 'n 0', 0)"), "'other'", "choose from 'g'", line=False),
-        _fault("group that is no text", "cases", case("Case(['g'], 'n 0', 0)"), "['g']", line=False),
-        _fault("name that is no text", "cases", case("Case('g', 5, 0)"), "5", line=False),
+        _fault(
+            "case of no group", "cases", case("Case('other', 'n 0', 0)"), "'other'", "choose from 'g'", line=False, load=refused
+        ),
+        _fault("group that is no text", "cases", case("Case(['g'], 'n 0', 0)"), "['g']", line=False, load=refused),
+        _fault("name that is no text", "cases", case("Case('g', 5, 0)"), "5", line=False, load=refused),
         _fault("two cases of one name", "cases", case("Case('g', 'n 0', 0), Case('g', 'n 0', 1)"), "'n 0'", line=False, load=False),
-        _fault("case that is none", "cases", case("5"), "returns 5", line=False),
+        _fault("case that is none", "cases", case("5"), "returns 5", line=False, load=refused),
         _fault("no cases", "cases", "return []", "no cases", line=False),
         _fault("cases that are none", "cases", "return None", "cases", line=False),
         _fault("case that exits when copied", "cases", case(f"Case('g', 'n 0', {exits})"), "SystemExit", line=False, load=False),

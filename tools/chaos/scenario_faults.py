@@ -32,6 +32,8 @@ RUN = ("run", "--quick", "--processes", "0", "--budget", "30s", "--timeout", TIM
 """The options that make a run of toy scenarios shortest: answers are compared, work is counted and memory measured."""
 LOAD = ("load", "--rate", "20", "--duration", "1s", "--warm-up", "0s", "--block", "500ms", "--timeout", TIMEOUT)
 """The same of a load test."""
+PYTEST = ("-q", "-p", "no:cacheprovider", "--benchmark-disable", "--harness-timeout", TIMEOUT)
+"""The options of pytest."""
 GOOD_CASES = 2
 """Cases of the scenario without a fault whose answers are compared."""
 LOADED, SAMPLED = 3, 8
@@ -160,9 +162,9 @@ def tried_run(together: Sequence[PlantedFault], folder: Path) -> list[FaultResul
 
 
 def tried_load(together: Sequence[PlantedFault], folder: Path) -> list[FaultResult]:
-    """Put a fault under load beside the scenario without one."""
+    """Put a fault under load."""
     (fault,) = together
-    end = ended(["-m", "harness", *LOAD, "--out", "out", fault.write(folder).name, _good(folder)], folder)
+    end = ended(["-m", "harness", *LOAD, "--out", "out", fault.write(folder).name], folder)
     return [judged("load", fault, fault.under_load or fault.outcome, end)]
 
 
@@ -178,8 +180,12 @@ def tried_list(together: Sequence[PlantedFault], folder: Path) -> list[FaultResu
 def tried_pytest(together: Sequence[PlantedFault], folder: Path) -> list[FaultResult]:
     """Collect and run a fault under pytest."""
     (fault,) = together
-    options = ("-q", "-p", "no:cacheprovider", "--benchmark-disable", "--harness-timeout", TIMEOUT)
-    end = ended(["-m", "pytest", *options, fault.write(folder).name, _good(folder)], folder)
+    (folder / "pyproject.toml").write_text('[tool.harness]\nscenarios = "trials"\n')
+    trials = folder / "trials"
+    trials.mkdir()
+    fault.write(trials)
+    _good(trials)
+    end = ended(["-m", "pytest", *PYTEST, "trials"], folder)
     outcome = PlantedOutcome.HARMLESS if fault.outcome == PlantedOutcome.ENDED else fault.outcome
     return [judged("pytest", fault, outcome, end)]
 
