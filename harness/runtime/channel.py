@@ -252,6 +252,12 @@ def _note_fork() -> None:
     _counter = _activity[:COUNTER_BYTES].cast("Q")
 
 
+def refuse_fork() -> None:
+    """End this process, as `end_fork` does, if it is a forked one that has come back from foreign code."""
+    if _forked:
+        end_fork()
+
+
 def end_fork() -> NoReturn:
     """Report that this process was forked, and goes on with the work of the other one instead of its own, and end it."""
     if _report_fork is not None:
