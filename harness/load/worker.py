@@ -9,6 +9,7 @@ so that its block is compared with the baseline's block of the same cycle.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import gc
 import importlib.metadata
