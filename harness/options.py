@@ -181,12 +181,13 @@ def _choose(noun: str, name: str, choices: list[str] | tuple[str, ...], more: st
 
 def rtts_ms(text: str) -> list[float]:
     """Return round-trip times in milliseconds from a comma-separated list, each once, lowest first."""
+    is_plain = text.isascii() and "_" not in text  # `float` reads others as numbers, and nothing else does
     try:
-        if not text.isascii() or "_" in text:  # which `float` reads as numbers, and nothing else does
-            raise ValueError
-        found = sorted({float(part) for part in text.split(",")})
+        found = sorted({float(part) for part in text.split(",")}) if is_plain else []
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of milliseconds; try 0,5") from None
+        found = []
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of milliseconds; try 0,5")
     if not all(0 <= rtt <= MAX_RTT_MS for rtt in found):
         raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and {MAX_RTT_MS:g} ms; try 0,5")
     return found

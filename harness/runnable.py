@@ -109,8 +109,9 @@ def runnable(scenario: Scenario[Any], pool: Executor | None = None) -> RunnableS
         setattr(made, name, method)
     for name in ("open", "open_switched"):
         setattr(made, name, _entered(scenario, getattr(scenario, name)))
-    for name in ("cases", "load_cases"):
-        setattr(made, name, _checked(scenario, getattr(scenario, name)))
+    setattr(made, "cases", _checked(scenario, scenario.cases))  # noqa: B010 - as below
+    if type(scenario).load_cases is not Scenario.load_cases:  # else they are made of `cases` that were checked
+        setattr(made, "load_cases", _checked(scenario, scenario.load_cases))  # noqa: B010
     setattr(made, "prepare", _prepared(scenario))  # noqa: B010 - it is declared for the type checker alone, as all of these
     return made
 
@@ -148,7 +149,7 @@ def _checked(scenario: Scenario[Any], method: Callable[[Setting], Sequence[Case]
         if len(made) > MAX_CASES:
             raise ScenarioFailedError(f"{shown(scenario_file(scenario))} returns more than {MAX_CASES:,} cases; return fewer")
         file, groups = f"{shown(scenario_file(scenario))}{line_of(scenario, method.__name__)}", [g.name for g in scenario.groups]
-        may_add_groups = method.__name__ == "load_cases" and type(scenario).load_cases is not Scenario.load_cases
+        may_add_groups = method.__name__ == "load_cases"
         for case in made:
             if not isinstance(case, Case):
                 raise UsageError(f"{file}: {method.__name__}() returns {case!r:.60}; return a list of Case(group, name, args)")

@@ -17,9 +17,9 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from harness.errors import ScenarioFailedError
 from harness.load.block import InFlight
-from harness.load.forks import refuse_copy
 from harness.load.protocol import StepStarted
 from harness.runnable import RunnableScenario
+from harness.runtime.channel import end_if_forked
 from harness.runtime.clock import Clock
 from harness.scenario import Case
 
@@ -53,8 +53,10 @@ class OperationThreads(ThreadPoolExecutor):
                 self.running += 1
             try:
                 return call(*args, **kwargs)
+            except StopIteration as error:  # no future can have it: the one that awaits it would wait for ever
+                raise RuntimeError("it raised StopIteration") from error
             finally:
-                refuse_copy("an operation in a thread")
+                end_if_forked()
                 with self._counting:
                     self.running -= 1
 
@@ -117,7 +119,7 @@ def _limited(
                 raise OperationHangsError(f"{step}: {message}") from None
             raise TimeoutError(message) from error
         finally:
-            refuse_copy(step)
+            end_if_forked()
 
     return call
 

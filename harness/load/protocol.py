@@ -8,8 +8,6 @@ from harness.runtime.watch import OPERATION_TIMEOUT_S
 from harness.scenario import Setting
 from harness.verdicts.failures import TOLERANCE
 
-FORKED = "forked copy"
-"""The kind of a failure that a forked copy of a load worker reports."""
 CLOSED = 75
 """The exit code of a load worker whose connection to its supervisor was closed in its own process."""
 

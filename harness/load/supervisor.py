@@ -15,7 +15,6 @@ from harness.errors import ScenarioFailedError
 from harness.load.block import GIVE_UP_S, LoadBlock
 from harness.load.protocol import (
     CLOSED,
-    FORKED,
     LoadJob,
     Order,
     StepStarted,
@@ -191,7 +190,7 @@ class Supervisor:
             if self._step is not None and self.failed is None:
                 self.hung_arm = self._step.arm
             self.failed = self.failed or report.message
-            closing_s = 0.0 if report.kind == FORKED else STOP_S  # it closes its instances, unless there are two of it
+            closing_s = STOP_S if report.kind else 0.0  # it closes its instances, unless it was forked and there are two of it
             self._deadline_ns = self.clock.now_ns() + int(closing_s * 1e9)
 
     def _begin(self, step: StepStarted | None) -> None:

@@ -15,9 +15,7 @@ import gc
 import importlib.metadata
 import itertools
 import math
-import os
 import random
-import socket
 import sys
 import threading
 import traceback
@@ -39,12 +37,10 @@ from harness.load.block import GIVE_UP_S, BlockTime, InFlight, LoadBlock, Record
 from harness.load.checks import have_trouble
 from harness.load.deadlines import CHECK_S, POOL_NAME, OperationHangsError, OperationThreads, Watchdog, limited
 from harness.load.error_messages import message_of
-from harness.load.forks import refuse_copy, watch_forks
 from harness.load.own_cost import own_cost_ns
 from harness.load.pacing import KeepAwake, Pacer, PacerProtocol
 from harness.load.protocol import (
     CLOSED,
-    FORKED,
     LoadJob,
     Order,
     StepStarted,
@@ -57,11 +53,11 @@ from harness.load.sampler import Sampler
 from harness.results.load import LoadModel
 from harness.results.run import BASELINE
 from harness.runtime import channel
-from harness.runtime.channel import LONG
+from harness.runtime.channel import LONG, end_if_forked
 from harness.runtime.child import JobFailed, decode_path, process_fault
 from harness.runtime.clock import Clock, ClockCheck, KernelClock, MonotonicClock, cpu_ns
 from harness.scenario import Case, Setting
-from harness.text import encode_json
+from harness.text import encode_json, message_line
 from harness.user_code import failure
 
 try:
@@ -237,7 +233,7 @@ class LoadWorker:
                 late = f"{loaded.name}: {step} did not end within {self._job.timeout_s:g} s; see --timeout"
                 first = first or (ScenarioFailedError(late) if limit.expired() else _named(error, loaded, arm))
             finally:
-                refuse_copy(step)
+                end_if_forked()
         if self._pool is not None:
             self._pool.leave()
         if first is not None:
@@ -255,7 +251,7 @@ class LoadWorker:
             message = f"{loaded.name}: {arm}: open() did not end within {timeout_s:g} s, {LONG} times --timeout"
             raise ScenarioFailedError(message) from error
         finally:
-            refuse_copy(f"{arm}: open()")
+            end_if_forked()
         self._opened.append((loaded, arm, stack))
         self._check_clock(f"{arm}: open()")
         return instance
@@ -405,14 +401,14 @@ def main() -> None:
     job = msgspec.json.decode(line, type=LoadJob, dec_hook=decode_path)
     sys.setswitchinterval(SWITCH_S)
     steps = _Steps(supervisor)
-    watch_forks(lambda message: steps.send_from_copy(JobFailed(message, kind=FORKED)))
+    channel.refuse_exits()
     try:
         asyncio.Runner(loop_factory=new_event_loop).run(_serve(job, supervisor, steps))
     except BaseException as error:  # noqa: BLE001 - a scenario's own code may raise anything; the supervisor shows it in one line
         steps.send(steps.failure(error))
     else:
         steps.send(WorkerFinished(_threads_left()))
-    os._exit(CLOSED if steps.is_closed else 0)  # threads that wait, for orders or for ever, must not keep the process alive
+    channel.leave(CLOSED if steps.is_closed else 0)  # threads that wait, for orders or for ever, must not keep the process alive
 
 
 def _threads_left() -> list[str]:
@@ -441,11 +437,6 @@ class _Steps:
         except OSError as error:  # else the supervisor has exited
             self.is_closed |= error.errno in {errno.EBADF, errno.ENOTSOCK}
 
-    def send_from_copy(self, report: JobFailed) -> None:
-        """Send a report from a forked process, in which a thread that is not there may have locked the channel."""
-        with contextlib.suppress(OSError):
-            channel.Channel(socket.socket(fileno=os.dup(self.supervisor.fileno()))).write_line(encode_json(report))
-
     def failure(self, error: BaseException) -> JobFailed:
         """Return the report of an error, with the step and the place in the scenario if its message does not have them."""
         named = _named(error, self.loaded[0] if len(self.loaded) == 1 else None, self.last.arm if self.last else "")
@@ -465,18 +456,28 @@ def _named(error: BaseException, loaded: LoadedScenario | None, arm: str) -> Bas
     return found
 
 
+def _print_in_one_line(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Print what a task of the scenario raised that nothing awaits, where asyncio would print a traceback."""
+    error = context.get("exception")
+    problem = f"{context.get('message', '')}{f': {message_of(error)}' if error is not None else ''}"
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # the scenario may have closed or replaced it
+        sys.stderr.write(message_line(f"harness: in a task of the scenario: {problem}") + "\n")
+
+
 async def _serve(job: LoadJob, supervisor: channel.Channel, steps: _Steps) -> None:
     clock, files, send = KernelClock(), [decode_path(Path, file) for file in job.files], steps.send
 
     def fail(error: HarnessError) -> None:
         send(steps.failure(error))
-        os._exit(1)  # the loop takes no turn in which it could end
+        channel.leave(1)  # the loop takes no turn in which it could end
 
+    asyncio.get_running_loop().set_exception_handler(_print_in_one_line)
     watchdog = Watchdog(job.timeout_s, clock, fail)
 
     def begin(step: StepStarted, limit_s: float) -> None:
         watchdog.step, watchdog.limit_s = step, limit_s
         steps.last = step
+        channel.begin(step.step)
         send(step)
 
     async with Pacer(clock) as pacer, Sampler(lambda tick: send(TickMeasured(tick)), clock) as sampler:
