@@ -401,8 +401,11 @@ class ScenarioRun:
 
     def _take(self, event: Event, work: _Work) -> None:
         """Add one message of a process, and note it as an outcome of its step."""
+        self._add_found(self._failure(event, work) if isinstance(event, JobFailed) else event, work)
+
+    def _add_found(self, found: Event | records.RunWarning, work: _Work) -> None:
+        """Add what a message of a process means, and note it as an outcome of its step."""
         process, scale, outcome = work.job.process, work.job.setting.scale, work.outcome
-        found = self._failure(event, work) if isinstance(event, JobFailed) else event
         if isinstance(found, records.RunWarning):
             self.warnings.append(found)
             outcome.warnings.append(found)
@@ -417,7 +420,7 @@ class ScenarioRun:
         """Add the failure of a server behind errors that a message has as results of arms; return whether there is one."""
         for failed in _failures_in(event):
             if (found := blamed(failed, work.servers)) is not failed:
-                self._take(found, work)
+                self._add_found(found, work)
                 return True
         return False
 
