@@ -56,7 +56,7 @@ def run(effort: float) -> Section:
         lengths: dict[Command, float] = {}
         wholes: dict[Command, str] = {}
         for number in range(max(1, round(KILLS * effort))):
-            command = commands[number % len(commands)]
+            command = _chosen(commands, number)
             if command not in lengths:
                 whole = trials.start(command)
                 lengths[command] = duration_s(whole)
@@ -66,6 +66,13 @@ def run(effort: float) -> Section:
             attempt = trials.start(command)
             found.append(_killed(trials, attempt, moment_s, wholes[command], with_watcher=number % EVERY_WITH_WATCHER == 0))
     return section(found)
+
+
+def _chosen(commands: Sequence[Command], number: int) -> Command:
+    """Return the command of a kill: every third is one that can be resumed, the others take turns."""
+    resumable = [command for command in commands if command.is_resumable]
+    others = [command for command in commands if not command.is_resumable]
+    return resumable[number // 3 % len(resumable)] if number % 3 == 0 else others[(number - number // 3 - 1) % len(others)]
 
 
 def _killed(trials: Project, attempt: Attempt, moment_s: float, whole: str, *, with_watcher: bool) -> Killed:
