@@ -23,7 +23,7 @@ END_S = 60.0
 """The longest that a command may take to end; one that is still running then is killed."""
 SERVED_S = 6.0
 """The length of a command that ends only by a signal, in seconds."""
-MEASURED = ("--size", "tiny", "--budget", "1")
+MEASURED = ("--size", "tiny", "--budget", "1", "--processes", "2")
 _POLL_S = 0.05
 
 
@@ -49,16 +49,16 @@ class HarnessCommand:
 
 
 QUICK_PYTEST = ("-q", "-p", "no:cacheprovider", "--benchmark-only", "--harness-budget", "1", "--harness-processes", "2")
+OTHER_VERSION = ("--time-all", "--budget", "3")
+HEADLESS = ("--headless", "-u", "2", "-t", "3s", "--size", "tiny")
 LOAD = ("--size", "tiny", "--rate", "50", "--duration", "1s", "--block", "500ms", "--warm-up", "0", "--processes", "1")
 SEARCH = ("--slo", "p90 < 2s", "--kind", "users", "--max-users", "2", "--step", "150ms", "--warm-up", "0", "--size", "tiny")
 COMMANDS = (
-    HarnessCommand("run", ("harness", "run", SCENARIO, *MEASURED, "--processes", "2", "--out", "OUT")),
-    HarnessCommand(
-        "run with a process that leaves its session", ("harness", "run", STRAY, *MEASURED, "--processes", "2", "--out", "OUT")
-    ),
+    HarnessCommand("run", ("harness", "run", SCENARIO, *MEASURED, "--out", "OUT")),
+    HarnessCommand("run with a process that leaves its session", ("harness", "run", STRAY, *MEASURED, "--out", "OUT")),
     HarnessCommand("load", ("harness", "load", SCENARIO, *LOAD, "--out", "OUT")),
     HarnessCommand("capacity", ("harness", "capacity", SCENARIO, *SEARCH, "--out", "OUT")),
-    HarnessCommand("ablate", ("harness", "ablate", "switching.py", *MEASURED, "--processes", "2", "--out", "OUT")),
+    HarnessCommand("ablate", ("harness", "ablate", "switching.py", *MEASURED, "--out", "OUT")),
     HarnessCommand("gate", ("harness", "gate", "base", "base", "--markdown", "OUT.md")),
     HarnessCommand(
         "gate --against", ("harness", "gate", "adding", "--against", "main", "--time-all", "--budget", "3", "--out", "OUT")
@@ -169,7 +169,7 @@ class Project:
             (here / name).symlink_to(ROOT / name)
         for words in ("init -q -b main", "add -A", "commit -q -m first", "commit -q --allow-empty -m second"):
             self._git(*words.split())
-        whole = HarnessCommand("base", ("harness", "run", SCENARIO, *MEASURED, "--processes", "2", "--out", "base"))
+        whole = HarnessCommand("base", ("harness", "run", SCENARIO, *MEASURED, "--out", "base"))
         started = self.start(whole)
         if not started.wait() or started.process.returncode not in {0, 3}:
             raise RuntimeError(f"the run to compare with cannot be made: {started.text[-500:]}")
