@@ -1,4 +1,4 @@
-"""Do commands that are killed at any moment leave something, and can runs be read and resumed? At most six minutes, on two cores."""
+"""Do commands that are killed at any moment leave something, and can runs be read and resumed? At most six minutes on two cores."""
 
 import json
 import os
