@@ -211,7 +211,9 @@ def resume(options: argparse.Namespace, name: str, declare: Callable[[argparse.A
     options.resume = out
     if options.out is not None:
         raise UsageError("--resume RUN names the folder already; leave out --out")
-    options.begun = read_run(out) if run_file(out).exists() or not can_be_resumed(out) else None
+    if not run_file(out).exists() and not can_be_resumed(out):
+        raise UsageError(f"{out} has no run to resume; name the folder of one, or start it again without --resume")
+    options.begun = read_run(out) if run_file(out).exists() else None  # it was killed before it wrote its record
     if options.begun is not None and options.begun.kind != RunKind.PAIRS:
         raise UsageError(f"{out} is not a run of `harness {name}`; name the folder of one")
     if options.begun is not None and not options.begun.incomplete:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench.outcome import RESUMED, StoredStep
+from harness.bench.job import PairTimes, SlotTimes
+from harness.bench.outcome import RESUMED, StepOutcome, StoredStep
+from harness.bench.result import ScenarioRun
 from harness.bench.session import RunPlan, RunSession
 from harness.bench.steps import Silent
 from harness.discovery import load
@@ -16,6 +18,8 @@ from harness.results.resumable import ResumableRequest
 from harness.results.run import Run, RunSettings, ScenarioStatus
 from harness.results.store import read_run, read_samples
 from harness.results.unfinished import FOLDER, STEPS_FILE, UnfinishedRun
+from harness.runtime.cores import Cores
+from harness.scenario import Setting
 
 TOYS, CASES = Path(__file__).parents[2] / "toys", Path(__file__).parents[2] / "cases" / "scenarios"
 SETTINGS = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=True, processes=2, budget_s=100.0)
@@ -124,6 +128,25 @@ def test_a_run_may_be_killed_again_and_again(tmp_path: Path, whole: Run) -> None
 
 
 @pytest.mark.slow
+def test_an_interruption_before_anything_is_measured_again_costs_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record has what was measured before, and can be resumed once more."""
+    found = replace(plan(tmp_path / "run"), memory=False)
+    with pytest.raises(KilledError):
+        RunSession(found, Killing("timing pairs, process 2")).run()
+    before = read_run(found.out)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunSession, "_serve", interrupt)
+        run = resumed(found, Silent())
+    assert (run.interrupted, run.scenarios) == (True, before.scenarios)
+    assert read_run(found.out) == run
+    assert resumed(found, Silent()).scenarios[0].processes == 2
+
+
+@pytest.mark.slow
 def test_a_scenario_that_failed_stays_failed(tmp_path: Path) -> None:
     """Its failure is a result as well, and the others are measured."""
     found = replace(plan(tmp_path / "run", (CASES / "hang_arm.py", TOYS / "adding.py")), timeout_s=2.0, memory=False)
@@ -151,8 +174,31 @@ def test_other_data_are_refused(tmp_path: Path) -> None:
     assert read_run(found.out).incomplete == "did not finish"
 
 
+def test_a_step_costs_the_same_in_a_run_of_many_scenarios(tmp_path: Path) -> None:
+    """One line and the result of its own scenario are written, however many others there are; the record is as it was."""
+    written = []
+    for number in (1, 30):
+        out = tmp_path / str(number)
+        toy = load(TOYS / "adding.py")
+        toys = [replace(toy, name=f"adding{place}") for place in range(number)]
+        session = RunSession(RunPlan(toys, SETTINGS, out, "harness run"), Silent(), Cores(None, None))
+        session._trials = [ScenarioRun(each, Setting(out, out, "sqlite")) for each in toys]
+        session._open()
+        session._write_record()
+        record = (out / "run.json").read_bytes()
+        pair = PairTimes("sum", "sum 1", [SlotTimes("baseline", [5, 6]), SlotTimes("optimised", [2, 3])])
+        for trial in session._trials:
+            trial.add(pair, 1)
+        session._keep(session._trials[0], "timing", StepOutcome(messages=[(pair, 1, 1.0)]))
+        assert (out / "run.json").read_bytes() == record
+        assert [file.name for file in (out / FOLDER / "results").iterdir()] == ["00000.json"]
+        written.append(sum(file.stat().st_size for file in (out / FOLDER).rglob("*.json*")))
+        assert read_run(out).scenarios[0].pairs == 1
+    assert written[0] == pytest.approx(written[1], rel=0.02)
+
+
 @pytest.mark.slow
-def test_what_is_stored_after_a_step_does_not_grow_with_the_run(tmp_path: Path) -> None:
+def test_what_is_stored_after_a_step_is_what_it_has_added(tmp_path: Path) -> None:
     """The record is not written again, and a line has what its own step has added."""
     found = replace(plan(tmp_path / "run"), memory=False)
     with pytest.raises(KilledError):
