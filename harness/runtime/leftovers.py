@@ -1,4 +1,4 @@
-"""What a command makes besides its results, folders and processes, and their end with it, whatever ends it.
+"""The folders and processes that a command makes besides its results, and their end with it, whatever ends it.
 
 Each process of the harness has a token, made of its process id and its start time, so that another process with the same id is not
 taken for it. The folders that it makes have the token in their names, the processes that it starts have it in their environment,
@@ -81,7 +81,7 @@ def token() -> str:
 
 
 def new_mark() -> str:
-    """Return another mark for a process to start, and what it starts in turn; always equally long, as it moves the stack."""
+    """Return another mark for a process to start, and for what that starts; always equally long, as it moves the stack."""
     return f"{token()}.{next(_numbers):06x}"
 
 

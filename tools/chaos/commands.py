@@ -23,12 +23,12 @@ END_S = 60.0
 """The longest that a command may take to end; one that is still running then is killed."""
 SERVED_S = 6.0
 """The length of a command that ends only by a signal, in seconds."""
-MEASURED = ("--size", "tiny", "--budget", "1")
+MEASURED = ("--size", "tiny", "--budget", "1", "--processes", "2")
 _POLL_S = 0.05
 
 
 @dataclass(frozen=True)
-class Command:
+class HarnessCommand:
     """A command of the harness, of pytest or of Locust."""
 
     name: str
@@ -49,24 +49,30 @@ class Command:
 
 
 QUICK_PYTEST = ("-q", "-p", "no:cacheprovider", "--benchmark-only", "--harness-budget", "1", "--harness-processes", "2")
+OTHER_VERSION = ("--time-all", "--budget", "3")
+HEADLESS = ("--headless", "-u", "2", "-t", "3s", "--size", "tiny")
 LOAD = ("--size", "tiny", "--rate", "50", "--duration", "1s", "--block", "500ms", "--warm-up", "0", "--processes", "1")
 SEARCH = ("--slo", "p90 < 2s", "--kind", "users", "--max-users", "2", "--step", "150ms", "--warm-up", "0", "--size", "tiny")
 COMMANDS = (
-    Command("run", ("harness", "run", SCENARIO, *MEASURED, "--processes", "2", "--out", "OUT")),
-    Command("run with a process that leaves its session", ("harness", "run", STRAY, *MEASURED, "--processes", "2", "--out", "OUT")),
-    Command("load", ("harness", "load", SCENARIO, *LOAD, "--out", "OUT")),
-    Command("capacity", ("harness", "capacity", SCENARIO, *SEARCH, "--out", "OUT")),
-    Command("ablate", ("harness", "ablate", "switching.py", *MEASURED, "--processes", "2", "--out", "OUT")),
-    Command("gate", ("harness", "gate", "base", "base", "--markdown", "OUT.md")),
-    Command("gate --against", ("harness", "gate", "adding", "--against", "main", "--time-all", "--budget", "3", "--out", "OUT")),
-    Command("report", ("harness", "report", "base", "--format", "html")),
-    Command("history", ("harness", "history", "base", "base", "--out", "OUT.html")),
-    Command("doctor", ("harness", "doctor", "--quick")),
-    Command("init", ("harness", "init", ".", "--dry-run", "--yes")),
-    Command("serve", ("harness", "serve", "--arm", "baseline"), lasts=True),
-    Command("data", ("harness", "data", "list")),
-    Command("pytest", ("pytest", *QUICK_PYTEST)),
-    Command("locust -f", ("locust", "-f", LOCUSTFILE, "--headless", "-u", "2", "-t", "3s", "--size", "tiny", "--out", "OUT")),
+    HarnessCommand("run", ("harness", "run", SCENARIO, *MEASURED, "--out", "OUT")),
+    HarnessCommand("run with a process that leaves its session", ("harness", "run", STRAY, *MEASURED, "--out", "OUT")),
+    HarnessCommand("load", ("harness", "load", SCENARIO, *LOAD, "--out", "OUT")),
+    HarnessCommand("capacity", ("harness", "capacity", SCENARIO, *SEARCH, "--out", "OUT")),
+    HarnessCommand("ablate", ("harness", "ablate", "switching.py", *MEASURED, "--out", "OUT")),
+    HarnessCommand("gate", ("harness", "gate", "base", "base", "--markdown", "OUT.md")),
+    HarnessCommand(
+        "gate --against", ("harness", "gate", "adding", "--against", "main", "--time-all", "--budget", "3", "--out", "OUT")
+    ),
+    HarnessCommand("report", ("harness", "report", "base", "--format", "html")),
+    HarnessCommand("history", ("harness", "history", "base", "base", "--out", "OUT.html")),
+    HarnessCommand("doctor", ("harness", "doctor", "--quick")),
+    HarnessCommand("init", ("harness", "init", ".", "--dry-run", "--yes")),
+    HarnessCommand("serve", ("harness", "serve", "--arm", "baseline"), lasts=True),
+    HarnessCommand("data", ("harness", "data", "list")),
+    HarnessCommand("pytest", ("pytest", *QUICK_PYTEST)),
+    HarnessCommand(
+        "locust -f", ("locust", "-f", LOCUSTFILE, "--headless", "-u", "2", "-t", "3s", "--size", "tiny", "--out", "OUT")
+    ),
 )
 """Every command that measures, starts something or writes something; the demo service of this project needs its requirements."""
 PLUGINS = "pytest_benchmark.plugin,harness.pytest_plugin"
@@ -80,7 +86,7 @@ LEAVES = """        import subprocess
 class Attempt:
     """A command that was started, with what it makes."""
 
-    command: Command
+    command: HarnessCommand
     process: subprocess.Popen[bytes]
     out: Path
     """The folder of its results."""
@@ -92,7 +98,7 @@ class Attempt:
 
     @property
     def text(self) -> str:
-        """What it has printed."""
+        """Its output so far."""
         return self.printed.read_text(errors="replace")
 
     def wait(self, timeout_s: float = END_S) -> bool:
@@ -163,7 +169,7 @@ class Project:
             (here / name).symlink_to(ROOT / name)
         for words in ("init -q -b main", "add -A", "commit -q -m first", "commit -q --allow-empty -m second"):
             self._git(*words.split())
-        whole = Command("base", ("harness", "run", SCENARIO, *MEASURED, "--processes", "2", "--out", "base"))
+        whole = HarnessCommand("base", ("harness", "run", SCENARIO, *MEASURED, "--out", "base"))
         started = self.start(whole)
         if not started.wait() or started.process.returncode not in {0, 3}:
             raise RuntimeError(f"the run to compare with cannot be made: {started.text[-500:]}")
@@ -173,7 +179,7 @@ class Project:
         command = ["git", *config, *words]
         return subprocess.run(command, cwd=self.folder, check=True, capture_output=True, text=True).stdout
 
-    def start(self, command: Command, more: Sequence[str] = (), *, nohup: bool = False) -> Attempt:
+    def start(self, command: HarnessCommand, more: Sequence[str] = (), *, nohup: bool = False) -> Attempt:
         """Start a command; with `nohup`, one that ignores SIGHUP."""
         number, mark = next(self._numbers), secrets.token_hex(8)
         out, printed = self.folder / f"out{number}", self.folder.parent / f"printed{number}.txt"
@@ -221,7 +227,7 @@ def project() -> Iterator[Project]:
         yield Project(folder)
 
 
-def available(commands: Sequence[Command] = COMMANDS) -> list[Command]:
+def available(commands: Sequence[HarnessCommand] = COMMANDS) -> list[HarnessCommand]:
     """Return the commands whose packages are installed."""
     from importlib.util import find_spec  # noqa: PLC0415 - for this alone
 

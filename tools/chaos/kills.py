@@ -1,4 +1,4 @@
-"""What is left of commands that are killed at any moment, and can a run be read and resumed? At most six minutes on two cores."""
+"""Do commands that are killed at any moment leave something, and can runs be read and resumed? At most six minutes on two cores."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.errors import HarnessError
 from harness.results.run import Run, WorkCount
 from harness.results.store import read_run, run_file
-from tools.chaos.commands import Attempt, Command, Project, available, duration_s, project
+from tools.chaos.commands import Attempt, HarnessCommand, Project, available, duration_s, project
 from tools.section import Requirement, Section, SectionTable
 
 TITLE = "Kills at any moment"
@@ -21,15 +21,15 @@ SEED = 23
 GONE_S = 15.0
 """Seconds in which the processes of a killed command must end: a server first removes what it has."""
 EVERY_WITH_WATCHER = 5
-"""One of so many kills hits the process that watches over the command as well, as when a whole container is killed."""
-NEXT = Command("next", ("harness", "init", ".", "--dry-run", "--yes"))
+"""Of this number of kills one hits the process that watches over the command as well, as when a whole container is killed."""
+NEXT = HarnessCommand("next", ("harness", "init", ".", "--dry-run", "--yes"))
 """A short command that starts a process, before which it sweeps."""
 SAYS_SO = ("unfinished", "interrupted", "not finished")
 
 
 @dataclass(frozen=True)
 class Killed:
-    """What a killed command left."""
+    """A killed command, and the rest of it."""
 
     command: str
     after_s: float
@@ -53,10 +53,10 @@ def run(effort: float) -> Section:
     draws, found = random.Random(SEED), list[Killed]()  # noqa: S311 - moments, not secrets
     with project() as trials:
         commands = available()
-        lengths: dict[Command, float] = {}
-        wholes: dict[Command, str] = {}
+        lengths: dict[HarnessCommand, float] = {}
+        wholes: dict[HarnessCommand, str] = {}
         for number in range(max(1, round(KILLS * effort))):
-            command = commands[number % len(commands)]
+            command = _chosen(commands, number)
             if command not in lengths:
                 whole = trials.start(command)
                 lengths[command] = duration_s(whole)
@@ -66,6 +66,13 @@ def run(effort: float) -> Section:
             attempt = trials.start(command)
             found.append(_killed(trials, attempt, moment_s, wholes[command], with_watcher=number % EVERY_WITH_WATCHER == 0))
     return section(found)
+
+
+def _chosen(commands: Sequence[HarnessCommand], number: int) -> HarnessCommand:
+    """Return the command of a kill: every third is one that can be resumed, the others follow one another."""
+    resumable = [command for command in commands if command.is_resumable]
+    others = [command for command in commands if not command.is_resumable]
+    return resumable[number // 3 % len(resumable)] if number % 3 == 0 else others[(number - number // 3 - 1) % len(others)]
 
 
 def _killed(trials: Project, attempt: Attempt, moment_s: float, whole: str, *, with_watcher: bool) -> Killed:
@@ -83,13 +90,13 @@ def _killed(trials: Project, attempt: Attempt, moment_s: float, whole: str, *, w
     name = attempt.command.name
     if not attempt.command.has_run or not run_file(attempt.out).exists():
         return Killed(name, moment_s, with_watcher, not runs, left, folders)
-    shown = trials.start(Command("report", ("harness", "report", str(attempt.out), "--format", "terminal")))
+    shown = trials.start(HarnessCommand("report", ("harness", "report", str(attempt.out), "--format", "terminal")))
     readable = shown.wait() and shown.process.returncode == 0 and "Traceback" not in shown.text
     is_finished = _is_finished(attempt.out)
     says_so = None if is_finished else any(word in shown.text.lower() for word in SAYS_SO)
     resumed = None
     if attempt.command.is_resumable and not is_finished:
-        again = trials.start(Command("resume", ("harness", "run", "--resume", str(attempt.out))))
+        again = trials.start(HarnessCommand("resume", ("harness", "run", "--resume", str(attempt.out))))
         in_time, now = again.wait(), counts(attempt.out)
         resumed = "" if in_time and now == whole else f"{now or again.text.strip()[-200:]} instead of {whole}"
         trials.clear()

@@ -24,8 +24,8 @@ GONE_S = 1.0
 
 
 @dataclass(frozen=True)
-class Ending:
-    """What happened after one signal, or two."""
+class StopOutcome:
+    """The end of a command after one signal, or two."""
 
     command: str
     number: signal.Signals
@@ -44,7 +44,7 @@ class Ending:
 
     @property
     def faults(self) -> list[str]:
-        """What was wrong, each in a few words; nothing if it ended cleanly."""
+        """The faults, each in a few words; nothing if it ended cleanly."""
         found = []
         if not self.in_time:
             found.append("did not end in time")
@@ -61,7 +61,7 @@ class Ending:
 
 def run(effort: float) -> Section:
     """End every command with each signal, once and twice."""
-    draws, found = random.Random(SEED), list[Ending]()  # noqa: S311 - moments, not secrets
+    draws, found = random.Random(SEED), list[StopOutcome]()  # noqa: S311 - moments, not secrets
     with project() as trials:
         commands = available()
         chosen = commands[:: max(1, round(1 / effort))]
@@ -84,7 +84,7 @@ def _length_s(whole: Attempt) -> float:
     return duration_s(whole)
 
 
-def _ended(trials: Project, attempt: Attempt, number: signal.Signals, moment_s: float, again: random.Random | None) -> Ending:
+def _ended(trials: Project, attempt: Attempt, number: signal.Signals, moment_s: float, again: random.Random | None) -> StopOutcome:
     attempt.wait_until_ours()
     runs = attempt.sleep_until(moment_s)
     sent_s = time.monotonic()
@@ -98,7 +98,7 @@ def _ended(trials: Project, attempt: Attempt, number: signal.Signals, moment_s: 
     left, folders = attempt.processes(GONE_S), trials.folders()
     trials.clear()
     has_traceback = "Traceback (most recent" in attempt.text
-    return Ending(
+    return StopOutcome(
         attempt.command.name, number, again is not None, moment_s, took_s, code, in_time, has_traceback, left, folders, not runs
     )
 
@@ -111,7 +111,7 @@ _TEXT = (
 )
 
 
-def section(found: Sequence[Ending], *, goes_on: bool) -> Section:
+def section(found: Sequence[StopOutcome], *, goes_on: bool) -> Section:
     """Return the section."""
     names = list(dict.fromkeys(each.command for each in found))
     rows, requirements = [], []

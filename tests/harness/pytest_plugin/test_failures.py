@@ -117,7 +117,7 @@ def test_a_signal_ends_the_session_as_ctrl_c_does(project: Any, number: signal.S
         output, _ = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == 2, output
+    assert process.returncode == 3, output
     assert list((project.path / "tmp").iterdir()) == []
 
 

@@ -46,6 +46,13 @@ def test_nothing_tried_meets_nothing() -> None:
     assert not any(r.met for r in section([]).requirements)
 
 
+def test_every_command_has_its_turn() -> None:
+    """A third of the kills are of commands that can be resumed."""
+    chosen = [kills._chosen(commands.COMMANDS, number) for number in range(kills.KILLS)]
+    assert set(chosen) == set(commands.COMMANDS)
+    assert sum(command.is_resumable for command in chosen) == 17
+
+
 @pytest.mark.slow
 def test_a_real_command_that_is_killed_leaves_nothing() -> None:
     """Neither it, nor a process of its scenario in a session of its own, nor a folder; also without its watcher."""

@@ -6,15 +6,15 @@ import signal
 import pytest
 
 from tools.chaos import commands, signals
-from tools.chaos.signals import Ending, section
+from tools.chaos.signals import StopOutcome, section
 
-CLEAN = Ending("run", signal.SIGINT, twice=False, after_s=1.0, took_s=0.5, code=3, in_time=True, has_traceback=False)
+CLEAN = StopOutcome("run", signal.SIGINT, twice=False, after_s=1.0, took_s=0.5, code=3, in_time=True, has_traceback=False)
 
 
-def every(command: str = "run") -> list[Ending]:
+def every(command: str = "run") -> list[StopOutcome]:
     """Return a clean ending by each signal, once and twice."""
     return [
-        Ending(command, number, twice=twice, after_s=1.0, took_s=0.5, code=3, in_time=True, has_traceback=False)
+        StopOutcome(command, number, twice=twice, after_s=1.0, took_s=0.5, code=3, in_time=True, has_traceback=False)
         for number in signals.SIGNALS
         for twice in (False, True)
     ]
@@ -43,7 +43,7 @@ def test_clean_endings_meet_every_requirement() -> None:
 )
 def test_each_fault_misses_the_requirement_of_its_signal(changed: dict[str, object], fault: str) -> None:
     """It is named in the notes, with the command and the moment."""
-    bad = Ending(**{**CLEAN.__dict__, **changed})
+    bad = StopOutcome(**{**CLEAN.__dict__, **changed})
     found = section([*every(), bad], goes_on=True)
     assert [r.text for r in found.requirements if not r.met] == ["SIGINT once: 1 of 2 clean"]
     assert f"run, SIGINT after 1.00 s: {fault}" in found.notes
@@ -51,7 +51,7 @@ def test_each_fault_misses_the_requirement_of_its_signal(changed: dict[str, obje
 
 def test_a_command_that_was_over_does_not_count() -> None:
     """Neither for nor against; what it leaves is a fault all the same."""
-    over = Ending(**{**CLEAN.__dict__, "was_over": True, "code": 0})
+    over = StopOutcome(**{**CLEAN.__dict__, "was_over": True, "code": 0})
     assert over.faults == []
     assert not section([over], goes_on=True).is_met
     assert not section(every(), goes_on=False).is_met
