@@ -266,6 +266,14 @@ def resume(options: argparse.Namespace, name: str, declare: Callable[[argparse.A
     if before.subject != name:
         step = f"use `harness {before.subject} --resume`" if before.arguments else f"start it again: {before.command}"
         raise UsageError(f"{out} is not a run of `harness {name}`; {step}")
+    _take_stated(options, before, declare, out)
+    return None
+
+
+def _take_stated(
+    options: argparse.Namespace, before: ResumableRequest, declare: Callable[[argparse.ArgumentParser], None], out: Path
+) -> None:
+    """Take the options of a run to be resumed where the command line states none."""
     stated, as_before = given(declare, options.words), argparse.ArgumentParser(add_help=False)
     declare(as_before)
     parsed = as_before.parse_known_args(before.arguments)[0]
@@ -278,7 +286,6 @@ def resume(options: argparse.Namespace, name: str, declare: Callable[[argparse.A
     for key, value in vars(parsed).items():
         if key not in stated | OF_THE_OUTPUT or (key == "scenarios" and key not in stated):
             setattr(options, key, value)
-    return None
 
 
 def _same_files(subject: str, *parsed: argparse.Namespace) -> bool:

@@ -21,7 +21,8 @@ CONNECT_S, ANSWER_S = 2.0, 5.0
 ENDED_S = 2.0
 """Seconds in which a guard says how a server ended that refuses connections."""
 _GREETINGS = {"postgres": b"\x00\x00\x00\x08\x04\xd2\x16\x2f", "redis": b"PING\r\n"}  # of PostgreSQL: whether it offers TLS
-_GRAVE = re.compile(r"terminated by signal|PANIC:|no space left|out of memory|could not (?:write|extend|fork)", re.IGNORECASE)
+_GRAVE = re.compile(r"terminated by signal|PANIC:")  # of PostgreSQL, which then ends all connections, and starts anew by itself
+_LOG_PREFIX = re.compile(r"^[\d:. -]+ \w+ \[\d+\] *")
 
 
 class ServerWatch:
@@ -82,7 +83,7 @@ class ServerWatch:
                 log.seek(self._logs.get(running.log, 0))
                 grave = [line.strip() for line in log.read().decode(errors="replace").splitlines() if _GRAVE.search(line)]
                 if grave:
-                    return f"{running.name} reported: {grave[0]}"
+                    return f"{running.name} reported: {_LOG_PREFIX.sub('', grave[0])}"
         return None
 
 
@@ -100,7 +101,7 @@ def _greeting(scheme: str) -> bytes:
 
 
 def _problem(host: str, port: int, greeting: bytes) -> str | None:
-    """Return what is wrong with a server at an address; a greeting is a message that it answers whoever sends it."""
+    """Return what is wrong with a server at an address; a greeting is a message that it answers without a password."""
     try:
         connection = socket.create_connection((host, port), timeout=CONNECT_S)
     except TimeoutError:

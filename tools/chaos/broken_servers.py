@@ -406,7 +406,7 @@ class AttemptOutcome:
 
     @property
     def problems(self) -> list[str]:
-        """What was not as it must be."""
+        """The requirements that it misses."""
         if not self.happened:
             return ["the fault did not happen"]
         wanted = {4} if self.attempt.command == "gate" else {1}

@@ -28,7 +28,7 @@ while True:
     if word == b"die":
         sys.exit("FATAL: the disk is full")
     if word == b"complain":
-        print("LOG: server process (PID 7) was terminated by signal 9: Killed", flush=True)
+        print("2026-11-30 21:48:31.286 UTC [30079] LOG: server process (PID 7) was terminated by signal 9: Killed", flush=True)
     client.close()
 """
 

@@ -1,10 +1,12 @@
 """The judging of attempts to break servers, and one attempt."""
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.databases.postgres_server import installed_binaries
 from tools.chaos.broken_servers import DEADLINE_S, KILLED, Attempt, AttemptOutcome, attempts, made, section
 
 KILL = Attempt("SQLite", "locked", "comparing answers")
@@ -60,7 +62,11 @@ def test_every_server_is_broken_in_every_command() -> None:
 
 
 @pytest.mark.slow
-def test_a_locked_database_is_named(tmp_path: Path) -> None:
-    """The scenario fails with the true cause, and the other one is measured."""
-    outcome = made(KILL, tmp_path / "attempt")
+@pytest.mark.parametrize("attempt", [KILL, Attempt("PostgreSQL", KILLED, "comparing answers")], ids=["file", "server"])
+def test_the_true_cause_is_named(attempt: Attempt) -> None:
+    """The scenario fails with it, and the other one is measured."""
+    if attempt.server == "PostgreSQL" and installed_binaries() is None:
+        pytest.skip("PostgreSQL is not installed")
+    with tempfile.TemporaryDirectory() as folder:  # those of pytest are closed to the user of a server
+        outcome = made(attempt, Path(folder) / "attempt")
     assert outcome.problems == [], outcome
