@@ -128,7 +128,7 @@ class StoredPart:
 def _request(file: Path) -> GateRequest:
     try:
         return msgspec.json.decode(file.read_bytes(), type=GateRequest)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # those of msgspec are ValueErrors
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"{file.parent} has no gate to resume: {file.name}: {reason}; name the folder that it printed") from error
 
@@ -162,5 +162,5 @@ def _whole_lines(file: Path) -> list[StoredLine]:
         os.truncate(file, len(body) - len(rest))
     try:
         return [msgspec.json.decode(line, type=StoredLine) for line in whole.split(b"\n") if line]
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{file} cannot be read: {error}; start the gate again without --resume") from error
