@@ -21,9 +21,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from harness.results.names import shortened
+from harness.text import encode, message_line
+
 ROOT = Path(__file__).parents[2]
-LIMIT_S = 30.0
-"""Seconds that an attempt may take: refusing takes less than one of two quiet cores."""
+LIMIT_S = 60.0
+"""Seconds that an attempt may take: refusing takes one on a quiet core, and more where others work."""
 MEMORY_BYTES = 4 * 2**30
 """Limit of the address space of an attempt; threads of numerical libraries reserve a part of it."""
 WARMED = (
@@ -40,7 +43,7 @@ WARMED = (
 """Modules that every forked process has already."""
 HARNESS = "harness"
 PYTEST = "pytest"
-IS_BUG = re.compile(r"Traceback \(most recent call last\)|internal error|INTERNALERROR|harness-error-")
+IS_BUG = re.compile(r"Traceback \(most recent call last\)|internal error \(|INTERNALERROR|harness-error-")
 OBEYED = {"Cc", "Cf", "Zl", "Zp"}
 COMMAND = re.compile(r"^\s*::(?:\w|-)|##\w*\[", re.MULTILINE)
 
@@ -90,6 +93,11 @@ def problem(attempt: Attempt, outcome: Outcome) -> str:
         return "prints something on standard output"
     annotated = "--github" in attempt.words  # whose purpose is to print commands to the log
     return obeyed(outcome.out, annotated=annotated) or obeyed(outcome.err, annotated=annotated)
+
+
+def note(*parts: str) -> str:
+    """Return parts of a note as one line that a page can have, whatever their characters."""
+    return shortened(encode(message_line(": ".join(parts))).decode(), 300)
 
 
 def obeyed(text: str, *, annotated: bool = False) -> str:
@@ -143,8 +151,8 @@ def _forked(attempt: Attempt, folder: Path, space: Path, limit_s: float) -> Outc
     if status is None:
         os.waitpid(child, 0)
     code = None if status is None else os.waitstatus_to_exitcode(status)
-    texts = [file.read_bytes().decode(errors="surrogateescape") if file.exists() else "" for file in (out, err)]
-    return Outcome(code, *texts, time.monotonic() - start_s)
+    printed, said = (file.read_bytes().decode(errors="surrogateescape") if file.exists() else "" for file in (out, err))
+    return Outcome(code, printed, said, time.monotonic() - start_s)
 
 
 def _run(attempt: Attempt, folder: Path, out: Path, err: Path) -> NoReturn:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness import cli
-from tools.chaos.commands_tried import LIMIT_S, PYTEST, ROOT, Attempt, Outcome, problem, tried
+from tools.chaos.commands_tried import LIMIT_S, PYTEST, ROOT, Attempt, Outcome, note, problem, tried
 from tools.section import Requirement, Section, SectionTable
 
 TITLE = "Is every wrong option, argument, file, address and setting refused in one line?"
@@ -247,7 +247,8 @@ def _options() -> Iterator[Attempt]:
 
 def _commands() -> list[tuple[list[str], argparse.ArgumentParser]]:
     """Return every command and action with its parser."""
-    found, left = [], [([], cli._parser())]  # noqa: SLF001 - the parser that every command line is read with
+    found: list[tuple[list[str], argparse.ArgumentParser]] = []
+    left: list[tuple[list[str], argparse.ArgumentParser]] = [([], cli._parser())]  # noqa: SLF001 - the parser that every command line is read with
     while left:
         words, parser = left.pop(0)
         groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]  # noqa: SLF001 - the parser that every command line is read with
@@ -695,7 +696,7 @@ def section(found: Sequence[tuple[Attempt, Outcome]]) -> Section:
             ),
             Requirement(f"a traceback or an internal error: {bugs} of {len(found)}", bool(found) and not bugs),
         ],
-        [f"{attempt.kind}: {attempt.name}: {what}" for attempt, what in wrong],
+        [note(attempt.kind, attempt.name, what) for attempt, what in wrong],
     )
 
 
