@@ -181,13 +181,11 @@ def _choose(noun: str, name: str, choices: list[str] | tuple[str, ...], more: st
 
 def rtts_ms(text: str) -> list[float]:
     """Return round-trip times in milliseconds from a comma-separated list, each once, lowest first."""
-    is_plain = text.isascii() and "_" not in text  # `float` reads others as numbers, and nothing else does
+    plain = text if text.isascii() and "_" not in text else ""  # `float` reads other digits and underscores, and nothing else does
     try:
-        found = sorted({float(part) for part in text.split(",")}) if is_plain else []
+        found = sorted({float(part) for part in plain.split(",")})
     except ValueError:
-        found = []
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of milliseconds; try 0,5")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of milliseconds; try 0,5") from None
     if not all(0 <= rtt <= MAX_RTT_MS for rtt in found):
         raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and {MAX_RTT_MS:g} ms; try 0,5")
     return found

@@ -92,7 +92,7 @@ class Journal(Generic[Line]):
             raise UsageError(f"cannot read {self.file}: {error.strerror or error}") from error
         try:
             return [self._decoder.decode(line) for line in whole.split(b"\n") if line]
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UsageError(f"{self.file} cannot be read: {error}; start it again without --resume") from error
 
     def append(self, line: Line) -> None:

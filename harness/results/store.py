@@ -213,5 +213,5 @@ def read_columns(path: Path, names: tuple[str, ...], kind: str) -> dict[str, npt
         columns = list(zip(*reader, strict=True))
         cells = {name: columns[place] if columns else () for name, place in places.items()}
         return {name: np.array(texts, dtype=str if name in TEXT_COLUMNS else np.int64) for name, texts in cells.items()}
-    except (OSError, ValueError, OverflowError, csv.Error) as error:
+    except (OSError, ValueError, IndexError, OverflowError, csv.Error) as error:  # an index: the rows are shorter than the head
         raise UsageError(f"cannot read the {kind} in {path} ({error}); run again, or report another run") from error

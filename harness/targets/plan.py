@@ -94,5 +94,5 @@ def read(file: Path) -> TargetPlan:
     """Read a plan."""
     try:
         return _decoder.decode(file.read_bytes())
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # those of msgspec are ValueErrors
         raise UsageError(f"{file} is not the plan of a load on a target ({error}); start the run again") from error

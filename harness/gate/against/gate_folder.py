@@ -125,7 +125,7 @@ class StoredPart:
 def _request(file: Path) -> GateRequest:
     try:
         return msgspec.json.decode(file.read_bytes(), type=GateRequest)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # those of msgspec are ValueErrors
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"{file.parent} has no gate to resume: {file.name}: {reason}; name the folder that it printed") from error
 
