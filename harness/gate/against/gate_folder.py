@@ -54,14 +54,6 @@ class SuitePlan:
     """The number of the new version's benchmarks if they are the project's first, so that there is nothing to compare."""
 
 
-class StoredLine(msgspec.Struct):
-    """One line of the file of process pairs."""
-
-    part: str
-    """The part of the gate, such as a scenario on an engine; empty for a suite."""
-    pair: StoredProcessPair
-
-
 class GateFolder:
     """A folder that a gate writes to, and from which it can be resumed."""
 
@@ -79,13 +71,13 @@ class GateFolder:
         else:
             write_bytes(folder / ".gitignore", b"*\n")  # inside the tree, it would make this version another one
             write_bytes(file, msgspec.json.format(encode_json(request), indent=1))
-        self._lines = _whole_lines(folder / PAIRS_FILE)
+        self._known = _whole_lines(folder / PAIRS_FILE)
 
     @property
     def spent_s(self) -> float:
         """The seconds that earlier parts of the gate have taken, as far as they are stored."""
         plan = self.plan()
-        return max([line.pair.spent_s for line in self._lines], default=plan.spent_s if plan else 0.0)
+        return max([pair.spent_s for pair in self._known], default=plan.spent_s if plan else 0.0)
 
     def plan(self) -> SuitePlan | None:
         """Return the plan that was stored; None if there is none yet."""
@@ -101,17 +93,6 @@ class GateFolder:
         """Store the plan."""
         write_bytes(self.folder / PLAN_FILE, encode_json(plan))
 
-    def part(self, name: str = "") -> "StoredPart":
-        """Return the store of one part's process pairs."""
-        return StoredPart(self.folder / PAIRS_FILE, name, [line.pair for line in self._lines if line.part == name])
-
-
-class StoredPart:
-    """The process pairs of one part of a gate."""
-
-    def __init__(self, file: Path, name: str, known: Sequence[StoredProcessPair]) -> None:
-        self._file, self._name, self._known = file, name, known
-
     def known(self) -> Sequence[StoredProcessPair]:
         """Return those that were stored before."""
         return self._known
@@ -119,10 +100,11 @@ class StoredPart:
     def add(self, pair: StoredProcessPair) -> None:
         """Append one line, in one write."""
         try:
-            with self._file.open("ab", buffering=0) as file:
-                file.write(encode_json(StoredLine(self._name, pair)) + b"\n")
+            with (self.folder / PAIRS_FILE).open("ab", buffering=0) as file:
+                file.write(encode_json(pair) + b"\n")
         except OSError as error:
-            raise UsageError(f"cannot write {self._file}: {error.strerror or error}; choose another folder with --out") from error
+            problem = f"cannot write {self.folder / PAIRS_FILE}: {error.strerror or error}"
+            raise UsageError(f"{problem}; choose another folder with --out") from error
 
 
 def _request(file: Path) -> GateRequest:
@@ -149,8 +131,8 @@ def _refuse_other(stored: GateRequest, request: GateRequest, folder: Path) -> No
             )
 
 
-def _whole_lines(file: Path) -> list[StoredLine]:
-    """Return the lines that were written whole; the last one may have been cut off, and is removed so that others can follow."""
+def _whole_lines(file: Path) -> list[StoredProcessPair]:
+    """Return the process pairs of whole lines; the last line may have been cut off, and is removed so that others can follow."""
     try:
         body = file.read_bytes()
     except FileNotFoundError:
@@ -161,6 +143,6 @@ def _whole_lines(file: Path) -> list[StoredLine]:
     if rest:
         os.truncate(file, len(body) - len(rest))
     try:
-        return [msgspec.json.decode(line, type=StoredLine) for line in whole.split(b"\n") if line]
+        return [msgspec.json.decode(line, type=StoredProcessPair) for line in whole.split(b"\n") if line]
     except msgspec.DecodeError as error:
         raise UsageError(f"{file} cannot be read: {error}; start the gate again without --resume") from error
