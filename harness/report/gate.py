@@ -165,12 +165,12 @@ def _regressed(row: GateRow) -> str:
     return shortened(visible(message(row, f"{name}: {row.metric.replace('_', ' ')}")), MOST_HEADING)
 
 
-def table(rows: Sequence[GateRow], last: str, most: int = MOST) -> Table | None:
+def table(rows: Sequence[GateRow], last: str, most: int = MOST, longest: int = MOST_NAME) -> Table | None:
     """Return at most `most` figures in a table, with verdict or reason in the `last` column; None without figures.
 
-    A column that would be empty is left out.
+    Names of more than `longest` characters are cut. A column that would be empty is left out.
     """
-    places, labels = named_cells(row.place for row in rows[:most]), named_cells(name(row) for row in rows[:most])
+    places, labels = (named_cells((text(row) for row in rows[:most]), longest) for text in (lambda row: row.place, name))
     lines = []
     for row in rows[:most]:
         base, candidate = figure(row.base, row.unit), figure(row.candidate, row.unit)

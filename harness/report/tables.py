@@ -90,10 +90,10 @@ def in_order(result: ScenarioResult, items: Sequence[M]) -> list[M]:
     return sorted(items, key=lambda item: (groups.index(item.group), arms.index(item.arm)))
 
 
-def named_cells(names: Iterable[str]) -> dict[str, Cell]:
-    """Return name → its cell: a long one is cut where it does not differ from the others, the whole one is a note."""
+def named_cells(names: Iterable[str], most: int = MOST_NAME) -> dict[str, Cell]:
+    """Return name → its cell: one of more than `most` characters is cut where it does not differ from the others, with a note."""
     whole_names = {name: visible(name) for name in names}
-    short = abbreviated(whole_names.values(), MOST_NAME)
+    short = abbreviated(whole_names.values(), most)
     return {
         name: Cell(short[text], shortened(text, MOST_NOTE) if short[text] != text else "") for name, text in whole_names.items()
     }

@@ -54,14 +54,6 @@ class SuitePlan:
     """The number of the new version's benchmarks if they are the project's first, so that there is nothing to compare."""
 
 
-class StoredLine(msgspec.Struct):
-    """One line of the file of process pairs."""
-
-    part: str
-    """The part of the gate, such as a scenario on an engine; empty for a suite."""
-    pair: StoredProcessPair
-
-
 class GateFolder:
     """A folder that a gate writes to, and from which it can be resumed."""
 
@@ -79,14 +71,14 @@ class GateFolder:
         else:
             write_bytes(folder / ".gitignore", b"*\n")  # inside the tree, it would make this version another one
             write_bytes(file, msgspec.json.format(encode_json(request), indent=1))
-        self._journal = Journal[StoredLine](folder / PAIRS_FILE, StoredLine)
-        self._lines = self._journal.lines()
+        self._journal = Journal[StoredProcessPair](folder / PAIRS_FILE, StoredProcessPair)
+        self._known = self._journal.lines()
 
     @property
     def spent_s(self) -> float:
         """The seconds that earlier parts of the gate have taken, as far as they are stored."""
         plan = self.plan()
-        return max([line.pair.spent_s for line in self._lines], default=plan.spent_s if plan else 0.0)
+        return max([pair.spent_s for pair in self._known], default=plan.spent_s if plan else 0.0)
 
     def plan(self) -> SuitePlan | None:
         """Return the plan that was stored; None if there is none yet."""
@@ -102,24 +94,13 @@ class GateFolder:
         """Store the plan."""
         write_bytes(self.folder / PLAN_FILE, encode_json(plan))
 
-    def part(self, name: str = "") -> "StoredPart":
-        """Return the store of one part's process pairs."""
-        return StoredPart(self._journal, name, [line.pair for line in self._lines if line.part == name])
-
-
-class StoredPart:
-    """The process pairs of one part of a gate."""
-
-    def __init__(self, journal: Journal[StoredLine], name: str, known: Sequence[StoredProcessPair]) -> None:
-        self._journal, self._name, self._known = journal, name, known
-
     def known(self) -> Sequence[StoredProcessPair]:
         """Return those that were stored before."""
         return self._known
 
     def add(self, pair: StoredProcessPair) -> None:
         """Append one line."""
-        self._journal.append(StoredLine(self._name, pair))
+        self._journal.append(pair)
 
 
 def _request(file: Path) -> GateRequest:

@@ -102,8 +102,8 @@ def compare(
     rows, incomparable = list(plan.rows), list(plan.incomparable)
     found = SuiteTimes([], 0, 0.0)
     if plan.touched:
-        part, store = TimedPart(suite.old, suite.new, plan.touched), folder.part()
-        found = compare_all([part], budget, margin=margin, overlap=True, store=store, progress=progress)
+        part = TimedPart(suite.old, suite.new, plan.touched)
+        found = compare_all([part], budget, margin=margin, overlap=True, store=folder, progress=progress)
         for failure in found.failures.values():
             if failure.as_refusal().code == 1:
                 rows.append(_failed(failure.benchmark or "the suite", f"while timed, {failure.message}"))

@@ -437,8 +437,7 @@ def _time_all(request: CompareRequest, progress: ProgressLine, compared: Compare
     if compared.unfinished:
         found = not_begun(parts, compared.unfinished, request.margin)
     else:
-        store = request.store.part() if request.store else None
-        seed = str(request.settings.seed)
+        seed, store = str(request.settings.seed), request.store
         found = compare_all(parts, request.budget, margin=request.margin, seed=seed, store=store, progress=progress)
         compared.unfinished = found.unfinished
     for name, error in found.failures.items():

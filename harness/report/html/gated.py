@@ -14,6 +14,9 @@ from harness.results.names import shortened, visible
 from harness.results.store import write_bytes
 from harness.text import encode
 
+LONGEST_NAME = 160
+"""The most characters of a name on the page, which has room to break long ones into lines."""
+
 
 def write(result: GateResult, file: Path) -> Path:
     """Write the page of a gate into a file and return its path; raise UsageError if it cannot be written."""
@@ -38,13 +41,13 @@ def render(result: GateResult) -> str:
         verdict=status(result.verdict),
         heading=gate.heading(result),
         counts=gate.counts(result),
-        front=gate.table(changed, mark("verdict")),
+        front=gate.table(changed, mark("verdict"), longest=LONGEST_NAME),
         more=gate.more(changed[gate.MOST :]) if len(changed) > gate.MOST else "",
         remarks=gate.remarks(result),
         folded=[
             (
                 gate.counted(len(rows), name),
-                gate.table(rows, mark("reason")),
+                gate.table(rows, mark("reason"), longest=LONGEST_NAME),
                 gate.more(rows[gate.MOST :]) if len(rows) > gate.MOST else "",
             )
             for name, rows in ((gate.UNJUDGED, unjudged), (gate.QUIET, quiet), (gate.UNCHANGED, untimed))

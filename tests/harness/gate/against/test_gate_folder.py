@@ -30,38 +30,36 @@ def stored(number: int) -> StoredProcessPair:
 
 
 def test_what_was_written_is_read_again(tmp_path: Path) -> None:
-    """The plan, the process pairs by part, and the time that they took."""
+    """The plan, the process pairs, and the time that they took."""
     folder = GateFolder(tmp_path / "g", REQUEST, is_resumed=False)
-    assert (folder.plan(), folder.spent_s, list(folder.part().known())) == (None, 0.0, [])
+    assert (folder.plan(), folder.spent_s, list(folder.known())) == (None, 0.0, [])
     folder.write_plan(PLAN)
     for number in (1, 2):
-        folder.part().add(stored(number))
-    folder.part("other").add(stored(1))
+        folder.add(stored(number))
     again = GateFolder(tmp_path / "g", REQUEST, is_resumed=True)
     assert again.plan() == PLAN
-    assert again.part().known() == [stored(1), stored(2)]
-    assert again.part("other").known() == [stored(1)]
+    assert again.known() == [stored(1), stored(2)]
     assert again.spent_s == 22.0
 
 
 def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     """The process was killed while it wrote; what follows is readable again."""
     folder = GateFolder(tmp_path, REQUEST, is_resumed=False)
-    folder.part().add(stored(1))
-    folder.part().add(stored(2))
+    folder.add(stored(1))
+    folder.add(stored(2))
     file = tmp_path / PAIRS_FILE
     file.write_bytes(file.read_bytes()[:-9])
     again = GateFolder(tmp_path, REQUEST, is_resumed=True)
-    assert again.part().known() == [stored(1)]
-    again.part().add(stored(2))
-    assert GateFolder(tmp_path, REQUEST, is_resumed=True).part().known() == [stored(1), stored(2)]
+    assert again.known() == [stored(1)]
+    again.add(stored(2))
+    assert GateFolder(tmp_path, REQUEST, is_resumed=True).known() == [stored(1), stored(2)]
 
 
 def test_storing_costs_the_same_however_many_there_are(tmp_path: Path) -> None:
     """Each process pair adds one line."""
-    part, sizes = GateFolder(tmp_path, REQUEST, is_resumed=False).part(), [0]
+    folder, sizes = GateFolder(tmp_path, REQUEST, is_resumed=False), [0]
     for number in range(10, 30):
-        part.add(stored(number))
+        folder.add(stored(number))
         sizes.append((tmp_path / PAIRS_FILE).stat().st_size)
     steps = {after - before for before, after in itertools.pairwise(sizes)}
     assert len(steps) == 1

@@ -313,6 +313,41 @@ def test_every_form_of_a_benchmark_runs_whatever_the_settings_say(toy: Toy, caps
     assert not (toy.folder / "results.xml").exists()
 
 
+COVERAGE = """\
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption("--cov", action="append")
+    parser.addoption("--no-cov", action="store_true")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config):
+    if not early_config.known_args_namespace.no_cov:
+        sys.setprofile(lambda *_: None)
+        Path(__file__).with_name("measured").touch()
+"""
+
+
+def test_no_coverage_is_measured_of_what_is_recorded_and_timed(
+    toy: Toy, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plugin with the options of pytest-cov in the settings is turned off, so that unchanged benchmarks need not be timed."""
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "covering.py").write_text(COVERAGE)
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parents[4]}:{tmp_path / 'plugins'}")
+    toy.write("pytest.ini", "[pytest]\naddopts = -p covering --cov=app\n")
+    toy.commit()
+    toy.write("notes.txt", "a file that no benchmark uses")
+    code, result, _ = gate(capsys)
+    assert (code, result["sentence"]) == (0, "1 benchmark unchanged and not timed")
+    assert not (tmp_path / "plugins" / "measured").exists()
+
+
 def test_a_usage_error_of_pytest_is_reported(capsys: Captured) -> None:
     """A wrong option of pytest exits with 2, in one line."""
     code = main(["gate", "--against", "main", "--", "pytest", "benchmarks", "--no-such-option"])

@@ -250,7 +250,7 @@ def test_scenarios_are_timed_in_common_rounds(toy: Toy, capsys: Captured) -> Non
     toy.write("scenarios/summing.py", other.replace('+= 1 if instance["arm"]', '+= 2 if instance["arm"]'))
     code, result, _ = gate(capsys, "--time-all", "--budget", "4m", "--out", "kept")
     assert code == 1
-    pairs = [json.loads(line)["pair"] for line in (toy.folder / "kept" / PAIRS_FILE).read_text().splitlines()]
+    pairs = [json.loads(line) for line in (toy.folder / "kept" / PAIRS_FILE).read_text().splitlines()]
     rounds = [(pair["number"], {name.partition(" ")[0] for name in pair["logs"]}) for pair in pairs]
     assert rounds[:4] == [(1, {"adding"}), (1, {"summing"}), (2, {"adding"}), (2, {"summing"})]
     timed = {(row["scenario"], row["arm"]): row["verdict"] for row in result["rows"] if row["kind"] == "time"}

@@ -1,5 +1,7 @@
 """The page of a gate: the verdict with its reason, what changed, and the rest folded."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,16 @@ def test_what_was_not_timed_is_counted_by_itself() -> None:
     page = gated.render(result(rows=[row("equal"), untimed]))
     assert "<summary>1 figure equal or equivalent</summary>" in page
     assert "<summary>1 unchanged: not timed</summary>" in page
+
+
+def test_names_of_benchmarks_are_whole() -> None:
+    """Those of an ordinary parametrised test fit; only much longer ones are cut, as in a terminal."""
+    file, test = "benchmarks/serialisation/test_nested_structures.py", "TestNested::test_round_trip[list of dictionaries-1000]"
+    rows = [replace(row(verdict), scenario=file, group=test, arm="") for verdict in ("regressed", "equal")]
+    page = gated.render(result(rows=rows))
+    assert page.count(file) == page.count(test) == 2
+    page = gated.render(result(rows=[replace(each, group="x" * 500) for each in rows]))
+    assert "x" * 100 not in re.sub(r'title="[^"]*"', "", page)
 
 
 def test_many_figures_are_counted() -> None:
