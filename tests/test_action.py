@@ -269,9 +269,24 @@ def test_a_baseline_is_that_of_the_base_commit(merge: Job) -> None:
     out = str(merge.folder / "temp" / "harness-gate")
     first, second = merge.recorded
     assert first == ["run", "all", "--processes", "0", "--out", f"{out}/candidate", "--engine", "sqlite"]
-    assert second[:3] == ["gate", "HEAD^1:baselines/main.json", f"{out}/candidate"]
+    assert second[:3] == ["gate", "HEAD^1:./baselines/main.json", f"{out}/candidate"]
     assert merge.run("Gate", {"baseline": "baselines/main.json"}, CODE="1")[0] == 1
     assert len(merge.recorded) == 3
+
+
+def test_a_project_in_a_subfolder_has_its_own_baseline(merge: Job) -> None:
+    """The file is relative to the folder of the project, whose name may have spaces, like every path of the action."""
+    folder = "packages/my project"
+    (merge.checkout / folder).mkdir(parents=True)
+    merge.program("harness", RECORDER)
+    inputs = {"baseline": "./baselines/main.json", "working-directory": folder}
+    code, printed = merge.run("Gate", inputs, OUT=str(merge.folder / "temp" / "the results"))
+    assert code == 0, printed
+    assert merge.recorded[1][:3] == [
+        "gate",
+        "HEAD^1:./baselines/main.json",
+        str(merge.folder / "temp" / "the results" / "candidate"),
+    ]
 
 
 @pytest.mark.parametrize(("strict", "code"), [("true", 3), ("false", 0)])

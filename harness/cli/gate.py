@@ -215,7 +215,7 @@ def _explain(options: argparse.Namespace) -> int:
     from harness.gate.against import pytest_suites
     from harness.gate.against.checkout import checkout
     from harness.gate.against.environment import old_environment
-    from harness.gate.impact.proof import explained
+    from harness.gate.impact.proof import explained, with_difference
     from harness.gate.selection import Selection
     from harness.runtime.workspace import workspace
 
@@ -230,6 +230,8 @@ def _explain(options: argparse.Namespace) -> int:
                 found = _explained_scenarios(options, old.trees, old.python, space, report)
     for warning in old.warnings:
         _console.print_lines(f"everything is timed: {warning.message}")
+    if old.is_assumed:
+        found = {place: with_difference(impact, "what is installed for it differs") for place, impact in found.items()}
     labels = {f"{place}: {name}" if place else name: (place, name) for place in found for name in found[place].differences}
     names = {name for _, name in labels.values()}  # which may be given without the scenario
     wanted = options.explain

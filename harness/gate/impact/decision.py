@@ -201,7 +201,7 @@ def _inert(old: RecordedWindow, new: RecordedWindow, contents: "FileContents", t
 
 
 def _is_unread(change: InertChange, file: str, old: RecordedWindow, new: RecordedWindow) -> bool:
-    """Return whether the names that a change binds are read by nobody, and its modules are those that ran."""
+    """Return whether the names that a change binds are not read, and whether its modules are those that ran."""
     if not change.names.isdisjoint(name for place, name in old.reads | new.reads if place in {file, ANY}):
         return False
     for window, version in ((old, change.old), (new, change.new)):

@@ -6,7 +6,7 @@ only once a pair of recordings of nothing but them has none in the whole process
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.gate.impact.decision import NOT_RECORDED, VersionRecording, differences
@@ -141,6 +141,11 @@ def _anything(recordings: Recordings, trees: tuple[Path, Path]) -> list[str]:
     """Return what differs anywhere in the processes that were recorded."""
     old, new = (recording.as_one() for recording in recordings)
     return differences(old, new, trees, [VersionRecording.ALL])[VersionRecording.ALL]
+
+
+def with_difference(found: Impact, reason: str) -> Impact:
+    """Return the same with one more difference for every benchmark."""
+    return replace(found, differences={name: [*reasons, reason] for name, reasons in found.differences.items()})
 
 
 def explained(found: Impact, names: Sequence[str], place: str = "") -> list[str]:

@@ -92,7 +92,10 @@ def inert_change(old: TopLevel, new: TopLevel) -> InertChange | None:
                 return None
             names |= bound
     left = [version.without(statements) for version, statements in zip((old, new), dropped, strict=True)]
-    if digest(left[0]) != digest(left[1]) or not names.isdisjoint({*left[0].co_names, *left[1].co_names}):
+    stay = {*left[0].co_names, *left[1].co_names}
+    if not any(isinstance(node, ast.Name) and node.id == ANNOTATIONS for each in old.statements for node in ast.walk(each)):
+        stay.discard(ANNOTATIONS)  # type hints that stay add themselves to those of the module
+    if digest(left[0]) != digest(left[1]) or not names.isdisjoint(stay):
         return None
     classes = {each.name for statements in dropped for each in statements if isinstance(each, ast.ClassDef)}
     return InertChange(frozenset(names), frozenset(classes), old, new)
@@ -100,8 +103,10 @@ def inert_change(old: TopLevel, new: TopLevel) -> InertChange | None:
 
 def _used(code: CodeType) -> frozenset[str]:
     """Return the names of the module that code uses: not those of attributes, nor those that a class body binds."""
-    named = (each for each in dis.get_instructions(code) if each.opcode in dis.hasname)
-    return frozenset(str(each.argval) for each in named if each.opname not in _OF_OTHERS)
+    found = list(dis.get_instructions(code))
+    names = {str(each.argval) for each in found if each.opcode in dis.hasname and each.opname not in _OF_OTHERS}
+    has_own_hints = any(each.opname == "SETUP_ANNOTATIONS" for each in found)
+    return frozenset(names - {ANNOTATIONS} if has_own_hints else names)
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -11,8 +12,13 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from harness.cli import main
-from harness.results.run import Run, RunKind
+from harness.gate.against import checkout, environment, pytest_suites
+from harness.gate.against.checkout import Checkout
+from harness.gate.against.environment import OldEnvironment
+from harness.gate.impact.proof import Impact
+from harness.results.run import Run, RunKind, RunWarning
 from harness.results.store import SCHEMA_VERSION, read_run, write_json, write_run
+from harness.results.warning_names import WarningName
 from tests.harness.gates import result, run
 
 ROOT = Path(__file__).parents[3]
@@ -264,3 +270,22 @@ def test_one_more_step_fails_and_the_same_code_passes(tmp_path: Path, capsys: py
     assert gate(base, with_times_of(base, measured(worse, tmp_path / "c")), "--json") == 1
     red = [row for row in json.loads(capsys.readouterr().out)["rows"] if row["verdict"] == "regressed"]
     assert [(row["arm"], row["metric"], row["base"], row["candidate"]) for row in red] == [("optimised", "steps", 1.0, 2.0)]
+
+
+def test_an_explanation_calls_nothing_unchanged_where_the_old_environment_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its dependencies count as changed, so that the gate times every benchmark."""
+    trees = Checkout("main", "0000000", tmp_path, tmp_path, Path(), "1111111", dirty=False)
+    warning = RunWarning(WarningName.OLD_VERSION, "its dependencies differ and cannot be installed: no pip", "install pip")
+    old = OldEnvironment(sys.executable, trees, [warning], is_assumed=True)
+    monkeypatch.setattr(checkout, "checkout", lambda *_: nullcontext(trees))
+    monkeypatch.setattr(environment, "old_environment", lambda *_: nullcontext(old))
+    monkeypatch.setattr(pytest_suites, "explain", lambda *_: Impact({"test_a": []}))
+    assert main(["gate", "--against", "main", "--explain", "test_a", "--", "pytest", "bench"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [
+        "everything is timed: its dependencies differ and cannot be installed: no pip",
+        "test_a: timed, 1 difference",
+        "  what is installed for it differs",
+    ]

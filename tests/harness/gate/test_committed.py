@@ -86,6 +86,23 @@ def test_a_pull_request_cannot_tolerate_its_own_regression(
     assert main(["gate", f"main:{BASELINE}", "runs/candidate"]) == 0, "merged, they decide"
 
 
+def test_a_file_below_the_current_folder_is_that_of_its_project(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a repository of several projects each has its own baseline, which `./` before the file means, as it does for git."""
+    folder = project / "packages" / "my project"
+    (folder / "baselines").mkdir(parents=True)
+    write_json(run(result(statements=4)), folder / BASELINE)
+    commit(None)
+    worse = run(result(statements=4))
+    write_run(worse, project / "runs" / "candidate")
+    monkeypatch.chdir(folder)
+    candidate = str(project / "runs" / "candidate")
+    assert main(["gate", f"HEAD:./{BASELINE}", candidate]) == 0
+    assert main(["gate", f"HEAD:{BASELINE}", candidate]) == 1
+    capsys.readouterr()
+
+
 def test_tolerances_of_the_base_branch_decide(project: Path) -> None:
     """A regression that its project tolerates passes, although the change removed the setting."""
     git("checkout", "--quiet", "main")

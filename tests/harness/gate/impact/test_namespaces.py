@@ -37,7 +37,6 @@ def code(text: str) -> CodeType:
         "[getattr(each, 'fast', 0) for each in sys.modules.values()] and 0",
         "__import__('pickle').whichmodule(1, 'fast') and 0",
         "__import__('importlib').reload(lib) and 0",
-        "setattr(sys.modules, '__doc__', 1) if hasattr(lib, 'fast') else 0",
     ],
 )
 def test_who_may_find_a_new_name_is_timed(tmp_path: Path, call: str) -> None:
@@ -59,8 +58,8 @@ def test_who_may_find_a_new_name_is_timed(tmp_path: Path, call: str) -> None:
 )
 def test_a_module_that_cannot_be_watched_is_timed(tmp_path: Path, lib: str) -> None:
     """It has become another object, or looks at its own names."""
-    base: Files = {"suite.py": SUITE.format("lib.run()"), "lib.py": f"{lib}\n\n{LIB}"}
-    assert compared(tmp_path, base, {"lib.py": f"{lib}\n\n{ADDED}"}) == ["module-level code of lib.py differs"]
+    base: Files = {"suite.py": SUITE.format("lib.run()"), "lib.py": f"{LIB}\n\n{lib}"}
+    assert compared(tmp_path, base, {"lib.py": f"{ADDED}\n\n{lib}"}) == ["module-level code of lib.py differs"]
 
 
 @pytest.mark.slow

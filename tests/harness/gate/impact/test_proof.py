@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.gate.impact.decision import RecordedWindow, VersionRecording
-from harness.gate.impact.proof import UNSETTLED, Impact, Recordings, by_growth, explained, impact
+from harness.gate.impact.proof import UNSETTLED, Impact, Recordings, by_growth, explained, impact, with_difference
 
 COUNTS = st.floats(0, 1e12)
 TREES = (Path("/nowhere/old"), Path("/nowhere/new"))
@@ -148,3 +148,13 @@ def test_what_does_more_work_is_timed_first() -> None:
 def test_the_order_has_every_benchmark_once(counts: dict[str, dict[str, tuple[float, float]]]) -> None:
     """Whatever the counts are."""
     assert sorted(by_growth(list(counts), counts)) == sorted(counts)
+
+
+def test_a_difference_of_all_leaves_none_unchanged() -> None:
+    """It is named beside what differs already."""
+    found = with_difference(Impact({"a": [], "b": ["f in a.py differs"]}), "what is installed for it differs")
+    assert found.unchanged == []
+    assert found.differences == {
+        "a": ["what is installed for it differs"],
+        "b": ["f in a.py differs", "what is installed for it differs"],
+    }

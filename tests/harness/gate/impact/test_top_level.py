@@ -108,11 +108,23 @@ def test_a_statement_that_may_do_more_is_not_inert(tmp_path: Path, added: str) -
         ("N = 1\n", "int = 2\n\n\ndef f(n: int | None): pass\n\n\nN = 1\n"),
         ("N = 1\n", "from json import *\n\n\ndef f(n: int | None): pass\n\n\nN = 1\n"),
         ("N = 1\n", "N = 1\nN = 1\n"),
+        ("N = 1\n", "N = 1\nX: int = 1\nM = __annotations__\n"),
     ],
 )
 def test_a_module_that_differs_in_more_than_names_is_another_one(tmp_path: Path, old: str, new: str) -> None:
     """What a statement that stays reads, or a builtin name that the module has bound, is no new name."""
     assert change(tmp_path, MODULE, MODULE.replace(old, new)) is None
+
+
+def test_a_constant_with_a_type_hint_adds_to_the_hints_of_its_module(tmp_path: Path) -> None:
+    """Which others of the module do as well; what reads them reads a name that differs."""
+    hints = f"{MODULE}A: int = 1\n\n\nclass C:\n    a: int = 1\n"
+    found = change(tmp_path, hints, f"{hints}\n\nX: int = 1\n")
+    assert found is not None
+    assert found.names == {"X", "__annotations__"}
+    assert not any("__annotations__" in names for (name, _), names in found.new.names.items() if name == "C")
+    reading = f"{hints}B = __annotations__\n"
+    assert change(tmp_path, reading, f"{reading}X: int = 1\n") is None
 
 
 def test_type_hints_that_are_not_evaluated_are_texts(tmp_path: Path) -> None:
