@@ -227,7 +227,7 @@ def run(effort: float) -> Section:
 
 
 _TEXT = (
-    "Each file has one fault in one part of a scenario: it exits, kills or forks its process, raises what is not an `Exception`, hangs,"
+    "Each file has one fault in one part of a scenario: it exits, kills or forks its process, raises more than `Exception`, hangs,"
     " leaves threads and processes, closes descriptors, freezes time, changes its process, answers what cannot be compared, or"
     " declares what cannot be. It is measured beside a scenario without a fault. It has to end in one failure of its scenario, with"
     " arm, case and line where they are known, and exit code 1; in a refusal with exit code 2 where nothing can be"
