@@ -353,7 +353,7 @@ def _of_the_process() -> list[PlantedFault]:
         ),
         _fault("descriptors closed in open", "open", "os.closerange(3, 256)", "optimised", line=False),
         _fault("descriptors closed in run", "run", "os.closerange(3, 256)", "optimised", line=False),
-        _fault("descriptors closed in cases", "cases", "os.closerange(3, 256)", "making the cases", line=False, load=False),
+        _fault("descriptors closed in cases", "cases", "os.closerange(3, 256)", "Bad file descriptor", line=False, load=False),
         _fault("clock frozen in import", "import", frozen, "clock", line=False),
         _fault("clock frozen in open", "open", frozen, "clock", line=False, load=False),
         _fault("clock frozen in run", "run", frozen, "clock", line=False, load=False),
