@@ -1,4 +1,4 @@
-"""Scenario files with one planted fault each: what it is, where it is, and how a command has to end that meets it.
+"""Scenario files with one injected fault each: what it is, where it is, and how a command has to end that meets it.
 
 Not a question of its own: `tools.chaos.scenario_faults` measures each of them beside a scenario without a fault.
 """
@@ -30,7 +30,7 @@ class Good(Scenario):
     def run(self, instance, case):
         return sum(range(case.args))
 '''
-"""The scenario without a fault, beside which each planted one is measured."""
+"""The scenario without a fault, beside which each injected one is measured."""
 
 _FILE = '''\
 """Add numbers up."""
@@ -43,7 +43,7 @@ from harness import Arm, Case, Group, LoadTest, Promise, Scenario, speedup, time
 
 {imported}
 
-class Planted(Scenario):
+class Injected(Scenario):
     """Add numbers up."""
 
 {methods}
@@ -89,7 +89,7 @@ class PlantedOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class PlantedFault:
-    """One planted fault."""
+    """One injected fault."""
 
     name: str
     """Unique; the name of the scenario and of its file is made of it."""
@@ -109,7 +109,7 @@ class PlantedFault:
     @property
     def scenario(self) -> str:
         """The name of the scenario."""
-        return "planted_" + self.name.replace(" ", "_").replace(".", "_").replace("-", "_")
+        return "injected_" + self.name.replace(" ", "_").replace(".", "_").replace("-", "_")
 
     def write(self, folder: Path) -> Path:
         """Write the scenario file into a folder and return it."""
@@ -221,7 +221,7 @@ _HANGS = {
 
 
 def faults() -> list[PlantedFault]:
-    """Return all planted faults; the names are unique."""
+    """Return all injected faults; the names are unique."""
     found = [
         _of_a_measure(),
         *_of_exits(),
@@ -353,7 +353,7 @@ def _of_the_process() -> list[PlantedFault]:
         ),
         _fault("descriptors closed in open", "open", "os.closerange(3, 256)", "optimised", line=False),
         _fault("descriptors closed in run", "run", "os.closerange(3, 256)", "optimised", line=False),
-        _fault("descriptors closed in cases", "cases", "os.closerange(3, 256)", "making the cases", line=False, load=False),
+        _fault("descriptors closed in cases", "cases", "os.closerange(3, 256)", "Bad file descriptor", line=False, load=False),
         _fault("clock frozen in import", "import", frozen, "clock", line=False),
         _fault("clock frozen in open", "open", frozen, "clock", line=False, load=False),
         _fault("clock frozen in run", "run", frozen, "clock", line=False, load=False),
@@ -420,10 +420,10 @@ def _of_cases() -> list[PlantedFault]:
         _fault(
             "case of no group", "cases", case("Case('other', 'n 0', 0)"), "'other'", "choose from 'g'", line=False, load=refused
         ),
-        _fault("group that is no text", "cases", case("Case(['g'], 'n 0', 0)"), "['g']", line=False, load=refused),
-        _fault("name that is no text", "cases", case("Case('g', 5, 0)"), "5", line=False, load=refused),
+        _fault("group that is not a text", "cases", case("Case(['g'], 'n 0', 0)"), "['g']", line=False, load=refused),
+        _fault("name that is not a text", "cases", case("Case('g', 5, 0)"), "5", line=False, load=refused),
         _fault("two cases of one name", "cases", case("Case('g', 'n 0', 0), Case('g', 'n 0', 1)"), "'n 0'", line=False, load=False),
-        _fault("case that is none", "cases", case("5"), "returns 5", line=False, load=refused),
+        _fault("case that is not one", "cases", case("5"), "returns 5", line=False, load=refused),
         _fault("no cases", "cases", "return []", "no cases", line=False),
         _fault("cases that are none", "cases", "return None", "cases", line=False),
         _fault("case that exits when copied", "cases", case(f"Case('g', 'n 0', {exits})"), "SystemExit", line=False, load=False),
@@ -470,5 +470,5 @@ def _of_declarations() -> list[PlantedFault]:
         _declared("load test as a number", {"load_test": "30"}, "load_test"),
         _declared("flag as a text", {"groups": '[Group("g", "a", slow="no")]'}, "slow"),
         _declared("load test of no rate", {"load_test": "LoadTest(0)"}, "rate_per_s"),
-        _declared("run is no method", {"run": "5"}, "run"),
+        _declared("run is not a method", {"run": "5"}, "run"),
     ]

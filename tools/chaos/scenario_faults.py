@@ -44,7 +44,7 @@ PYTEST_ENDS = ("SIGKILL", "SIGTERM", "SIGSEGV", "fork", "clock")
 
 @dataclass(frozen=True)
 class CommandEnd:
-    """The end of a command that met planted faults."""
+    """The end of a command that met injected faults."""
 
     code: int | None
     """The exit code; None: it did not end within its limit."""
@@ -84,9 +84,9 @@ def judged_run(together: Sequence[PlantedFault], end: CommandEnd) -> list[FaultR
         problems.append("no report")
     found = []
     for fault in together:
-        planted = scenarios.get(fault.scenario, {})
-        status, wanted = planted.get("status"), "failed" if fault.outcome == PlantedOutcome.FAILED else "ok"
-        message = _message_of(planted, fault.outcome)
+        injected = scenarios.get(fault.scenario, {})
+        status, wanted = injected.get("status"), "failed" if fault.outcome == PlantedOutcome.FAILED else "ok"
+        message = _message_of(injected, fault.outcome)
         own = [f"its status is {status}"] if status != wanted else []
         own += _unnamed(fault, fault.says, message)
         found.append(FaultResult("run", fault, ", ".join([*own, *problems]), message=message))
@@ -114,11 +114,11 @@ def _unnamed(fault: PlantedFault, says: Sequence[str], message: str) -> list[str
     return [f"it is not said: {' · '.join(missing)}"] if missing else []
 
 
-def _message_of(planted: Mapping[str, Any], outcome: PlantedOutcome) -> str:
-    """Return what a record says about a planted scenario: its error, or its warnings where it has to be measured."""
+def _message_of(injected: Mapping[str, Any], outcome: PlantedOutcome) -> str:
+    """Return what a record says about a injected scenario: its error, or its warnings where it has to be measured."""
     if outcome == PlantedOutcome.ENDED:
-        return " ".join(f"{warning['message']}" for warning in planted.get("warnings", ()))
-    return str(planted.get("error") or "")
+        return " ".join(f"{warning['message']}" for warning in injected.get("warnings", ()))
+    return str(injected.get("error") or "")
 
 
 def ended(arguments: Sequence[str], folder: Path, limit_s: float = LIMIT_S) -> CommandEnd:
@@ -227,7 +227,7 @@ def run(effort: float) -> Section:
 
 
 _TEXT = (
-    "Each file has one fault in one part of a scenario: it exits, kills or forks its process, raises what is no `Exception`, hangs,"
+    "Each file has one fault in one part of a scenario: it exits, kills or forks its process, raises more than `Exception`, hangs,"
     " leaves threads and processes, closes descriptors, freezes time, changes its process, answers what cannot be compared, or"
     " declares what cannot be. It is measured beside a scenario without a fault. It has to end in one failure of its scenario, with"
     " arm, case and line where they are known, and exit code 1; in a refusal with exit code 2 where nothing can be"

@@ -26,7 +26,7 @@ def test_there_are_many_of_every_kind() -> None:
 def test_a_planted_file_is_python_with_one_scenario(fault: PlantedFault) -> None:
     """What is wrong is what it does, never that it cannot be read."""
     tree = ast.parse(fault.source)
-    assert [node.name for node in tree.body if isinstance(node, ast.ClassDef)] == ["Planted"]
+    assert [node.name for node in tree.body if isinstance(node, ast.ClassDef)] == ["Injected"]
     assert fault.scenario.isidentifier()
     assert fault.outcome == PlantedOutcome.HARMLESS or fault.says
 
