@@ -97,7 +97,7 @@ class _Work:
     turn: list[TimePairs]
     """Holds what it is to time once it has its turn."""
     outcome: StepOutcome = field(default_factory=StepOutcome)
-    """What the current step has added."""
+    """The outcome of the current step."""
     lasted_s: float = 0.0
     """The seconds that it has taken, without those in which it waited for its turn."""
 
