@@ -40,6 +40,9 @@ class Declarations:
             if isinstance(value, str) or not isinstance(value, wanted) or not all(isinstance(each, str) for each in value):
                 example = "a list of texts" if wanted is Sequence else "a mapping from texts"
                 self._refuse(name, f"`{name}` is {_kind_of(value)}; write {example}")
+        for metric, share in self._kind.tolerances.items():
+            if not _is_number(share) or share < 0:
+                self._refuse("tolerances", f"the tolerance of {metric!r} is {share!r:.60}; write a share, such as 0.05")
         self._check_load_test()
         if not self._kind.engines:
             self._refuse("engines", "`engines` is empty; name at least one, or leave it out")
@@ -58,8 +61,11 @@ class Declarations:
         promises: Any = self._kind.promises
         if not isinstance(promises, Sequence) or isinstance(promises, str):
             self._refuse("promises", f"`promises` is {_kind_of(promises)}; write a list: [Promise(id, text, claim, measure), …]")
-        for promise in promises:
+        for number, promise in enumerate(promises):
             self._check_promise(promise)
+            same = (other for other in promises[:number] if (promise.id, promise.part) == (other.id, other.part))
+            if any({*promise.tried_on(arms)} & {*other.tried_on(arms)} for other in same):
+                self._refuse(promise.id, f"it has two promises {promise.id!r}; rename one, or give each another part")
             subject = f"promise {promise.id!r}"
             self._known(promise, promise.arms, arms, f"{subject} is about an unknown arm")
             self._known(promise, getattr(promise.measure, "groups", ()), groups, f"{subject} is measured on an unknown group")
@@ -158,13 +164,26 @@ class Declarations:
                 self._refuse("groups", f"a group is named {group.name!r}; give it a text")
             if names.count(group.name) > 1:
                 self._refuse(group.name, f"it has two groups named {group.name!r}; rename one")
-            if not all(0 < share <= 1 for share in group.growth):
-                self._refuse(
-                    group.name, f"growth of group {group.name!r} is not above 0 and up to 1; write shares, such as (0.5, 1)"
-                )
+            self._check_group(group)
             for arm in group.skip:
                 if arm not in arms or arm == BASELINE:
                     self._refuse(arm, f"group {group.name!r} cannot skip arm {arm!r}; {_choose(arm, arms[1:])}")
+
+    def _check_group(self, group: Group) -> None:
+        """Refuse a group whose fields cannot be used."""
+        growth: Any = group.growth
+        skip: Any = group.skip
+        description: Any = group.description
+        subject = f"of group {group.name!r}"
+        if not isinstance(description, str):
+            self._refuse(group.name, f"the description {subject} is {_kind_of(description)}; give it a text")
+        for flag in ("slow", "secondary", "uncounted", "load", "memory"):
+            if not isinstance(getattr(group, flag), bool):
+                self._refuse(group.name, f"{flag} {subject} is {_kind_of(getattr(group, flag))}; write True or False")
+        if not isinstance(growth, Sequence) or not all(_is_number(share) and 0 < share <= 1 for share in growth):
+            self._refuse(group.name, f"growth {subject} is not above 0 and up to 1; write shares, such as (0.5, 1)")
+        if not isinstance(skip, Mapping) or not all(isinstance(text, str) for text in skip.values()):
+            self._refuse(group.name, f"skip {subject} is {_kind_of(skip)}; write a mapping of texts: {{arm: reason}}")
 
     def _check_load_test(self) -> None:
         """Refuse a load that cannot be put on the arms."""
@@ -175,7 +194,7 @@ class Declarations:
             self._refuse("load_test", f"`load_test` is {_kind_of(declared)}; write LoadTest(rate_per_s, slo=…)")
         for name in ("rate_per_s", "seconds"):
             value = getattr(declared, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            if not _is_number(value) or value <= 0:
                 self._refuse("load_test", f"{name} of its load test is {value!r}; write a number above 0")
         if not declared.slo:
             return
@@ -195,9 +214,10 @@ class Declarations:
         raise UsageError(f"{self._file}{f', line {line}' if line else ''}: {self._kind.__name__}: {problem}")
 
     def _line_of_name(self, name: str) -> int | None:
-        """Return the line on which an attribute or a method is declared in a class of the file; None if there is none."""
+        """Return the line on which an attribute or a method is declared last, in the class or else in another one of the file."""
         classes = [node for node in ast.walk(self._tree) if isinstance(node, ast.ClassDef)]
-        return next((s.lineno for c in classes for s in c.body if name and name in _targets(s)), None)
+        classes.sort(key=lambda node: node.name != self._kind.__name__)
+        return next((s.lineno for c in classes for s in reversed(c.body) if name and name in _targets(s)), None)
 
     def _line_of_text(self, first: str, inside: str | None = None) -> int | None:
         """Return the line of a text; with `inside`, that of this text within the call whose first argument is the other one."""
@@ -223,6 +243,10 @@ def _targets(statement: ast.stmt) -> list[str]:
 
 def _choose(name: str, known: Iterable[str]) -> str:
     return choose_from(name, known, "{!r}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _kind_of(value: Any) -> str:

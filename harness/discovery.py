@@ -14,17 +14,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 from harness.declarations import Declarations
-from harness.errors import ScenarioFailedError, UsageError, describe, extra_of, failed_import, text_of
+from harness.errors import LONGEST, ScenarioFailedError, UsageError, describe, extra_of, failed_import, text_of
 from harness.helper_files import is_helper
 from harness.results.run import BASELINE
 from harness.runnable import RunnableScenario, runnable
+from harness.runtime import channel
+from harness.runtime.channel import end_fork, refuse_exits
+from harness.runtime.clock import ClockCheck, MonotonicClock
+from harness.runtime.process_state import kept
 from harness.runtime.source_code import file_digest
 from harness.scenario import DeclaredFinding, Scenario
 from harness.suggestions import choose_from
 from harness.text import message_line
+from harness.user_code import is_request
 
 TARGET_SUFFIX = ".target.json"
 """The end of the name of a file that stands for servers which run already; see `harness.targets.plan`."""
@@ -160,6 +165,11 @@ def load(file: Path) -> LoadedScenario:
         from harness.targets import loading  # noqa: PLC0415 - it imports the load generator, which scenario files do not need
 
         return loading.load(file)
+    with _guarded(file):
+        return _loaded(file)
+
+
+def _loaded(file: Path) -> LoadedScenario:
     digest = file_digest(file)
     refuse_other_helpers(file)
     module = _import(file)
@@ -185,10 +195,35 @@ def load(file: Path) -> LoadedScenario:
     return loaded
 
 
+@contextmanager
+def _guarded(file: Path) -> Iterator[None]:
+    """Let a scenario file run in this process, which it cannot end unnoticed, nor freeze its clock.
+
+    Raises UsageError, with the line, for what a part of the file raises that no check expects, such as a mapping of its own.
+    """
+    clock = ClockCheck(MonotonicClock())
+    try:
+        with _exits_raise():
+            yield
+    except UsageError:
+        raise
+    except BaseException as error:
+        line = _line_in(file, error)
+        if line and not is_request(error):
+            raise UsageError(f"{file}{line} raised {describe(error)}; fix the file") from error
+        raise
+    if problem := clock.problem():
+        raise UsageError(f"{file} cannot be imported: {problem}")
+
+
 def _made(file: Path, kind: type[Scenario[Any]]) -> RunnableScenario:
     try:
-        return runnable(kind())
-    except Exception as error:
+        with kept():
+            written = kind()
+        return runnable(written)
+    except BaseException as error:
+        if is_request(error):
+            raise
         raise UsageError(f"{file}{_line_in(file, error)}: {kind.__name__}() raised {describe(error)}; fix the file") from error
 
 
@@ -289,16 +324,20 @@ def _import(file: Path) -> ModuleType:
         raise UsageError(f"{file} cannot be imported: not a Python file; name a .py file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
+    process = os.getpid()
     try:
-        with _exits_raise():
+        with kept():
             spec.loader.exec_module(module)
     except BaseException as error:
         del sys.modules[spec.name]
-        if isinstance(error, KeyboardInterrupt):
+        if is_request(error):
             raise
         if isinstance(error, UsageError):
             raise UsageError(f"{file} cannot be imported: {error}") from error
         raise UsageError(import_refusal(file, error)) from error
+    finally:
+        if os.getpid() != process:  # the file has forked it
+            end_fork()
     return module
 
 
@@ -341,20 +380,12 @@ def require_users(*_: Any, **__: Any) -> None:
 
 @contextmanager
 def _exits_raise() -> Iterator[None]:
-    """Let `os._exit` raise SystemExit meanwhile, as `sys.exit` does: a file must not end the process that imports it, unnoticed."""
-    leave, process, importing = os._exit, os.getpid(), True
-
-    def refuse(status: int) -> NoReturn:
-        if importing and os.getpid() == process:  # not in a process that the file forks
-            raise SystemExit(status)
-        leave(status)
-
-    os._exit = refuse
+    """Let `os._exit` raise SystemExit meanwhile: a file must not end the process that imports it, unnoticed."""
+    put_back = refuse_exits()
     try:
         yield
     finally:
-        importing = False  # for a file that keeps the function
-        os._exit = leave
+        put_back()
 
 
 OLD_MODULES = ("harness.judge", "harness.record", "fixtures.probes", "fixtures.engines", "fixtures.databases", "fixtures.servers")
@@ -367,6 +398,8 @@ def import_refusal(file: Path, error: BaseException) -> str:
 
 
 def _import_error(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
     if isinstance(error, ImportError) and f"{error.name}.".startswith(tuple(f"{module}." for module in OLD_MODULES)):
         return f"{error.name!r} was removed; write `from harness import …` instead"
     if isinstance(error, ImportError) and error.name == "harness.scenario" and "shows" in str(error):
@@ -375,13 +408,13 @@ def _import_error(error: BaseException) -> str:
         return str(failed_import(error, extra))
     if isinstance(error, SystemExit):
         return f"SystemExit: {error.code}; a scenario file must not end the process that imports it"
-    return f"{': '.join(filter(None, (type(error).__name__, text_of(error))))}; fix the file"
+    return f"{': '.join(filter(None, (type(error).__name__, text_of(error)[:LONGEST])))}; fix the file"
 
 
 def _line_in(file: Path, error: BaseException, *, innermost: bool = False) -> str:
     """Return the last line of the file that an error passed, or raised it; empty if there is none."""
     if isinstance(error, SyntaxError) and error.lineno:
         return f", line {error.lineno},"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename not in {__file__, channel.__file__}]
     lines = [frame.lineno for frame in (frames[-1:] if innermost else frames) if frame.filename == str(file)]
     return f", line {lines[-1]}," if lines else ""

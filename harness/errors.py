@@ -19,6 +19,10 @@ INTERNAL_ERROR = 70
 """The exit code of a bug: EX_SOFTWARE of sysexits.h, never 1, so that a bug is not taken for a regression."""
 
 
+LONGEST = 10_000
+"""Characters of an error's text that are looked at."""
+
+
 class HarnessError(Exception):
     """An error with a one-line message: what is wrong, with its name, and what to do next. The command line prints it."""
 
@@ -52,9 +56,9 @@ class NotComparableError(HarnessError):
 
 def describe(error: BaseException) -> str:
     """Return an error's type and the first line of its message; of a group, those of its first error."""
-    if isinstance(error, BaseExceptionGroup):
-        return describe(error.exceptions[0])
-    text = redacted(text_of(error)).strip().splitlines()
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    text = redacted(text_of(error)[:LONGEST]).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
 
 
@@ -62,7 +66,7 @@ def text_of(error: BaseException) -> str:
     """Return the text of an error; "" if it has none, or if its own `__str__` raises, as that of foreign code may."""
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - foreign code may raise anything
+    except BaseException:  # noqa: BLE001 - foreign code may raise anything, and exit
         return ""
 
 

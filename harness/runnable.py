@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import ScenarioFailedError, UsageError
 from harness.results.run import RunSettings, Statement
+from harness.runtime.channel import end_if_forked
 from harness.scenario import ANY_ENGINE, Arm, Case, Group, Prepared, Scenario, Setting
 from harness.suggestions import choose_from
-from harness.user_code import scenario_file, shown, user_code
+from harness.user_code import line_of, scenario_file, shown, user_code
 
 DECLARED = (
     "groups",
@@ -128,8 +129,13 @@ def _awaitable(method: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
 
 
 def _threaded(method: Callable[..., Any], pool: Executor) -> Callable[..., Awaitable[Any]]:
+    def operation(*args: Any) -> Any:
+        answer = method(*args)
+        end_if_forked()
+        return answer
+
     async def call(*args: Any) -> Any:
-        answer = await asyncio.get_running_loop().run_in_executor(pool, method, *args)
+        answer = await asyncio.get_running_loop().run_in_executor(pool, operation, *args)
         return await answer if type(answer) is CoroutineType else answer
 
     return call
@@ -141,11 +147,14 @@ def _checked(scenario: Scenario[Any], method: Callable[[Setting], Sequence[Case]
             made = list(islice(method(setting), MAX_CASES + 1))  # a generator that never ends would fill the memory
         if len(made) > MAX_CASES:
             raise ScenarioFailedError(f"{shown(scenario_file(scenario))} returns more than {MAX_CASES:,} cases; return fewer")
-        file, groups = shown(scenario_file(scenario)), [group.name for group in scenario.groups]
+        file, groups = f"{shown(scenario_file(scenario))}{line_of(scenario, method.__name__)}", [g.name for g in scenario.groups]
         may_add_groups = method.__name__ == "load_cases" and type(scenario).load_cases is not Scenario.load_cases
         for case in made:
             if not isinstance(case, Case):
                 raise UsageError(f"{file}: {method.__name__}() returns {case!r:.60}; return a list of Case(group, name, args)")
+            for what, text in (("group", case.group), ("name", case.name)):
+                if not isinstance(text, str):
+                    raise UsageError(f"{file}: {method.__name__}() returns a case whose {what} is {text!r:.60}; give it a text")
             if case.group not in groups and not may_add_groups:
                 known = choose_from(case.group, groups, "{!r}")
                 raise UsageError(f"{file}: case {case.name!r} is of an undeclared group {case.group!r}; {known}")

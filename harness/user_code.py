@@ -1,7 +1,9 @@
 """Errors of a scenario's own code: the arm, the case and the repetition, the place in the scenario file, and the next step."""
 
+import asyncio
 import inspect
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +11,7 @@ from pathlib import Path
 from traceback import FrameSummary, extract_tb
 from typing import Any
 
-from harness.errors import HarnessError, ScenarioFailedError, describe, extra_of, missing_extra
+from harness.errors import LONGEST, HarnessError, ScenarioFailedError, describe, extra_of, missing_extra, text_of
 
 METHODS = frozenset(
     ("servers", "prepare", "cases", "load_cases", "open", "open_switched", "run", "normalise", "self_reported_ns", "state", "reset")
@@ -49,8 +51,30 @@ def user_code(
         yield
     except (HarnessError, passed):
         raise
-    except Exception as error:
+    except BaseException as error:
+        if is_request(error):
+            raise
         raise ScenarioFailedError(failure(error, scenario, arm, case, repetition)) from error
+
+
+def is_request(error: BaseException) -> bool:
+    """Return whether an exception asks this code to stop, instead of being raised by a scenario's own code.
+
+    Ctrl-C does, except in a process that ignores it; so do the cancellation of the running task, and closing a coroutine.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    if isinstance(error, asyncio.CancelledError):
+        task = _current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(error, GeneratorExit)
+
+
+def _current_task() -> "asyncio.Task[Any] | None":
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop runs
+        return None
 
 
 def failure(error: BaseException, scenario: Any, arm: str = "", case: str = "", repetition: int = 1) -> str:
@@ -85,14 +109,16 @@ def line_of(scenario: Any, method: str) -> str:
 
 def next_step(error: BaseException, method: str = "", repetition: int = 1) -> str:
     """Return what to do about an error of a scenario's code, as far as that is known; else an empty text."""
-    causes = list(_causes(error))
-    text = " ".join(f"{type(each).__name__}: {each}" for each in causes).lower()
+    every = list(causes(error))
+    text = " ".join(f"{type(each).__name__}: {text_of(each)[:LONGEST]}" for each in every).lower()
     if any(key in text for key in _KEYS):
         return _RESET if repetition >= SECOND else f"give every case keys of its own; {_RESET}"
     for parts, step in _NEXT_STEPS:
         if any(part in text for part in parts):
             return step
-    for each in causes:
+    if isinstance(error, SystemExit):
+        return "remove that: a scenario must not end the process that measures it"
+    for each in every:
         if isinstance(each, ModuleNotFoundError):
             extra = extra_of(each)
             return (
@@ -107,7 +133,7 @@ def shown(file: str | Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
     """Yield an error, the first error of a group, and what they were raised from."""
     seen: set[int] = set()
     found: BaseException | None = error
@@ -120,7 +146,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _frames(error: BaseException) -> list[FrameSummary]:
     """Return the frames of an error's traceback, outermost first; of a group, those of its first error follow."""
     frames = list(extract_tb(error.__traceback__))
-    return frames + _frames(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else frames
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+        frames += extract_tb(error.__traceback__)
+    return frames
 
 
 def _is_file(frame: FrameSummary, file: Path) -> bool:

@@ -1,6 +1,7 @@
 """The parts that all jobs of a worker share: instances of arms, the scenario's cases, and sending messages."""
 
 import asyncio
+import sys
 import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -11,7 +12,7 @@ import msgspec
 
 from harness.bench.job import PREVIEWED, WAITING, BenchJob, JobDone, Message, ReadyToTime, TimePairs
 from harness.bench.operations import UnpicklableCaseError, cached_cases, first_of_each_group
-from harness.errors import HarnessError, ScenarioFailedError
+from harness.errors import LONGEST, HarnessError, ScenarioFailedError, describe
 from harness.runnable import RunnableScenario
 from harness.runtime import channel
 from harness.runtime.channel import LONG, begin
@@ -20,7 +21,7 @@ from harness.runtime.clock import ClockCheck
 from harness.runtime.cores import move_to
 from harness.scenario import Case, Setting
 from harness.text import encode_json
-from harness.user_code import shown
+from harness.user_code import failure, shown
 
 
 class Outbox:
@@ -28,12 +29,19 @@ class Outbox:
 
     def __init__(self, parent: channel.Channel) -> None:
         self._parent, self._is_over = parent, False
+        self.scenario: RunnableScenario | None = None
+        """The scenario of the job, once it is imported."""
 
     def send(self, message: Message) -> None:
         """Send a message, unless the outcome was sent."""
-        if not self._is_over:
-            self._is_over = isinstance(message, JobDone | JobFailed)
+        if self._is_over:
+            return
+        try:
             self._parent.write_line(encode_json(message, encode_path))
+        except OSError as error:  # a scenario has closed the channel: nothing more can be said, and what was done last is known
+            sys.stderr.write(f"{describe(error)}\n")
+            channel.leave(1)
+        self._is_over = isinstance(message, JobDone | JobFailed)
 
     async def turn(self) -> TimePairs:
         """Say that pairs can be timed, wait for what to time, and move to its cores.
@@ -56,12 +64,22 @@ class Outbox:
         move_to(turn.cpus)
         return turn
 
-    def fail(self, error: Exception) -> None:
-        """Send an exception as the outcome, with its traceback."""
+    def fail(self, error: BaseException) -> None:
+        """Send an exception as the outcome, with its traceback.
+
+        One that is not the harness's own has the arm, the case and the phase of what was being done, and the line in the file of
+        the scenario once that is known.
+        """
+        code = ScenarioFailedError.code
         if isinstance(error, HarnessError):
-            self.send(JobFailed(str(error), error.code, traceback.format_exc()))
+            message, code = str(error), error.code
+        elif self.scenario is None:
+            message = describe(error)
         else:
-            self.send(JobFailed(f"{type(error).__name__}: {error}", ScenarioFailedError.code, traceback.format_exc()))
+            phase, arm, case = channel.doing()
+            message = f"{failure(error, self.scenario.written, arm, case)} ({phase})"
+        detail = "".join(traceback.format_exception(error))
+        self.send(JobFailed(message, code, detail[-LONGEST:]))
 
 
 def refuse_wrong_clock(check: ClockCheck) -> None:
@@ -77,10 +95,13 @@ async def opened(scenario: RunnableScenario, arm: str, setting: Setting, outbox:
     async with scenario.open(arm, setting) as instance:
         try:
             yield instance
-        except Exception as error:
-            outbox.fail(error)
+        except GeneratorExit:  # raised by the scenario, and named by `main`, or by the end of the loop
             raise
-        finally:
+        except BaseException as error:
+            outbox.fail(error)
+            begin("closing", arm)
+            raise
+        else:
             begin("closing", arm)
 
 
@@ -122,7 +143,9 @@ async def _side_by_side(
         await asyncio.wait(opening.values(), return_when=asyncio.FIRST_EXCEPTION)
         failed = [future for future in opening.values() if future.done() and future.exception()]
         yield {name: (failed or [future])[0].result() for name, future in opening.items()}
-    except Exception as error:
+    except GeneratorExit:  # the worker's loop has ended
+        raise
+    except BaseException as error:
         outbox.fail(error)
         raise
     finally:

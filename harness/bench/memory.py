@@ -16,6 +16,7 @@ from harness.bench.job import BenchJob, Figures
 from harness.bench.probes import memory
 from harness.bench.probes.memory import MemoryMeter, MemoryUse
 from harness.discovery import LoadedScenario
+from harness.errors import text_of
 from harness.network.addresses import local_address
 from harness.results.run import Memory
 from harness.runnable import RunnableScenario
@@ -23,7 +24,7 @@ from harness.runtime.channel import begin
 from harness.runtime.clock import Clock, MonotonicClock
 from harness.scenario import Case, Setting
 from harness.servers.lifecycle import processes
-from harness.user_code import failure, user_code
+from harness.user_code import causes, failure, is_request, user_code
 
 REPETITIONS = 3
 """Repetitions of an operation after one that warms up, where there is time for them."""
@@ -101,7 +102,9 @@ class _GroupMemory(NamedTuple):
         try:
             with self.meter.sampling():
                 rows = await self._repeat(case, most)
-        except Exception as raised:  # noqa: BLE001 - running out of memory raises many types; each is a result
+        except BaseException as raised:
+            if is_request(raised):
+                raise
             error = "out of memory" if _is_memory_error(raised) else failure(raised, self.scenario.written, job.arm, case.name)
         base = Memory(job.arm, case.group, 0, 0, 0.0, [], rows, job.setting.scale, job.limit_bytes, left_out=dict(servers.left_out))
         return replace(base, error=error) if error is not None else _of_repetitions(base, self.meter)
@@ -154,7 +157,5 @@ def _servers(scenario: RunnableScenario, instance: Any, setting: Setting) -> _Se
     return _Servers({name: pid for name, pid in named.items() if name not in left_out}, left_out)
 
 
-def _is_memory_error(error: BaseException | None) -> bool:
-    if error is None or isinstance(error, MemoryError) or "out of memory" in str(error):
-        return error is not None
-    return _is_memory_error(error.__cause__ or error.__context__)
+def _is_memory_error(error: BaseException) -> bool:
+    return any(isinstance(each, MemoryError) or "out of memory" in text_of(each) for each in causes(error))

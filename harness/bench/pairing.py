@@ -26,7 +26,7 @@ from harness.runnable import RunnableScenario
 from harness.runtime.channel import beat, begin, transfer
 from harness.runtime.clock import WRONG_CLOCK, Clock, ClockCheck, MonotonicClock
 from harness.scenario import Case
-from harness.user_code import failure
+from harness.user_code import failure, is_request
 
 SLOT_NS = 1_000_000
 """A slot repeats its operation until about this duration: shorter slots measure the clock and the scheduler."""
@@ -160,7 +160,9 @@ class Pairing:
                 times.append(await run_timed(self.scenario, instance, case, self.clock.now_ns, slowdown))
         except HarnessError:
             raise
-        except Exception as error:
+        except BaseException as error:
+            if is_request(error):
+                raise
             repetition = self._operations[arm, case.name] + len(times) + 1
             raise ScenarioFailedError(failure(error, self.scenario.written, arm, case.name, repetition)) from error
         self._operations[arm, case.name] += repeats

@@ -3,6 +3,8 @@
 Always a fresh interpreter, so that hash seed, memory layout and caches differ between processes as they do in production.
 """
 
+import contextlib
+import signal
 import subprocess
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from harness.bench.job import COUNTING, BenchJob, JobDone, Message, ReadyToTime, TimePairs
-from harness.runtime.child import Child, JobFailed, child_environment, kill_group, python_module
+from harness.runtime.child import Child, JobFailed, child_environment, kill_group, last_error_line, python_module
 from harness.runtime.watch import ActivityWatch, Lasting, place_of
 
 COUNTING_HASH_SEED = 0
@@ -26,6 +28,11 @@ class LeftRunning(msgspec.Struct, frozen=True):
 
 Event = Message | LeftRunning
 """A message of a worker, or what its parent sees of it."""
+
+LATE_S = 0.001
+"""Seconds to wait for a message of a process that has exited."""
+CRASHES = (-signal.SIGSEGV, -signal.SIGFPE, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGILL)
+"""Return codes of a process that has crashed, which writes where."""
 
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 _running: set[Child[Message]] = set()
@@ -54,17 +61,16 @@ def run_job(
                 try:
                     last = child.receive(watch.poll_s)
                 except TimeoutError:
-                    if child.process.poll() is not None:  # a process that it has forked keeps the channel open
-                        yield JobFailed(f"worker exited unexpectedly ({child.exit_description()})", detail=child.output())
-                        return
-                    lasting = watch.look()
-                    if lasting.is_over:
-                        yield _hanging(child, lasting, job.file)
-                        return
-                    waiting(lasting)
-                    continue
+                    if child.process.poll() is None:
+                        lasting = watch.look()
+                        if lasting.is_over:
+                            yield _hanging(child, lasting, job.file)
+                            return
+                        waiting(lasting)
+                        continue
+                    last = _late(child)  # a process that it has forked may keep the channel open
                 if last is None:
-                    yield JobFailed(f"worker exited unexpectedly ({child.exit_description()})", detail=child.output())
+                    yield _ended(child, job.file)
                     return
                 if not isinstance(last, JobDone | JobFailed):
                     yield last
@@ -74,6 +80,17 @@ def run_job(
             yield from _exit(child, last, job)
         finally:
             _running.discard(child)
+
+
+def _ended(child: Child[Message], file: Path) -> JobFailed:
+    """Return the failure of a worker that sends nothing more, with what it was doing, and the line where it crashed if it did."""
+    how, output = child.exit_description(), child.output()
+    place = place_of(child.stacks(), file) if child.process.returncode in CRASHES else ""
+    activity = child.activity()
+    during = f" while {activity}" if activity.number else ""
+    error = last_error_line(output) if child.process.returncode > 0 else ""
+    reason = f"{how}: {error[:200]}" if error else how
+    return JobFailed(f"worker exited unexpectedly ({reason}){during}{_at(place)}", detail=output)
 
 
 def _hanging(child: Child[Message], lasting: Lasting, file: Path) -> JobFailed:
@@ -95,11 +112,21 @@ def _exit(child: Child[Message], outcome: JobDone | JobFailed, job: BenchJob) ->
     else:
         left, unknown = [], []
         if isinstance(outcome, JobDone) and code != 0:
-            yield JobFailed(f"worker exited unexpectedly ({child.exit_description()})", detail=child.output())
+            yield _ended(child, job.file)
             return
     if names := [*left, *child.left()] or unknown:
         yield LeftRunning(names)
+    while (late := _late(child)) is not None:  # from a process that the worker has forked
+        if isinstance(late, JobFailed):
+            outcome = late
     yield outcome
+
+
+def _late(child: Child[Message]) -> Message | None:
+    """Return the next message of a worker that has exited; None if it has sent no more."""
+    with contextlib.suppress(TimeoutError):
+        return child.receive(LATE_S)
+    return None
 
 
 def _at(place: str) -> str:

@@ -38,6 +38,7 @@ from harness.bench.serving import unreachable_server
 from harness.bench.steps import Observer
 from harness.bench.switches import Ablated
 from harness.discovery import LoadedScenario
+from harness.errors import ScenarioFailedError
 from harness.results import run as records
 from harness.results.profile import RunPhase
 from harness.results.run import AA_CONTROL, BASELINE
@@ -577,7 +578,11 @@ class ScenarioRun:
             load_left_out=self.under_load.left_out,
             controls=records.Controls(controls.drifts(self._readings), controls.injected(self.injected, self._slowed)),
         )
-        judged = replace(measured, verdicts=[v for promise in scenario.promises for v in judge(promise, measured)])
+        try:
+            judged = replace(measured, verdicts=[v for promise in scenario.promises for v in judge(promise, measured)])
+        except ScenarioFailedError as error:
+            self.failure = JobFailed(str(error), error.code)
+            return self.result(whole=whole)
         left = [left_running(self.left_running)] if self.left_running else []
         found = [*warnings_about(judged), *self.under_load.warnings, *self.warnings]
         return replace(judged, warnings=[*found, *_about_memory(judged.memory), *left])

@@ -20,6 +20,7 @@ def main() -> None:
     The outcome is sent before the event loop is closed, which waits for everything that the scenario has left in its threads.
     """
     parent = channel.connect()
+    channel.refuse_exits()
     line = parent.read_line()
     if not line:
         return
@@ -34,11 +35,12 @@ def main() -> None:
             from harness.bench.switches import ablated  # noqa: PLC0415 - imports numpy, which few jobs need
 
             loaded = ablated(loaded)
+        outbox.scenario = loaded.scenario
         gc.freeze()
         gc.enable()
         _do(job, loaded, outbox, runner)
         refuse_wrong_clock(clock)
-    except Exception as error:  # noqa: BLE001 - a scenario's own code may raise anything; the parent gets it as a message
+    except BaseException as error:  # noqa: BLE001 - a scenario's own code may raise anything; the parent gets it as a message
         outbox.fail(error)
     else:
         outbox.send(JobDone(channel.spent_s()))

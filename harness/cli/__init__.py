@@ -34,6 +34,7 @@ from harness.errors import (
     failed_import,
     print_traceback,
 )
+from harness.runtime.channel import refuse_exits
 from harness.runtime.signals import as_interrupts, end_at_once
 from harness.suggestions import choose_from, did_you_mean
 from harness.text import message_line
@@ -153,8 +154,13 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. The one place where errors become lines on standard error."""
-    with usable_streams(), as_interrupts(), _own_traceback_setting():
-        code = _main(argv)
+    allow_exits = refuse_exits()
+    try:
+        with usable_streams(), as_interrupts(), _own_traceback_setting():
+            code = _main(argv)
+    finally:
+        if argv is not None:
+            allow_exits()
     if argv is None:  # the process ends with it
         end_at_once(code)
     return code

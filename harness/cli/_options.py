@@ -167,12 +167,17 @@ def load(names: Sequence[str], folder: Path, timeout_s: float = 0.0) -> list[Loa
     """
     from harness.discovery import FIRST, find, load_unless_helper, refuse_same_names
     from harness.runtime.deadline import deadline
+    from harness.runtime.trial_import import try_import
 
-    loaded = []
-    for file in find(names, folder):
-        with deadline(max(IMPORT_S, timeout_s), "its import", file=file.resolve()):
-            loaded.append(load_unless_helper(file, names))
-    found = [each for each in loaded if each is not None]
+    timeout_s = max(IMPORT_S, timeout_s)
+
+    def load_in_time(file: Path) -> LoadedScenario | None:
+        with deadline(timeout_s, "its import", file=file.resolve()):
+            return load_unless_helper(file, names)
+
+    files = find(names, folder)
+    try_import(files, load_in_time, timeout_s)
+    found = [loaded for loaded in map(load_in_time, files) if loaded is not None]
     refuse_same_names(found)
     if not found:
         raise UsageError(f"no scenario in {folder if 'all' in names else ', '.join(map(str, names))}; {FIRST}")

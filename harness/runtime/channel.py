@@ -17,8 +17,9 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NoReturn
 
 # Environment variables of a child
 FD = "HARNESS_CHANNEL_FD"
@@ -44,6 +45,8 @@ LONG = 10
 _NAME_LENGTH = 300
 _now_s = time.perf_counter
 """Kept here: what freezes time replaces the functions of `time`."""
+leave = os._exit
+"""Ends a process at once, also where `refuse_exits` has been called."""
 _CHUNK_BYTES = 1 << 16
 _PR_SET_PDEATHSIG = 1
 _ADDR_NO_RANDOMIZE = 0x0040000
@@ -76,6 +79,7 @@ class Channel:
 
     def write_line(self, line: bytes) -> None:
         """Send an encoded message; raise OSError if the other side has closed its end."""
+        end_if_forked()
         with self._sending:
             self._socket.sendall(line + b"\n")
 
@@ -99,6 +103,11 @@ class Channel:
         del self._received[: end + 1]
         return line
 
+    def fail(self, message: str) -> None:
+        """Send the message with which a worker gives up, if the other side has not closed its end."""
+        with contextlib.suppress(OSError):
+            self._socket.sendall(json.dumps({"type": FAILED, "message": message}).encode() + b"\n")
+
     def shut_down(self) -> None:
         """End the channel in both directions; a thread that is receiving returns."""
         with contextlib.suppress(OSError):
@@ -107,6 +116,27 @@ class Channel:
     def close(self) -> None:
         """Release the socket."""
         self._socket.close()
+
+
+def refuse_exits() -> Callable[[], None]:
+    """Let `os._exit` raise SystemExit in this process, as `sys.exit` does: foreign code must not end it unnoticed.
+
+    Return the function that puts it back.
+    """
+    before, process, is_refused = os._exit, os.getpid(), True
+
+    def refuse(status: int) -> NoReturn:
+        if is_refused and os.getpid() == process:  # not in one that it forks
+            raise SystemExit(status)
+        before(status)
+
+    def put_back() -> None:
+        nonlocal is_refused
+        is_refused = False  # for code that keeps the function
+        os._exit = before
+
+    os._exit = refuse
+    return put_back
 
 
 def connect(*, exit_with_parent: bool = True) -> Channel:
@@ -122,13 +152,19 @@ def connect(*, exit_with_parent: bool = True) -> Channel:
     connection = socket.socket(fileno=int(os.environ.pop(FD)))
     connection.set_inheritable(False)
     connection.setblocking(True)  # noqa: FBT003 - the parent's event loop may have made it non-blocking
-    return Channel(connection)
+    parent = Channel(connection)
+    watch_forks(parent.fail)
+    return parent
 
 
 _activity = memoryview(bytearray(ACTIVITY_BYTES))
 _counter = _activity[:COUNTER_BYTES].cast("Q")
 
 
+_doing: tuple[str, str, str] = ("starting", "", "")
+_forked = ""
+"""What this process did when it was forked from another one of the harness, and where; empty: it is the other one."""
+_report_fork: Callable[[str], None] | None = None
 _spent_s: dict[str, float] = {}
 _since_s: tuple[str, float] | None = None
 
@@ -138,14 +174,20 @@ def begin(phase: str, arm: str = "", case: str = "", times: int = 1) -> None:
 
     `times` is the number of an operation's timeouts that it may last. It costs about a microsecond, and `beat` a tenth of that.
     """
-    global _since_s  # noqa: PLW0603 - one process, one activity
+    global _doing, _since_s
+    end_if_forked()
     now_s = _now_s()
     if _since_s is not None:
         _spent_s[_since_s[0]] = _spent_s.get(_since_s[0], 0.0) + now_s - _since_s[1]
-    _since_s = phase, now_s
+    _since_s, _doing = (phase, now_s), (phase, arm, case)
     line = _encoded(phase, arm, case, times)
     _activity[COUNTER_BYTES : COUNTER_BYTES + len(line)] = line
     _counter[0] += 1
+
+
+def doing() -> tuple[str, str, str]:
+    """Return the phase, the arm and the case of the current activity."""
+    return _doing
 
 
 def beat() -> None:
@@ -188,6 +230,37 @@ def _share_activity() -> None:
     signal.signal(STACK_SIGNAL, lambda _, frame: _write_stacks(file, frame))
     # First the threads without the interpreter, which may wait for ever; then, if it runs, the tasks and the names of the threads.
     faulthandler.register(STACK_SIGNAL, file=file, all_threads=True, chain=True)
+    faulthandler.enable(file=file)  # where a crash, such as SIGSEGV, was
+
+
+def watch_forks(report: Callable[[str], None]) -> None:
+    """Have forked processes recognised from now on that go on with the work of this one; `report` gets a line about such a one."""
+    global _report_fork  # noqa: PLW0603 - one process, one parent
+    _report_fork = report
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+def _note_fork() -> None:
+    """Note in a forked process what its parent did, and where; it has no activity of its own that the other side would see."""
+    global _activity, _counter, _forked  # noqa: PLW0603 - one process, one activity
+    frame = sys._getframe(1)  # noqa: SLF001 - no traceback without an exception
+    phase, arm, case = _doing
+    _forked = _forked or f"{frame.f_code.co_filename}, line {frame.f_lineno} ({' · '.join(filter(None, (phase, arm, case)))})"
+    _activity = memoryview(bytearray(ACTIVITY_BYTES))
+    _counter = _activity[:COUNTER_BYTES].cast("Q")
+
+
+def end_if_forked() -> None:
+    """End this process if it was forked from one of the harness and goes on with its work."""
+    if _forked:
+        end_fork()
+
+
+def end_fork() -> NoReturn:
+    """Report that this process was forked, and goes on with the work of the other one instead of its own, and end it."""
+    if _report_fork is not None:
+        _report_fork(f"{_forked}: a process that is forked there goes on with the work of its parent; end it by os._exit(0)")
+    leave(1)
 
 
 def _write_stacks(file: int, interrupted: Any) -> None:
@@ -238,7 +311,7 @@ def die_with_parent() -> None:
     """Let the kernel kill this process when its parent exits, and leave Ctrl-C to the parent, which decides what is kept."""
     set_parent_death_signal(signal.SIGKILL)
     if os.environ.get(PARENT, str(os.getppid())) != str(os.getppid()):
-        os._exit(1)  # the parent exited before
+        leave(1)  # the parent exited before
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -165,7 +165,10 @@ class Child(Generic[M]):
             return Activity(number)
 
     def stacks(self) -> list[Stack]:
-        """Return the stacks of the process's threads and tasks, none if it does not answer within STACKS_S, as a stopped one."""
+        """Return the stacks of the process's threads and tasks, none if it does not answer within STACKS_S, as a stopped one.
+
+        Those of a process that has crashed are where it did.
+        """
         if self.activity().number == 0:  # it does not know the signal yet
             return []
         file, text = self._activity.fileno(), ""
@@ -211,8 +214,15 @@ class Child(Generic[M]):
         return self._output.read().decode(errors="replace")
 
     def exit_description(self) -> str:
-        """Wait for the process to exit; return its exit code or signal, such as `exit code 3` or `SIGKILL`."""
-        return exit_description(self.process.wait())
+        """Wait for the process to exit; return its exit code or signal, such as `exit code 3` or `SIGKILL`.
+
+        One that goes on for ENDING_S, as after its code has closed the channel, is killed.
+        """
+        try:
+            return exit_description(self.process.wait(ENDING_S))
+        except subprocess.TimeoutExpired:
+            kill_group(self.process)
+            return f"it had closed its channel, and was killed after {ENDING_S:g} s"
 
     def ending(self) -> str:
         """Return why a process ended that has closed its channel: the last line that reports an error, else its exit code.

@@ -2,15 +2,19 @@
 
 import atexit
 import math
-import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 
+from harness.runtime.channel import leave
+
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+END_S = 5.0
+"""The longest wait for threads at the end of a command, in seconds."""
 REPEAT_S = 0.3
 """Seconds after a signal in which another one is not a new request: `timeout` and terminals send theirs twice."""
 
@@ -40,12 +44,21 @@ def as_interrupts() -> Iterator[None]:
 def end_at_once(code: int) -> None:
     """Let these signals end the process with an exit code from now on, when all is done but the interpreter's own end.
 
-    They end it while it waits for threads. After that they are ignored: the interpreter would reset them, and they would kill it.
+    They end it while it waits for threads, for which it waits END_S at most: those of foreign code may never end. After that they
+    are ignored: the interpreter would reset them, and they would kill it.
     """
     for number in STOPPING:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda *_: os._exit(code))
+            signal.signal(number, lambda *_: leave(code))
             atexit.register(signal.signal, number, signal.SIG_IGN)
+    sys.unraisablehook = lambda _: None  # of what foreign code does at the end, such as exiting with another code
+
+    def leave_late() -> None:
+        time.sleep(END_S)
+        leave(code)
+
+    with suppress(RuntimeError):  # no thread can be started any more
+        threading.Thread(target=leave_late, daemon=True).start()
 
 
 @contextmanager

@@ -135,7 +135,9 @@ class VersionProcess(Child[dict[str, Any]]):
         if message is None:
             ended = self.exit_description()
             error = last_error_line(self.output())[:300] or "exited unexpectedly"
-            raise VersionError(self._name, f"{error} ({ended})")
+            activity = self.activity()
+            during = f" while {activity}" if activity.number else ""
+            raise VersionError(self._name, f"{error} ({ended}){during}")
         if message["type"] == channel.FAILED:
             raise VersionError(self._name, message["message"], message.get("kind", ""))
         for module in message.get("foreign_imports", ()):

@@ -47,6 +47,7 @@ class CaseFailedError(Exception):
 def main() -> None:
     """Do the job; an error is sent over the channel, with its type."""
     channel = protocol["VersionChannel"]()
+    protocol["channel"]["refuse_exits"]()
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     try:
         begin("importing the scenario", times=LONG)
@@ -64,9 +65,8 @@ def main() -> None:
             found = asyncio.run(found)
     except CaseFailedError as error:
         channel.fail(str(error), type(error).__name__)
-    except Exception as error:  # noqa: BLE001 - another version's code may raise anything; the coordinator names it
-        text = str(error).strip().splitlines()
-        channel.fail(f"{type(error).__name__}: {text[0] if text else ''}", type(error).__name__)
+    except BaseException as error:  # noqa: BLE001 - another version's code may raise anything; the coordinator names it
+        channel.fail(_described(error), type(error).__name__)
     else:
         if found is not None:
             channel.end(**found, title=loaded.title, doc=loaded.doc, recording=_recorded(found))
@@ -175,10 +175,10 @@ async def _examine(channel: VersionChannel, scenario: Any, setting: Any, job: di
                             first, second = await _count_work(scenario, instance, arm, case, others)
                     except CaseFailedError:
                         raise
-                    except Exception as error:
+                    except BaseException as error:
                         if arm not in declared["as_written"]:
                             raise _failed(error, job["file"], arm, case) from error
-                        cannot_run[name] = f"{type(error).__name__}: {error}"
+                        cannot_run[name] = _described(error)
                         continue
                     if first[1] is not None and first[1] == second[1]:
                         answers[name] = first[1]
@@ -235,12 +235,20 @@ def _declared(scenario: Any) -> dict[str, Any]:
     }
 
 
-def _failed(error: Exception, file: str, arm: str, case: Any) -> CaseFailedError:
+def _described(error: BaseException) -> str:
+    """Return the type and the first line of the text of an error, whose own `__str__` may raise or exit."""
+    try:
+        text = str(error)[:10_000].strip().splitlines()
+    except BaseException:  # noqa: BLE001 - see above
+        text = []
+    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
+
+
+def _failed(error: BaseException, file: str, arm: str, case: Any) -> CaseFailedError:
     """Return the error for an operation that raised: arm, case, the line in the scenario's file, and the error in one line."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name == Path(file).name]
     place = f", {Path(file).name}, line {lines[-1]}" if lines else ""
-    text = str(error).strip().splitlines() or [""]
-    return CaseFailedError(f"{arm} raised in case {case.name!r}{place}: {type(error).__name__}: {text[0]}")
+    return CaseFailedError(f"{arm} raised in case {case.name!r}{place}: {_described(error)}")
 
 
 def _digest(scenario: Any, arm: str, case: Any, answer: Any) -> Any:
@@ -271,7 +279,7 @@ async def _time(channel: VersionChannel, scenario: Any, setting: Any, job: dict[
                         beat()
                         try:
                             each.append((await operations["run_timed"](scenario, instance, case))[0])
-                        except Exception as error:
+                        except BaseException as error:
                             raise _failed(error, job["file"], arm, case) from error
                     channel.send("time", ns=each if len(each) <= protocol["EACH"] else [sum(each)])
             begin("closing", arm)

@@ -409,7 +409,7 @@ def test_a_process_that_dies_while_it_waits_for_its_turn_fails_its_scenario_alon
         RunSession(plan, Steps(kill)).run().scenarios, key=lambda result: result.status != ScenarioStatus.FAILED
     )
     assert len(ready) == 2
-    assert failed.error == "worker exited unexpectedly (SIGKILL)"
+    assert failed.error == "worker exited unexpectedly (SIGKILL) while waiting for its turn"
     assert measured.status == ScenarioStatus.OK
     assert measured.latencies
 

@@ -146,6 +146,92 @@ def test_a_failure_does_not_wait_for_the_instances_to_close(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
+    ("part", "where"),
+    [
+        ("IMPORT", "answering.py, line {line},"),
+        ("PREPARE", "prepare() raised at {file}, line {line}"),
+        ("OPEN", "baseline raised in open() at {file}, line {line}"),
+        ("RUN", "optimised raised in case 'n 0' at {file}, line {line}"),
+        ("RESET", "baseline raised in reset() of case 'n 0' at {file}, line {line}"),
+        ("CLOSE", "optimised raised in open() at {file}, line {line}"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("sys.exit(0)", "SystemExit: 0"),
+        ("os._exit(0)", "SystemExit: 0"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("raise type('Odd', (BaseException,), {})('odd')", "Odd: odd"),
+        ("raise asyncio.CancelledError", "CancelledError"),
+    ],
+    ids=["exit", "exit at once", "interrupt", "no exception", "cancelled"],
+)
+def test_what_is_no_exception_is_named_as_one_is(tmp_path: Path, part: str, where: str, body: str, error: str) -> None:
+    """Wherever a scenario exits, or raises what `except Exception` does not catch: the arm, the case, the line and the reason."""
+    failing = job(tmp_path, Task.TRY, **{part: body})
+    failing.file.write_text(failing.file.read_text().replace("import asyncio, ctypes", "import sys, asyncio, ctypes"))
+    message = outcome(failing).message
+    line = line_of(failing.file, body)
+    assert where.format(file=failing.file, line=line) in message
+    assert error in message
+
+
+@pytest.mark.parametrize(
+    ("body", "how"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
+        ("os.kill(os.getpid(), signal.SIGTERM)", "SIGTERM"),
+        ("ctypes.CDLL(None)._exit(0)", "exit code 0"),
+        ("ctypes.string_at(0)", "SIGSEGV"),
+    ],
+)
+def test_the_end_of_a_process_is_named_with_what_it_did(tmp_path: Path, body: str, how: str) -> None:
+    """The activity is known, though the process could say nothing; a crash has the line as well."""
+    crashing = job(tmp_path, RUN=body)
+    message = outcome(crashing).message
+    assert message.startswith(f"worker exited unexpectedly ({how}) while comparing answers · optimised · 'n 0'")
+    assert (f" at answering.py:{line_of(crashing.file, '# the line')}" in message) == (how == "SIGSEGV")
+
+
+@pytest.mark.parametrize("part", ["IMPORT", "PREPARE", "OPEN", "RUN"])
+def test_a_forked_process_that_goes_on_fails_the_scenario(tmp_path: Path, part: str) -> None:
+    """It would do the work of its parent a second time; the line at which it was forked is named."""
+    forking = job(tmp_path, Task.TRY, **{part: "os.fork()"})
+    message = outcome(forking).message
+    assert f"answering.py, line {line_of(forking.file, 'os.fork()')} (" in message
+    assert "a process that is forked there goes on with the work of its parent" in message
+
+
+@pytest.mark.parametrize("part", ["OPEN", "RUN", "CLOSE"])
+def test_closed_descriptors_fail_the_scenario(tmp_path: Path, part: str) -> None:
+    """The channel is among them, and what the process did is named without it."""
+    message = outcome(job(tmp_path, Task.TRY, **{part: "os.closerange(3, 256)"})).message
+    assert message.startswith("worker exited unexpectedly (")
+    assert f" while {'comparing answers · optimised' if part == 'RUN' else ''}" in message
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("raise type('Mute', (Exception,), {'__str__': lambda self: 1 / 0})", "Mute"),
+        ("raise type('Mute', (Exception,), {'__str__': lambda self: os._exit(0)})", "Mute"),
+        (r"raise ValueError('half \ud800 pair')", "ValueError: half"),
+        ("raise ValueError('long ' * 1_000_000)", "ValueError: long long"),
+        ("error = ValueError('own'); error.__cause__ = error; raise error", "ValueError: own"),
+        ("raise StopIteration", "StopIteration"),
+    ],
+    ids=["text that raises", "text that exits", "half a character", "long text", "its own cause", "end of an iteration"],
+)
+def test_an_odd_error_is_named_in_a_line(tmp_path: Path, body: str, error: str) -> None:
+    """Whatever its text is, or does."""
+    message = outcome(job(tmp_path, RUN=body)).message
+    assert error in message
+    assert len(message) < 1000
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
     ("body", "name"),
     [
         ("threading.Thread(target=time.sleep, args=(1e6,), name='poller').start()", "thread 'poller'"),

@@ -40,9 +40,9 @@ class Late(Scenario):
     ("failure", "reason"),
     [
         ('raise ValueError("pool exhausted")', "ValueError: pool exhausted"),
-        ("os._exit(0)", "worker exited unexpectedly (exit code 0)"),
-        ("os.kill(os.getpid(), 9)", "worker exited unexpectedly (SIGKILL)"),
-        ("raise SystemExit(0)", "worker exited unexpectedly (exit code 0)"),
+        ("os._exit(0)", "optimised raised in case 'the case', repetition"),
+        ("os.kill(os.getpid(), 9)", "worker exited unexpectedly (SIGKILL) while"),
+        ("raise SystemExit(0)", "SystemExit: 0; remove that"),
     ],
     ids=["raises", "exits", "killed", "SystemExit"],
 )

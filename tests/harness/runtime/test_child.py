@@ -112,9 +112,9 @@ def test_what_a_scenario_prints_is_not_a_message(tmp_path: Path) -> None:
     ("body", "message"),
     [
         ("raise RuntimeError('no room')", "RuntimeError: no room"),
-        ("os._exit(3)", "worker exited unexpectedly (exit code 3)"),
-        ("os._exit(0)", "worker exited unexpectedly (exit code 0)"),
-        ("os.kill(os.getpid(), 9)", "worker exited unexpectedly (SIGKILL)"),
+        ("os._exit(0)", "SystemExit: 0; remove that: a scenario must not end the process that measures it"),
+        ("__import__('ctypes').CDLL(None)._exit(3)", "worker exited unexpectedly (exit code 3) while preparing the data"),
+        ("os.kill(os.getpid(), 9)", "worker exited unexpectedly (SIGKILL) while preparing the data"),
     ],
 )
 def test_a_failure_is_reported_in_one_line(tmp_path: Path, body: str, message: str) -> None:
@@ -127,9 +127,10 @@ def test_a_failure_is_reported_in_one_line(tmp_path: Path, body: str, message: s
 def test_an_exit_within_a_job_is_a_failure(tmp_path: Path) -> None:
     """A worker that exits with 0 before its job is complete has failed, whatever it has sent before."""
     exits = msgspec.structs.replace(job(tmp_path, running("os._exit(0)")), task=Task.TRY)
-    prepared, *rest = run_job(exits)
+    prepared, failed = run_job(exits)
     assert isinstance(prepared, DataPrepared)
-    assert rest == [JobFailed("worker exited unexpectedly (exit code 0)")]
+    assert isinstance(failed, JobFailed)
+    assert "SystemExit: 0" in failed.message
 
 
 def test_the_first_reason_is_kept(tmp_path: Path) -> None:
@@ -141,7 +142,7 @@ def test_the_first_reason_is_kept(tmp_path: Path) -> None:
 
 def test_a_crash_keeps_the_output(tmp_path: Path) -> None:
     """The output of a process that crashed is the failure's detail."""
-    last = list(run_job(job(tmp_path, preparing("print('no room'); os._exit(3)"))))[-1]
+    last = list(run_job(job(tmp_path, preparing("print('no room'); os.kill(os.getpid(), 9)"))))[-1]
     assert isinstance(last, JobFailed)
     assert last.detail == "no room\n"
 
@@ -181,7 +182,7 @@ def test_all_workers_can_be_ended_from_another_thread(tmp_path: Path) -> None:
     thread.join(DEADLINE_S)
     (failed,) = found
     assert isinstance(failed, JobFailed)
-    assert failed.message == "worker exited unexpectedly (SIGKILL)"
+    assert failed.message == "worker exited unexpectedly (SIGKILL) while preparing the data"
 
 
 def test_messages_go_both_ways() -> None:
