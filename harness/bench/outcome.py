@@ -1,4 +1,4 @@
-"""What a step of a run adds to a scenario's result, stored so that a run that is resumed has it without doing the step again."""
+"""The outcomes of a run's steps, stored so that a run that is resumed has them without doing the steps again."""
 
 import msgspec
 
@@ -11,7 +11,7 @@ RESUMED = "resumed"
 
 
 class StepOutcome(msgspec.Struct):
-    """What one step has added to a trial, in the order in which it came."""
+    """The additions of one step to a trial, in the order in which they came."""
 
     messages: list[tuple[Message, int, float]] = []
     """Each message of its workers, the number of the process that sent it, and the share of the data that it is of."""

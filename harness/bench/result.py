@@ -112,7 +112,7 @@ class _Work:
     servers: ServerWatch
     """Watches the servers that it uses."""
     outcome: StepOutcome = field(default_factory=StepOutcome)
-    """What the current step has added."""
+    """The outcome of the current step."""
     lasted_s: float = 0.0
     """The seconds that it has taken, without those in which it waited for its turn."""
 

@@ -408,9 +408,11 @@ def folder(named: Path | None, suffix: str = "") -> Path:
 def without_run(out: Path) -> Path:
     """Return a folder; UsageError if it has a run already."""
     from harness.results.store import run_file
+    from harness.results.unfinished import can_be_resumed
 
     if run_file(out).exists():
-        raise UsageError(f"{out} already contains a run; choose another folder with --out, or delete it")
+        complete = f"complete it with --resume {out}, " if can_be_resumed(out) else ""
+        raise UsageError(f"{out} already contains a run; {complete}choose another folder with --out, or delete it")
     return out
 
 

@@ -32,7 +32,7 @@ def cannot_resume(folder: Path, reason: str) -> UsageError:
 
 
 class UnfinishedRun(Generic[Line]):
-    """What a run stores until it ends by itself. One process at a time has it, until it is closed."""
+    """The store of a run until it ends by itself. One process at a time has it, until it is closed."""
 
     def __init__(self, run: Path, request: ResumableRequest, kind: Any, *, is_resumed: bool = False) -> None:
         """Begin, or with `is_resumed` go on with what is there; `kind` is the type of the lines.

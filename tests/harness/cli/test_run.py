@@ -415,6 +415,15 @@ def test_a_run_is_not_resumed_with_other_options(
     refused(["run", "--resume", str(folder), *words], f"{folder} cannot be resumed, because it is of another run ({change}")
 
 
+def test_a_run_that_can_be_resumed_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[[Sequence[str], str], None]
+) -> None:
+    """The message has the option that completes it."""
+    monkeypatch.chdir(ROOT)
+    folder = unfinished(tmp_path / "run")
+    refused(["run", str(TOY), "--out", str(folder)], f"{folder} already contains a run; complete it with --resume {folder}, choose")
+
+
 def test_options_that_are_left_out_are_those_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An option that states its default states it: it may be another one than that of the run."""
     monkeypatch.chdir(ROOT)
