@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.errors import HarnessError
 from harness.results.run import Run, WorkCount
 from harness.results.store import read_run, run_file
-from tools.chaos.commands import Attempt, HarnessCommand, Project, available, duration_s, project
+from tools.chaos.commands import SCENARIO, Attempt, HarnessCommand, Project, available, duration_s, project
 from tools.section import Requirement, Section, SectionTable
 
 TITLE = "Kills at any moment"
@@ -22,8 +22,8 @@ GONE_S = 15.0
 """Seconds in which the processes of a killed command must end: a server first removes what it has."""
 EVERY_WITH_WATCHER = 5
 """Of this number of kills one hits the process that watches over the command as well, as when a whole container is killed."""
-NEXT = HarnessCommand("next", ("harness", "init", ".", "--dry-run", "--yes"))
-"""A short command that starts a process, before which it sweeps."""
+NEXT = HarnessCommand("next", ("harness", "run", SCENARIO, "--quick", "--processes", "0", "--out", "OUT"))
+"""A short command that makes folders and processes, so that it sweeps first."""
 SAYS_SO = ("unfinished", "interrupted", "not finished", "did not finish")
 INEXACT = "bytes_in_allocations"
 """A figure that may differ between two processes of the same code, and is left out where counts are compared."""
