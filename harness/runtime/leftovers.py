@@ -39,7 +39,7 @@ HURRIED_S = 3.0
 """The same in a command that has to end at once."""
 FOREIGN_S = 7 * 86400.0
 """Seconds without a change after which a folder is removed whose owner is of another container, or of before a restart."""
-SWEPT_S = 5.0
+SWEPT_S = 15.0
 """The longest wait, at the end of a command, for the watcher's first sweep."""
 COMMAND_LENGTH = 60
 """The length to which a command line is cut in messages."""
