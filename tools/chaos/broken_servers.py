@@ -470,7 +470,7 @@ def made(attempt: Attempt, folder: Path) -> AttemptOutcome:
     """Make an attempt in a new folder, and return its outcome."""
     with ExitStack() as stack:
         small = folder / "small"
-        for each in (small, folder / "tmp", folder / "bench"):
+        for each in (small, folder / "tmp", folder / "project" / "bench"):
             each.mkdir(parents=True)
         for each in (folder, *folder.parents[:1], small, folder / "tmp"):
             each.chmod(0o777)  # a server that root starts runs as another user
@@ -498,8 +498,9 @@ def _command(attempt: Attempt, folder: Path, mark: Path, out: Path, stack: ExitS
     head = HOOK.format(fault=attempt.fault, phase=attempt.phase, mark=str(mark), folder=str(folder))
     if attempt.server == "application":
         head = head[: head.index("class Attacked")]
-        (folder / "attacked_app.py").write_text(APPLICATION)
-    bench = folder / "bench"
+        (folder / "project" / "attacked_app.py").write_text(APPLICATION)
+    project = folder / "project"  # a gate checks the other version out beside it, below the folder for temporary files
+    bench = project / "bench"
     file = bench / "attacked.py"
     file.write_text(head + SCENARIOS[attempt.server])
     (bench / "bystander.py").write_text(BYSTANDER)
@@ -510,8 +511,8 @@ def _command(attempt: Attempt, folder: Path, mark: Path, out: Path, stack: ExitS
         slo = ["--slo", "p95 < 1s", "--kind", "rate", "--step", "1s", "--budget", "30s"]
         return ["capacity", str(file), *slo, *timeout, "--out", str(out)]
     if attempt.command == "gate":
-        _commit(folder, file)
-        return ["gate", "--against", "HEAD", str(file.relative_to(folder)), "--budget", "120s", *timeout]
+        _commit(project, file)
+        return ["gate", "--against", "HEAD", str(file.relative_to(project)), "--budget", "120s", *timeout]
     quick = ["--quick", "--processes", "1", "--budget", "100s"]
     return ["run", str(bench), *quick, *timeout, "--out", str(out)]
 
@@ -536,7 +537,6 @@ def _commit(folder: Path, file: Path) -> None:
     """Make the folder a repository whose commit has another version of the scenario."""
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@localhost", "-c", "commit.gpgsign=false"]
     text = file.read_text()
-    (folder / ".gitignore").write_text("tmp\nsmall\nmark\nout\n")
     file.write_text(text.replace("SELECT 1", "SELECT  1"))
     for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "old"]):
         subprocess.run([*git, *words], cwd=folder, check=True, stdout=subprocess.DEVNULL)
@@ -545,11 +545,13 @@ def _commit(folder: Path, file: Path) -> None:
 
 def _outcome(attempt: Attempt, words: Sequence[str], folder: Path, mark: Path, out: Path) -> AttemptOutcome:
     environment = {**os.environ, "TMPDIR": str(folder / "tmp"), FOLDER_VARIABLE: str(folder.parent / "cache")}
-    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), str(folder)])
+    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), str(folder / "project")])
     printed = folder / "printed"
     with printed.open("wb") as output:
         command = [sys.executable, "-m", "harness", *words]
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output, start_new_session=True)
+        process = subprocess.Popen(
+            command, cwd=folder / "project", env=environment, stdout=output, stderr=output, start_new_session=True
+        )
         said_at = _said_at(process, out)
     code: int | None = process.poll()
     if code is None:
