@@ -571,8 +571,14 @@ def _outcome(attempt: Attempt, words: Sequence[str], folder: Path, mark: Path, o
     has_other = attempt.command == "run"
     kept = not has_other or ("bystander" in results and results["bystander"].status == ScenarioStatus.OK)
     is_report = attempt.command == "gate" or (record is not None and record.finished_at is not None and _has_report(out))
-    said = "; ".join(failed) if failed else text.strip()
+    said = "; ".join(failed) if failed else _conclusion(text)
     return AttemptOutcome(attempt, happened, code, said, seconds, kept, is_report)
+
+
+def _conclusion(printed: str) -> str:
+    """Return the conclusion of a gate, which is printed before its rows; without one, all that was printed."""
+    words = " ".join(printed.split())
+    return words.partition("≠ ")[2].partition(" Baseline HEAD ")[0] or words
 
 
 def _has_report(out: Path) -> bool:
