@@ -145,7 +145,9 @@ POSTGRES = """
     @asynccontextmanager
     async def open(self, arm, setting):
         import asyncpg
-        self.held, port = [], None
+        if FAULT == "connections" and not held:  # most of them now, as an operation has little time
+            for _ in range(5):
+                held.extend(await asyncio.gather(*(asyncpg.connect(self.dsn(setting)) for _ in range(15))))
         async with through_proxy(setting) if FAULT == "reset" else nothing() as proxy:
             dsn = self.dsn(setting) if proxy is None else proxy.dsn(self.dsn(setting))
             connection = await asyncpg.create_pool(dsn, min_size=1, max_size=5)
@@ -174,7 +176,7 @@ POSTGRES = """
         if FAULT == "connections":
             try:
                 while True:
-                    self.held.append(await asyncpg.connect(self.dsn(setting)))
+                    held.append(await asyncpg.connect(self.dsn(setting)))
             except asyncpg.TooManyConnectionsError:
                 pass
         elif FAULT == "reset":
@@ -188,6 +190,9 @@ POSTGRES = """
             await connection.execute("INSERT INTO filler SELECT repeat(md5(i::text), 30) FROM generate_series(1, 100000) i")
         else:
             signalled(processes(setting.servers)["postgres"])
+
+
+held = []
 
 
 @asynccontextmanager
@@ -465,7 +470,7 @@ def made(attempt: Attempt, folder: Path) -> AttemptOutcome:
     """Make an attempt in a new folder, and return its outcome."""
     with ExitStack() as stack:
         small = folder / "small"
-        for each in (small, folder / "tmp", folder / "bench"):
+        for each in (small, folder / "tmp", folder / "project" / "bench"):
             each.mkdir(parents=True)
         for each in (folder, *folder.parents[:1], small, folder / "tmp"):
             each.chmod(0o777)  # a server that root starts runs as another user
@@ -493,8 +498,9 @@ def _command(attempt: Attempt, folder: Path, mark: Path, out: Path, stack: ExitS
     head = HOOK.format(fault=attempt.fault, phase=attempt.phase, mark=str(mark), folder=str(folder))
     if attempt.server == "application":
         head = head[: head.index("class Attacked")]
-        (folder / "attacked_app.py").write_text(APPLICATION)
-    bench = folder / "bench"
+        (folder / "project" / "attacked_app.py").write_text(APPLICATION)
+    project = folder / "project"  # a gate checks the other version out beside it, below the folder for temporary files
+    bench = project / "bench"
     file = bench / "attacked.py"
     file.write_text(head + SCENARIOS[attempt.server])
     (bench / "bystander.py").write_text(BYSTANDER)
@@ -505,9 +511,9 @@ def _command(attempt: Attempt, folder: Path, mark: Path, out: Path, stack: ExitS
         slo = ["--slo", "p95 < 1s", "--kind", "rate", "--step", "1s", "--budget", "30s"]
         return ["capacity", str(file), *slo, *timeout, "--out", str(out)]
     if attempt.command == "gate":
-        _commit(folder, file)
-        return ["gate", "--against", "HEAD", str(file.relative_to(folder)), "--budget", "60s", *timeout]
-    quick = ["--quick", "--processes", "1", "--budget", "60s"]
+        _commit(project, file)
+        return ["gate", "--against", "HEAD", str(file.relative_to(project)), "--budget", "120s", *timeout]
+    quick = ["--quick", "--processes", "1", "--budget", "100s"]
     return ["run", str(bench), *quick, *timeout, "--out", str(out)]
 
 
@@ -531,7 +537,6 @@ def _commit(folder: Path, file: Path) -> None:
     """Make the folder a repository whose commit has another version of the scenario."""
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@localhost", "-c", "commit.gpgsign=false"]
     text = file.read_text()
-    (folder / ".gitignore").write_text("tmp\nsmall\nmark\nout\n")
     file.write_text(text.replace("SELECT 1", "SELECT  1"))
     for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "old"]):
         subprocess.run([*git, *words], cwd=folder, check=True, stdout=subprocess.DEVNULL)
@@ -540,11 +545,13 @@ def _commit(folder: Path, file: Path) -> None:
 
 def _outcome(attempt: Attempt, words: Sequence[str], folder: Path, mark: Path, out: Path) -> AttemptOutcome:
     environment = {**os.environ, "TMPDIR": str(folder / "tmp"), FOLDER_VARIABLE: str(folder.parent / "cache")}
-    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), str(folder)])
+    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), str(folder / "project")])
     printed = folder / "printed"
     with printed.open("wb") as output:
         command = [sys.executable, "-m", "harness", *words]
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output, start_new_session=True)
+        process = subprocess.Popen(
+            command, cwd=folder / "project", env=environment, stdout=output, stderr=output, start_new_session=True
+        )
         said_at = _said_at(process, out)
     code: int | None = process.poll()
     if code is None:
@@ -564,8 +571,14 @@ def _outcome(attempt: Attempt, words: Sequence[str], folder: Path, mark: Path, o
     has_other = attempt.command == "run"
     kept = not has_other or ("bystander" in results and results["bystander"].status == ScenarioStatus.OK)
     is_report = attempt.command == "gate" or (record is not None and record.finished_at is not None and _has_report(out))
-    said = "; ".join(failed) if failed else text.strip()
+    said = "; ".join(failed) if failed else _conclusion(text)
     return AttemptOutcome(attempt, happened, code, said, seconds, kept, is_report)
+
+
+def _conclusion(printed: str) -> str:
+    """Return the conclusion of a gate, which is printed before its rows; without one, all that was printed."""
+    words = " ".join(printed.split())
+    return words.partition("≠ ")[2].partition(" Baseline HEAD ")[0] or words
 
 
 def _has_report(out: Path) -> bool:

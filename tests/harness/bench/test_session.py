@@ -320,7 +320,7 @@ def test_a_failure_names_the_server_that_is_its_cause(
 
 def test_what_an_arm_raises_stays_its_own_while_the_servers_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An arm that cannot run as written is a finding, and a failure has its own message."""
-    messages = [AnswersVerified(1, [("proposed", "sum", "ConnectionError: lost")]), JobFailed("no")]
+    messages: list[Event] = [AnswersVerified(1, [("proposed", "sum", "ConnectionError: lost")]), JobFailed("no")]
     with_broken_server(monkeypatch, messages, Broken(None))
     found = trial(tmp_path)
     found.carry_out(found.job(Task.EXAMINE), Silent())
