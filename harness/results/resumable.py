@@ -45,7 +45,7 @@ class ResumableRequest:
     def refuse_other(self, folder: Path, now: "ResumableRequest") -> None:
         """Raise UsageError, with the first difference, if the run of a folder cannot be resumed by the request that is made now."""
         before, asked = ({"the command": each.subject, **each.identity} for each in (self, now))
-        refuse_other(folder, self.subject, before, asked)
+        refuse_other(folder, "run", before, asked)
 
 
 def read_request(folder: Path) -> ResumableRequest:
