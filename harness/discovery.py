@@ -1,5 +1,6 @@
 """Scenario files: find them in a folder, load them, and refuse an invalid one by its name."""
 
+import ast
 import importlib.machinery
 import importlib.util
 import inspect
@@ -16,13 +17,14 @@ from types import ModuleType
 from typing import Any
 
 from harness.declarations import Declarations
-from harness.errors import LONGEST, UsageError, describe, extra_of, failed_import, text_of
+from harness.errors import LONGEST, ScenarioFailedError, UsageError, describe, extra_of, failed_import, text_of
 from harness.helper_files import is_helper
 from harness.results.run import BASELINE
 from harness.runnable import RunnableScenario, runnable
 from harness.runtime.channel import end_fork, refuse_exits
 from harness.runtime.clock import ClockCheck, MonotonicClock
 from harness.runtime.process_state import kept
+from harness.runtime.source_code import file_digest
 from harness.scenario import DeclaredFinding, Scenario
 from harness.suggestions import choose_from
 from harness.text import message_line
@@ -52,6 +54,8 @@ class LoadedScenario:
     """The first line of its docstring."""
     doc: str
     """Its docstring."""
+    digest: str = ""
+    """A digest of the file as it was imported; empty if it is not known."""
 
     @property
     def findings(self) -> list[DeclaredFinding]:
@@ -109,12 +113,34 @@ def find(names: Sequence[str], folder: Path) -> list[Path]:
 
 
 def refuse_namesakes(files: Iterable[Path]) -> None:
-    """Raise UsageError for two files of one name: it is the scenario's name, by which data, cases and results are kept apart."""
+    """Raise UsageError for two files of one name: it is the scenario's name, by which data, cases and results are kept apart.
+
+    The name is that of the file itself, not of a link to it. Names that differ in upper and lower case alone are one, as they are
+    on some file systems.
+    """
     named: dict[str, Path] = {}
     for file in files:
-        other = named.setdefault(file.stem, file)
+        name = file.resolve().stem
+        other = named.setdefault(name.casefold(), file)
         if other.resolve() != file.resolve():
-            raise UsageError(f"two scenarios are named {file.stem!r}: {other} and {file}; rename one, or name one of them")
+            raise UsageError(f"two scenarios are named {name!r}: {other} and {file}; rename one, or name one of them")
+
+
+def refuse_same_names(loaded: Sequence[LoadedScenario]) -> None:
+    """Raise UsageError for two scenarios of one name, such as of a scenario file and of a file that stands for a server."""
+    named: dict[str, LoadedScenario] = {}
+    for each in loaded:
+        other = named.setdefault(each.name.casefold(), each)
+        if other is not each:
+            raise UsageError(
+                f"two scenarios are named {each.name!r}: {other.file} and {each.file}; rename one, or name one of them"
+            )
+
+
+def refuse_changed(loaded: LoadedScenario, digest: str) -> None:
+    """Raise ScenarioFailedError if a scenario's file is not the one with this digest, which the run began with; "" is any."""
+    if digest and loaded.digest != digest:
+        raise ScenarioFailedError(f"{loaded.file} was changed during the run, which would mix two versions; run again")
 
 
 def load_unless_helper(file: Path, named: Iterable[str | Path]) -> LoadedScenario | None:
@@ -143,7 +169,10 @@ def load(file: Path) -> LoadedScenario:
 
 
 def _loaded(file: Path) -> LoadedScenario:
+    digest = file_digest(file)
+    refuse_other_helpers(file)
     module = _import(file)
+    refuse_other_helpers(file)
     own = [c for c in vars(module).values() if inspect.isclass(c) and issubclass(c, Scenario) and c.__module__ == module.__name__]
     if len(own) != 1:
         imports_one = any(inspect.isclass(value) and issubclass(value, Scenario) for value in vars(module).values())
@@ -159,7 +188,8 @@ def _loaded(file: Path) -> LoadedScenario:
     _refuse_old_contract(file, kind)
     declared = Declarations(file, kind)
     declared.check()
-    loaded = LoadedScenario(name=file.stem, file=file, scenario=_made(file, kind), title=doc.splitlines()[0].rstrip("."), doc=doc)
+    title = doc.splitlines()[0].rstrip(".")
+    loaded = LoadedScenario(name=file.stem, file=file, scenario=_made(file, kind), title=title, doc=doc, digest=digest)
     declared.check_promises(loaded.findings)
     return loaded
 
@@ -239,8 +269,53 @@ def _refuse_shadowing(file: Path) -> None:
         raise UsageError(f"{file} shadows the importable module {file.stem!r}; rename the file")
 
 
+def _roots(file: Path) -> tuple[Path, Path]:
+    """Return the folders from which a scenario file imports in any case, the first one last."""
+    return file.parent.parent / "src", file.parent.parent
+
+
+_imported_from: dict[Path, Path] = {}
+"""Folder → the first scenario file of this process that imports from it."""
+
+
+def refuse_other_helpers(file: Path) -> None:
+    """Raise UsageError if a module that a scenario file imports is another file in this process than in one of its own.
+
+    Two projects may have modules of one name; a process can import only one of them, and a scenario would use the other one's.
+    """
+    own = _roots(file)
+    for name in imported_modules(file):
+        loaded = getattr(sys.modules.get(name), "__file__", None)
+        base = [root.joinpath(*name.split(".")) for root in reversed(own)]
+        wanted = next((f for path in base for f in (path / "__init__.py", path.with_suffix(".py")) if f.is_file()), None)
+        if loaded is None or wanted is None or wanted.resolve() == Path(loaded).resolve():
+            continue
+        for root, other in _imported_from.items():
+            if root not in own and Path(loaded).resolve().is_relative_to(root.resolve()):
+                raise UsageError(
+                    f"{file} imports {name} from {wanted}, and {other} has imported {loaded} under this name; "
+                    "run them one at a time, or rename one module"
+                )
+
+
+def imported_modules(file: Path) -> set[str]:
+    """Return the names of the modules that a file may import, with the packages that contain them; none if it is not Python."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    names = set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {".".join(parts[:length]) for name in names for parts in [name.split(".")] for length in range(1, len(parts) + 1)}
+
+
 def _import(file: Path) -> ModuleType:
-    for root in (file.parent.parent / "src", file.parent.parent):
+    for root in _roots(file):
+        _imported_from.setdefault(root, file)
         if str(root) not in sys.path and root.is_dir():
             sys.path.insert(0, str(root))
     spec = importlib.util.spec_from_file_location(f"scenario_{file.stem}", file)

@@ -103,6 +103,8 @@ class BenchJob(msgspec.Struct, tag=True, frozen=True):
     """Share by which a baseline instance is slowed, to see whether that is detected."""
     prefix: tuple[str, ...] = ()
     """Command to run the process under."""
+    digest: str = ""
+    """A digest of the scenario's file as the run has imported it; empty where it is not known."""
 
 
 class TimePairs(msgspec.Struct, tag=True, frozen=True):

@@ -52,4 +52,4 @@ class StoredStep(msgspec.Struct):
     left_s: float = 0.0
     """Seconds of the run's budget that were left after it."""
     budget_s: float = 0.0
-    """The run's budget in seconds."""
+    """The run's budget in seconds; 0 of a line that is of no step."""

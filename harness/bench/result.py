@@ -260,6 +260,7 @@ class ScenarioRun:
         """
         ablate = isinstance(self.loaded.scenario.written, Ablated)
         fields = {"setting": self.setting, "excluded": self.excluded, "ablate": ablate, "timeout_s": self.timeout_s, **fields}
+        fields["digest"] = self.loaded.digest
         if self.left_running:
             fields["exit_s"] = EXIT_AGAIN_S
         job = BenchJob(task, self.loaded.file, **fields)

@@ -27,7 +27,7 @@ from harness.redaction import redacted
 from harness.results.profile import RunPhase
 from harness.results.resumable import ResumableRequest
 from harness.results.run import PEAK_MEMORY, Review, Run, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, Slot
-from harness.results.store import SCHEMA_VERSION, write_bytes, write_run, write_samples
+from harness.results.store import SCHEMA_VERSION, read_run, run_file, write_bytes, write_run, write_samples
 from harness.results.unfinished import UnfinishedRun, cannot_resume
 from harness.results.warning_names import WarningName
 from harness.runtime import machine
@@ -172,6 +172,7 @@ class RunSession:
     _done: set[str] = field(default_factory=set)
     _left: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _is_record_new: bool = False
+    _is_restored: bool = False
     _side_by_side: Overlap = field(init=False)
 
     def __post_init__(self) -> None:
@@ -212,9 +213,17 @@ class RunSession:
             if self._unfinished is not None:
                 self._unfinished.close()
             raise
-        record = self._record(utc_now().isoformat(timespec="seconds"))
+        record = self._final_record()
         self._save(record, self._trials if self.plan.saving else [])
         return record
+
+    def _final_record(self) -> Run:
+        """Return the record at the end; of a resumption that ended before it began, that of what was measured before."""
+        finished_at = utc_now().isoformat(timespec="seconds")
+        is_resumed = self._unfinished is not None and self._unfinished.is_resumed
+        if is_resumed and not self._is_restored and run_file(self.plan.out).exists():
+            return replace(read_run(self.plan.out), interrupted=True, finished_at=finished_at)
+        return self._record(finished_at)
 
     def _open(self) -> None:
         """Write the record, which has nothing yet, and open what steps are stored in; of a run that is resumed, read those."""
@@ -251,9 +260,10 @@ class RunSession:
 
         These make the data again, which ended with the interrupted process. They cost nothing of the budget.
         """
-        measured = [line for line in self._stored if line.trial]
+        measured = [line for line in self._stored if line.budget_s]  # not of the start of servers, nor of a resumption
         for trial in self._trials:
-            trial.restore(line.outcome for line in measured if line.trial == trial.key and not is_beginning(line))
+            trial.restore(line.outcome for line in measured if line.trial == trial.key)
+        self._is_restored = True
         if not measured:
             return []
         left_s, budget_s = measured[-1].left_s, measured[-1].budget_s
@@ -687,9 +697,11 @@ class RunSession:
         with self._saving:
             if not self._is_record_new:
                 self._write_record()
+            is_stored_empty = name in self._left[trial.key]  # instances that were opened have to be opened again
             self._left[trial.key].discard(name)
             if self._unfinished is not None:
-                self._unfinished.add(StoredStep(name, trial.key, outcome, self._left_s(), self.plan.settings.budget_s))
+                if is_stored_empty or outcome != StepOutcome():
+                    self._unfinished.add(StoredStep(name, trial.key, outcome, self._left_s(), self.plan.settings.budget_s))
                 self._unfinished.keep([each.key for each in self._trials].index(trial.key), self._so_far(trial))
             self._save_samples(trial)
 
@@ -746,11 +758,6 @@ class RunSession:
             self._saved_slots[trial.key] = len(trial.slots)
         if trial.failure is not None and trial.failure.detail:
             write_bytes(self.plan.out / "errors" / f"{trial.file_stem}.txt", encode(redacted(trial.failure.detail)))
-
-
-def is_beginning(line: StoredStep) -> bool:
-    """Return whether a line is of the start of a trial's servers."""
-    return line.step == _serving(line.trial)
 
 
 def _serving(key: str) -> str:

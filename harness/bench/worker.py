@@ -7,7 +7,7 @@ import msgspec
 
 from harness.bench.instance import Outbox, refuse_wrong_clock
 from harness.bench.job import BenchJob, DataPrepared, JobDone, Task
-from harness.discovery import LoadedScenario, load
+from harness.discovery import LoadedScenario, load, refuse_changed
 from harness.runtime import channel
 from harness.runtime.channel import LONG, begin
 from harness.runtime.child import decode_path
@@ -31,6 +31,7 @@ def main() -> None:
         begin("importing the scenario", times=LONG)
         gc.disable()  # what is imported stays, and searching it for garbage takes a tenth of a process's start and of its end
         loaded = load(job.file)
+        refuse_changed(loaded, job.digest)
         if job.ablate:
             from harness.bench.switches import ablated  # noqa: PLC0415 - imports numpy, which few jobs need
 

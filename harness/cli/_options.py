@@ -165,7 +165,7 @@ def load(names: Sequence[str], folder: Path, timeout_s: float = 0.0) -> list[Loa
 
     The import of each has `timeout_s` seconds, but at least IMPORT_S.
     """
-    from harness.discovery import FIRST, find, load_unless_helper
+    from harness.discovery import FIRST, find, load_unless_helper, refuse_same_names
     from harness.runtime.deadline import deadline
     from harness.runtime.trial_import import try_import
 
@@ -178,9 +178,11 @@ def load(names: Sequence[str], folder: Path, timeout_s: float = 0.0) -> list[Loa
     files = find(names, folder)
     try_import(files, load_in_time, timeout_s)
     loaded = list(map(load_in_time, files))
-    if not any(loaded):
+    found = [each for each in loaded if each is not None]
+    refuse_same_names(found)
+    if not found:
         raise UsageError(f"no scenario in {folder if 'all' in names else ', '.join(map(str, names))}; {FIRST}")
-    return [each for each in loaded if each is not None]
+    return found
 
 
 def load_one(name: str, folder: Path, timeout_s: float = 0.0) -> LoadedScenario:

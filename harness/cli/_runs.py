@@ -255,7 +255,9 @@ def resume(options: argparse.Namespace, name: str, declare: Callable[[argparse.A
     options.resume = out
     if options.out is not None:
         raise UsageError("--resume RUN names the folder already; leave out --out")
-    options.begun = read_run(out) if run_file(out).exists() or not can_be_resumed(out) else None
+    if not run_file(out).exists() and not can_be_resumed(out):
+        raise UsageError(f"{out} has no run to resume; name the folder of one, or start it again without --resume")
+    options.begun = read_run(out) if run_file(out).exists() else None  # it was killed before it wrote its record
     if options.begun is not None and options.begun.kind != (RunKind.PAIRS if name == "run" else RunKind.LOAD):
         raise UsageError(f"{out} is not a run of `harness {name}`; name the folder of one")
     if options.begun is not None and not options.begun.incomplete:
@@ -270,9 +272,7 @@ def resume(options: argparse.Namespace, name: str, declare: Callable[[argparse.A
     _options.resolve(parsed)
     if not before.arguments and not {*SUBJECTS} & stated:
         raise UsageError(f"{out}: its command line has secrets, which are not stored; repeat it with --resume: {before.command}")
-    for subject in {*SUBJECTS} & stated:
-        if _same_files(subject, options, parsed):
-            stated.remove(subject)  # in the order of the run
+    stated -= {subject for subject in {*SUBJECTS} & stated if _same_files(subject, options, parsed)}  # in the order of the run
     for key, value in vars(parsed).items():
         if key not in stated | OF_THE_OUTPUT or (key == "scenarios" and key not in stated):
             setattr(options, key, value)

@@ -8,6 +8,7 @@ lists the baselines. Only `accept` writes one.
 
 import argparse
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,14 +76,16 @@ def _accept(options: argparse.Namespace) -> int:
 def _refuse_unfit(found: Run, path: Path) -> None:
     """Refuse a run that later runs should not be compared with."""
     from harness.gate import stored_runs
+    from harness.results.unfinished import can_be_resumed
 
     failed = [f"{r.name} on {r.engine}" if r.engine else r.name for r in found.scenarios if r.status == ScenarioStatus.FAILED]
     if failed:
         raise ScenarioFailedError(f"{path} cannot become a baseline: {', '.join(failed)} failed; fix it and run again")
     interrupted = any(r.status == ScenarioStatus.INTERRUPTED for r in found.scenarios)
     incomplete = found.incomplete or "was interrupted"
+    again = f"complete it with: harness run --resume {shlex.quote(str(path))}" if can_be_resumed(path) else "run again"
     reasons = {
-        f"it {incomplete}; run again": interrupted or bool(found.incomplete),
+        f"it {incomplete}; {again}": interrupted or bool(found.incomplete),
         "it is a preview; run again without --quick": found.settings.quick,
         "it is a comparison; give the two files that it compares to `harness gate`": found.kind == RunKind.COMPARISON,
         "another tool measured it; give the file itself to `harness gate`": found.kind == RunKind.FILE,

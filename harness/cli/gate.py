@@ -374,7 +374,7 @@ def _keep(found: GateResult, folder: Path) -> None:
 
 def _files(trees: Checkout, names: Sequence[str], folder: Path) -> list[Path]:
     """Return the scenario files that names mean in either tree, relative to its root, so that a removed one is noticed."""
-    from harness.discovery import find
+    from harness.discovery import find, refuse_namesakes
 
     found: dict[Path, None] = {}
     for name in names:
@@ -391,6 +391,7 @@ def _files(trees: Checkout, names: Sequence[str], folder: Path) -> list[Path]:
         if len(refusals) == 2:  # noqa: PLR2004 - both trees
             find([name], trees.new / _inside(trees, folder))  # refuses an unknown name as it was written
             raise refusals[0]
+    refuse_namesakes(trees.new / file for file in found)
     return sorted(found)
 
 

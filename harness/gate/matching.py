@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from harness.gate.verdict import SHOWN_NAMES, listed
 from harness.results.gate import GateRow, GateVerdict, status_row
-from harness.results.run import Run, RunWarning, ScenarioResult, ScenarioStatus
+from harness.results.load import ArmFigure
+from harness.results.run import AA_CONTROL, Run, RunWarning, ScenarioResult, ScenarioStatus
 from harness.results.warning_names import WarningName
 from harness.runtime.machine import INTERPRETER_FACTS, OPTIMISED
 
@@ -84,15 +85,32 @@ def incomparable_runs(base: Run, candidate: Run) -> list[RunWarning]:
 def unmeasured(partial: Sequence[ScenarioResult], whole: Sequence[ScenarioResult]) -> str:
     """Return the scenarios that one run measured and another one did not, or only in part, as the end of a sentence."""
     found = {place(r): r for r in partial}
-    missing = [place(r) for r in whole if r.status == ScenarioStatus.OK and _is_partial(found.get(place(r)), r)]
-    return f" before it measured all of {listed(missing)}" if missing else ""
+    lacking = [(r, found.get(place(r))) for r in whole if r.status == ScenarioStatus.OK and _is_partial(found.get(place(r)), r)]
+    missing = [f"{place(r)!r}{_parts_missing(mine, r) if mine is not None else ''}" for r, mine in lacking]
+    return f" before it measured all of {listed(missing, quote=False)}" if missing else ""
+
+
+def _parts_missing(result: ScenarioResult, whole: ScenarioResult) -> str:
+    """Return the arms and groups of which a result lacks figures that a whole one has, in brackets; "" if it has no figures."""
+    lacking: dict[str, None] = {}
+    for mine, every in zip(_figures(result), _figures(whole), strict=True):
+        known = {_key(figure) for figure in mine}
+        lacking |= {f"{x.arm} in {x.group}": None for x in every if x.arm != AA_CONTROL and _key(x) not in known}
+    return f" (not {listed(list(lacking), quote=False)})" if lacking and any(_figures(result)) else ""
+
+
+def _figures(result: ScenarioResult) -> tuple[Sequence[ArmFigure], ...]:
+    return result.latencies, result.work_counts, result.memory, result.load.arms if result.load else ()
+
+
+def _key(figure: ArmFigure) -> tuple[object, ...]:
+    return figure.arm, figure.group, *(getattr(figure, name, None) for name in ("metric", "scale", "limit_bytes"))
 
 
 def _is_partial(result: ScenarioResult | None, whole: ScenarioResult) -> bool:
     if result is None or result.status == ScenarioStatus.INTERRUPTED:
         return True
-    figures = [(of.latencies, of.work_counts, of.memory, of.load.arms if of.load else []) for of in (result, whole)]
-    return any(len(mine) < len(theirs) for mine, theirs in zip(*figures, strict=True))
+    return any(len(mine) < len(theirs) for mine, theirs in zip(_figures(result), _figures(whole), strict=True))
 
 
 def changed_load(before: Mapping[str, str], after: Mapping[str, str]) -> str:

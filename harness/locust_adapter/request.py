@@ -58,7 +58,9 @@ def users(folder: Path) -> dict[str, type[User]]:
     classes: dict[str, type[User]] = {}
     for scenario in found:
         name = "".join(part.title() for part in scenario.name.split("_"))
-        _files[name] = scenario.file
+        if (other := _files.setdefault(name, scenario.file)) != scenario.file:
+            sys.stderr.write(message_line(f"harness: {other} and {scenario.file} are both {name} in Locust; rename one") + "\n")
+            sys.exit(UsageError.code)
         arms = {arm: _idle_task(arm) for arm in scenario.scenario.arms}
         module = {"__doc__": scenario.title, "__module__": __name__, "abstract": False}
         classes[name] = type(name, (User,), {**module, **arms})

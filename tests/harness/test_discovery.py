@@ -4,13 +4,25 @@ import os
 import re
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from harness.discovery import NoScenarioError, find, load, load_unless_helper, scenario_files, watch_locust
-from harness.errors import UsageError
+from harness import discovery
+from harness.discovery import (
+    NoScenarioError,
+    find,
+    imported_modules,
+    load,
+    load_unless_helper,
+    refuse_changed,
+    refuse_same_names,
+    scenario_files,
+    watch_locust,
+)
+from harness.errors import ScenarioFailedError, UsageError
 
 TOYS = Path(__file__).parents[1] / "toys"
 DOC = '    """Add the numbers up without making a list of them.\n\n    The review says that a generator saves memory.\n    """\n'
@@ -298,6 +310,96 @@ def test_two_files_of_one_name_in_different_folders_are_refused(tmp_path: Path) 
         find([str(first.parent), str(other.parent)], tmp_path)
     assert str(first) in str(refused.value)
     assert str(other) in str(refused.value)
+
+
+@pytest.mark.parametrize("other", ["linked", "SOME_SCENARIO"])
+def test_names_that_are_one_in_results_are_refused(tmp_path: Path, other: str) -> None:
+    """A link has the name of its file, and some file systems do not tell upper from lower case."""
+    first = written(tmp_path / "mine", GOOD)
+    if other == "linked":
+        second = tmp_path / "other" / "linked.py"
+        second.parent.mkdir()
+        second.symlink_to(written(tmp_path / "elsewhere", GOOD))
+    else:
+        second = written(tmp_path / "other", GOOD, "SOME_SCENARIO.py")
+    with pytest.raises(UsageError, match=r"two scenarios are named '\w+': .*mine.* and .*other.*; rename one, or name one of them"):
+        find([str(first), str(second)], tmp_path)
+
+
+def test_a_file_and_a_link_to_it_are_one_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However a path is written, it is loaded once."""
+    file = written(tmp_path / "mine", GOOD)
+    (tmp_path / "linked.py").symlink_to(file)
+    monkeypatch.chdir(tmp_path)
+    names = [str(file), "mine/some_scenario.py", "./mine/", "linked.py", "mine/../mine/some_scenario.py", "all"]
+    assert [each.resolve() for each in find(names, Path("mine"))] == [file]
+
+
+def test_a_file_named_like_its_folder_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The project would import the folder under this name, and Locust the file."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    file = written(tmp_path / "orders_of_a_test", GOOD, "orders_of_a_test.py")
+    with pytest.raises(UsageError, match="shadows the importable module 'orders_of_a_test'; rename the file"):
+        load(file)
+
+
+@pytest.mark.parametrize("is_equal", [False, True], ids=["two files", "one file"])
+def test_helpers_of_one_name_in_two_projects_clash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_equal: bool) -> None:
+    """A process imports one of them; the other project's scenario would be declared by the wrong one."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(discovery, "_imported_from", {})
+    code = f"from bench_of_a_test._sizes import SIZE\n{GOOD}"
+    files = [written(tmp_path / project / "bench_of_a_test", code, f"{project}.py") for project in ("one", "other")]
+    for number, file in enumerate(files):
+        helper = file.with_name("_sizes.py")
+        if number and is_equal:
+            helper.symlink_to(files[0].with_name("_sizes.py"))
+        else:
+            helper.write_text(f"SIZE = {number}\n")
+    try:
+        assert load(files[0]).name == "one"
+        if is_equal:
+            assert load(files[1]).name == "other"
+            return
+        with pytest.raises(UsageError) as refused:
+            load(files[1])
+    finally:
+        for name in [name for name in sys.modules if name.startswith("bench_of_a_test")]:
+            del sys.modules[name]
+    helpers = [file.with_name("_sizes.py") for file in files]
+    assert str(refused.value) == (
+        f"{files[1]} imports bench_of_a_test._sizes from {helpers[1]}, and {files[0]} has imported {helpers[0]} under this name; "
+        "run them one at a time, or rename one module"
+    )
+
+
+def test_modules_that_a_file_may_import_are_found(tmp_path: Path) -> None:
+    """Wherever the statement is, with the packages around them; a file that is not Python has none."""
+    file = written(tmp_path, "import a.b, c as d\ndef late():\n    from e.f import g\nfrom . import h\n")
+    assert imported_modules(file) == {"a", "a.b", "c", "e", "e.f", "e.f.g"}
+    assert imported_modules(written(tmp_path, "import a (", "cut.py")) == set()
+
+
+def test_two_kinds_of_files_of_one_name_are_refused() -> None:
+    """As one scenario's results would be stored under the name of the other one."""
+    loaded = load(TOYS / "adding.py")
+    with pytest.raises(UsageError, match=r"two scenarios are named 'adding': .*adding\.py and .*adding\.target\.json; rename one"):
+        refuse_same_names([loaded, replace(loaded, file=loaded.file.with_name("adding.target.json"))])
+    refuse_same_names([loaded, replace(loaded, name="other")])
+
+
+def test_a_file_that_was_changed_since_it_was_imported_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run whose processes import it again would mix two versions."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    file = written(tmp_path / "mine", GOOD)
+    before = load(file)
+    refuse_changed(load(file), before.digest)
+    refuse_changed(load(file), "")
+    file.write_text(f"{GOOD}\n# changed\n")
+    with pytest.raises(
+        ScenarioFailedError, match=r"some_scenario\.py was changed during the run, which would mix two versions; run"
+    ):
+        refuse_changed(load(file), before.digest)
 
 
 def test_a_scenario_imports_from_the_project_and_from_its_src(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

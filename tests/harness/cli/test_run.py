@@ -8,12 +8,16 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness.cli import _options, main
-from harness.cli._runs import injected
+from harness.bench.outcome import StoredStep
+from harness.cli import _options, _parser, main
+from harness.cli import run as run_command
+from harness.cli._runs import given, injected, request_of, resume
+from harness.results.resumable import ResumableRequest
 from harness.results.run import (
     AA_CONTROL,
     Controls,
@@ -24,7 +28,8 @@ from harness.results.run import (
     ScenarioResult,
     ScenarioStatus,
 )
-from harness.results.store import read_run, read_samples
+from harness.results.store import read_run, read_samples, write_run
+from harness.results.unfinished import UnfinishedRun
 from harness.verdicts.controls import MIN_READINGS
 
 ROOT = Path(__file__).parents[3]
@@ -354,3 +359,164 @@ def test_a_traceback_of_a_scenario_s_own_code_is_printed_on_request(tmp_path: Pa
         shown = capsys.readouterr()
         assert "failed breaking" in shown.out
         assert ("return case.args in nonsense" in shown.err) is bool(more)
+
+
+def unfinished(folder: Path, *words: str) -> Path:
+    """Write what a run leaves that was killed before its first step, and return its folder."""
+    options = _parser().parse_args(["run", str(TOY), "--quick", *words])
+    _options.resolve(options)
+    settings = RunSettings([], "tiny", 0, [0.0], quick=True, processes=2, budget_s=0.0)
+    request = request_of(options, "run", [TOY], settings)
+    write_run(run_of([], finished_at=None), folder)
+    UnfinishedRun[StoredStep](folder, request, StoredStep).close()
+    return folder
+
+
+def run_of(scenarios: Sequence[ScenarioResult], finished_at: str | None = "2026-01-01T00:01:00+00:00") -> Run:
+    """Return a run's record."""
+    settings = RunSettings([], "tiny", 0, [0.0], quick=False, processes=2, budget_s=10.0)
+    began = "2026-01-01T00:00:00+00:00"
+    whole = Run(
+        2,
+        RunKind.PAIRS,
+        "toy",
+        began,
+        finished_at,
+        "harness run",
+        None,
+        dirty=False,
+        interrupted=False,
+        settings=settings,
+        environment={},
+    )
+    return replace(whole, scenarios=list(scenarios))
+
+
+@pytest.mark.parametrize(
+    ("words", "change"),
+    [
+        (["--seed", "1"], "--seed: 0 before, 1 now"),
+        (["--size", "small"], "--size: tiny before, small now"),
+        (["--processes", "3"], "--processes: 2 before, 3 now"),
+        (["--budget", "90"], "--budget: none before, 90 now"),
+        (["--rtt", "5"], "--rtt: 0 before, 5 now"),
+        (["--timeout", "9s"], "--timeout: 60 before, 9 now"),
+        (["--plant", "3%"], "--plant: none before, 0.03 now"),
+        ([str(TOY.with_name("distant.py"))], "the file tests/toys/adding.py: "),
+    ],
+    ids=lambda value: value.partition(":")[0] if isinstance(value, str) else "",
+)
+def test_a_run_is_not_resumed_with_other_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], change: str, refused: Callable[[Sequence[str], str], None]
+) -> None:
+    """The message names the option with both values; nothing is measured."""
+    monkeypatch.chdir(ROOT)
+    folder = unfinished(tmp_path / "run")
+    refused(["run", "--resume", str(folder), *words], f"{folder} cannot be resumed, because it is of another run ({change}")
+
+
+def test_options_that_are_left_out_are_those_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An option that states its default states it: it may be another one than that of the run."""
+    monkeypatch.chdir(ROOT)
+    folder = unfinished(tmp_path / "run", "--seed", "7", "--timeout", "9s")
+    options = _parser().parse_args(["run", "--resume", str(folder)])
+    _options.resolve(options)
+    assert resume(options, "run", run_command.arguments) is None
+    assert (options.seed, options.timeout, options.quick, options.scenario) == (7, 9.0, True, [str(TOY)])
+    assert given(run_command.arguments, ["--seed", "0"]) == {"seed"}
+    assert given(run_command.arguments, ["adding", "--resume", "x", "--json"]) == {"scenario", "resume", "json"}
+
+
+def test_a_changed_file_or_tree_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other content of a scenario file or of another file, known to git or not, and another commit; but not new results."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "bench").mkdir()
+    file, code = tmp_path / "bench" / "toy_of_a_test.py", tmp_path / "code.py"
+    file.write_text(TOY.read_text())
+    code.write_text("x = 1\n")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *arguments], check=True)
+    options = _parser().parse_args(["run", str(file)])
+    _options.resolve(options)
+    settings = RunSettings([], "tiny", 0, [0.0], quick=False, processes=2, budget_s=0.0)
+
+    def differences(before: ResumableRequest) -> set[str]:
+        now = request_of(options, "run", [file], settings)
+        return {name for name in {**before.identity, **now.identity} if before.identity.get(name) != now.identity.get(name)}
+
+    first = request_of(options, "run", [file], settings)
+    write_run(run_of([]), tmp_path / "runs" / "a")
+    (tmp_path / "runs" / "a" / "report.html").write_text("x")
+    assert differences(first) == set()
+    code.write_text("x = 2\n")
+    assert differences(first) == {"the uncommitted changes"}
+    dirty = request_of(options, "run", [file], settings)
+    (tmp_path / "new.py").write_text("")
+    assert differences(dirty) == {"the uncommitted changes"}
+    (tmp_path / "new.py").unlink()
+    assert differences(dirty) == set()
+    file.write_text(f"{TOY.read_text()}\n")
+    assert differences(dirty) == {"the file bench/toy_of_a_test.py", "the uncommitted changes"}
+    subprocess.run([*git, "commit", "-qam", "second"], check=True)
+    assert "the commit" in differences(first)
+
+
+def test_a_complete_run_is_not_measured_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The report is written, and the exit code is that of the run."""
+    folder = tmp_path / "run"
+    write_run(run_of([ScenarioResult("a", "A", "", "a.py", "", 0.0, ScenarioStatus.OK, latencies=[])]), folder)
+    code = main(["run", "--resume", str(folder)])
+    assert f"{folder} is complete; nothing was measured" in capsys.readouterr().err
+    assert (folder / "report.html").exists()
+    assert code == 3  # it has no figures
+    failed = ScenarioResult("a", "A", "", "a.py", "", 0.0, ScenarioStatus.FAILED, error="it raised", exit_code=1)
+    write_run(run_of([failed]), folder)
+    assert main(["run", "--resume", str(folder / "run.json")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ("missing", "has no run to resume; name the folder of one"),
+        ("without steps", "cannot be resumed, because its steps are not there"),
+        ("of a load test", "is not a run of `harness run`; name the folder of one"),
+        ("with --out", "--resume RUN names the folder already; leave out --out"),
+    ],
+)
+def test_what_cannot_be_resumed_is_refused(
+    tmp_path: Path, case: str, message: str, refused: Callable[[Sequence[str], str], None]
+) -> None:
+    """One line says why, with the next step."""
+    folder = tmp_path / "run"
+    if case == "without steps":
+        write_run(run_of([], finished_at=None), folder)
+    elif case == "of a load test":
+        write_run(replace(run_of([]), kind=RunKind.LOAD), folder)
+    refused(["run", "--resume", str(folder), *(["--out", str(tmp_path / "x")] if case == "with --out" else [])], message)
+
+
+@pytest.mark.slow
+def test_a_killed_run_says_so_and_is_resumed(tmp_path: Path) -> None:
+    """Killed half way it is no baseline, every format says that it did not finish, and it is completed from its folder alone."""
+    out = tmp_path / "run"
+    arguments = ["run", str(TOY), "--quick", "--processes", "2", "--budget", "200", "--out", str(out)]
+    steps = out / "unfinished" / "steps.jsonl"
+    with subprocess.Popen([sys.executable, "-m", "harness", *arguments], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and (not steps.exists() or steps.read_bytes().count(b"\n") < 4):
+            time.sleep(0.02)
+        process.kill()
+    for form in ("terminal", "markdown", "html"):
+        shown = harness("report", str(out), "--format", form)
+        text = shown.stdout if form != "html" else (out / "report.html").read_text()
+        assert "did not finish" in text, form
+    refused = harness("baseline", "accept", str(out), "--folder", str(tmp_path / "baselines"))
+    assert refused.returncode == 2
+    assert f"cannot become a baseline: it did not finish; complete it with: harness run --resume {out}" in refused.stderr
+    resumed = harness("run", "--resume", str(out))
+    assert resumed.returncode == 0, resumed.stderr
+    record = read_run(out)
+    assert (record.resumed, record.incomplete) == (1, "")
+    assert {status.status for status in record.scenarios} == {ScenarioStatus.OK}
+    assert not steps.parent.exists()

@@ -137,6 +137,16 @@ def test_a_busy_machine_never_turns_the_gate_red(slower: float) -> None:
     assert gate(run(result(slower=slower)), run()).exit_code == 0
 
 
+@pytest.mark.parametrize("part", ["latencies", "work_counts"])
+def test_the_arms_that_a_partial_run_lacks_are_named(part: str) -> None:
+    """A scenario that was measured in part has figures of some arms and groups alone."""
+    whole = result()
+    half = result(**{part: [figure for figure in getattr(whole, part) if figure.arm == "baseline"]})
+    for found in (gate(run(half, finished_at=None), run(whole)), gate(run(whole), run(half, finished_at=None))):
+        assert found.exit_code == 4
+        assert found.incomparable[-1].message.endswith(" before it measured all of 'indexes · sqlite' (not optimised in prompts)")
+
+
 @pytest.mark.parametrize("stopped", [{"interrupted": True}, {"finished_at": None}])
 def test_a_partial_run_is_not_comparable(stopped: dict[str, object]) -> None:
     """Neither as the baseline nor as the candidate; what is missing is named, and a regression in the candidate still fails."""

@@ -110,6 +110,15 @@ def test_two_scenarios_of_one_name_are_refused(folder: Path, tmp_path: Path) -> 
     assert f"two scenarios are named 'adding': {folder / 'adding.py'} and {other / 'adding.py'}; rename one" in done.stderr
 
 
+def test_two_scenarios_of_one_locust_class_are_refused(folder: Path, tmp_path: Path) -> None:
+    """Locust names classes, and one of them would stand for both files."""
+    other = shutil.copy(folder / "adding.py", folder / "adding_.py")
+    program = "import sys, pathlib\nfrom harness.locust_adapter import users\nusers(pathlib.Path(sys.argv[1]))"
+    done = subprocess.run([sys.executable, "-c", program, folder], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr == f"harness: {folder / 'adding.py'} and {other} are both Adding in Locust; rename one\n"
+
+
 def test_different_answers_end_the_run_in_one_line(folder: Path, locust: Run, tmp_path: Path) -> None:
     """It exits with 1; the message names scenario, arm and case."""
     file = folder / "adding.py"
