@@ -214,9 +214,10 @@ class Declarations:
         raise UsageError(f"{self._file}{f', line {line}' if line else ''}: {self._kind.__name__}: {problem}")
 
     def _line_of_name(self, name: str) -> int | None:
-        """Return the line on which an attribute or a method is declared in a class of the file; None if there is none."""
+        """Return the line on which an attribute or a method is declared last, in the class or else in another one of the file."""
         classes = [node for node in ast.walk(self._tree) if isinstance(node, ast.ClassDef)]
-        return next((s.lineno for c in classes for s in c.body if name and name in _targets(s)), None)
+        classes.sort(key=lambda node: node.name != self._kind.__name__)
+        return next((s.lineno for c in classes for s in reversed(c.body) if name and name in _targets(s)), None)
 
     def _line_of_text(self, first: str, inside: str | None = None) -> int | None:
         """Return the line of a text; with `inside`, that of this text within the call whose first argument is the other one."""

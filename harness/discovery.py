@@ -21,6 +21,7 @@ from harness.errors import LONGEST, ScenarioFailedError, UsageError, describe, e
 from harness.helper_files import is_helper
 from harness.results.run import BASELINE
 from harness.runnable import RunnableScenario, runnable
+from harness.runtime import channel
 from harness.runtime.channel import end_fork, refuse_exits
 from harness.runtime.clock import ClockCheck, MonotonicClock
 from harness.runtime.process_state import kept
@@ -414,6 +415,6 @@ def _line_in(file: Path, error: BaseException, *, innermost: bool = False) -> st
     """Return the last line of the file that an error passed, or raised it; empty if there is none."""
     if isinstance(error, SyntaxError) and error.lineno:
         return f", line {error.lineno},"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename not in {__file__, channel.__file__}]
     lines = [frame.lineno for frame in (frames[-1:] if innermost else frames) if frame.filename == str(file)]
     return f", line {lines[-1]}," if lines else ""

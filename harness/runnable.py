@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import ScenarioFailedError, UsageError
 from harness.results.run import RunSettings, Statement
+from harness.runtime.channel import end_if_forked
 from harness.scenario import ANY_ENGINE, Arm, Case, Group, Prepared, Scenario, Setting
 from harness.suggestions import choose_from
 from harness.user_code import line_of, scenario_file, shown, user_code
@@ -129,8 +130,13 @@ def _awaitable(method: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
 
 
 def _threaded(method: Callable[..., Any], pool: Executor) -> Callable[..., Awaitable[Any]]:
+    def operation(*args: Any) -> Any:
+        answer = method(*args)
+        end_if_forked()
+        return answer
+
     async def call(*args: Any) -> Any:
-        answer = await asyncio.get_running_loop().run_in_executor(pool, method, *args)
+        answer = await asyncio.get_running_loop().run_in_executor(pool, operation, *args)
         return await answer if type(answer) is CoroutineType else answer
 
     return call

@@ -29,6 +29,8 @@ class Outbox:
 
     def __init__(self, parent: channel.Channel) -> None:
         self._parent, self._is_over = parent, False
+        self.scenario: RunnableScenario | None = None
+        """The scenario of the job, once it is imported."""
 
     def send(self, message: Message) -> None:
         """Send a message, unless the outcome was sent."""
@@ -62,20 +64,20 @@ class Outbox:
         move_to(turn.cpus)
         return turn
 
-    def fail(self, error: BaseException, scenario: RunnableScenario | None = None) -> None:
+    def fail(self, error: BaseException) -> None:
         """Send an exception as the outcome, with its traceback.
 
         One that is not the harness's own has the arm, the case and the phase of what was being done, and the line in the file of
-        the scenario, if that is given.
+        the scenario once that is known.
         """
         code = ScenarioFailedError.code
         if isinstance(error, HarnessError):
             message, code = str(error), error.code
-        elif scenario is None:
+        elif self.scenario is None:
             message = describe(error)
         else:
             phase, arm, case = channel.doing()
-            message = f"{failure(error, scenario.written, arm, case)} ({phase})"
+            message = f"{failure(error, self.scenario.written, arm, case)} ({phase})"
         detail = "".join(traceback.format_exception(error))
         self.send(JobFailed(message, code, detail[-LONGEST:]))
 
@@ -93,12 +95,13 @@ async def opened(scenario: RunnableScenario, arm: str, setting: Setting, outbox:
     async with scenario.open(arm, setting) as instance:
         try:
             yield instance
-        except GeneratorExit:  # the worker's loop has ended
+        except GeneratorExit:  # raised by the scenario, and named by `main`, or by the end of the loop
             raise
         except BaseException as error:
-            outbox.fail(error, scenario)
+            outbox.fail(error)
+            begin("closing", arm)
             raise
-        finally:
+        else:
             begin("closing", arm)
 
 
@@ -143,7 +146,7 @@ async def _side_by_side(
     except GeneratorExit:  # the worker's loop has ended
         raise
     except BaseException as error:
-        outbox.fail(error, scenario)
+        outbox.fail(error)
         raise
     finally:
         begin("closing", every_arm)

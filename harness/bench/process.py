@@ -30,7 +30,7 @@ Event = Message | LeftRunning
 """A message of a worker, or what its parent sees of it."""
 
 LATE_S = 0.001
-"""Seconds to wait for a message that may have arrived after the outcome."""
+"""Seconds to wait for a message of a process that has exited."""
 CRASHES = (-signal.SIGSEGV, -signal.SIGFPE, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGILL)
 """Return codes of a process that has crashed, which writes where."""
 
@@ -61,15 +61,14 @@ def run_job(
                 try:
                     last = child.receive(watch.poll_s)
                 except TimeoutError:
-                    if child.process.poll() is not None:  # a process that it has forked keeps the channel open
-                        yield _ended(child, job.file)
-                        return
-                    lasting = watch.look()
-                    if lasting.is_over:
-                        yield _hanging(child, lasting, job.file)
-                        return
-                    waiting(lasting)
-                    continue
+                    if child.process.poll() is None:
+                        lasting = watch.look()
+                        if lasting.is_over:
+                            yield _hanging(child, lasting, job.file)
+                            return
+                        waiting(lasting)
+                        continue
+                    last = _late(child)  # a process that it has forked may keep the channel open
                 if last is None:
                     yield _ended(child, job.file)
                     return
@@ -117,15 +116,16 @@ def _exit(child: Child[Message], outcome: JobDone | JobFailed, job: BenchJob) ->
             return
     if names := [*left, *child.left()] or unknown:
         yield LeftRunning(names)
-    yield _late_failure(child) or outcome
+    while (late := _late(child)) is not None:  # from a process that the worker has forked
+        if isinstance(late, JobFailed):
+            outcome = late
+    yield outcome
 
 
-def _late_failure(child: Child[Message]) -> JobFailed | None:
-    """Return the failure that a process has reported after the outcome which its worker has forked; None if there is none."""
+def _late(child: Child[Message]) -> Message | None:
+    """Return the next message of a worker that has exited; None if it has sent no more."""
     with contextlib.suppress(TimeoutError):
-        while (message := child.receive(LATE_S)) is not None:
-            if isinstance(message, JobFailed):
-                return message
+        return child.receive(LATE_S)
     return None
 
 

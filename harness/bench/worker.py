@@ -26,7 +26,6 @@ def main() -> None:
         return
     job = msgspec.json.decode(line, type=BenchJob, dec_hook=decode_path)
     outbox, clock, runner = Outbox(parent), ClockCheck(MonotonicClock()), asyncio.Runner()
-    loaded: LoadedScenario | None = None
     try:
         begin("importing the scenario", times=LONG)
         gc.disable()  # what is imported stays, and searching it for garbage takes a tenth of a process's start and of its end
@@ -36,12 +35,13 @@ def main() -> None:
             from harness.bench.switches import ablated  # noqa: PLC0415 - imports numpy, which few jobs need
 
             loaded = ablated(loaded)
+        outbox.scenario = loaded.scenario
         gc.freeze()
         gc.enable()
         _do(job, loaded, outbox, runner)
         refuse_wrong_clock(clock)
     except BaseException as error:  # noqa: BLE001 - a scenario's own code may raise anything; the parent gets it as a message
-        outbox.fail(error, loaded.scenario if loaded is not None else None)
+        outbox.fail(error)
     else:
         outbox.send(JobDone(channel.spent_s()))
     begin("ending")

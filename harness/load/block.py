@@ -28,7 +28,7 @@ from harness.load.error_messages import add_message, grouped, message_of
 from harness.load.pacing import PacerProtocol
 from harness.results.load import Phase
 from harness.runnable import RunnableScenario
-from harness.runtime.channel import refuse_fork
+from harness.runtime.channel import end_if_forked
 from harness.runtime.clock import Clock, cpu_ns
 from harness.scenario import Case
 from harness.stats.histogram import Histogram, HistogramWire
@@ -351,7 +351,7 @@ class Recorder:
             if not operation.given_up:
                 self._count_completed(operation)
         finally:
-            refuse_fork()
+            end_if_forked()
             self.in_flight.discard(operation)
 
     def time_out(self, timeout_ns: int) -> list[InFlight]:

@@ -19,7 +19,7 @@ from harness.errors import ScenarioFailedError
 from harness.load.block import InFlight
 from harness.load.protocol import StepStarted
 from harness.runnable import RunnableScenario
-from harness.runtime.channel import refuse_fork
+from harness.runtime.channel import end_if_forked
 from harness.runtime.clock import Clock
 from harness.scenario import Case
 
@@ -56,7 +56,7 @@ class OperationThreads(ThreadPoolExecutor):
             except StopIteration as error:  # no future can have it: the one that awaits it would wait for ever
                 raise RuntimeError("it raised StopIteration") from error
             finally:
-                refuse_fork()
+                end_if_forked()
                 with self._counting:
                     self.running -= 1
 
@@ -119,7 +119,7 @@ def _limited(
                 raise OperationHangsError(f"{step}: {message}") from None
             raise TimeoutError(message) from error
         finally:
-            refuse_fork()
+            end_if_forked()
 
     return call
 

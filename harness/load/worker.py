@@ -52,7 +52,7 @@ from harness.load.sampler import Sampler
 from harness.results.load import LoadModel
 from harness.results.run import BASELINE
 from harness.runtime import channel
-from harness.runtime.channel import LONG, refuse_fork
+from harness.runtime.channel import LONG, end_if_forked
 from harness.runtime.child import JobFailed, decode_path
 from harness.runtime.clock import Clock, ClockCheck, KernelClock, MonotonicClock, cpu_ns
 from harness.scenario import Case, Setting
@@ -232,7 +232,7 @@ class LoadWorker:
                 late = f"{loaded.name}: {step} did not end within {self._job.timeout_s:g} s; see --timeout"
                 first = first or (ScenarioFailedError(late) if limit.expired() else _named(error, loaded, arm))
             finally:
-                refuse_fork()
+                end_if_forked()
         if self._pool is not None:
             self._pool.leave()
         if first is not None:
@@ -250,7 +250,7 @@ class LoadWorker:
             message = f"{loaded.name}: {arm}: open() did not end within {timeout_s:g} s, {LONG} times --timeout"
             raise ScenarioFailedError(message) from error
         finally:
-            refuse_fork()
+            end_if_forked()
         self._opened.append((loaded, arm, stack))
         self._check_clock(f"{arm}: open()")
         return instance

@@ -79,8 +79,7 @@ class Channel:
 
     def write_line(self, line: bytes) -> None:
         """Send an encoded message; raise OSError if the other side has closed its end."""
-        if _forked:
-            end_fork()
+        end_if_forked()
         with self._sending:
             self._socket.sendall(line + b"\n")
 
@@ -176,8 +175,7 @@ def begin(phase: str, arm: str = "", case: str = "", times: int = 1) -> None:
     `times` is the number of an operation's timeouts that it may last. It costs about a microsecond, and `beat` a tenth of that.
     """
     global _doing, _since_s
-    if _forked:
-        end_fork()
+    end_if_forked()
     now_s = _now_s()
     if _since_s is not None:
         _spent_s[_since_s[0]] = _spent_s.get(_since_s[0], 0.0) + now_s - _since_s[1]
@@ -252,8 +250,8 @@ def _note_fork() -> None:
     _counter = _activity[:COUNTER_BYTES].cast("Q")
 
 
-def refuse_fork() -> None:
-    """End this process, as `end_fork` does, if it is a forked one that has come back from foreign code."""
+def end_if_forked() -> None:
+    """End this process if it was forked from one of the harness and goes on with its work."""
     if _forked:
         end_fork()
 

@@ -1,4 +1,4 @@
-"""What foreign code may change in the process that imports it: kept, and put back, so that only its own work depends on it."""
+"""The state of this process that foreign code may change: kept, and put back, so that only its own work depends on it."""
 
 import contextlib
 import fcntl

@@ -217,6 +217,8 @@ NOT_A_CASE = "returns ('g', 'n 0', 0); return a list of Case(group, name, args)"
         ("cases", Case("other", "n 0", 0), UNDECLARED),
         ("load_cases", Case("other", "n 0", 0), UNDECLARED),
         ("cases", ("g", "n 0", 0), NOT_A_CASE),
+        ("cases", Case(["g"], "n 0", 0), "returns a case whose group is ['g']; give it a text"),  # type: ignore[arg-type]
+        ("load_cases", Case("g", 5, 0), "returns a case whose name is 5; give it a text"),  # type: ignore[arg-type]
     ],
 )
 def test_a_case_that_cannot_be_used_is_refused(name: str, case: Any, message: str) -> None:

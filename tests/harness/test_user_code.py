@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -165,3 +166,56 @@ def test_an_error_between_opening_and_closing_is_not_blamed_on_them() -> None:
 
     with pytest.raises(ValueError, match=r"^meanwhile$"):
         asyncio.run(use())
+
+
+class Odd(BaseException):
+    """What `except Exception` does not catch."""
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), Odd("odd"), asyncio.CancelledError()], ids=["exit", "odd", "cancelled"])
+def test_what_is_no_exception_is_named_as_one_is(error: BaseException) -> None:
+    """A scenario neither ends its process nor passes for a request to stop."""
+    message = raised("run", error, arm="optimised", case="n 0")
+    assert message.startswith("optimised raised in case 'n 0' at tests/harness/test_user_code.py, line ")
+    assert type(error).__name__ in message
+    assert message.endswith("remove that: a scenario must not end the process that measures it") == isinstance(error, SystemExit)
+
+
+def test_requests_to_stop_pass() -> None:
+    """Ctrl-C, the cancellation of the running task and closing a coroutine are not the scenario's."""
+
+    async def waits() -> None:
+        with user_code(Failing(), "baseline"):
+            await asyncio.Event().wait()
+
+    async def cancelled() -> bool:
+        task = asyncio.create_task(waits())
+        await asyncio.sleep(0)
+        task.cancel()
+        (found,) = await asyncio.gather(task, return_exceptions=True)
+        return isinstance(found, asyncio.CancelledError)
+
+    assert asyncio.run(cancelled())
+    for request in (KeyboardInterrupt, GeneratorExit):
+        with pytest.raises(request), user_code(Failing(), "baseline"):
+            raise request
+
+
+def test_an_interrupt_is_the_scenario_s_own_where_interrupts_are_ignored() -> None:
+    """As in a worker, which leaves Ctrl-C to its parent."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert "KeyboardInterrupt" in raised("run", KeyboardInterrupt(), arm="optimised", case="n 0")
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_errors_within_errors_end() -> None:
+    """Thousands of groups within groups, and an error that is its own cause."""
+    error: Exception = ValueError("inner")
+    for _ in range(3000):
+        error = ExceptionGroup("g", [error])
+    assert failure(error, Failing(), "optimised", "n 0").endswith("ValueError: inner")
+    own = ValueError("own")
+    own.__cause__ = own
+    assert failure(own, Failing(), "optimised", "n 0").endswith("ValueError: own")

@@ -1,11 +1,11 @@
-"""Scenario files with one planted fault each: what it is, where it is, and how a command has to end that meets it.
+"""Scenario files with one injected fault each: what it is, where it is, and how a command has to end that meets it.
 
 Not a question of its own: `tools.chaos.scenario_faults` measures each of them beside a scenario without a fault.
 """
 
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class Good(Scenario):
     def run(self, instance, case):
         return sum(range(case.args))
 '''
-"""The scenario without a fault, beside which each planted one is measured."""
+"""The scenario without a fault, beside which each injected one is measured."""
 
 _FILE = '''\
 """Add numbers up."""
@@ -43,7 +43,7 @@ from harness import Arm, Case, Group, LoadTest, Promise, Scenario, speedup, time
 
 {imported}
 
-class Planted(Scenario):
+class Injected(Scenario):
     """Add numbers up."""
 
 {methods}
@@ -89,7 +89,7 @@ class PlantedOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class PlantedFault:
-    """One planted fault."""
+    """One injected fault."""
 
     name: str
     """Unique; the name of the scenario and of its file is made of it."""
@@ -109,7 +109,7 @@ class PlantedFault:
     @property
     def scenario(self) -> str:
         """The name of the scenario."""
-        return "planted_" + self.name.replace(" ", "_").replace(".", "_").replace("-", "_")
+        return "injected_" + self.name.replace(" ", "_").replace(".", "_").replace("-", "_")
 
     def write(self, folder: Path) -> Path:
         """Write the scenario file into a folder and return it."""
@@ -145,7 +145,7 @@ def _fault(
     *says: str,
     outcome: PlantedOutcome = PlantedOutcome.FAILED,
     line: bool = True,
-    load: bool = True,
+    load: bool | PlantedOutcome = True,
     slow: bool = False,
 ) -> PlantedFault:
     """Return a fault in a phase; its message names the line on which the fault is if `line`."""
@@ -153,7 +153,8 @@ def _fault(
     refused = phase in {"import", "constructor"} and outcome == PlantedOutcome.FAILED
     outcome = PlantedOutcome.REFUSED if refused else outcome
     place = (f"line {number}",) if line and outcome in {PlantedOutcome.FAILED, PlantedOutcome.REFUSED} else ()
-    return PlantedFault(name, phase, text, outcome, (*place, *says), outcome if load else None, slow=slow)
+    under_load = load if isinstance(load, PlantedOutcome) else outcome if load else None
+    return PlantedFault(name, phase, text, outcome, (*place, *says), under_load, slow=slow)
 
 
 def _declared(name: str, declared: Mapping[str, str], *says: str) -> PlantedFault:
@@ -220,7 +221,7 @@ _HANGS = {
 
 
 def faults() -> list[PlantedFault]:
-    """Return all planted faults; the names are unique."""
+    """Return all injected faults; the names are unique."""
     found = [
         _of_a_measure(),
         *_of_exits(),
@@ -283,7 +284,7 @@ def _of_hangs() -> list[PlantedFault]:
             f"{how} in {phase}",
             phase,
             _HANGS[how],
-            *(("optimised",) if phase in {"run", "open"} else ()),
+            *(("optimised",) if phase in {"run", "open"} else ("making the cases",)),
             line=False,
             slow=phase != "run",
         )
@@ -297,8 +298,8 @@ def _of_processes() -> list[PlantedFault]:
     return [
         _fault("fork in import", "import", "os.fork()", "fork"),
         _fault("fork in cases", "cases", "os.fork()", "fork", load=False),
-        _fault("fork in open", "open", "os.fork()", "fork", "optimised"),
-        _fault("fork in run", "run", "os.fork()", "fork", "optimised"),
+        _fault("fork in open", "open", "os.fork()", "optimised", "fork"),
+        _fault("fork in run", "run", "os.fork()", "optimised", "fork"),
         _fault("thread that stays", "open", stays, "stays", outcome=ended, load=False),
         _fault("busy executor", "open", "ThreadPoolExecutor(1, 'busy').submit(time.sleep, 1e6)", "busy", outcome=ended, load=False),
         _fault("child that stays", "open", "subprocess.Popen(['sleep', '600'])", "sleep", outcome=ended, load=False),
@@ -344,14 +345,19 @@ def _of_the_process() -> list[PlantedFault]:
     monotonic = "time.monotonic = lambda: 5.0\ntime.perf_counter_ns = lambda: 5\ntime.perf_counter = lambda: 5.0"
     return [
         *found,
-        _fault("descriptors closed in import", "import", "os.closerange(3, 256)", outcome=harmless, line=False, load=False),
+        replace(
+            _fault(
+                "descriptors closed in import", "import", "os.closerange(3, 256)", "Bad file descriptor", line=False, load=False
+            ),
+            outcome=PlantedOutcome.FAILED,  # the command that imports it does without; its processes do not
+        ),
         _fault("descriptors closed in open", "open", "os.closerange(3, 256)", "optimised", line=False),
         _fault("descriptors closed in run", "run", "os.closerange(3, 256)", "optimised", line=False),
-        _fault("descriptors closed in cases", "cases", "os.closerange(3, 256)", line=False, load=False),
+        _fault("descriptors closed in cases", "cases", "os.closerange(3, 256)", "making the cases", line=False, load=False),
         _fault("clock frozen in import", "import", frozen, "clock", line=False),
         _fault("clock frozen in open", "open", frozen, "clock", line=False, load=False),
         _fault("clock frozen in run", "run", frozen, "clock", line=False, load=False),
-        _fault("all clocks frozen in open", "open", monotonic, line=False, load=False),
+        _fault("all clocks frozen in open", "open", monotonic, "clock", line=False, load=False),
         _fault(
             "no more files",
             "run",
@@ -370,7 +376,7 @@ def _of_the_process() -> list[PlantedFault]:
 
 
 def _of_answers() -> list[PlantedFault]:
-    odd = "return type('Odd', (), {{'__eq__': lambda self, other: {}, '__hash__': None}})()"
+    odd = "return globals().setdefault('Odd', type('Odd', (), {{'__eq__': lambda self, other: {}, '__hash__': None}}))()"
     return [
         _fault("equality that raises", "normalise", odd.format("1 / 0"), "sum 900", "ZeroDivisionError", line=False),
         _fault("equality that exits", "normalise", odd.format("sys.exit(0)"), "sum 900", "SystemExit", line=False),
@@ -408,13 +414,16 @@ def _of_cases() -> list[PlantedFault]:
     def case(text: str) -> str:
         return f"return [{text}]"
 
+    refused = PlantedOutcome.REFUSED  # as there is no other scenario beside it
     exits = "type('Odd', (), {'__reduce__': lambda self: sys.exit(0)})()"
     return [
-        _fault("case of no group", "cases", case("Case('other', 'n 0', 0)"), "'other'", "choose from 'g'", line=False),
-        _fault("group that is no text", "cases", case("Case(['g'], 'n 0', 0)"), "['g']", line=False),
-        _fault("name that is no text", "cases", case("Case('g', 5, 0)"), "5", line=False),
+        _fault(
+            "case of no group", "cases", case("Case('other', 'n 0', 0)"), "'other'", "choose from 'g'", line=False, load=refused
+        ),
+        _fault("group that is not a text", "cases", case("Case(['g'], 'n 0', 0)"), "['g']", line=False, load=refused),
+        _fault("name that is not a text", "cases", case("Case('g', 5, 0)"), "5", line=False, load=refused),
         _fault("two cases of one name", "cases", case("Case('g', 'n 0', 0), Case('g', 'n 0', 1)"), "'n 0'", line=False, load=False),
-        _fault("case that is none", "cases", case("5"), "returns 5", line=False),
+        _fault("case that is not one", "cases", case("5"), "returns 5", line=False, load=refused),
         _fault("no cases", "cases", "return []", "no cases", line=False),
         _fault("cases that are none", "cases", "return None", "cases", line=False),
         _fault("case that exits when copied", "cases", case(f"Case('g', 'n 0', {exits})"), "SystemExit", line=False, load=False),
@@ -457,9 +466,9 @@ def _of_declarations() -> list[PlantedFault]:
         _declared("engines as a text", {"engines": '"sqlite"'}, "engines"),
         _declared("no engines", {"engines": "[]"}, "engines"),
         _declared("tolerances as a list", {"tolerances": '["steps"]'}, "tolerances"),
-        _declared("tolerance as a text", {"tolerances": '{"steps": "much"}'}, "tolerances"),
+        _declared("tolerance as a text", {"tolerances": '{"steps": "much"}'}, "'steps'"),
         _declared("load test as a number", {"load_test": "30"}, "load_test"),
         _declared("flag as a text", {"groups": '[Group("g", "a", slow="no")]'}, "slow"),
         _declared("load test of no rate", {"load_test": "LoadTest(0)"}, "rate_per_s"),
-        _declared("run is no method", {"run": "5"}, "run"),
+        _declared("run is not a method", {"run": "5"}, "run"),
     ]

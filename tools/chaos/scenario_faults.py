@@ -32,6 +32,8 @@ RUN = ("run", "--quick", "--processes", "0", "--budget", "30s", "--timeout", TIM
 """The options that make a run of toy scenarios shortest: answers are compared, work is counted and memory measured."""
 LOAD = ("load", "--rate", "20", "--duration", "1s", "--warm-up", "0s", "--block", "500ms", "--timeout", TIMEOUT)
 """The same of a load test."""
+PYTEST = ("-q", "-p", "no:cacheprovider", "--benchmark-disable", "--harness-timeout", TIMEOUT)
+"""The options of pytest."""
 GOOD_CASES = 2
 """Cases of the scenario without a fault whose answers are compared."""
 LOADED, SAMPLED = 3, 8
@@ -42,7 +44,7 @@ PYTEST_ENDS = ("SIGKILL", "SIGTERM", "SIGSEGV", "fork", "clock")
 
 @dataclass(frozen=True)
 class CommandEnd:
-    """The end of a command that met planted faults."""
+    """The end of a command that met injected faults."""
 
     code: int | None
     """The exit code; None: it did not end within its limit."""
@@ -82,9 +84,9 @@ def judged_run(together: Sequence[PlantedFault], end: CommandEnd) -> list[FaultR
         problems.append("no report")
     found = []
     for fault in together:
-        planted = scenarios.get(fault.scenario, {})
-        status, wanted = planted.get("status"), "failed" if fault.outcome == PlantedOutcome.FAILED else "ok"
-        message = _message_of(planted, fault.outcome)
+        injected = scenarios.get(fault.scenario, {})
+        status, wanted = injected.get("status"), "failed" if fault.outcome == PlantedOutcome.FAILED else "ok"
+        message = _message_of(injected, fault.outcome)
         own = [f"its status is {status}"] if status != wanted else []
         own += _unnamed(fault, fault.says, message)
         found.append(FaultResult("run", fault, ", ".join([*own, *problems]), message=message))
@@ -112,11 +114,11 @@ def _unnamed(fault: PlantedFault, says: Sequence[str], message: str) -> list[str
     return [f"it is not said: {' · '.join(missing)}"] if missing else []
 
 
-def _message_of(planted: Mapping[str, Any], outcome: PlantedOutcome) -> str:
-    """Return what a record says about a planted scenario: its error, or its warnings where it has to be measured."""
+def _message_of(injected: Mapping[str, Any], outcome: PlantedOutcome) -> str:
+    """Return what a record says about a injected scenario: its error, or its warnings where it has to be measured."""
     if outcome == PlantedOutcome.ENDED:
-        return " ".join(f"{warning['message']}" for warning in planted.get("warnings", ()))
-    return str(planted.get("error") or "")
+        return " ".join(f"{warning['message']}" for warning in injected.get("warnings", ()))
+    return str(injected.get("error") or "")
 
 
 def ended(arguments: Sequence[str], folder: Path, limit_s: float = LIMIT_S) -> CommandEnd:
@@ -160,9 +162,9 @@ def tried_run(together: Sequence[PlantedFault], folder: Path) -> list[FaultResul
 
 
 def tried_load(together: Sequence[PlantedFault], folder: Path) -> list[FaultResult]:
-    """Put a fault under load beside the scenario without one."""
+    """Put a fault under load."""
     (fault,) = together
-    end = ended(["-m", "harness", *LOAD, "--out", "out", fault.write(folder).name, _good(folder)], folder)
+    end = ended(["-m", "harness", *LOAD, "--out", "out", fault.write(folder).name], folder)
     return [judged("load", fault, fault.under_load or fault.outcome, end)]
 
 
@@ -178,8 +180,12 @@ def tried_list(together: Sequence[PlantedFault], folder: Path) -> list[FaultResu
 def tried_pytest(together: Sequence[PlantedFault], folder: Path) -> list[FaultResult]:
     """Collect and run a fault under pytest."""
     (fault,) = together
-    options = ("-q", "-p", "no:cacheprovider", "--benchmark-disable", "--harness-timeout", TIMEOUT)
-    end = ended(["-m", "pytest", *options, fault.write(folder).name, _good(folder)], folder)
+    (folder / "pyproject.toml").write_text('[tool.harness]\nscenarios = "trials"\n')
+    trials = folder / "trials"
+    trials.mkdir()
+    fault.write(trials)
+    _good(trials)
+    end = ended(["-m", "pytest", *PYTEST, "trials"], folder)
     outcome = PlantedOutcome.HARMLESS if fault.outcome == PlantedOutcome.ENDED else fault.outcome
     return [judged("pytest", fault, outcome, end)]
 
@@ -221,7 +227,7 @@ def run(effort: float) -> Section:
 
 
 _TEXT = (
-    "Each file has one fault in one part of a scenario: it exits, kills or forks its process, raises what is no `Exception`, hangs,"
+    "Each file has one fault in one part of a scenario: it exits, kills or forks its process, raises what is not an `Exception`, hangs,"
     " leaves threads and processes, closes descriptors, freezes time, changes its process, answers what cannot be compared, or"
     " declares what cannot be. It is measured beside a scenario without a fault. It has to end in one failure of its scenario, with"
     " arm, case and line where they are known, and exit code 1; in a refusal with exit code 2 where nothing can be"

@@ -105,3 +105,25 @@ def test_a_signal_while_the_interpreter_ends_keeps_the_exit_code() -> None:
     root = str(Path(signals.__file__).parents[2])
     done = subprocess.run([sys.executable, "-c", program.format(root)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (3, "on\n", "")
+
+
+@pytest.mark.parametrize(
+    "left",
+    ["threading.Thread(target=threading.Event().wait).start()", "atexit.register(os._exit, 0)", "atexit.register(time.sleep, 600)"],
+    ids=["thread", "exit", "sleep"],
+)
+def test_what_foreign_code_leaves_changes_neither_the_end_nor_its_code(left: str) -> None:
+    """A thread that never ends is waited for END_S, and an exit while the interpreter ends is none."""
+    code = f"""
+import atexit, os, sys, threading, time
+from harness.runtime import signals
+from harness.runtime.channel import refuse_exits
+refuse_exits()
+signals.END_S = 0.2
+{left}
+signals.end_at_once(2)
+sys.exit(2)
+"""
+    root = Path(__file__).parents[3]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (2, "")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import NotMeasurableError
+from harness.errors import NotMeasurableError, ScenarioFailedError
 from harness.results.run import ArmResult, PromiseVerdict, ScenarioResult, ScenarioStatus
 from harness.verdicts import promise as v
 from harness.verdicts.promise import Claim, Estimate, Promise, judge, weigh
@@ -80,6 +80,20 @@ def test_a_promise_for_some_arms_is_judged_for_these_alone() -> None:
     """By default it is for every arm but the baseline."""
     promise = Promise("N1", "x", v.times(2), lambda _result, _arm: Estimate(3.0, exact=True), arms=["optimised"])
     assert [verdict.arm for verdict in judge(promise, RESULT)] == ["optimised"]
+
+
+@pytest.mark.parametrize(("error", "text"), [(ValueError("no rows"), "ValueError: no rows"), (SystemExit(0), "SystemExit: 0")])
+def test_a_measure_that_raises_is_named_with_its_line(error: BaseException, text: str) -> None:
+    """It may be the user's, and must not end the run that has measured everything."""
+
+    def measure(_: ScenarioResult, arm: str) -> Estimate:
+        raise error
+
+    line = measure.__code__.co_firstlineno + 1
+    place = f"tests/harness/verdicts/test_promise.py, line {line}"
+    with pytest.raises(ScenarioFailedError) as found:
+        judge(Promise("X", "x", v.times(2), measure), RESULT)
+    assert str(found.value) == f"the measure of promise 'X' raised for proposed at {place}: {text}"
 
 
 def test_a_promise_that_cannot_be_measured_has_the_reason() -> None:
