@@ -100,7 +100,7 @@ class LoadPlan:
 
 
 class _Session:
-    """What a load test and a capacity search have in common: what they store, and how they begin and end."""
+    """The part that load tests and capacity searches share: storing results, and the beginning and end of a run."""
 
     plan: "LoadPlan | CapacityPlan"
     collected: CollectedResults

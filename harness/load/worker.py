@@ -412,7 +412,7 @@ def _threads_left() -> list[str]:
 
 @dataclass
 class _Reports:
-    """What the worker reports to its supervisor, and the step that it is in."""
+    """The reports of the worker to its supervisor, and the step that it is in."""
 
     supervisor: channel.Channel
     last: StepStarted | None = None

@@ -27,7 +27,7 @@ class ResumableRequest:
     """A command that measures, in which a run and the one that it resumes must agree."""
 
     subject: str
-    """What the command makes, such as "load test"."""
+    """The command, such as "load"."""
     command: str
     """The command line that repeats the run, without secrets."""
     arguments: Sequence[str]
