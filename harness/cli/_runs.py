@@ -21,7 +21,7 @@ from harness.verdicts.unmeasured import unmeasured
 
 if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
-    from harness.load.stored import StoredLine
+    from harness.load.stored import StoredLoadLine
     from harness.results.resumable import ResumableRequest
     from harness.results.unfinished import UnfinishedRun
 
@@ -215,14 +215,14 @@ def request_of(options: argparse.Namespace, name: str, files: Sequence[Path], mo
 
 def under_load_of(
     options: argparse.Namespace, name: str, out: Path, loaded: LoadedScenario, repeats: str, requests: bytes | None = None
-) -> UnfinishedRun[StoredLine]:
+) -> UnfinishedRun[StoredLoadLine]:
     """Return where a run under load stores its blocks or steps, those of a run that is resumed among them.
 
     `repeats` is the command line that repeats it; `requests` describe a target that is not a scenario file.
 
     UsageError: what is to be resumed is of another request.
     """
-    from harness.load.stored import StoredLine
+    from harness.load.stored import StoredLoadLine
     from harness.results.unfinished import UnfinishedRun
     from harness.results.unfinished import request_of as stored_request
     from harness.runtime.source_code import digest
@@ -233,7 +233,7 @@ def under_load_of(
         before = stored_request(out)
         before.refuse_other(out, request)
         request = before
-    return UnfinishedRun(out, request, StoredLine, is_resumed=options.resume is not None)
+    return UnfinishedRun(out, request, StoredLoadLine, is_resumed=options.resume is not None)
 
 
 def _stated(value: Any) -> str:
@@ -280,9 +280,7 @@ def _take_stated(
     _options.resolve(parsed)
     if not before.arguments and not {*SUBJECTS} & stated:
         raise UsageError(f"{out}: its command line has secrets, which are not stored; repeat it with --resume: {before.command}")
-    for subject in {*SUBJECTS} & stated:
-        if _same_files(subject, options, parsed):
-            stated.remove(subject)  # in the order of the run
+    stated -= {subject for subject in {*SUBJECTS} & stated if _same_files(subject, options, parsed)}  # in the order of the run
     for key, value in vars(parsed).items():
         if key not in stated | OF_THE_OUTPUT or (key == "scenarios" and key not in stated):
             setattr(options, key, value)

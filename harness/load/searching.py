@@ -8,7 +8,7 @@ from harness.errors import HarnessError, ScenarioFailedError
 from harness.load.block import LoadBlock
 from harness.load.capacity import NextStep, SearchEnd, SearchPlan, TriedStep, capacity, next_step, tried_step
 from harness.load.checks import generator_limit, have_trouble
-from harness.load.stored import StoredCrash, StoredResult, StoredStep
+from harness.load.stored import StoredCrash, StoredLevel, StoredResult
 from harness.load.supervisor import Supervisor
 from harness.load.totals import merged, total
 from harness.results.load import Capacity, CapacityKind
@@ -65,7 +65,7 @@ class CapacitySearches:
     """A message for each load worker that ended early."""
     store: Callable[[StoredResult], None] = lambda _result: None
     """Called with each step that was run."""
-    stored: deque[StoredStep | StoredCrash] = field(default_factory=deque)
+    stored: deque[StoredLevel | StoredCrash] = field(default_factory=deque)
     """The steps of an earlier part of the run, which are taken over in place of running them: the same ones come next."""
     arrived: int = 0
     """The operations that were due in all steps so far."""
@@ -84,11 +84,11 @@ class CapacitySearches:
         """The number of steps so far."""
         return sum(len(search.history) for search in self.searches)
 
-    def take_over(self, steps: Sequence[StoredStep | StoredCrash]) -> None:
+    def take_over(self, steps: Sequence[StoredLevel | StoredCrash]) -> None:
         """Begin with the steps of an earlier part of the run."""
         self.stored = deque(steps)
         self.begun += len(steps)
-        self.arrived += sum(step.arrivals for step in steps if isinstance(step, StoredStep))
+        self.arrived += sum(step.arrivals for step in steps if isinstance(step, StoredLevel))
 
     def goes_on(self) -> bool:
         """Return whether a search has a next step."""
@@ -160,10 +160,10 @@ class CapacitySearches:
         self.arrived += block.arrivals
         tried = tried_step(search.plan, step, observation(step.level, block, beyond=search.plan.objective.beyond), spent_s)
         search.history.append(tried)
-        self.store(StoredStep(search.arm, kind, tried, block.arrivals, block.targets))
+        self.store(StoredLevel(search.arm, kind, tried, block.arrivals, block.targets))
         self.measured()
 
-    def _known(self, search: ArmSearch, step: NextStep) -> StoredStep | StoredCrash | None:
+    def _known(self, search: ArmSearch, step: NextStep) -> StoredLevel | StoredCrash | None:
         """Return the stored result of a step; None if there is none, or the next one is of another step, as are all after it."""
         if not self.stored:
             return None

@@ -31,7 +31,7 @@ from harness.load.stored import (
     StoredBlock,
     StoredData,
     StoredEnd,
-    StoredLine,
+    StoredLoadLine,
     StoredResult,
     StoredResume,
     StoredStart,
@@ -89,7 +89,7 @@ class LoadPlan:
     command: str
     users: int = 0
     """Concurrent users of the closed model."""
-    unfinished: UnfinishedRun[StoredLine] | None = None
+    unfinished: UnfinishedRun[StoredLoadLine] | None = None
     """Where blocks are stored, those of an interrupted run that is resumed among them; None for a new one."""
     started_at: str = ""
     """The time at which a run began that is resumed; empty for a new one."""
@@ -101,18 +101,18 @@ class LoadPlan:
 
 
 class _Session:
-    """What a load test and a capacity search have in common: what they store, and how they begin and end."""
+    """The part that load tests and capacity searches share: storing results, and the beginning and end of a run."""
 
     plan: "LoadPlan | CapacityPlan"
     collected: CollectedResults
-    _unfinished: UnfinishedRun[StoredLine] | None = None
+    _unfinished: UnfinishedRun[StoredLoadLine] | None = None
     _kept: int = 0
     """The number of blocks or steps in the result that was written last."""
 
     def _store(self, result: StoredResult) -> None:
         """Store one result."""
         if self._unfinished is not None:
-            self._unfinished.add(StoredLine(result))
+            self._unfinished.add(StoredLoadLine(result))
 
     def _keep(self, results: int, least: int, result: Callable[[], ScenarioResult]) -> None:
         """Write the result so far if there are enough more of what it consists of; it is interrupted if no later one follows."""
@@ -133,7 +133,7 @@ class _Session:
         """Yield what is stored of this run, which is empty for a new one; what it stores is removed if it ends by itself."""
         plan, collected = self.plan, self.collected
         request = ResumableRequest(command, plan.command, [], {})
-        unfinished = self._unfinished = plan.unfinished or UnfinishedRun(plan.out, request, StoredLine)
+        unfinished = self._unfinished = plan.unfinished or UnfinishedRun(plan.out, request, StoredLoadLine)
         try:
             lines = [line.result for line in unfinished.lines()]
             if unfinished.is_resumed:
@@ -356,7 +356,7 @@ class CapacityPlan:
     warm_up_s: float = 1.0
     timeout_s: float = OPERATION_TIMEOUT_S
     """Timeout of one operation."""
-    unfinished: UnfinishedRun[StoredLine] | None = None
+    unfinished: UnfinishedRun[StoredLoadLine] | None = None
     """Where steps are stored, those of an interrupted run that is resumed among them; None for a new one."""
     started_at: str = ""
     """The time at which a run began that is resumed; empty for a new one."""

@@ -59,7 +59,7 @@ class StoredEnd(msgspec.Struct, tag=True, frozen=True):
     """Threads and processes that it left running."""
 
 
-class StoredStep(msgspec.Struct, tag=True, frozen=True):
+class StoredLevel(msgspec.Struct, tag=True, frozen=True):
     """A step of a capacity search."""
 
     arm: str
@@ -84,10 +84,10 @@ class StoredResume(msgspec.Struct, tag=True, frozen=True):
     """The beginning of a part of the run that goes on with what is stored before."""
 
 
-StoredResult = StoredData | StoredStart | StoredBlock | StoredEnd | StoredStep | StoredCrash | StoredResume
+StoredResult = StoredData | StoredStart | StoredBlock | StoredEnd | StoredLevel | StoredCrash | StoredResume
 
 
-class StoredLine(msgspec.Struct, frozen=True):
+class StoredLoadLine(msgspec.Struct, frozen=True):
     """One line."""
 
     result: StoredResult
@@ -148,9 +148,9 @@ def stored_workers(lines: Sequence[StoredResult]) -> dict[int, StoredWorker]:
     return found
 
 
-def stored_steps(lines: Sequence[StoredResult]) -> list[StoredStep | StoredCrash]:
+def stored_steps(lines: Sequence[StoredResult]) -> list[StoredLevel | StoredCrash]:
     """Return the steps of a capacity search in the order in which they were run."""
-    return [line for line in lines if isinstance(line, StoredStep | StoredCrash)]
+    return [line for line in lines if isinstance(line, StoredLevel | StoredCrash)]
 
 
 def stored_data(lines: Sequence[StoredResult]) -> StoredData | None:

@@ -400,7 +400,7 @@ def main() -> None:
         return
     job = msgspec.json.decode(line, type=LoadJob, dec_hook=decode_path)
     sys.setswitchinterval(SWITCH_S)
-    steps = _Steps(supervisor)
+    steps = _Reports(supervisor)
     channel.refuse_exits()
     try:
         asyncio.Runner(loop_factory=new_event_loop).run(_serve(job, supervisor, steps))
@@ -422,8 +422,8 @@ def _threads_left() -> list[str]:
 
 
 @dataclass
-class _Steps:
-    """What the worker reports to its supervisor, and the step that it is in."""
+class _Reports:
+    """The reports of the worker to its supervisor, and the step that it is in."""
 
     supervisor: channel.Channel
     last: StepStarted | None = None
@@ -464,7 +464,7 @@ def _print_in_one_line(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]
         sys.stderr.write(message_line(f"harness: in a task of the scenario: {problem}") + "\n")
 
 
-async def _serve(job: LoadJob, supervisor: channel.Channel, steps: _Steps) -> None:
+async def _serve(job: LoadJob, supervisor: channel.Channel, steps: _Reports) -> None:
     clock, files, send = KernelClock(), [decode_path(Path, file) for file in job.files], steps.send
 
     def fail(error: HarnessError) -> None:

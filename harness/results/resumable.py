@@ -27,7 +27,7 @@ class ResumableRequest:
     """A command that measures, in which a run and the one that it resumes must agree."""
 
     subject: str
-    """What the command makes, such as "load test"."""
+    """The command, such as "load"."""
     command: str
     """The command line that repeats the run, without secrets."""
     arguments: Sequence[str]
@@ -45,7 +45,7 @@ class ResumableRequest:
     def refuse_other(self, folder: Path, now: "ResumableRequest") -> None:
         """Raise UsageError, with the first difference, if the run of a folder cannot be resumed by the request that is made now."""
         before, asked = ({"the command": each.subject, **each.identity} for each in (self, now))
-        refuse_other(folder, self.subject, before, asked)
+        refuse_other(folder, "run", before, asked)
 
 
 def read_request(folder: Path) -> ResumableRequest:

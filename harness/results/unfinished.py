@@ -40,7 +40,7 @@ class UnfinishedRun(Generic[Line]):
         UsageError: the folder cannot be written, another process is measuring this run, or there is one that can be resumed.
         """
         self.run, self.request, self.is_resumed = run, request, is_resumed
-        self._folder, self._kind = run / FOLDER, kind
+        self._folder = run / FOLDER
         self._journal, self._held = Journal[Line](self._folder / STEPS_FILE, kind), ExitStack()
         self._held.enter_context(self._journal.alone())
         if not is_resumed:
@@ -54,7 +54,7 @@ class UnfinishedRun(Generic[Line]):
 
     def add(self, line: Line) -> None:
         """Append one line, without the secrets in its texts."""
-        self._journal.append(msgspec.convert(redacted_values(msgspec.to_builtins(line)), self._kind))
+        self._journal.append(redacted_values(msgspec.to_builtins(line)))
 
     def keep(self, place: int, result: ScenarioResult) -> None:
         """Store the result so far of the scenario that has this place among those of the run."""

@@ -24,7 +24,7 @@ from harness.load.protocol import LoadJob
 from harness.load.results import CollectedResults, ScenarioEnvironment
 from harness.load.searching import observation
 from harness.load.session import CapacityPlan, CapacitySession, LoadPlan, LoadSession, load_facts, verdicts
-from harness.load.stored import StoredLine
+from harness.load.stored import StoredLoadLine
 from harness.results.load import CapacityKind, LoadModel
 from harness.results.run import RunSettings
 from harness.results.store import read_run
@@ -424,9 +424,9 @@ def load_session(made: FakeLoadWorker, out: Path, monkeypatch: pytest.MonkeyPatc
     return LoadSession(plan, Silent(), Cores(None, None))
 
 
-def resumed(out: Path) -> UnfinishedRun[StoredLine]:
+def resumed(out: Path) -> UnfinishedRun[StoredLoadLine]:
     """Return what is stored of a run, to go on with it."""
-    return UnfinishedRun(out, request_of(out), StoredLine, is_resumed=True)
+    return UnfinishedRun(out, request_of(out), StoredLoadLine, is_resumed=True)
 
 
 @pytest.mark.parametrize(("blocks", "first_cycle"), [(1, 0), (4, 1), (5, 1), (8, 2)])

@@ -55,7 +55,7 @@ def test_another_request_is_refused_by_the_first_difference(tmp_path: Path, now:
     with pytest.raises(UsageError) as refused:
         REQUEST.refuse_other(tmp_path, replace(REQUEST, identity=now))
     assert str(refused.value) == (
-        f"{tmp_path} cannot be resumed, because it is of another load test ({change}); start it again without --resume"
+        f"{tmp_path} cannot be resumed, because it is of another run ({change}); start it again without --resume"
     )
     refuse_other(tmp_path, "load test", now, now)
 
