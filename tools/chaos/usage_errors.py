@@ -13,7 +13,6 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from harness import cli
@@ -605,7 +604,7 @@ def _environments() -> Iterator[Attempt]:
 REDIRECTED = (
     ("> /dev/full", (2,)),
     (">&-", (2,)),
-    ("| head -c 1 > /dev/null", (0,)),
+    ("| head -c 1 > /dev/null", (0, 2)),
     ("2>&-", (0,)),
     ("> /dev/full 2>&-", (2,)),
     (">&- 2>&-", (2,)),
@@ -616,36 +615,24 @@ OPTIONS = (["-O"], ["-OO"], ["-W", "error"], ["-X", "dev"], ["-b", "-b"], ["-I"]
 """Options of the interpreter."""
 
 
-def real(folder: Path) -> list[tuple[Attempt, Outcome]]:
-    """Return attempts as real commands: outputs of the shell, and options of the interpreter."""
-    found = []
-    for words in (["report", BASE, "--format", "terminal"], ["explain", "--markdown"], ["--help"], ["report", BASE, "--json"]):
+def real(folder: Path, every: int = 1) -> list[tuple[Attempt, Outcome]]:
+    """Return every so many of the attempts as real commands, with what became of it."""
+    return [(attempt, _real(command, folder)) for attempt, command in list(_commands_of_a_shell())[::every]]
+
+
+def _commands_of_a_shell() -> Iterator[tuple[Attempt, list[str]]]:
+    """Yield attempts with outputs of the shell, and with options of the interpreter, each with its command."""
+    shown = ["report", BASE, "--format", "terminal"]
+    for words in (shown, ["explain", "--markdown"], ["--help"], ["report", BASE, "--json"]):
         for redirection, codes in REDIRECTED:
-            attempt = Attempt("streams", f"{' '.join(words)} {redirection}", words, codes, is_quiet=False)
             script = f'"$0" -m harness "$@" {redirection}' + ("; exit ${PIPESTATUS[0]}" if "|" in redirection else "")
-            if "|" in redirection:
-                attempt = replace(attempt, codes=(0, 2))
-            found.append((attempt, _real(["bash", "-c", script, sys.executable, *words], folder)))
+            attempt = Attempt("streams", f"{' '.join(words)} {redirection}", words, codes, is_quiet=False)
+            yield attempt, ["bash", "-c", script, sys.executable, *words]
     for options in OPTIONS:
-        for words, code in (
-            (["run", "--seed", "x"], 2),
-            (["report", "missing"], 2),
-            (["report", BASE, "--format", "terminal"], 0),
-            (["list"], 0),
-        ):
+        start = [str(ROOT / "harness" / "__main__.py")] if "-I" in options else ["-m", "harness"]
+        for words, code in ((["run", "--seed", "x"], 2), (["report", "missing"], 2), (shown, 0), (["list"], 0)):
             attempt = Attempt("interpreter", f"{' '.join(options)}: {' '.join(words)}", words, (code,), is_quiet=code != 0)
-            found.append(
-                (
-                    attempt,
-                    _real(
-                        [sys.executable, *options, str(ROOT / "harness" / "__main__.py"), *words]
-                        if "-I" in options
-                        else [sys.executable, *options, "-m", "harness", *words],
-                        folder,
-                    ),
-                )
-            )
-    return found
+            yield attempt, [sys.executable, *options, *start, *words]
 
 
 def _real(command: Sequence[str], folder: Path) -> Outcome:
@@ -672,7 +659,7 @@ def run(effort: float) -> Section:
         place = Path(folder)
         prepare(place)
         chosen = attempts()[::every]
-        found = list(zip(chosen, tried(chosen, place), strict=True)) + real(place)[::every]
+        found = list(zip(chosen, tried(chosen, place), strict=True)) + real(place, every)
     return section(found)
 
 
