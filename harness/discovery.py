@@ -1,5 +1,6 @@
 """Scenario files: find them in a folder, load them, and refuse an invalid one by its name."""
 
+import ast
 import importlib.machinery
 import importlib.util
 import inspect
@@ -28,6 +29,10 @@ TARGET_SUFFIX = ".target.json"
 """The end of the name of a file that stands for servers which run already; see `harness.targets.plan`."""
 FIRST = "`harness init` writes a first one"
 """The next step where there are no scenarios."""
+
+
+STRIPPED = 2
+"""The level of optimisation (`python -OO`) from which the interpreter removes docstrings."""
 
 
 class NoScenarioError(UsageError):
@@ -145,8 +150,8 @@ def load(file: Path) -> LoadedScenario:
         raise UsageError(problem) if imports_one else NoScenarioError(problem)
     _refuse_shadowing(file)
     (kind,) = own
-    doc = inspect.cleandoc(kind.__doc__ or "")
-    if not doc or kind.__doc__ == Scenario.__doc__:
+    doc = inspect.cleandoc(kind.__doc__ or "") if sys.flags.optimize < STRIPPED else _written_doc(file, kind.__name__)
+    if not doc or (kind.__doc__ and kind.__doc__ == Scenario.__doc__):
         raise UsageError(f"{file}: {kind.__name__} has no docstring; add one, its first line is the scenario's title in the report")
     _refuse_old_contract(file, kind)
     declared = Declarations(file, kind)
@@ -154,6 +159,12 @@ def load(file: Path) -> LoadedScenario:
     loaded = LoadedScenario(name=file.stem, file=file, scenario=_made(file, kind), title=doc.splitlines()[0].rstrip("."), doc=doc)
     declared.check_promises(loaded.findings)
     return loaded
+
+
+def _written_doc(file: Path, name: str) -> str:
+    """Return the docstring of a class from its file, for an interpreter that has removed it."""
+    classes = (node for node in ast.parse(file.read_bytes()).body if isinstance(node, ast.ClassDef) and node.name == name)
+    return next((ast.get_docstring(node) or "" for node in classes), "")
 
 
 def _made(file: Path, kind: type[Scenario[Any]]) -> RunnableScenario:
