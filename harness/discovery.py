@@ -37,6 +37,10 @@ FIRST = "`harness init` writes a first one"
 """The next step where there are no scenarios."""
 
 
+STRIPPED = 2
+"""The level of optimisation (`python -OO`) from which the interpreter removes docstrings."""
+
+
 class NoScenarioError(UsageError):
     """A file that neither has nor imports a scenario: beside scenarios, it is a helper."""
 
@@ -184,8 +188,8 @@ def _loaded(file: Path) -> LoadedScenario:
         raise UsageError(problem) if imports_one else NoScenarioError(problem)
     _refuse_shadowing(file)
     (kind,) = own
-    doc = inspect.cleandoc(kind.__doc__ or "")
-    if not doc or kind.__doc__ == Scenario.__doc__:
+    doc = inspect.cleandoc(kind.__doc__ or "") if sys.flags.optimize < STRIPPED else _written_doc(file, kind.__name__)
+    if not doc or (kind.__doc__ and kind.__doc__ == Scenario.__doc__):
         raise UsageError(f"{file}: {kind.__name__} has no docstring; add one, its first line is the scenario's title in the report")
     _refuse_old_contract(file, kind)
     declared = Declarations(file, kind)
@@ -215,6 +219,12 @@ def _guarded(file: Path) -> Iterator[None]:
         raise
     if problem := clock.problem():
         raise UsageError(f"{file} cannot be imported: {problem}")
+
+
+def _written_doc(file: Path, name: str) -> str:
+    """Return the docstring of a class from its file, for an interpreter that has removed it."""
+    classes = (node for node in ast.parse(file.read_bytes()).body if isinstance(node, ast.ClassDef) and node.name == name)
+    return next((ast.get_docstring(node) or "" for node in classes), "")
 
 
 def _made(file: Path, kind: type[Scenario[Any]]) -> RunnableScenario:

@@ -264,7 +264,7 @@ def _parser() -> _Parser:
             continue
         module = importlib.import_module(f"{__name__}.{info.name}")
         doc = (module.__doc__ or "").strip()
-        command = commands.add_parser(info.name, help=doc.splitlines()[0].rstrip("."), description=doc)
+        command = commands.add_parser(info.name, help=doc.partition("\n")[0].rstrip("."), description=doc)
         module.arguments(command)
         command.set_defaults(run=module.run)
         if getattr(module, "EXTENSIBLE", False):

@@ -43,7 +43,7 @@ def _converter(name: str, **settings: object) -> Callable[[str], object]:
 
 
 OPTIONS: tuple[tuple[str, object, Callable[[str], object], str, str], ...] = (
-    ("--harness-scenarios", None, str, "DIR", "folder of scenario files (default: `scenarios` in [tool.harness])"),
+    ("--harness-scenarios", None, _converter("place"), "DIR", "folder of scenario files (default: `scenarios` in [tool.harness])"),
     ("--harness-size", None, _converter("size"), "SIZE", f"size of the dataset (default: {SIZE})"),
     ("--harness-engine", None, _converter("engine"), "ENGINE", "database engine (default: each scenario's first)"),
     ("--harness-rtt", 0.0, _converter("rtt_ms"), "MS", "round-trip time to servers, in ms (default: 0)"),

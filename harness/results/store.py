@@ -92,7 +92,7 @@ def write_bytes(path: Path, body: bytes) -> Path:
 
 
 def _write_into(path: Path, body: bytes) -> Path:
-    """Write to a device, or a pipe that somebody reads: in its place, a file would be one more kind of damage to a machine."""
+    """Write to a device, or a pipe with a reader: a file must not take the place of either."""
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
     os.set_blocking(handle, True)
     with os.fdopen(handle, "wb") as file:

@@ -55,7 +55,7 @@ class Attempt:
     kind: str
     name: str
     words: Sequence[str]
-    """The command line behind the program's name; half surrogate pairs stand for bytes that are no text."""
+    """The command line behind the program's name; half surrogate pairs stand for undecodable bytes."""
     codes: Sequence[int] = (2,)
     """The exit codes that are right."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -68,8 +68,8 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a command did."""
+class TriedOutcome:
+    """The end and the output of a command."""
 
     code: int | None
     """Its exit code, the negative number of the signal that ended it, or None if it did not end in time."""
@@ -78,7 +78,7 @@ class Outcome:
     seconds: float = 0.0
 
 
-def problem(attempt: Attempt, outcome: Outcome) -> str:
+def problem(attempt: Attempt, outcome: TriedOutcome) -> str:
     """Return what is wrong with an outcome in a few words; empty if nothing is."""
     lines = [line for line in outcome.err.split("\n") if line.strip()]
     if outcome.code is None:
@@ -113,8 +113,8 @@ def obeyed(text: str, *, annotated: bool = False) -> str:
     return f"a log obeys {command[0].strip()!r}" if command else ""
 
 
-def tried(attempts: Sequence[Attempt], folder: Path, limit_s: float = LIMIT_S) -> list[Outcome]:
-    """Return the outcome of each attempt in turn; the prepared files are in `folder`."""
+def tried(attempts: Sequence[Attempt], folder: Path, limit_s: float = LIMIT_S) -> list[TriedOutcome]:
+    """Return the outcome of each attempt, in their order; the prepared files are in `folder`."""
     with tempfile.TemporaryDirectory(prefix="harness-tried-") as space:
         plan, found = Path(space) / "plan.json", Path(space) / "found.json"
         plan.write_text(json.dumps([[asdict(attempt) for attempt in attempts], str(folder), limit_s]), encoding="ascii")
@@ -122,7 +122,7 @@ def tried(attempts: Sequence[Attempt], folder: Path, limit_s: float = LIMIT_S) -
         for name in [name for name in environment if name.startswith(("HARNESS_", "GITHUB_", "CI_", "COLUMNS"))]:
             del environment[name]
         subprocess.run([sys.executable, "-m", __name__, str(plan), str(found)], cwd=folder, env=environment, check=True)
-        return [Outcome(**outcome) for outcome in json.loads(found.read_bytes())]
+        return [TriedOutcome(**outcome) for outcome in json.loads(found.read_bytes())]
 
 
 def _server(plan: Path, found: Path) -> None:
@@ -134,7 +134,7 @@ def _server(plan: Path, found: Path) -> None:
     found.write_text(json.dumps([asdict(outcome) for outcome in outcomes]), encoding="ascii")
 
 
-def _forked(attempt: Attempt, folder: Path, space: Path, limit_s: float) -> Outcome:
+def _forked(attempt: Attempt, folder: Path, space: Path, limit_s: float) -> TriedOutcome:
     out, err = space / "out", space / "err"
     start_s = time.monotonic()
     child = os.fork()
@@ -152,7 +152,7 @@ def _forked(attempt: Attempt, folder: Path, space: Path, limit_s: float) -> Outc
         os.waitpid(child, 0)
     code = None if status is None else os.waitstatus_to_exitcode(status)
     printed, said = (file.read_bytes().decode(errors="surrogateescape") if file.exists() else "" for file in (out, err))
-    return Outcome(code, printed, said, time.monotonic() - start_s)
+    return TriedOutcome(code, printed, said, time.monotonic() - start_s)
 
 
 def _run(attempt: Attempt, folder: Path, out: Path, err: Path) -> NoReturn:

@@ -42,7 +42,7 @@ LIMIT_S = 10.0
 """Seconds that one file may take, on a machine that is busy."""
 MEMORY_BYTES = 3 * 2**30
 MOST_BYTES = 200_000
-"""A seed or a mutation that is longer is cut: most files are small, and short ones are read more often per second."""
+"""Ten of these are the most that a mutation has, and that a run has which is mutated."""
 FIXTURES = (ROOT / "tests" / "harness" / "importers" / "fixtures", ROOT / "tests" / "cases" / "files")
 URL = "http://127.0.0.1:9"
 
@@ -128,7 +128,7 @@ def _json(document: object) -> bytes:
 
 
 @dataclass(frozen=True)
-class Reader:
+class FuzzedReader:
     """A function that reads a file, and what it reads in usual times."""
 
     name: str
@@ -144,34 +144,34 @@ def _runs() -> list[bytes]:
 
 
 READERS = (
-    Reader("result files of other tools, shown", _shown, "file", lambda: _files(".json", ".csv", ".js", ".ndjson", ".txt")),
-    Reader("result files of other tools, compared", _compared, "file", lambda: _files(".json", ".csv", ".js", ".ndjson")),
-    Reader("run.json, load.json and baselines", _shown, "run.json", _runs),
-    Reader("raw samples", store.read_samples, "samples.csv", lambda: [SAMPLES.encode()]),
-    Reader("histograms", store.read_histograms, "histograms.csv", lambda: [HISTOGRAMS.encode()]),
-    Reader("HAR", lambda path: building.of_file(path, [], building.RequestOptions()), "x.har", lambda: [_json(HAR)]),
-    Reader(
+    FuzzedReader("result files of other tools, shown", _shown, "file", lambda: _files(".json", ".csv", ".js", ".ndjson", ".txt")),
+    FuzzedReader("result files of other tools, compared", _compared, "file", lambda: _files(".json", ".csv", ".js", ".ndjson")),
+    FuzzedReader("run.json, load.json and baselines", _shown, "run.json", _runs),
+    FuzzedReader("raw samples", store.read_samples, "samples.csv", lambda: [SAMPLES.encode()]),
+    FuzzedReader("histograms", store.read_histograms, "histograms.csv", lambda: [HISTOGRAMS.encode()]),
+    FuzzedReader("HAR", lambda path: building.of_file(path, [], building.RequestOptions()), "x.har", lambda: [_json(HAR)]),
+    FuzzedReader(
         "OpenAPI",
         lambda path: building.of_file(path, [URL], building.RequestOptions()),
         "x.json",
         lambda: [_json(OPENAPI), YAML.encode()],
     ),
-    Reader(
+    FuzzedReader(
         "files of requests",
         lambda path: building.of_file(path, [URL], building.RequestOptions()),
         "x.http",
         lambda: [REQUESTS.encode()],
     ),
-    Reader("plans of targets", plan.read, "x.target.json", lambda: [_json(PLAN)]),
-    Reader(
+    FuzzedReader("plans of targets", plan.read, "x.target.json", lambda: [_json(PLAN)]),
+    FuzzedReader(
         "review.toml",
         lambda path: store.read_review(path.parent),
         "review.toml",
         lambda: [(ROOT / "scenarios" / "review.toml").read_bytes()],
     ),
-    Reader("[tool.harness]", configuration.read, "pyproject.toml", lambda: [SETTINGS.encode()]),
-    Reader("replayed arrivals", arrivals.read_trace, "trace.csv", lambda: [TRACE.encode()]),
-    Reader("folders of gates", gate_folder._request, "request.json", lambda: [_json(REQUEST)]),  # noqa: SLF001 - what --resume reads
+    FuzzedReader("[tool.harness]", configuration.read, "pyproject.toml", lambda: [SETTINGS.encode()]),
+    FuzzedReader("replayed arrivals", arrivals.read_trace, "trace.csv", lambda: [TRACE.encode()]),
+    FuzzedReader("folders of gates", gate_folder._request, "request.json", lambda: [_json(REQUEST)]),  # noqa: SLF001 - what --resume reads
 )
 
 SPECIAL: tuple[Any, ...] = (
@@ -217,7 +217,7 @@ _WORD = re.compile(rb"[\w.+-]+|[^\w\s]")
 def mutated(body: bytes, others: Sequence[bytes], chance: random.Random) -> bytes:
     """Return a body with one to four changes, some of which keep JSON valid."""
     for _ in range(chance.choice((1, 1, 2, 4))):
-        body = chance.choice(_WAYS)(body, others, chance)[: 2 * MOST_BYTES]
+        body = chance.choice(_WAYS)(body, others, chance)[: 10 * MOST_BYTES]
     return body
 
 
@@ -294,7 +294,7 @@ _WAYS = (_flipped, _cut, _repeated, _spliced, _token, _token, _member, _member, 
 
 @dataclass
 class ReaderOutcome:
-    """What the files did to one reader."""
+    """The effect of the files on one reader."""
 
     name: str
     files: int = 0
@@ -310,10 +310,10 @@ class TooSlowError(BaseException):
     """A file took longer than allowed."""
 
 
-def fuzz(reader: Reader, folder: Path, seconds: float, seed: int = 0) -> ReaderOutcome:
+def fuzz(reader: FuzzedReader, folder: Path, seconds: float, seed: int = 0) -> ReaderOutcome:
     """Let a reader read mutated files for some seconds."""
     chance, found = random.Random(seed), ReaderOutcome(reader.name)  # noqa: S311 - the same files each time
-    seeds = [body[:MOST_BYTES] for body in reader.seeds()]
+    seeds = list(reader.seeds())
     kept, seen, file = list(seeds), set[str](), folder / reader.file
     ends_s = time.monotonic() + seconds
     queue = [*seeds, b""]
@@ -326,12 +326,12 @@ def fuzz(reader: Reader, folder: Path, seconds: float, seed: int = 0) -> ReaderO
         found.files += 1
         if answer not in seen:
             seen.add(answer)
-            kept.append(body[:MOST_BYTES])
+            kept.append(body)
     found.answers = len(seen)
     return found
 
 
-def _answer(reader: Reader, file: Path, found: ReaderOutcome) -> str:
+def _answer(reader: FuzzedReader, file: Path, found: ReaderOutcome) -> str:
     """Return what a reader made of a file, in a form that is the same for like files; add a crash to what was found."""
 
     def stop(*_: object) -> NoReturn:

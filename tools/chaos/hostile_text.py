@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from tools.chaos.commands_tried import Attempt, Outcome, note, obeyed, problem, tried
+from tools.chaos.commands_tried import Attempt, TriedOutcome, note, obeyed, problem, tried
 from tools.chaos.usage_errors import SCENARIO, TIMES
 from tools.section import Requirement, Section, SectionTable
 
@@ -163,7 +163,7 @@ def attempts(folder: Path) -> Iterator[Attempt]:
 
 @dataclass(frozen=True)
 class Shown:
-    """What became of a hostile text in one output."""
+    """The effect of a hostile text on one output."""
 
     kind: str
     name: str
@@ -190,7 +190,7 @@ def judged(name: str, body: str) -> str:
         try:
             ET.fromstring(body)  # noqa: S314 - written here
         except ET.ParseError as error:
-            return f"is no XML: {error}"
+            return f"not XML: {error}"
         return obeyed(body)
     found = IN_PAGE.search(body)
     return f"a page obeys {found[0]!r}" if found else ""
@@ -207,7 +207,7 @@ def run(effort: float) -> Section:
         return section([*map(shown, chosen, outcomes), *written(folder)])
 
 
-def shown(attempt: Attempt, outcome: Outcome) -> Shown:
+def shown(attempt: Attempt, outcome: TriedOutcome) -> Shown:
     """Return what became of the text in a command's output."""
     return Shown(attempt.kind, attempt.name, problem(attempt, outcome), MARK in outcome.out + outcome.err)
 

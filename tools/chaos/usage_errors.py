@@ -13,11 +13,10 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from harness import cli
-from tools.chaos.commands_tried import LIMIT_S, PYTEST, ROOT, Attempt, Outcome, note, problem, tried
+from tools.chaos.commands_tried import LIMIT_S, PYTEST, ROOT, Attempt, TriedOutcome, note, problem, tried
 from tools.section import Requirement, Section, SectionTable
 
 TITLE = "Is every wrong option, argument, file, address and setting refused in one line?"
@@ -151,7 +150,7 @@ def prepare(folder: Path) -> None:
 
 
 def _no_scenarios() -> dict[str, bytes]:
-    """Return files that are no scenarios, by name."""
+    """Return files without a valid scenario, by name."""
     packed = io.BytesIO()
     tarfile.open(fileobj=packed, mode="w:gz").close()
     code = SCENARIO.encode()
@@ -456,12 +455,12 @@ def _written() -> Iterator[Attempt]:
             quiet = words[0] != "compare"  # its table is printed first, and kept
             yield Attempt("outputs", f"{words[0]} {words[-1].partition('=')[0]}: {name}", words, is_quiet=quiet)
     for flag in ("--junit", "--markdown", "--html"):
-        for name, path in {"a folder": "folder", "a full device": "full", "a pipe that nobody reads": "pipe"}.items():
+        for name, path in {"a folder": "folder", "a full device": "full", "a pipe without a reader": "pipe"}.items():
             yield Attempt("outputs", f"gate {flag}: {name}", ["gate", BASE, BASE, flag, path])
 
 
 def _scenario_files() -> Iterator[Attempt]:
-    """Yield files that are no scenarios."""
+    """Yield files without a valid scenario."""
     names = sorted([*_no_scenarios(), "pipe.py", "dangling.py", "folder.py", "missing.py"])
     for name in names:
         for command in ("run", "load") if name not in {"deep.py", "nested.py"} else ("run",):
@@ -576,7 +575,7 @@ def _environments() -> Iterator[Attempt]:
         "an address that is not text": {"GITHUB_API_URL": "http://127.0.0.1:9/\udcff"},
         "a token of two lines": {"GITHUB_API_URL": "http://127.0.0.1:9", "GITHUB_TOKEN": "a\r\nX: y"},
         "a token that is not Latin": {"GITHUB_API_URL": "http://127.0.0.1:9", "GITHUB_TOKEN": "\u2603"},
-        "nobody answers": {"GITHUB_API_URL": "http://127.0.0.1:9"},
+        "no answer": {"GITHUB_API_URL": "http://127.0.0.1:9"},
     }.items():
         yield Attempt("environment", f"comment: {name}", ["comment", "text.md"], environment={**job, **changed})
     for name, value in (
@@ -605,7 +604,7 @@ def _environments() -> Iterator[Attempt]:
 REDIRECTED = (
     ("> /dev/full", (2,)),
     (">&-", (2,)),
-    ("| head -c 1 > /dev/null", (0,)),
+    ("| head -c 1 > /dev/null", (0, 2)),
     ("2>&-", (0,)),
     ("> /dev/full 2>&-", (2,)),
     (">&- 2>&-", (2,)),
@@ -616,39 +615,27 @@ OPTIONS = (["-O"], ["-OO"], ["-W", "error"], ["-X", "dev"], ["-b", "-b"], ["-I"]
 """Options of the interpreter."""
 
 
-def real(folder: Path) -> list[tuple[Attempt, Outcome]]:
-    """Return attempts as real commands: outputs of the shell, and options of the interpreter."""
-    found = []
-    for words in (["report", BASE, "--format", "terminal"], ["explain", "--markdown"], ["--help"], ["report", BASE, "--json"]):
+def real(folder: Path, every: int = 1) -> list[tuple[Attempt, TriedOutcome]]:
+    """Return every nth of the attempts, as real commands, with its outcome."""
+    return [(attempt, _real(command, folder)) for attempt, command in list(_commands_of_a_shell())[::every]]
+
+
+def _commands_of_a_shell() -> Iterator[tuple[Attempt, list[str]]]:
+    """Yield attempts with outputs of the shell, and with options of the interpreter, each with its command."""
+    shown = ["report", BASE, "--format", "terminal"]
+    for words in (shown, ["explain", "--markdown"], ["--help"], ["report", BASE, "--json"]):
         for redirection, codes in REDIRECTED:
-            attempt = Attempt("streams", f"{' '.join(words)} {redirection}", words, codes, is_quiet=False)
             script = f'"$0" -m harness "$@" {redirection}' + ("; exit ${PIPESTATUS[0]}" if "|" in redirection else "")
-            if "|" in redirection:
-                attempt = replace(attempt, codes=(0, 2))
-            found.append((attempt, _real(["bash", "-c", script, sys.executable, *words], folder)))
+            attempt = Attempt("streams", f"{' '.join(words)} {redirection}", words, codes, is_quiet=False)
+            yield attempt, ["bash", "-c", script, sys.executable, *words]
     for options in OPTIONS:
-        for words, code in (
-            (["run", "--seed", "x"], 2),
-            (["report", "missing"], 2),
-            (["report", BASE, "--format", "terminal"], 0),
-            (["list"], 0),
-        ):
+        start = [str(ROOT / "harness" / "__main__.py")] if "-I" in options else ["-m", "harness"]
+        for words, code in ((["run", "--seed", "x"], 2), (["report", "missing"], 2), (shown, 0), (["list"], 0)):
             attempt = Attempt("interpreter", f"{' '.join(options)}: {' '.join(words)}", words, (code,), is_quiet=code != 0)
-            found.append(
-                (
-                    attempt,
-                    _real(
-                        [sys.executable, *options, str(ROOT / "harness" / "__main__.py"), *words]
-                        if "-I" in options
-                        else [sys.executable, *options, "-m", "harness", *words],
-                        folder,
-                    ),
-                )
-            )
-    return found
+            yield attempt, [sys.executable, *options, *start, *words]
 
 
-def _real(command: Sequence[str], folder: Path) -> Outcome:
+def _real(command: Sequence[str], folder: Path) -> TriedOutcome:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("HARNESS_", "GITHUB_", "CI_", "COLUMNS"))
     }
@@ -661,8 +648,8 @@ def _real(command: Sequence[str], folder: Path) -> Outcome:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         out, err = process.communicate()
-        return Outcome(None, out.decode(errors="surrogateescape"), err.decode(errors="surrogateescape"))
-    return Outcome(process.returncode, out.decode(errors="surrogateescape"), err.decode(errors="surrogateescape"))
+        return TriedOutcome(None, out.decode(errors="surrogateescape"), err.decode(errors="surrogateescape"))
+    return TriedOutcome(process.returncode, out.decode(errors="surrogateescape"), err.decode(errors="surrogateescape"))
 
 
 def run(effort: float) -> Section:
@@ -672,11 +659,11 @@ def run(effort: float) -> Section:
         place = Path(folder)
         prepare(place)
         chosen = attempts()[::every]
-        found = list(zip(chosen, tried(chosen, place), strict=True)) + real(place)[::every]
+        found = list(zip(chosen, tried(chosen, place), strict=True)) + real(place, every)
     return section(found)
 
 
-def section(found: Sequence[tuple[Attempt, Outcome]]) -> Section:
+def section(found: Sequence[tuple[Attempt, TriedOutcome]]) -> Section:
     """Return the section."""
     problems = [(attempt, problem(attempt, outcome)) for attempt, outcome in found]
     rows = []
@@ -702,7 +689,7 @@ def section(found: Sequence[tuple[Attempt, Outcome]]) -> Section:
 
 _TEXT = (
     "Every option of every command gets texts that are not in its range: empty, no numbers, 5,000 digits, other digits, control"
-    " characters, bytes that are no text. Every argument that is a file gets paths of none, every output a place that cannot be"
+    " characters, undecodable bytes. Every argument that is a file gets paths of none, every output a place that cannot be"
     " written. Scenario files, settings of a project, addresses of servers and variables of the environment are wrong in every way"
     " that is known. Right is the documented exit code (2; of pytest 4; settings of a terminal are never wrong), one line on"
     " standard error, no traceback, and nothing that a terminal or the log of a CI service obeys."

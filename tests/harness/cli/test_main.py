@@ -113,6 +113,22 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
+def test_commands_work_without_docstrings(tmp_path: Path) -> None:
+    """With `python -OO`, which removes them, commands and scenarios have what their files say."""
+    (tmp_path / "scenarios").mkdir()
+    text = 'from harness import Case, Group, Scenario\n\n\nclass Good(Scenario):\n    """Look a number up in a set."""\n\n'
+    text += '    arms = {"baseline": "a list", "optimised": "a set"}\n    groups = (Group("lookup", "is it there?"),)\n\n'
+    text += '    def cases(self, setting):\n        return [Case("lookup", "1", 1)]\n\n'
+    text += "    def open(self, arm, setting):\n        return [1]\n\n    def run(self, instance, case):\n        return 1\n"
+    (tmp_path / "scenarios" / "good.py").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-OO", "-m", "harness", "list"], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Look a number up in a set" in done.stdout
+
+
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """With the name of the distribution."""
     with pytest.raises(SystemExit) as ended:

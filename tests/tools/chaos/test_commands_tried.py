@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tools.chaos.commands_tried import Attempt, Outcome, obeyed, problem, tried
+from tools.chaos.commands_tried import Attempt, TriedOutcome, obeyed, problem, tried
 
 ATTEMPT = Attempt("options", "a name", ["run"])
-REFUSED = Outcome(2, "", "harness: no such thing; do that\n")
+REFUSED = TriedOutcome(2, "", "harness: no such thing; do that\n")
 
 
 @pytest.mark.parametrize(
@@ -19,24 +19,24 @@ REFUSED = Outcome(2, "", "harness: no such thing; do that\n")
         (replace(REFUSED, code=1), "exit code 1 instead of 2"),
         (replace(REFUSED, code=0), "exit code 0 instead of 2"),
         (replace(REFUSED, code=-9), "exit code -9 instead of 2"),
-        (Outcome(2, "", ""), "0 lines on standard error instead of one"),
-        (Outcome(2, "", "one\ntwo\n"), "2 lines on standard error instead of one"),
-        (Outcome(2, "a table\n", REFUSED.err), "prints something on standard output"),
-        (Outcome(1, "", "Traceback (most recent call last):\n  x\n"), "traceback"),
-        (Outcome(70, "", "harness: internal error (KeyError: 1); report it\n"), "internal error"),
-        (Outcome(2, "", "harness: \x1b[31m\n"), r"a terminal obeys '\x1b'"),
-        (Outcome(2, "", "::error::x\n"), "a log obeys '::e'"),
-        (Outcome(2, "", "harness: ##[error]x\n"), "a log obeys '##['"),
+        (TriedOutcome(2, "", ""), "0 lines on standard error instead of one"),
+        (TriedOutcome(2, "", "one\ntwo\n"), "2 lines on standard error instead of one"),
+        (TriedOutcome(2, "a table\n", REFUSED.err), "prints something on standard output"),
+        (TriedOutcome(1, "", "Traceback (most recent call last):\n  x\n"), "traceback"),
+        (TriedOutcome(70, "", "harness: internal error (KeyError: 1); report it\n"), "internal error"),
+        (TriedOutcome(2, "", "harness: \x1b[31m\n"), r"a terminal obeys '\x1b'"),
+        (TriedOutcome(2, "", "::error::x\n"), "a log obeys '::e'"),
+        (TriedOutcome(2, "", "harness: ##[error]x\n"), "a log obeys '##['"),
     ],
 )
-def test_an_outcome_is_judged(outcome: Outcome, expected: str) -> None:
+def test_an_outcome_is_judged(outcome: TriedOutcome, expected: str) -> None:
     """By its exit code, one line, nothing else, and nothing that is obeyed."""
     assert problem(ATTEMPT, outcome) == expected
 
 
 def test_what_an_attempt_may_do_is_not_wrong() -> None:
     """Other exit codes, more output, and the annotations that are asked for."""
-    shown = Outcome(0, "a table\n::error title=x::y\n", "")
+    shown = TriedOutcome(0, "a table\n::error title=x::y\n", "")
     assert problem(replace(ATTEMPT, codes=(0,), is_quiet=False, words=["gate", "--github"]), shown) == ""
     assert problem(replace(ATTEMPT, codes=(0,), is_quiet=False), shown) == "a log obeys '::e'"
 

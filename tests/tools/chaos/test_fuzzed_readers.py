@@ -10,12 +10,12 @@ import pytest
 
 from harness.errors import UsageError
 from tools.chaos import fuzzed_readers as fuzzed
-from tools.chaos.fuzzed_readers import READERS, Reader, ReaderOutcome, fuzz, mutated, section
+from tools.chaos.fuzzed_readers import READERS, FuzzedReader, ReaderOutcome, fuzz, mutated, section
 
 
-def reader(read: object) -> Reader:
+def reader(read: object) -> FuzzedReader:
     """Return a reader of one seed."""
-    return Reader("toy", read, "x.json", lambda: [b'{"a": [1, 2], "b": "text"}'])  # type: ignore[arg-type]
+    return FuzzedReader("toy", read, "x.json", lambda: [b'{"a": [1, 2], "b": "text"}'])  # type: ignore[arg-type]
 
 
 def test_every_way_changes_json_and_other_text() -> None:
@@ -97,7 +97,7 @@ def test_what_crashed_a_reader_is_refused(name: str, body: bytes, tmp_path: Path
 
 
 @pytest.mark.parametrize("found", READERS, ids=[each.name for each in READERS])
-def test_every_reader_reads_a_seed(found: Reader, tmp_path: Path) -> None:
+def test_every_reader_reads_a_seed(found: FuzzedReader, tmp_path: Path) -> None:
     """Else all that is mutated would be refused at once."""
     read = 0
     for seed in found.seeds():

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tools.chaos import usage_errors
-from tools.chaos.commands_tried import Attempt, Outcome, note, problem, tried
+from tools.chaos.commands_tried import Attempt, TriedOutcome, note, problem, tried
 from tools.chaos.usage_errors import attempts, prepare, section
 
-REFUSED = Outcome(2, "", "harness: no such thing; do that\n", 0.5)
+REFUSED = TriedOutcome(2, "", "harness: no such thing; do that\n", 0.5)
 
 
 def test_every_kind_is_tried_many_times() -> None:
@@ -36,7 +36,7 @@ def test_a_wrong_outcome_misses_the_requirements() -> None:
     assert [each.met for each in found.requirements] == [False, True]
     assert found.notes == ["paths: report: pipe: exit code 1 instead of 2"]
     assert found.tables[0].rows == [["options", "1", "1", "0.5"], ["paths", "1", "0", "0.5"]]
-    assert [each.met for each in section([(one, Outcome(70, "", "internal error (x)\n"))]).requirements] == [False, False]
+    assert [each.met for each in section([(one, TriedOutcome(70, "", "internal error (x)\n"))]).requirements] == [False, False]
     assert not section([]).is_met
 
 
