@@ -220,7 +220,7 @@ def test_the_gates_of_the_public_suite_agree_with_their_conclusions() -> None:
     gates = [command for command in shown(EXAMPLES / SUITE / "README.md") if "--against" in command.text]
     assert len(gates) == 2
     for gate in gates:
-        verdict, count = re.fullmatch(r"(\S \w+): (\d+) times \w+", gate.printed[0]).groups()  # type: ignore[union-attr]
+        verdict, count = re.fullmatch(r"(\S \w+): (\d+) benchmarks \w+", gate.printed[0]).groups()  # type: ignore[union-attr]
         rows = [line for line in gate.printed if line.startswith("bench/")]
         assert f"{verdict.partition(' ')[0]} {count} {verdict.partition(' ')[2]}." in gate.printed
         assert len(rows) == int(count)

@@ -83,14 +83,15 @@ def gated(result: GateResult, more: str, width: int) -> list[Block]:
     shown = gate.shown(result)
     rows, front = [], shown[: LINES + 1]
     has_values = any(row.base is not None or row.candidate is not None for row in front)
+    is_open = any(gate.detectable(row) != DASH for row in front)
     names = _names(map(_figure, front), FIGURE if has_values else FIGURE_ALONE)
     for row in front:
         base, candidate = gate.figure(row.base, row.unit), gate.figure(row.candidate, row.unit)
         change, verdict = gate.change(row), Cell("", status=status(row.verdict))
-        values = (base, candidate) if has_values else (gate.detectable(row),)
+        values = (base, candidate) if has_values else (gate.detectable(row),) if is_open else ()
         where, reason = shortened(visible(row.place), NAME), short(row.reason, MESSAGE)
         rows.append(cells(names[_figure(row)], verdict, change.text, *values, where, change.detail or DASH, reason))
-    values = ("before", "after") if has_values else ("detectable",)
+    values = ("before", "after") if has_values else ("detectable",) if is_open else ()
     head = (mark("figure"), "verdict", mark("change"), *values, mark("where"), mark("interval"), "why")
     table = Table("", head, tuple(rows), names=2, wide=head[-3:], texts=("where", "why"), kind=TableKind.VERDICTS, is_one_line=True)
     worst = (GateVerdict.REGRESSED, GateVerdict.NOT_COMPARABLE)

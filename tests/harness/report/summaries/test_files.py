@@ -74,6 +74,14 @@ def test_a_gate_without_rows_has_its_sentence() -> None:
     assert not any(line.startswith("figure") for line in lines)
 
 
+def test_what_was_detectable_has_a_column_only_where_something_is_undecided() -> None:
+    """A column of dashes says nothing."""
+    decided = gates.row("regressed", "time", base=None, candidate=None, metric="time", paired=True, detectable=0.02)
+    for rows, is_there in (([decided], False), ([decided, replace(decided, verdict=GateVerdict.INCONCLUSIVE)], True)):
+        (head,) = (line for line in printed(gated(gates.result(rows=rows), "x", 120)).splitlines() if line.startswith("figure"))
+        assert ("detectable" in head) is is_there
+
+
 def test_a_gate_fits_a_terminal() -> None:
     """A hundred rows, and names of any characters, take at most 24 lines; none is a command to the terminal."""
     many = gates.result(rows=[gates.row("regressed", group=f"{n}" * 900) for n in range(100)])
