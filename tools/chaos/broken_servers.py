@@ -372,7 +372,7 @@ TARGETS = "HTTP target"
 
 
 @dataclass(frozen=True)
-class Attempt:
+class ServerFault:
     """A fault of a server in a phase of a command."""
 
     server: str
@@ -388,7 +388,7 @@ class Attempt:
 class AttemptOutcome:
     """The end of an attempt."""
 
-    attempt: Attempt
+    attempt: ServerFault
     happened: bool
     """Whether the fault happened."""
     code: int | None
@@ -426,7 +426,7 @@ class AttemptOutcome:
         return [text for text, holds in checks.items() if not holds]
 
 
-def attempts() -> list[Attempt]:
+def attempts() -> list[ServerFault]:
     """Return all attempts, the most telling first."""
     bench = (
         "comparing answers",
@@ -441,19 +441,19 @@ def attempts() -> list[Attempt]:
     gates = [("gate: examine", "gate"), ("gate: time", "gate")]
     every = [(phase, "run") for phase in bench] + under_load + gates
     few = [every[0], every[1], every[2], under_load[0]]
-    found = [Attempt("PostgreSQL", KILLED, *where) for where in every]
-    found += [Attempt("PostgreSQL", STOPPED, *where) for where in [*every[:4], *under_load]]
-    found += [Attempt("PostgreSQL", "connections", *where) for where in few]
-    found += [Attempt("PostgreSQL", "reset", *where) for where in few]
-    found += [Attempt("PostgreSQL", "disk", *where, needs_mount=True) for where in few[:2]]
-    found += [Attempt("Redis", KILLED, *where) for where in [*few, every[3]]]
-    found += [Attempt("Redis", STOPPED, *where) for where in few[:3]]
-    found += [Attempt("Redis", "memory", *where) for where in (every[0], every[1])]
-    found += [Attempt("SQLite", "locked", *where) for where in [*few, every[3]]]
+    found = [ServerFault("PostgreSQL", KILLED, *where) for where in every]
+    found += [ServerFault("PostgreSQL", STOPPED, *where) for where in [*every[:4], *under_load]]
+    found += [ServerFault("PostgreSQL", "connections", *where) for where in few]
+    found += [ServerFault("PostgreSQL", "reset", *where) for where in few]
+    found += [ServerFault("PostgreSQL", "disk", *where, needs_mount=True) for where in few[:2]]
+    found += [ServerFault("Redis", KILLED, *where) for where in [*few, every[3]]]
+    found += [ServerFault("Redis", STOPPED, *where) for where in few[:3]]
+    found += [ServerFault("Redis", "memory", *where) for where in (every[0], every[1])]
+    found += [ServerFault("SQLite", "locked", *where) for where in [*few, every[3]]]
     for fault, needs_mount in (("corrupt", False), ("disk", True), ("read-only", True)):
-        found += [Attempt("SQLite", fault, *where, needs_mount=needs_mount) for where in (every[0], every[2])]
-    found += [Attempt("application", fault, *where) for fault in (KILLED, STOPPED) for where in few]
-    found += [Attempt(TARGETS, fault, "under load", "load") for fault in (KILLED, STOPPED)]
+        found += [ServerFault("SQLite", fault, *where, needs_mount=needs_mount) for where in (every[0], every[2])]
+    found += [ServerFault("application", fault, *where) for fault in (KILLED, STOPPED) for where in few]
+    found += [ServerFault(TARGETS, fault, "under load", "load") for fault in (KILLED, STOPPED)]
     return found
 
 
@@ -466,7 +466,7 @@ def run(effort: float) -> Section:
         return section(list(lanes.map(made, wanted, places)))
 
 
-def made(attempt: Attempt, folder: Path) -> AttemptOutcome:
+def made(attempt: ServerFault, folder: Path) -> AttemptOutcome:
     """Make an attempt in a new folder, and return its outcome."""
     with ExitStack() as stack:
         small = folder / "small"
@@ -490,7 +490,7 @@ def _mounted(folder: Path) -> Iterator[None]:
         subprocess.run([shutil.which("umount") or "umount", "--lazy", folder], check=False)
 
 
-def _command(attempt: Attempt, folder: Path, mark: Path, out: Path, stack: ExitStack) -> list[str]:
+def _command(attempt: ServerFault, folder: Path, mark: Path, out: Path, stack: ExitStack) -> list[str]:
     """Write the scenarios, and return the command line."""
     if attempt.server == TARGETS:
         url = stack.enter_context(_target(attempt.fault, folder, mark))
@@ -543,7 +543,7 @@ def _commit(folder: Path, file: Path) -> None:
     file.write_text(text)
 
 
-def _outcome(attempt: Attempt, words: Sequence[str], folder: Path, mark: Path, out: Path) -> AttemptOutcome:
+def _outcome(attempt: ServerFault, words: Sequence[str], folder: Path, mark: Path, out: Path) -> AttemptOutcome:
     environment = {**os.environ, "TMPDIR": str(folder / "tmp"), FOLDER_VARIABLE: str(folder.parent / "cache")}
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), str(folder / "project")])
     printed = folder / "printed"

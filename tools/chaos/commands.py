@@ -83,7 +83,7 @@ LEAVES = """        import subprocess
 
 
 @dataclass
-class Attempt:
+class StartedCommand:
     """A command that was started, with what it makes."""
 
     command: HarnessCommand
@@ -179,7 +179,7 @@ class Project:
         command = ["git", *config, *words]
         return subprocess.run(command, cwd=self.folder, check=True, capture_output=True, text=True).stdout
 
-    def start(self, command: HarnessCommand, more: Sequence[str] = (), *, nohup: bool = False) -> Attempt:
+    def start(self, command: HarnessCommand, more: Sequence[str] = (), *, nohup: bool = False) -> StartedCommand:
         """Start a command; with `nohup`, one that ignores SIGHUP."""
         number, mark = next(self._numbers), secrets.token_hex(8)
         out, printed = self.folder / f"out{number}", self.folder.parent / f"printed{number}.txt"
@@ -205,7 +205,7 @@ class Project:
         finally:
             if before is not None:
                 signal.signal(signal.SIGHUP, before)
-        return Attempt(command, process, out, mark, printed)
+        return StartedCommand(command, process, out, mark, printed)
 
     def folders(self) -> list[str]:
         """Return what is in the temporary folder, and the git worktrees besides the project's own."""
@@ -235,7 +235,7 @@ def available(commands: Sequence[HarnessCommand] = COMMANDS) -> list[HarnessComm
     return [command for command in commands if all(find_spec(name) for name in needs.get(command.name, ()))]
 
 
-def duration_s(whole: Attempt) -> float:
+def duration_s(whole: StartedCommand) -> float:
     """Wait for the end of an undisturbed command; return how long it takes."""
     if whole.command.lasts:
         whole.sleep_until(SERVED_S)

@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.errors import HarnessError
 from harness.results.run import Run, WorkCount
 from harness.results.store import read_run, run_file
-from tools.chaos.commands import SCENARIO, Attempt, HarnessCommand, Project, available, duration_s, project
+from tools.chaos.commands import SCENARIO, HarnessCommand, Project, StartedCommand, available, duration_s, project
 from tools.section import Requirement, Section, SectionTable
 
 TITLE = "Kills at any moment"
@@ -77,7 +77,7 @@ def _chosen(commands: Sequence[HarnessCommand], number: int) -> HarnessCommand:
     return resumable[number // 3 % len(resumable)] if number % 3 == 0 else others[(number - number // 3 - 1) % len(others)]
 
 
-def _killed(trials: Project, attempt: Attempt, moment_s: float, whole: str, *, with_watcher: bool) -> Killed:
+def _killed(trials: Project, attempt: StartedCommand, moment_s: float, whole: str, *, with_watcher: bool) -> Killed:
     runs = attempt.sleep_until(moment_s)
     for pid in (attempt.process.pid, *(attempt.watchers() if with_watcher else ())):
         if runs:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import INTERRUPTED
-from tools.chaos.commands import Attempt, Project, available, duration_s, project
+from tools.chaos.commands import Project, StartedCommand, available, duration_s, project
 from tools.section import Requirement, Section, SectionTable
 
 TITLE = "Signals that ask to stop"
@@ -79,12 +79,14 @@ def run(effort: float) -> Section:
     return section(found, goes_on=goes_on)
 
 
-def _length_s(whole: Attempt) -> float:
+def _length_s(whole: StartedCommand) -> float:
     whole.wait_until_ours()
     return duration_s(whole)
 
 
-def _ended(trials: Project, attempt: Attempt, number: signal.Signals, moment_s: float, again: random.Random | None) -> StopOutcome:
+def _ended(
+    trials: Project, attempt: StartedCommand, number: signal.Signals, moment_s: float, again: random.Random | None
+) -> StopOutcome:
     attempt.wait_until_ours()
     runs = attempt.sleep_until(moment_s)
     sent_s = time.monotonic()

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness.databases.postgres_server import installed_binaries
-from tools.chaos.broken_servers import DEADLINE_S, KILLED, Attempt, AttemptOutcome, attempts, made, section
+from tools.chaos.broken_servers import DEADLINE_S, KILLED, AttemptOutcome, ServerFault, attempts, made, section
 
-KILL = Attempt("SQLite", "locked", "comparing answers")
+KILL = ServerFault("SQLite", "locked", "comparing answers")
 GOOD = AttemptOutcome(
     KILL,
     happened=True,
@@ -62,8 +62,8 @@ def test_every_server_is_broken_in_every_command() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("attempt", [KILL, Attempt("PostgreSQL", KILLED, "comparing answers")], ids=["file", "server"])
-def test_the_true_cause_is_named(attempt: Attempt) -> None:
+@pytest.mark.parametrize("attempt", [KILL, ServerFault("PostgreSQL", KILLED, "comparing answers")], ids=["file", "server"])
+def test_the_true_cause_is_named(attempt: ServerFault) -> None:
     """The scenario fails with it, and the other one is measured."""
     if attempt.server == "PostgreSQL" and installed_binaries() is None:
         pytest.skip("PostgreSQL is not installed")
