@@ -15,11 +15,13 @@ _NUMBER = re.compile(r"\d+")
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
     """Yield the errors of a group, and of the groups in it, in their order; of any other error, itself."""
-    if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
-            yield from leaves(each)
-    else:
-        yield error
+    left = [error]
+    while left:
+        found = left.pop()
+        if isinstance(found, BaseExceptionGroup):
+            left += reversed(found.exceptions)
+        else:
+            yield found
 
 
 def counted_kinds(error: BaseException, kind: Callable[[BaseException], str]) -> str:

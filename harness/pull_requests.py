@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -70,7 +71,7 @@ class PullRequest:
             with error:
                 reason = REFUSED.get(error.code, f"the server answered {error.code} {error.reason}")
             raise UsageError(f"cannot comment on {self.name}: {reason}; docs/ci.md has the permissions") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             raise UsageError(f"cannot comment on {self.name}: {error}; look at the connection and its proxy") from error
 
 

@@ -102,6 +102,11 @@ def failure(error: BaseException, scenario: Any, arm: str = "", case: str = "", 
     return f"{raised}{place}: {describe(error)}{f'; {step}' if step else ''}"
 
 
+def raised_at(error: BaseException) -> str:
+    """Return the place where an error was raised, such as `bench/measures.py, line 12`."""
+    return _short(_frames(error)[-1])
+
+
 def scenario_file(scenario: Any) -> Path:
     """Return the file of a scenario's class; of one that the harness has derived, the file of the user's class."""
     kinds = [kind for kind in type(scenario).__mro__ if not kind.__module__.startswith("harness.")]

@@ -169,8 +169,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         end_when_asked()
     allow_exits = refuse_exits()
     try:
-        with usable_streams(), as_interrupts() as requests, _own_traceback_setting(), leftovers.marked():
-            code = _main(argv, requests)
+        with usable_streams(), as_interrupts() as requests, _own_traceback_setting(), leftovers.marked() as mark:
+            code = _main(argv, requests, mark)
     except KeyboardInterrupt:  # between the lines above
         if not is_process:
             raise
@@ -196,13 +196,13 @@ def _own_traceback_setting() -> Iterator[None]:
             os.environ[TRACEBACK] = before
 
 
-def _main(argv: Sequence[str] | None, requests: Requests) -> int:
+def _main(argv: Sequence[str] | None, requests: Requests, mark: str) -> int:
     try:
         try:
             code = _run(argv)
         finally:
             sys.stdout.flush()
-            for left in leftovers.end_left():
+            for left in leftovers.end_left(mark):
                 _refuse(f"{left} was still running at the end; it was ended", 0)
     except HarnessError as error:
         print_traceback(error)

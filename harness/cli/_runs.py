@@ -119,8 +119,8 @@ def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, bud
     )
     is_resumed = bool(name and options.resume)
     out = options.resume if is_resumed else folder(options.out)
-    more = {"--size": settings.size, "--processes": str(settings.processes)}
-    request = request_of(options, name, [each.file for each in loaded], more)
+    stated = {"--size": settings.size, "--processes": str(settings.processes)}
+    request = request_of(options, name, [each.file for each in loaded], stated)
     begun = options.begun if is_resumed else None
     review = store.read_review(loaded[0].file.parent)
     budget_of = None if options.budget else partial(budget.seconds, quick=options.quick)

@@ -145,12 +145,15 @@ def watch() -> None:
 
 
 @contextmanager
-def marked() -> Iterator[None]:
-    """Mark everything that this process starts meanwhile, by whatever means."""
-    before = os.environ.get(OWNERS)
-    os.environ[OWNERS] = marks(token())
+def marked() -> Iterator[str]:
+    """Mark everything that this process starts meanwhile, by whatever means, and yield the mark.
+
+    What it has started before, such as the servers of a program that runs commands within itself, has another one.
+    """
+    before, mark = os.environ.get(OWNERS), new_mark()
+    os.environ[OWNERS] = marks(mark)
     try:
-        yield
+        yield mark
     finally:
         if before is None:
             os.environ.pop(OWNERS, None)
@@ -158,11 +161,11 @@ def marked() -> Iterator[None]:
             os.environ[OWNERS] = before
 
 
-def end_left(grace_s: float = GUARD_S) -> list[str]:
-    """End the processes that this one started and that still run; return their names. It is for the end of a command."""
+def end_left(mark: str, grace_s: float = GUARD_S) -> list[str]:
+    """End the processes with a command's mark that still run; return their names. It is for the end of the command."""
     if _watcher is None or _watcher[0] != os.getpid():
         return []
-    return end(token(), grace_s)
+    return end(mark, grace_s)
 
 
 def clear_now() -> None:

@@ -5,13 +5,12 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from traceback import extract_tb
 from typing import Protocol
 
 from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError, describe
 from harness.language import ENGLISH, current, gettext, mark, ngettext, using
 from harness.results.run import BASELINE, PromiseVerdict, ScenarioResult, Verdict
-from harness.user_code import shown
+from harness.user_code import raised_at
 from harness.verdicts import tails
 
 WORKS, EXPONENT, LESS, TIMES, TIME = "works", "exponent", "less", "×", "time"
@@ -154,10 +153,8 @@ def _judge_arm(promise: Promise, result: ScenarioResult, arm: str) -> Verdict:
     except (HarnessError, KeyboardInterrupt):
         raise
     except BaseException as error:  # a measure may be the user's
-        *_, frame = extract_tb(error.__traceback__)
-        place = f"{shown(frame.filename)}, line {frame.lineno}"
         raise ScenarioFailedError(
-            f"the measure of promise {promise.id!r} raised for {arm} at {place}: {describe(error)}"
+            f"the measure of promise {promise.id!r} raised for {arm} at {raised_at(error)}: {describe(error)}"
         ) from error
     slower: dict[str, str] = {}
     if (estimate.unit or claim.unit) == TIMES:

@@ -32,6 +32,7 @@ FOREIGN = {
     "--deselect",
     "--exit-code-on-error",
     "--export-json",
+    "--group",
     "--headless",
     "--json-file",
     "--junitxml",

@@ -69,7 +69,10 @@ def _serve(listening: socket.socket) -> None:
 def _answer(connection: socket.socket, asked: Counter[str]) -> None:
     """Answer a connection's one request in the way that its path names."""
     with connection, suppress(OSError):
-        how = connection.recv(65_536).split(b" ")[1][1:].decode()
+        request = connection.recv(65_536)
+        if not request:  # someone has looked whether the server is there
+            return
+        how = request.split(b" ")[1][1:].decode()
         asked[how] += 1
         if how == "good" or asked[how] <= GOOD_AT_FIRST:
             connection.sendall(GOOD)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.gate.against.protocol import VersionChannel
 
-CHECKING = ("harness.discovery", "harness.declarations", "harness.helper_files")
+CHECKING = ("harness.discovery", "harness.declarations", "harness.helper_files", "harness.runtime.source_code")
 """Modules that check a scenario's file before it is imported."""
 CASES = 4
 """Cases of a group that are timed, alternating: they are inputs of the same kind, and each of them has to be warm."""

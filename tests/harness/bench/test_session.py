@@ -596,7 +596,7 @@ PROBES = """    def probes(self, instance):
 def test_a_metric_that_no_probe_of_the_scenario_gives_is_refused_before_timing(tmp_path: Path) -> None:
     """The scenario fails as a usage error with the line of the promise and the nearest metric; nothing was timed."""
     member = (TOYS.parent / "cases/scenarios/member.py").read_text().replace("    def cases(", PROBES)
-    promise = 'Promise("X1", "less", cut(0.5), fewer("click", "lookup"))'
+    promise = 'Promise("X9", "less", cut(0.5), fewer("click", "lookup"))'
     changed = member.replace("promises = [", f"promises = [{promise}, ").replace(
         "from harness import", "from harness import cut, fewer,"
     )

@@ -365,8 +365,7 @@ def unfinished(folder: Path, *words: str) -> Path:
     """Write what a run leaves that was killed before its first step, and return its folder."""
     options = _parser().parse_args(["run", str(TOY), "--quick", *words])
     _options.resolve(options)
-    settings = RunSettings([], "tiny", 0, [0.0], quick=True, processes=2, budget_s=0.0)
-    request = request_of(options, "run", [TOY], settings)
+    request = request_of(options, "run", [TOY], {"--size": "tiny", "--processes": "2"})
     write_run(run_of([], finished_at=None), folder)
     UnfinishedRun[StoredStep](folder, request, StoredStep).close()
     return folder

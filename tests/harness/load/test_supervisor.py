@@ -184,9 +184,9 @@ class SilentChild:
         """Return the exit code."""
         return -9
 
-    def is_stopped(self) -> bool:
+    def stopped(self) -> str:
         """Return that it only waits."""
-        return False
+        return ""
 
 
 def fake(monkeypatch: pytest.MonkeyPatch, *reports: object) -> tuple[Supervisor, SilentChild, FakeClock]:
