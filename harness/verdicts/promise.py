@@ -19,8 +19,8 @@ MISSING = "–"
 """Stands for a figure that is not a number."""
 NUMBER = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?")
 """A number as figures and intervals are written."""
-MAX_DECIMALS = 4
-"""The most decimals of a bound: bounds that are closer read alike."""
+MAX_DECIMALS, PERCENT_DECIMALS = 4, 2
+"""The most decimals of a bound, and of one in percent: bounds that are closer read alike."""
 SMALLEST = 6
 """The decimals of the smallest figure that is not written as 0: a microsecond in seconds."""
 WIDEST = 10.0
@@ -265,8 +265,8 @@ def format_interval(value: float, low: float | None, high: float | None, unit: s
     if any(map(math.isnan, bounds)):
         return ""
     texts = [f"{bound:.2f}" if end == " %" and 99 < abs(bound) < 100 else _digits(bound) for bound in bounds]  # noqa: PLR2004 - as `_percent`
-    decimals = 0
-    while texts[0] == texts[1] and bounds[0] < bounds[1] and (decimals := decimals + 1) <= MAX_DECIMALS:
+    decimals, most = 0, PERCENT_DECIMALS if end == " %" else MAX_DECIMALS
+    while texts[0] == texts[1] and bounds[0] < bounds[1] and (decimals := decimals + 1) <= most:
         texts = [f"{bound:z,.{decimals}f}" for bound in bounds]
     plus = ["+" if signed and bound > 0 else "" for bound in bounds]
     return f"[{plus[0]}{texts[0]}, {plus[1]}{texts[1]}]{end}"

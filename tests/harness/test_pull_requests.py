@@ -173,3 +173,5 @@ def test_missing_tokens_addresses_and_files_are_named(
     job({"GITHUB_API_URL": "http://127.0.0.1:9"})
     Path("gate.md").write_text("x")
     refused(["comment", "gate.md"], "cannot comment on pull request 7: <urlopen error")
+    job({"GITHUB_API_URL": "http://127.0.0.1:x"})
+    refused(["comment", "gate.md"], "cannot comment on pull request 7: nonnumeric port")

@@ -606,4 +606,4 @@ def test_a_metric_that_no_probe_of_the_scenario_gives_is_refused_before_timing(t
     run = RunSession(RunPlan([load(file)], settings, tmp_path / "run", "harness run"), Silent()).run()
     (result,) = run.scenarios
     assert (result.status, result.exit_code, result.ratios) == (ScenarioStatus.FAILED, 2, [])
-    assert "promise 'X1' reads an unknown metric 'click'; did you mean 'clicks'? choose from 'clicks'" in (result.error or "")
+    assert "promise 'X9' reads an unknown metric 'click'; did you mean 'clicks'? choose from 'clicks'" in (result.error or "")

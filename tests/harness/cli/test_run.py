@@ -448,7 +448,7 @@ def test_a_changed_file_or_tree_is_named(tmp_path: Path, monkeypatch: pytest.Mon
         subprocess.run([*git, *arguments], check=True)
     options = _parser().parse_args(["run", str(file)])
     _options.resolve(options)
-    settings = RunSettings([], "tiny", 0, [0.0], quick=False, processes=2, budget_s=0.0)
+    settings = {"--size": "tiny", "--processes": "2"}
 
     def differences(before: ResumableRequest) -> set[str]:
         now = request_of(options, "run", [file], settings)
