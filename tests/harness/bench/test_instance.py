@@ -24,7 +24,7 @@ class Messages(Outbox):
         """Keep them among other events."""
         self._events = events
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """Keep an error."""
         self._events.append(str(error))
 

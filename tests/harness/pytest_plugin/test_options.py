@@ -95,7 +95,7 @@ def test_a_percentage_is_a_share() -> None:
 def test_a_project_requests_the_plugin_by_its_settings(tmp_path: Path, text: str, requested: bool) -> None:
     """However the table is written, and not where only its name is in the file; a file that cannot be read is refused later."""
     (tmp_path / "pyproject.toml").write_text(text)
-    config = SimpleNamespace(rootpath=tmp_path, getoption={name: default for name, default, *_ in OPTIONS}.get)
+    config: Any = SimpleNamespace(rootpath=tmp_path, getoption={name: default for name, default, *_ in OPTIONS}.get)
     assert is_requested(config) is requested
 
 
