@@ -308,8 +308,7 @@ class ScenarioRun:
                 return True
             return activity.seconds >= min(NOTICED_S, self.timeout_s) and servers.ended() is not None
 
-        # Before the data are there, a server of the scenario's own may still wait for them.
-        if fault := servers.fault() if self.prepared_scales else servers.ended() or servers.stopped():
+        if fault := servers.fault(contact=bool(self.prepared_scales)):
             failed = JobFailed(f"not measured: {fault}; run this scenario again")
             self.add(failed)
             return StepOutcome([(failed, job.process, job.setting.scale)])

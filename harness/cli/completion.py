@@ -16,6 +16,7 @@ from typing import Any
 
 from harness.cli import _options
 from harness.errors import UsageError
+from harness.runtime.channel import leave
 
 SHELLS = ("bash", "zsh", "fish")
 REQUESTED = "_ARGCOMPLETE"
@@ -59,7 +60,7 @@ def complete(parser: Any) -> int:
             with suppress(Exception):  # of a project's command, which reports it when it is run
                 command.declare_options()
     values: Any = _ValueCompleter()  # not of argcomplete's own class, which would have to be imported for it
-    argcomplete.autocomplete(parser, always_complete_options=False, default_completer=values)
+    argcomplete.autocomplete(parser, always_complete_options=False, exit_method=leave, default_completer=values)
     raise AssertionError("argcomplete ends the process")
 
 

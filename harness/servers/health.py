@@ -46,12 +46,14 @@ class ServerWatch:
         """Return which server that the harness started is stopped, as by SIGSTOP; None if none is. It contacts no server."""
         return next((found for _, running in self._own() if (found := _stopped(running.name, running.pid))), None)
 
-    def fault(self) -> str | None:
+    def fault(self, *, contact: bool = True) -> str | None:
         """Return a line about the first server that does not serve, or that has reported something grave; None if all is well.
 
-        It takes some milliseconds, or seconds with a server that does not answer.
+        It takes some milliseconds, or seconds with a server that does not answer. Without `contact` no server is contacted, as
+        before the data are there, for which one of the scenario's own may wait.
         """
-        return self.ended() or self.stopped() or self._unreachable(dict(self._own())) or self._reported()
+        unreachable = self._unreachable(dict(self._own())) if contact else None
+        return self.ended() or self.stopped() or unreachable or self._reported()
 
     def _unreachable(self, own: Mapping[str, RunningServer]) -> str | None:
         for name, server in self._servers.items():

@@ -92,7 +92,7 @@ def phase():
         return "under load" if calls > 40 else "starting the load"
     if name == "scenario_worker":
         return "gate: " + Path(sys.argv[1]).stem
-    return channel.current()
+    return channel.doing()[0]
 
 
 def is_due():

@@ -263,7 +263,7 @@ class Broken:
     def __init__(self, later: str | None, first: str | None = None) -> None:
         self.later, self.next = later, [first]
 
-    def fault(self) -> str | None:
+    def fault(self, *, contact: bool = True) -> str | None:
         """Return what is wrong, first of all nothing."""
         return self.next.pop() if self.next else self.later
 
