@@ -2,7 +2,7 @@
 
 The scenario under attack breaks what it uses itself, the first time that it gets to a phase: nothing depends on the speed of
 the machine. A scenario without a server stands beside it, and has to be measured. Alone: `python -m tools.chaos --only
-broken_servers`, in full about 5 minutes on two cores.
+broken_servers`, in full some minutes on two cores.
 """
 
 import json

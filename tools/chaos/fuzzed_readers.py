@@ -1,6 +1,6 @@
 """Does any damaged or made-up file crash a reader? Mutations of real files, for a fixed time per reader.
 
-Alone: `python -m tools.chaos --only fuzzed_readers`, about two and a half minutes: `SECONDS` per reader, in a process with a
+Alone: `python -m tools.chaos --only fuzzed_readers`, some minutes: `SECONDS` per reader, in a process with a
 limit of memory, and of time per file. Mutations cut, repeat, splice and flip bytes, and replace, remove and repeat the members of
 JSON and the words of other text. Inputs that lead to a new answer are kept, and mutated further.
 """

@@ -1,6 +1,6 @@
 """Faults in scenario files: each ends in one failure that names it, and the scenarios beside it are measured.
 
-Bounded: about six minutes on two cores. A command that does not end within its limit counts as one that hangs.
+Bounded: some minutes on two cores. A command that does not end within its limit counts as one that hangs.
 """
 
 import json

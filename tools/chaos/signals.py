@@ -1,4 +1,4 @@
-"""Are all commands stopped cleanly by each signal that asks for it, once and twice? At most four minutes on two cores."""
+"""Are all commands stopped cleanly by each signal that asks for it, once and twice? Some minutes on two cores."""
 
 import random
 import signal

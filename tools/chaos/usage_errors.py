@@ -1,6 +1,6 @@
 """Is a wrong option, argument, file, address or setting refused in one line? Several hundred are tried over all commands.
 
-Alone: `python -m tools.chaos --only usage_errors`, about two minutes.
+Alone: `python -m tools.chaos --only usage_errors`, some minutes.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Is a benchmark ever "unchanged code: not timed" although what it depends on has changed? Changes injected into a small suite.
 
-Alone: `python -m tools.validation --only unchanged`, about ten minutes.
+Alone: `python -m tools.validation --only unchanged`, some minutes.
 """
 
 import os
