@@ -52,6 +52,8 @@ class LoadJob(msgspec.Struct, tag=True, frozen=True):
     """Cores to pin the worker to; empty for those of its parent."""
     alone: bool = False
     """Whether no other process uses these cores, so that the worker need not let them sleep."""
+    digests: list[str] = msgspec.field(default_factory=list)
+    """A digest of each file as the run has imported it; empty where it is not known."""
 
 
 class Order(msgspec.Struct, tag=True, frozen=True):

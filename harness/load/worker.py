@@ -30,7 +30,7 @@ import msgspec
 
 from harness.bench.operations import first_of_each_group
 from harness.bench.verify import verify
-from harness.discovery import LoadedScenario, load
+from harness.discovery import LoadedScenario, load, refuse_changed
 from harness.errors import HarnessError, ScenarioFailedError
 from harness.load import arrivals
 from harness.load.block import GIVE_UP_S, BlockTime, InFlight, LoadBlock, Recorder, run_closed, run_open, time_out, wire
@@ -482,6 +482,8 @@ async def _serve(job: LoadJob, supervisor: channel.Channel, steps: _Reports) -> 
 
     async with Pacer(clock) as pacer, Sampler(lambda tick: send(TickMeasured(tick)), clock) as sampler:
         steps.loaded = [load(file) for file in files]
+        for loaded, digest in zip(steps.loaded, job.digests, strict=False):
+            refuse_changed(loaded, digest)
         worker = LoadWorker(steps.loaded, job, clock, pacer, sampler, begin)
         watchdog.files, watchdog.in_flight = files, worker.in_flight
         with watchdog:

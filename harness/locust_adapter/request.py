@@ -145,7 +145,8 @@ class RunRequest(msgspec.Struct, frozen=True):
         """Return the job of a client's load worker, or of the only one if there are no Locust workers."""
         index = self.workers.index(client) if self.workers else 0
         files, share = [encode_path(loaded.file) for loaded in self.scenarios], (index, max(1, len(self.workers)))
-        return msgspec.structs.replace(self.load, files=files, settings=environment.settings(index), share=share)
+        digests = [loaded.digest for loaded in self.scenarios]
+        return msgspec.structs.replace(self.load, files=files, digests=digests, settings=environment.settings(index), share=share)
 
 
 def _selected_arms(loaded: LoadedScenario, options: argparse.Namespace) -> list[str]:

@@ -35,6 +35,8 @@ STACKS_S, STACKS_POLL_S = 2.0, 0.05
 LEFT_S, COMMAND_LENGTH = 1.0, 60
 """Seconds that the processes of a child may take to notice its exit, and the length to which a command line is cut."""
 
+_PACKAGE = Path(__file__).parents[1]
+"""The folder of this program's package."""
 ENDING_S = 10.0
 """The longest wait for a process to exit that has closed its channel, in seconds."""
 _ERROR = re.compile(r"error|\b(?:fatal|panic|failed|cannot|could not)\b", re.IGNORECASE)
@@ -265,8 +267,12 @@ class Child(Generic[M]):
         family: list[psutil.Process] = []
         with contextlib.suppress(psutil.Error):
             family += psutil.Process(self.process.pid).children(recursive=True)
+        unmarked = leftovers.below_process(self.process.pid)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
+        for pid in unmarked:  # such as one in a session and an environment of its own
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
         for left in started_by(self.process.pid, self.mark):
             with contextlib.suppress(psutil.Error):
                 left.kill()
@@ -310,11 +316,12 @@ def stopped_process(pid: int) -> psutil.Process | None:
 
 
 def started_by(pid: int, mark: str) -> list[psutil.Process]:
-    """Return the running processes of the session that a process has started, and those with its mark but guards.
+    """Return the running processes of the session that a process has started, those below it, and those with its mark but guards.
 
     One that waits to be reaped does not run.
     """
     found, marked = [], {each.pid for each in leftovers.running(mark) if not each.is_guard}
+    marked.update(leftovers.below_process(pid))
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, ProcessLookupError, PermissionError):
             if (process.pid in marked or os.getsid(process.pid) == pid) and process.status() != psutil.STATUS_ZOMBIE:
@@ -334,8 +341,24 @@ def _memory(size: int) -> FileIO:
 
 
 def python_module(name: str, *arguments: str) -> list[str]:
-    """Return the command that runs a module with this interpreter."""
+    """Return the command that runs a module with this interpreter.
+
+    Raises UsageError where a child would import another package of this one's name.
+    """
+    if name.partition(".")[0] == _PACKAGE.name:
+        _refuse_hidden()
     return [sys.executable, "-m", name, *arguments]
+
+
+def _refuse_hidden() -> None:
+    """Raise UsageError if a child, which starts in the current folder, would find a package of this one's name before it."""
+    for folder in map(Path, dict.fromkeys([".", *filter(None, sys.path)])):
+        if folder.resolve() == _PACKAGE.parent:
+            return
+        for other in (folder / _PACKAGE.name / "__init__.py", folder / f"{_PACKAGE.name}.py"):
+            if other.is_file():
+                hides = f"{other.resolve()} hides the package {_PACKAGE.name!r} of this program from the processes that it starts"
+                raise UsageError(f"{hides}; rename it, or keep its folder off the import path")
 
 
 def child_environment(*, unbuffered: bool = True, temporary: Path | None = None) -> dict[str, str]:

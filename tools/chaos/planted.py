@@ -311,6 +311,14 @@ def _of_processes() -> list[PlantedFault]:
             outcome=ended,
             load=False,
         ),
+        _fault(
+            "child in an environment of its own",
+            "open",
+            "subprocess.Popen(['sleep', '602'], start_new_session=True, env={})",
+            "sleep",
+            outcome=ended,
+            load=False,
+        ),
         _fault("thread at import", "import", stays, "stays", outcome=ended, load=False),
         _fault(
             "thread at import exits",
