@@ -100,6 +100,8 @@ class WorkerFinished(msgspec.Struct, tag=True, frozen=True):
 
     left: list[str] = []
     """The threads that the scenario has left running, by their names."""
+    started: list[int] = []
+    """The process ids of what the worker has started and has not ended, without servers."""
 
 
 class TickMeasured(msgspec.Struct, tag=True, frozen=True):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from io import FileIO
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
@@ -98,6 +98,8 @@ class Child(Generic[M]):
         leftovers.watch()
         self.mark = leftovers.new_mark()
         """In the environment of everything that the process starts, whatever session that is in."""
+        self.started: Sequence[int] = ()
+        """The processes that it has started and named before its end, which may have no mark."""
         self._output = tempfile.TemporaryFile() if capture else None  # noqa: SIM115 - closed by `close`
         self._activity = _memory(channel.ACTIVITY_BYTES)
         ours, theirs = socket.socketpair()
@@ -207,7 +209,9 @@ class Child(Generic[M]):
         """
         running: list[psutil.Process] = []
         for _ in range(round(LEFT_S / STACKS_POLL_S)):
-            running = [process for process in started_by(self.process.pid, self.mark) if process.pid != self.process.pid]
+            running = [
+                process for process in started_by(self.process.pid, self.mark, self.started) if process.pid != self.process.pid
+            ]
             if not running:
                 break
             time.sleep(STACKS_POLL_S)
@@ -273,7 +277,7 @@ class Child(Generic[M]):
         for pid in unmarked:  # such as one in a session and an environment of its own
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        for left in started_by(self.process.pid, self.mark):
+        for left in started_by(self.process.pid, self.mark, self.started):
             with contextlib.suppress(psutil.Error):
                 left.kill()
         leftovers.end(self.mark, 0.0, guards=False)
@@ -315,13 +319,13 @@ def stopped_process(pid: int) -> psutil.Process | None:
     return None
 
 
-def started_by(pid: int, mark: str) -> list[psutil.Process]:
+def started_by(pid: int, mark: str, known: Iterable[int] = ()) -> list[psutil.Process]:
     """Return the running processes of the session that a process has started, those below it, and those with its mark but guards.
 
-    One that waits to be reaped does not run.
+    Those that it has named itself are `known`. One that waits to be reaped does not run.
     """
     found, marked = [], {each.pid for each in leftovers.running(mark) if not each.is_guard}
-    marked.update(leftovers.below_process(pid))
+    marked.update(leftovers.below_process(pid), known)
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, ProcessLookupError, PermissionError):
             if (process.pid in marked or os.getsid(process.pid) == pid) and process.status() != psutil.STATUS_ZOMBIE:

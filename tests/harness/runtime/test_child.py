@@ -15,6 +15,7 @@ import pytest
 from harness.bench.job import BenchJob, DataPrepared, JobDone, Task
 from harness.bench.process import end_all, run_job
 from harness.errors import UsageError
+from harness.runtime.channel import begin, doing
 from harness.runtime.child import (
     Child,
     JobFailed,
@@ -44,6 +45,14 @@ def job(tmp_path: Path, text: str | None = None) -> BenchJob:
         file.parent.mkdir()
         file.write_text(text)
     return BenchJob(Task.PREPARE, file, Setting(tmp_path, tmp_path, seed=7))
+
+
+@pytest.mark.parametrize("character", ["n", "\0", "\ud800", "\U0001f600"], ids=["a letter", "NUL", "half a pair", "four bytes"])
+def test_an_activity_of_any_length_has_room(character: str) -> None:
+    """Long names are cut, whatever their characters take."""
+    name = character * 1_000_000
+    begin(name, name, name)
+    assert doing() == (name, name, name)
 
 
 @pytest.mark.parametrize("name", ["harness/__init__.py", "harness.py"])

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.runtime import leftovers
@@ -186,9 +187,9 @@ def test_what_is_below_a_process_is_found_but_not_its_servers(ended: list[subpro
         assert started.stdout is not None
         started.stdout.readline()
         below = leftovers.below_process(started.pid)
+        for child in psutil.Process(started.pid).children():
+            child.kill()
         assert len(below) == expected
-        for pid in below:
-            os.kill(pid, signal.SIGKILL)
 
 
 def empty(folder: Path) -> bool:
