@@ -133,7 +133,7 @@ def test_a_scenario_that_ends_its_process_is_named(folder: Path, locust: Run) ->
             "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n\nclass ",
             "ended the process that imports it (SIGKILL)",
         ),
-        ("    async def run(", SERVERS + "    async def run(", "servers() raised at adding.py"),
+        ("    async def run(", SERVERS + "    async def run(", "servers() raised at trials/adding.py"),
         ("    async def run(", KILLED + "    async def run(", "adding: load worker exited unexpectedly during"),
     ):
         (folder / "adding.py").write_text(text.replace(old, new, 1))
