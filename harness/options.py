@@ -43,9 +43,11 @@ def percent(limit: float = math.inf, *, zero: bool = False, example: str = "3%")
         found = re.fullmatch(rf"{_NUMBER}\s*(%?)", text.strip(), re.ASCII)
         share = float(found[1]) / (100 if found[2] else 1) if found else math.nan
         if found and not found[2] and share >= 1:
-            raise argparse.ArgumentTypeError(f"{text!r} is ambiguous as a percentage; write {text.strip()}% or a share below 1")
+            raise argparse.ArgumentTypeError(
+                f"{shortened(text)!r} is ambiguous as a percentage; write {shortened(text.strip())}% or a share below 1"
+            )
         if not 0 <= share <= limit or math.isinf(share) or (share == 0 and not zero):
-            raise argparse.ArgumentTypeError(f"{text!r} is not a percentage {bounds}; try {example}")
+            raise argparse.ArgumentTypeError(f"{shortened(text)!r} is not a percentage {bounds}; try {example}")
         return share
 
     return convert
@@ -55,7 +57,7 @@ def duration(text: str) -> float:
     """Return seconds above 0 from `30`, `30s`, `500ms` or `2m`."""
     seconds = _seconds(text)
     if not seconds:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a duration above 0 and up to a day; try 30s, 500ms or 2m")
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is not a duration above 0 and up to a day; try 30s, 500ms or 2m")
     return seconds
 
 
@@ -63,7 +65,7 @@ def duration_or_zero(text: str) -> float:
     """Return seconds from `0`, `30`, `30s`, `500ms` or `2m`."""
     seconds = _seconds(text)
     if seconds is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a duration up to a day; try 0, 30s, 500ms or 2m")
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is not a duration up to a day; try 0, 30s, 500ms or 2m")
     return seconds
 
 
@@ -78,7 +80,7 @@ def byte_size(text: str) -> int:
     found = re.fullmatch(rf"{_NUMBER}\s*(k|M|G|T|)B?", text.strip(), re.ASCII | re.IGNORECASE)
     size = float(found[1]) * _UNITS_BYTES[found[2].lower()] if found else math.inf
     if size > MAX_BYTES:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes; try 500MB, 10GB or 0")
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is not a number of bytes; try 500MB, 10GB or 0")
     return round(size)
 
 
@@ -106,7 +108,7 @@ def port(text: str) -> int | None:
 def _whole(wanted: str, lowest: int, highest: int, text: str) -> int:
     is_short = text.isascii() and text.isdigit() and len(text) <= len(str(MAX_SEED))
     if not (is_short and lowest <= int(text) <= highest):
-        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is not {wanted}")
     return int(text)
 
 
@@ -130,7 +132,7 @@ def names(text: str) -> list[str]:
     """Return the names in a comma-separated list, each once, in their order."""
     found = list(dict.fromkeys(part.strip() for part in text.split(",")))
     if "" in found:
-        raise argparse.ArgumentTypeError(f"{text!r} has an empty name; separate names with single commas")
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} has an empty name; separate names with single commas")
     return found
 
 
@@ -185,18 +187,20 @@ def rtts_ms(text: str) -> list[float]:
     try:
         found = sorted({float(part) for part in plain.split(",")})
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of milliseconds; try 0,5") from None
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is not a list of milliseconds; try 0,5") from None
     if not all(0 <= rtt <= MAX_RTT_MS for rtt in found):
-        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and {MAX_RTT_MS:g} ms; try 0,5")
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is not between 0 and {MAX_RTT_MS:g} ms; try 0,5")
     return found
 
 
 def rtt_ms(text: str) -> float:
     """Return one round-trip time in milliseconds."""
     if "," in text:
-        raise argparse.ArgumentTypeError(f"{text!r} has several round-trip times, only one is supported here; try 5")
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} has several round-trip times, only one is supported here; try 5")
     try:
         (found,) = rtts_ms(text)
     except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of milliseconds from 0 to {MAX_RTT_MS:g}; try 5") from None
+        raise argparse.ArgumentTypeError(
+            f"{shortened(text)!r} is not a number of milliseconds from 0 to {MAX_RTT_MS:g}; try 5"
+        ) from None
     return found

@@ -209,6 +209,8 @@ class JobDone(msgspec.Struct, tag=True, frozen=True):
 
     spent_s: dict[str, float] = {}
     """Activity, as the worker named it when it began → seconds; see `harness.bench.profile`."""
+    started: list[int] = []
+    """The process ids of what the worker has started and has not ended, without servers."""
 
 
 Message = DataPrepared | AnswersVerified | Figures | ReadyToTime | PairTimes | JobFailed | JobDone

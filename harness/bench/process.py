@@ -110,6 +110,8 @@ def _hanging(child: Child[Message], lasting: Lasting, file: Path) -> JobFailed:
 
 def _exit(child: Child[Message], outcome: JobDone | JobFailed, job: BenchJob) -> Generator[Event, None, None]:
     """Yield what a worker left running after its job, if that keeps it from exiting or outlives it, and the outcome."""
+    if isinstance(outcome, JobDone):
+        child.started = outcome.started
     try:
         code = child.process.wait(job.exit_s)
     except subprocess.TimeoutExpired:

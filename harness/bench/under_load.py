@@ -136,6 +136,7 @@ class TrialLoad:
     def _job(self) -> LoadJob:
         return LoadJob(
             files=[encode_path(self.loaded.file)],
+            digests=[self.loaded.digest],
             settings=[self.setting],
             block_s=STEP_S,
             warm_up_s=WARM_UP_S,

@@ -8,7 +8,7 @@ import msgspec
 from harness.bench.instance import Outbox, refuse_wrong_clock
 from harness.bench.job import BenchJob, DataPrepared, JobDone, Task
 from harness.discovery import LoadedScenario, load, refuse_changed
-from harness.runtime import channel
+from harness.runtime import channel, leftovers
 from harness.runtime.channel import LONG, begin
 from harness.runtime.child import decode_path
 from harness.runtime.clock import ClockCheck, MonotonicClock
@@ -43,7 +43,7 @@ def main() -> None:
     except BaseException as error:  # noqa: BLE001 - a scenario's own code may raise anything; the parent gets it as a message
         outbox.fail(error)
     else:
-        outbox.send(JobDone(channel.spent_s()))
+        outbox.send(JobDone(channel.spent_s(), leftovers.started()))
     begin("ending")
     runner.close()
     gc.freeze()

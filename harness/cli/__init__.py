@@ -167,6 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     is_process = argv is None  # which ends with the command
     if is_process:
         end_when_asked()
+        leftovers.adopt()
     allow_exits = refuse_exits()
     try:
         with usable_streams(), as_interrupts() as requests, _own_traceback_setting(), leftovers.marked() as mark:

@@ -32,6 +32,8 @@ LEAST_S, REPEAT_S, MOST_S = 5.0, 30.0, 60.0
 """Seconds between two of these lines: at least, between two about the same step, and at most."""
 LONGEST = 120
 """The most characters of what such a line says."""
+LEAST_COLUMNS, MOST_COLUMNS = 20, 1_000
+"""The least and the most columns that text is laid out for."""
 BAR_WIDTH = 12
 """Columns of the bar, so that 80 are enough for the step as well."""
 
@@ -53,7 +55,7 @@ class Progress(Bar):
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
-        console = Console(stderr=True)
+        console = console_of(stderr=True)
         share, description = TextColumn("{task.percentage:>3.0f} %"), TextColumn("{task.description}", markup=False)
         columns = (SpinnerColumn(), BarColumn(BAR_WIDTH), share, TimeLeftColumn(), description)
         live = console.is_terminal
@@ -190,12 +192,19 @@ def print_lines(*lines: str) -> None:
 
 def width() -> int:
     """Return the number of columns of standard output."""
-    return Console().width
+    return console_of().width
+
+
+def console_of(*, stderr: bool = False) -> Console:
+    """Return the console of standard output or standard error, of a width that text can be laid out for, whatever COLUMNS is."""
+    console = Console(stderr=stderr)
+    console.width = min(max(console.width, LEAST_COLUMNS), MOST_COLUMNS)
+    return console
 
 
 def _print(found: RenderableType, *, stderr: bool = False) -> None:
     """Print something without blanks at the ends of its lines, none of which is a command to the log of a CI service."""
-    console = Console(stderr=stderr)
+    console = console_of(stderr=stderr)
     with console.capture() as captured:
         console.print(found, markup=False, highlight=False, soft_wrap=isinstance(found, str), crop=False)
     lines = (without_command(line.rstrip()) for line in captured.get().removesuffix("\n").split("\n"))
@@ -221,7 +230,7 @@ class StatusLine:
     """
 
     def __init__(self, message: str = "", clock: Clock | None = None) -> None:
-        self._console = Console(stderr=True)
+        self._console = console_of(stderr=True)
         self._status = self._console.status("")
         self._clock = clock or MonotonicClock()
         self._message, self._printed, self._printed_s = message, "", -math.inf
@@ -271,4 +280,4 @@ def _step(message: str) -> str:
 
 def status(message: str) -> Status:
     """Return a context that shows the current step in one line of standard error, if that is a terminal."""
-    return Console(stderr=True).status(message)
+    return console_of(stderr=True).status(message)

@@ -12,14 +12,13 @@ from harness import options
 from harness.configuration import Configuration, configuration
 from harness.errors import UsageError
 from harness.language import ENGLISH, languages
+from harness.runtime.watch import IMPORT_S
 from harness.suggestions import choose_from
 
 if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
 
 Parser = argparse.ArgumentParser | argparse._ArgumentGroup  # noqa: SLF001 - argparse has no public name for what can hold options
-IMPORT_S = 60.0
-"""Timeout of the import of a scenario file, in seconds."""
 FORMATS = ("html", "markdown", "terminal", "json")
 
 

@@ -397,21 +397,11 @@ def injected(record: Run, share: float) -> str:
 
 def folder(named: Path | None, suffix: str = "") -> Path:
     """Return the folder that a run is written to: the one named, or a new one below `runs`, its name ending in `suffix`."""
+    from harness.results.unfinished import without_run
     from harness.runtime.clock import utc_now
     from harness.runtime.workspace import git_commit
 
     return without_run(named or Path("runs") / f"{utc_now():%Y%m%dT%H%M%SZ}-{git_commit()[0] or 'nocommit'}{suffix}")
-
-
-def without_run(out: Path) -> Path:
-    """Return a folder; UsageError if it has a run already."""
-    from harness.results.store import run_file
-    from harness.results.unfinished import can_be_resumed
-
-    if run_file(out).exists():
-        complete = f"complete it with --resume {out}, " if can_be_resumed(out) else ""
-        raise UsageError(f"{out} already contains a run; {complete}choose another folder with --out, or delete it")
-    return out
 
 
 def exit_code(record: Run, *, unfinished: bool = False) -> int:

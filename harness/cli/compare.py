@@ -89,8 +89,9 @@ def publish(run: Run, out: Path | None) -> Path:
     """Write a run of files and its page into `out`, by default a new folder, and return the page's path."""
     from harness.report import html
     from harness.results.store import write_run
+    from harness.results.unfinished import without_run
     from harness.runtime.clock import utc_now
 
-    folder = _runs.without_run(out or Path("runs") / f"{utc_now():%Y%m%dT%H%M%SZ}-files")
+    folder = without_run(out or Path("runs") / f"{utc_now():%Y%m%dT%H%M%SZ}-files")
     write_run(run, folder)
     return html.write(run, folder)

@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         return code
     if not options.target:
         raise UsageError("name a scenario, URLs, a file of requests or a locustfile; or --resume RUN")
-    rate = options.rate or RATE
+    rate = RATE if options.rate is None else options.rate
     block_s = options.block or arrivals.parse(rate).own_duration_s or BLOCK_S
     out = options.resume or _runs.folder(options.out, "-load")
     cycles = max(1, math.ceil(options.duration / block_s - 1e-9))

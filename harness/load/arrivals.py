@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import UsageError
+from harness.results.names import shortened
 
 Offsets: TypeAlias = npt.NDArray[np.int64]
 Seconds: TypeAlias = npt.NDArray[np.float64]
@@ -174,7 +175,7 @@ def _rate(token: str, text: str) -> float:
         rate = math.nan
     if not 0 < rate <= MAX_RATE_PER_S:  # false for NaN
         use = f"use operations per second, above 0 and at most {MAX_RATE_PER_S:.0f}, as in {SYNTAX}"
-        raise UsageError(f"arrivals {text!r}: {token.strip()!r} is not a rate; {use}")
+        raise UsageError(f"arrivals {shortened(text)!r}: {shortened(token.strip())!r} is not a rate; {use}")
     return rate
 
 
@@ -194,6 +195,8 @@ def read_trace(path: Path) -> Offsets:
     """Read arrivals in nanoseconds from the start, shape (n,), n from 1 to `MAX_PLANNED`; raise `UsageError` if one is invalid."""
     found: list[int] = []
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise UsageError(f"{path} is not a regular file; name a file with one arrival per line, in seconds")
         with path.open(encoding="utf-8-sig") as file:
             for line, text in _cells(path, file):
                 at_ns = _nanoseconds(line, text)

@@ -52,6 +52,8 @@ class LoadJob(msgspec.Struct, tag=True, frozen=True):
     """Cores to pin the worker to; empty for those of its parent."""
     alone: bool = False
     """Whether no other process uses these cores, so that the worker need not let them sleep."""
+    digests: list[str] = msgspec.field(default_factory=list)
+    """A digest of each file as the run has imported it; empty where it is not known."""
 
 
 class Order(msgspec.Struct, tag=True, frozen=True):
@@ -98,6 +100,8 @@ class WorkerFinished(msgspec.Struct, tag=True, frozen=True):
 
     left: list[str] = []
     """The threads that the scenario has left running, by their names."""
+    started: list[int] = []
+    """The process ids of what the worker has started and has not ended, without servers."""
 
 
 class TickMeasured(msgspec.Struct, tag=True, frozen=True):

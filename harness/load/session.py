@@ -245,6 +245,7 @@ class LoadSession(_Session):
         job = msgspec.structs.replace(
             plan.job,
             files=[encode_path(plan.loaded.file)],
+            digests=[plan.loaded.digest],
             settings=environment.settings(number - 1),
             cycles=cycles,
             first_cycle=first_cycle,
@@ -425,6 +426,7 @@ class CapacitySession(_Session):
         self._searches.fault = watch.fault
         job = LoadJob(
             files=[encode_path(plan.loaded.file)],
+            digests=[plan.loaded.digest],
             settings=environment.settings(0),
             block_s=plan.plans[0].step_s,
             warm_up_s=plan.warm_up_s,

@@ -86,6 +86,8 @@ class Supervisor:
                     self._child.process.wait(STOP_S)
                 raise report.error()
             if not isinstance(report, WorkerReady):
+                with suppress(subprocess.TimeoutExpired):  # it closes its channel before it can be reaped
+                    self._child.process.wait(ENDING_S)
                 raise ScenarioFailedError(self._exit_message(self._child))
             on_error.pop_all()
         self._begin(None)
@@ -186,6 +188,8 @@ class Supervisor:
             self._begin(report)
         elif isinstance(report, WorkerFinished):
             self._finished, self.left = True, list(report.left)
+            if self._child is not None:
+                self._child.started = report.started
         elif isinstance(report, JobFailed):
             if self._step is not None and self.failed is None:
                 self.hung_arm = self._step.arm

@@ -30,7 +30,7 @@ import msgspec
 
 from harness.bench.operations import first_of_each_group
 from harness.bench.verify import verify
-from harness.discovery import LoadedScenario, load
+from harness.discovery import LoadedScenario, load, refuse_changed
 from harness.errors import HarnessError, ScenarioFailedError
 from harness.load import arrivals
 from harness.load.block import GIVE_UP_S, BlockTime, InFlight, LoadBlock, Recorder, run_closed, run_open, time_out, wire
@@ -52,7 +52,7 @@ from harness.load.protocol import (
 from harness.load.sampler import Sampler
 from harness.results.load import LoadModel
 from harness.results.run import BASELINE
-from harness.runtime import channel
+from harness.runtime import channel, leftovers
 from harness.runtime.channel import LONG, end_if_forked
 from harness.runtime.child import JobFailed, decode_path, process_fault
 from harness.runtime.clock import Clock, ClockCheck, KernelClock, MonotonicClock, cpu_ns
@@ -147,7 +147,9 @@ class LoadWorker:
     ) -> None:
         """Prepare for a job. `begin` gets every step, and for how long the loop may be without a turn in it, in seconds."""
         self._loaded = list(zip(loaded, job.settings, strict=True))
-        self._job, self._clock, self._pacer, self._sampler, self._begin = job, clock, pacer, sampler, begin
+        self._job, self._clock, self._pacer, self._sampler, self._report = job, clock, pacer, sampler, begin
+        self._current = ""
+        """The name of the scenario at work."""
         self._pool: OperationThreads | None = None
         self._own_cost_ns = 0.0
         self._stuck = 0
@@ -183,6 +185,7 @@ class LoadWorker:
     async def open(self) -> None:
         """Open every arm's instance, create its cases and compare the answers; `ScenarioFailedError` if they differ or hang."""
         for loaded, setting in self._loaded:
+            self._current = loaded.name
             scenario = loaded.scenario
             self._execution[loaded.name] = SYNCHRONOUS if scenario.is_synchronous else ASYNCHRONOUS
             if scenario.is_synchronous:
@@ -194,7 +197,7 @@ class LoadWorker:
             opened = dict.fromkeys([BASELINE, *wanted])
             instances = {arm: await self._open(loaded, arm, setting) for arm in opened}
             target = LoadedInstances(loaded, setting, instances, arrived=self._job.arrived)
-            self._begin_long(f"{loaded.name}: cases for a load test")
+            self._begin_long(f"{loaded.name}: making the cases for a load test")
             cases = first_of_each_group(target.stream(0), self._job.verified_cases)
             timed = limited(scenario, instances, self._job.timeout_s, self._begin_operation, self._has_threads)
             try:
@@ -223,7 +226,7 @@ class LoadWorker:
         first: BaseException | None = None
         while self._opened:
             loaded, arm, stack = self._opened.pop()
-            step = f"{arm}: closing its instance"
+            self._current, step = loaded.name, f"{arm}: closing its instance"
             self._begin(StepStarted(step, arm, self._job.timeout_s), self._job.timeout_s)
             limit = asyncio.timeout(self._job.timeout_s)
             try:
@@ -255,6 +258,12 @@ class LoadWorker:
         self._opened.append((loaded, arm, stack))
         self._check_clock(f"{arm}: open()")
         return instance
+
+    def _begin(self, step: StepStarted, limit_s: float) -> None:
+        """Begin a step, which names the scenario where there are several."""
+        if len(self._loaded) > 1 and self._current not in step.step:
+            step = msgspec.structs.replace(step, step=f"{self._current}: {step.step}")
+        self._report(step, limit_s)
 
     def _begin_long(self, step: str, arm: str = "") -> float:
         """Begin a step of many operations, and return its timeout in seconds."""
@@ -353,7 +362,7 @@ class LoadWorker:
         stopped: Callable[[], bool],
     ) -> LoadBlock:
         runnable, instance, job, users = scenario.loaded.scenario, scenario.instances[arm], self._job, order.users
-        targets = runnable.targets(instance)
+        targets, self._current = runnable.targets(instance), scenario.loaded.name
         # Without targets, the operations in this process need the core.
         keep_awake = KeepAwake(self._clock, wanted=bool(targets) and job.alone)
         recorder = Recorder(runnable, instance, self._clock, lambda: cpu_ns() - keep_awake.idle_ns, self._own_cost_ns)
@@ -407,7 +416,7 @@ def main() -> None:
     except BaseException as error:  # noqa: BLE001 - a scenario's own code may raise anything; the supervisor shows it in one line
         steps.send(steps.failure(error))
     else:
-        steps.send(WorkerFinished(_threads_left()))
+        steps.send(WorkerFinished(_threads_left(), leftovers.started()))
     channel.leave(CLOSED if steps.is_closed else 0)  # threads that wait, for orders or for ever, must not keep the process alive
 
 
@@ -482,6 +491,8 @@ async def _serve(job: LoadJob, supervisor: channel.Channel, steps: _Reports) -> 
 
     async with Pacer(clock) as pacer, Sampler(lambda tick: send(TickMeasured(tick)), clock) as sampler:
         steps.loaded = [load(file) for file in files]
+        for loaded, digest in zip(steps.loaded, job.digests, strict=False):
+            refuse_changed(loaded, digest)
         worker = LoadWorker(steps.loaded, job, clock, pacer, sampler, begin)
         watchdog.files, watchdog.in_flight = files, worker.in_flight
         with watchdog:

@@ -24,6 +24,8 @@ from harness.network.addresses import LOOPBACK
 from harness.results.load import LoadModel
 from harness.results.run import RunSettings
 from harness.runtime.child import encode_path
+from harness.runtime.trial_import import try_import
+from harness.runtime.watch import IMPORT_S
 from harness.scenario import ANY_ENGINE
 from harness.text import message_line
 
@@ -51,6 +53,7 @@ def users(folder: Path) -> dict[str, type[User]]:
     try:
         files = scenario_files(folder)
         refuse_namesakes([*_files.values(), *files])
+        try_import(files, lambda file: load_unless_helper(file, ()), IMPORT_S)
         found = [loaded for file in files if (loaded := load_unless_helper(file, ()))]
     except HarnessError as error:
         sys.stderr.write(message_line(f"harness: {error}") + "\n")
@@ -145,7 +148,8 @@ class RunRequest(msgspec.Struct, frozen=True):
         """Return the job of a client's load worker, or of the only one if there are no Locust workers."""
         index = self.workers.index(client) if self.workers else 0
         files, share = [encode_path(loaded.file) for loaded in self.scenarios], (index, max(1, len(self.workers)))
-        return msgspec.structs.replace(self.load, files=files, settings=environment.settings(index), share=share)
+        digests = [loaded.digest for loaded in self.scenarios]
+        return msgspec.structs.replace(self.load, files=files, digests=digests, settings=environment.settings(index), share=share)
 
 
 def _selected_arms(loaded: LoadedScenario, options: argparse.Namespace) -> list[str]:

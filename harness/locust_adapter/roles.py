@@ -1,5 +1,7 @@
 """The role of each Locust process in a run: a single process, or a master that distributes the load over workers."""
 
+import itertools
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,7 +14,7 @@ import msgspec
 from locust.env import Environment
 from locust.runners import STATE_MISSING, MasterRunner, Runner, WorkerRunner
 
-from harness.errors import INTERRUPTED, HarnessError, ScenarioFailedError
+from harness.errors import INTERRUPTED, HarnessError, ScenarioFailedError, UsageError
 from harness.load.block import GIVE_UP_S, LoadBlock
 from harness.load.environment import load_environment
 from harness.load.results import CollectedResults, ScenarioEnvironment
@@ -22,7 +24,11 @@ from harness.locust_adapter.results import VerdictPage, exit_code, print_summary
 from harness.locust_adapter.statistics import count
 from harness.network.addresses import allow_remote, is_loopback
 from harness.results.load import LoadModel, Tick
+from harness.results.names import shortened
+from harness.results.store import run_file
+from harness.results.unfinished import without_run
 from harness.runtime import machine
+from harness.runtime.channel import refuse_exits
 from harness.text import message_line
 
 POLL_S = 0.2  # the interval at which load workers and Locust workers are polled
@@ -35,9 +41,13 @@ REQUEST = "harness_request"  # the name of the request among the options that th
 REPORT_KEY = "harness"  # the key of the harness's data in a worker's report
 
 
+MOST = 2_000
+"""The most characters of a message."""
+
+
 def complain(problem: object) -> None:
     """Print a problem as one line on standard error."""
-    sys.stderr.write(message_line(f"harness: {problem}") + "\n")
+    sys.stderr.write(shortened(message_line(f"harness: {problem}"), MOST) + "\n")
 
 
 @dataclass
@@ -60,7 +70,8 @@ class EngineHandle:
     @property
     def failed(self) -> str | None:
         """The reason why the load worker ended early, or None."""
-        return self._supervisor.failed if self._supervisor else None
+        failed = self._supervisor.failed if self._supervisor else None
+        return failed and self._named(failed)
 
     def prepare(self, request: RunRequest) -> None:
         """Build the data and start the load worker, unless both are ready for the same request; raise a `HarnessError` if not."""
@@ -68,16 +79,26 @@ class EngineHandle:
             return
         self.release()
         with ExitStack() as stack:
+            stack.callback(refuse_exits())  # of servers that the scenario describes, and of their ends
             if request.allow_remote:
                 allow_remote()
             prepared = load_environment(request.scenarios, request.settings, timeout_s=request.load.timeout_s)
             environment = stack.enter_context(prepared)
             supervisor = Supervisor(request.job(environment, self.client))
-            supervisor.start()
+            try:
+                supervisor.start()
+            except ScenarioFailedError as error:
+                raise ScenarioFailedError(self._named(str(error), request)) from error
             stack.callback(supervisor.close)
             self._stack = stack.pop_all()
         self.request, self._supervisor, self.environments = request, supervisor, environment.scenarios
         self.facts, self.cannot_run = supervisor.facts, supervisor.cannot_run
+
+    def _named(self, problem: str, request: RunRequest | None = None) -> str:
+        """Return a problem with the name of the only scenario; where there are several, the load worker names it."""
+        request = request or self.request
+        names = [loaded.name for loaded in request.scenarios] if request is not None else []
+        return problem if len(names) != 1 or names[0] in problem else f"{names[0]}: {problem}"
 
     def load(self, users: int) -> None:
         """Set the number of users; in the open model start the schedule."""
@@ -145,6 +166,8 @@ class Reporter(Role):
         super().__init__(environment)
         self.results = CollectedResults()
         self.request: RunRequest | None = None
+        self.out: str = environment.parsed_options.out if environment.parsed_options is not None else ""
+        """The folder of the next run; empty for one named after its time."""
         self.page = VerdictPage(environment) if environment.web_ui is not None else None
         self.unprinted: Path | None = None
         """The folder of the run whose summary is printed when Locust ends."""
@@ -166,8 +189,28 @@ class Reporter(Role):
             )
 
     def requested(self, users: int, workers: list[str], run: int = 1) -> RunRequest:
-        """Return the request of a run, validated before any process prepares for it."""
-        return RunRequest.of(self.options, [c.__name__ for c in self.environment.user_classes], users, workers, run)
+        """Return the request of a run, validated before any process prepares for it, as is the folder that it is written to."""
+        request = RunRequest.of(self.options, [c.__name__ for c in self.environment.user_classes], users, workers, run)
+        self._check_folder()
+        return request
+
+    def _check_folder(self) -> None:
+        """Raise UsageError if the run cannot be written to the folder of --out, or would replace another run.
+
+        With the web UI, the second run of a process gets the folder's name with a number.
+        """
+        if not self.options.out:
+            return
+        out = Path(self.options.out)
+        for number in itertools.count(2) if self.page is not None and self.results.blocks else ():
+            if not run_file(out).exists():
+                break
+            out = Path(f"{self.options.out}-{number}")
+        self.out = str(without_run(out))
+        above = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            problem = "is not writable" if above.is_dir() else "is not a folder"
+            raise UsageError(f"cannot write {out}: {above} {problem}; choose another folder with --out")
 
     def quitting(self) -> None:
         """Note whether the run was to last longer, which counts as an interruption."""
@@ -176,7 +219,7 @@ class Reporter(Role):
     def finish(self, request: RunRequest) -> None:
         """Write the run and its report."""
         try:
-            folder, run = write(self.results, request, self.options.out)
+            folder, run = write(self.results, request, self.out)
         except HarnessError as error:
             self.environment.process_exit_code = error.code
             complain(error)

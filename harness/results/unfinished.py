@@ -20,7 +20,7 @@ from harness.redaction import redacted_values
 from harness.results.compressed import bytes_of
 from harness.results.resumable import REQUEST_FILE, Journal, ResumableRequest, read_request
 from harness.results.run import Run, ScenarioResult
-from harness.results.store import without_secrets, write_bytes
+from harness.results.store import run_file, without_secrets, write_bytes
 
 FOLDER, STEPS_FILE, RESULTS = "unfinished", "steps.jsonl", "results"
 Line = TypeVar("Line", bound=msgspec.Struct)
@@ -68,6 +68,14 @@ class UnfinishedRun(Generic[Line]):
         """Remove everything: the run has ended by itself, and its record is written."""
         self.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def without_run(out: Path) -> Path:
+    """Return a folder; UsageError if it has a run already."""
+    if run_file(out).exists():
+        complete = f"complete it with --resume {out}, " if can_be_resumed(out) else ""
+        raise UsageError(f"{out} already contains a run; {complete}choose another folder with --out, or delete it")
+    return out
 
 
 def can_be_resumed(run: Path) -> bool:

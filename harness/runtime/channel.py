@@ -42,7 +42,8 @@ STACKS_END = "end of stacks"
 """The last line of the stacks."""
 LONG = 10
 """Timeouts of an operation that an activity may take which consists of many operations, such as building the data."""
-_NAME_LENGTH = 300
+_NAME_LENGTHS = (300, 50)
+"""The lengths to which names are cut: a character may take six bytes."""
 _now_s = time.perf_counter
 """Kept here: what freezes time replaces the functions of `time`."""
 leave = os._exit
@@ -212,8 +213,12 @@ def spent_s() -> dict[str, float]:
 
 @lru_cache(maxsize=4096)
 def _encoded(phase: str, arm: str, case: str, times: int) -> bytes:
-    fields = [phase, arm[:_NAME_LENGTH], case[:_NAME_LENGTH], times]
-    return json.dumps(fields, ensure_ascii=False).encode(errors="replace") + b"\n"
+    for length in _NAME_LENGTHS:
+        fields = [phase[:length], arm[:length], case[:length], times]
+        line = json.dumps(fields, ensure_ascii=False).encode(errors="replace") + b"\n"
+        if len(line) <= ACTIVITY_BYTES - COUNTER_BYTES:
+            break
+    return line
 
 
 def _share_activity() -> None:
@@ -244,6 +249,8 @@ def _note_fork() -> None:
     """Note in a forked process what its parent did, and where; it has no activity of its own that the other side would see."""
     global _activity, _counter, _forked  # noqa: PLW0603 - one process, one activity
     frame = sys._getframe(1)  # noqa: SLF001 - no traceback without an exception
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "gevent":  # which has its own fork
+        frame = frame.f_back
     phase, arm, case = _doing
     _forked = _forked or f"{frame.f_code.co_filename}, line {frame.f_lineno} ({' · '.join(filter(None, (phase, arm, case)))})"
     _activity = memoryview(bytearray(ACTIVITY_BYTES))

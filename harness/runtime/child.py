@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from io import FileIO
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
@@ -35,6 +35,8 @@ STACKS_S, STACKS_POLL_S = 2.0, 0.05
 LEFT_S, COMMAND_LENGTH = 1.0, 60
 """Seconds that the processes of a child may take to notice its exit, and the length to which a command line is cut."""
 
+_PACKAGE = Path(__file__).parents[1]
+"""The folder of this program's package."""
 ENDING_S = 10.0
 """The longest wait for a process to exit that has closed its channel, in seconds."""
 _ERROR = re.compile(r"error|\b(?:fatal|panic|failed|cannot|could not)\b", re.IGNORECASE)
@@ -96,6 +98,8 @@ class Child(Generic[M]):
         leftovers.watch()
         self.mark = leftovers.new_mark()
         """In the environment of everything that the process starts, whatever session that is in."""
+        self.started: Sequence[int] = ()
+        """The processes that it has started and named before its end, which may have no mark."""
         self._output = tempfile.TemporaryFile() if capture else None  # noqa: SIM115 - closed by `close`
         self._activity = _memory(channel.ACTIVITY_BYTES)
         ours, theirs = socket.socketpair()
@@ -205,7 +209,9 @@ class Child(Generic[M]):
         """
         running: list[psutil.Process] = []
         for _ in range(round(LEFT_S / STACKS_POLL_S)):
-            running = [process for process in started_by(self.process.pid, self.mark) if process.pid != self.process.pid]
+            running = [
+                process for process in started_by(self.process.pid, self.mark, self.started) if process.pid != self.process.pid
+            ]
             if not running:
                 break
             time.sleep(STACKS_POLL_S)
@@ -265,9 +271,13 @@ class Child(Generic[M]):
         family: list[psutil.Process] = []
         with contextlib.suppress(psutil.Error):
             family += psutil.Process(self.process.pid).children(recursive=True)
+        unmarked = leftovers.below_process(self.process.pid)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        for left in started_by(self.process.pid, self.mark):
+        for pid in unmarked:  # such as one in a session and an environment of its own
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        for left in started_by(self.process.pid, self.mark, self.started):
             with contextlib.suppress(psutil.Error):
                 left.kill()
         leftovers.end(self.mark, 0.0, guards=False)
@@ -309,12 +319,13 @@ def stopped_process(pid: int) -> psutil.Process | None:
     return None
 
 
-def started_by(pid: int, mark: str) -> list[psutil.Process]:
-    """Return the running processes of the session that a process has started, and those with its mark but guards.
+def started_by(pid: int, mark: str, known: Iterable[int] = ()) -> list[psutil.Process]:
+    """Return the running processes of the session that a process has started, those below it, and those with its mark but guards.
 
-    One that waits to be reaped does not run.
+    Those that it has named itself are `known`. One that waits to be reaped does not run.
     """
     found, marked = [], {each.pid for each in leftovers.running(mark) if not each.is_guard}
+    marked.update(leftovers.below_process(pid), known)
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, ProcessLookupError, PermissionError):
             if (process.pid in marked or os.getsid(process.pid) == pid) and process.status() != psutil.STATUS_ZOMBIE:
@@ -334,8 +345,24 @@ def _memory(size: int) -> FileIO:
 
 
 def python_module(name: str, *arguments: str) -> list[str]:
-    """Return the command that runs a module with this interpreter."""
+    """Return the command that runs a module with this interpreter.
+
+    Raises UsageError where a child would import another package of this one's name.
+    """
+    if name.partition(".")[0] == _PACKAGE.name:
+        _refuse_hidden()
     return [sys.executable, "-m", name, *arguments]
+
+
+def _refuse_hidden() -> None:
+    """Raise UsageError if a child, which starts in the current folder, would find a package of this one's name before it."""
+    for folder in map(Path, dict.fromkeys([".", *filter(None, sys.path)])):
+        if folder.resolve() == _PACKAGE.parent:
+            return
+        for other in (folder / _PACKAGE.name / "__init__.py", folder / f"{_PACKAGE.name}.py"):
+            if other.is_file():
+                hides = f"{other.resolve()} hides the package {_PACKAGE.name!r} of this program from the processes that it starts"
+                raise UsageError(f"{hides}; rename it, or keep its folder off the import path")
 
 
 def child_environment(*, unbuffered: bool = True, temporary: Path | None = None) -> dict[str, str]:

@@ -54,6 +54,7 @@ _POLL_S = 0.02
 _WAIT_S = 0.5
 _ROUNDS = 50
 _PROC = Path("/proc")
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True)
@@ -161,17 +162,33 @@ def marked() -> Iterator[str]:
             os.environ[OWNERS] = before
 
 
+def adopt() -> None:
+    """Become the parent of all that this process's children leave behind, so that it is found without a mark too; Linux only.
+
+    It is for a process that is a command: another program may not expect children that it did not start.
+    """
+    global _adopter  # noqa: PLW0603 - one process, one answer
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - the watcher does without
+
+        if ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1) == 0:
+            _adopter = os.getpid()
+
+
 def end_left(mark: str, grace_s: float = GUARD_S) -> list[str]:
-    """End the processes with a command's mark that still run; return their names. It is for the end of the command."""
+    """End the processes with a command's mark that still run; return their names. It is for the end of the command.
+
+    In a process that adopts, those without a mark are ended too.
+    """
     if _watcher is None or _watcher[0] != os.getpid():
         return []
-    return end(mark, grace_s)
+    return end(mark, grace_s, below=_adopter == os.getpid())
 
 
 def clear_now() -> None:
     """End everything that this process has started and remove its folders, within some seconds; the watcher does the rest."""
     if _watcher is not None and _watcher[0] == os.getpid():
-        end(token(), HURRIED_S, asked=True)
+        end(token(), HURRIED_S, asked=True, below=_adopter == os.getpid())
         for folder, owner in _folders([Path(tempfile.gettempdir())]):
             if owner == token():
                 remove(folder)
@@ -200,14 +217,18 @@ def is_alive(owner: str) -> bool | None:
     return _token_of(int(owner[:6], 16)) == owner
 
 
-def running(mark: str, *, dead: bool = False) -> list[Running]:
-    """Return the running processes with this mark, or with those of a token; with `dead`, those of any owner that has ended."""
-    found = []
+def running(mark: str, *, dead: bool = False, below: bool = False) -> list[Running]:
+    """Return the running processes with this mark, or with those of a token.
+
+    With `dead`, those of any owner that has ended too; with `below`, what this process has started, with or without a mark.
+    """
+    found, ours = [], set(below_process(os.getpid())) if below else set[int]()
     for pid in _pids():
         try:
             environment = (_PROC / str(pid) / "environ").read_bytes()
             owners = _variable(environment, OWNERS)
-            if not owners or pid == os.getpid() or not (mark in owners or (dead and _is_orphan(owners))):
+            is_marked = bool(owners) and (mark in owners or (dead and _is_orphan(owners)))
+            if pid == os.getpid() or not (is_marked or pid in ours):
                 continue
             command = (_PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
             if _state(pid)[0] in "ZX" or set(DAEMONS) & set(command):
@@ -218,7 +239,44 @@ def running(mark: str, *, dead: bool = False) -> list[Running]:
     return found
 
 
-def end(mark: str, grace_s: float = GUARD_S, *, dead: bool = False, asked: bool = False, guards: bool = True) -> list[str]:
+def below_process(pid: int) -> list[int]:
+    """Return the processes that one has started, and that these have, but neither guards, nor their servers, nor the watcher."""
+    children: dict[int, list[int]] = {}
+    for each in _pids():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            children.setdefault(int(_state(each)[1]), []).append(each)
+    found, waiting = [], children.get(pid, [])
+    while waiting:
+        each = waiting.pop()
+        with contextlib.suppress(OSError):
+            if (_watcher and each == _watcher[1].pid) or _variable((_PROC / str(each) / "environ").read_bytes(), GUARD):
+                continue
+            found.append(each)
+            waiting += children.get(each, [])
+    return found
+
+
+def started() -> list[int]:
+    """Return what `below_process` does of this process, at no cost where it has no child.
+
+    It is for its starter, which would not find those without a mark once this process has ended.
+    """
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return []
+    return below_process(os.getpid())
+
+
+def end(
+    mark: str,
+    grace_s: float = GUARD_S,
+    *,
+    dead: bool = False,
+    below: bool = False,
+    asked: bool = False,
+    guards: bool = True,
+) -> list[str]:
     """Kill the processes that `running` returns and those that they start; return the names of those killed.
 
     Guards have `grace_s` seconds to end by themselves; those `asked` are told to. Without `guards` they are left alone.
@@ -227,7 +285,7 @@ def end(mark: str, grace_s: float = GUARD_S, *, dead: bool = False, asked: bool 
     ends_s = time.monotonic() + grace_s
     told = set[int]()
     for _ in itertools.count():
-        left = [process for process in running(mark, dead=dead) if guards or not process.is_guard]
+        left = [process for process in running(mark, dead=dead, below=below) if guards or not process.is_guard]
         is_late = time.monotonic() > ends_s
         for process in left:
             with contextlib.suppress(OSError):
@@ -400,6 +458,8 @@ def _wait(pid: int, is_running: Callable[[], bool]) -> None:
 
 _numbers = itertools.count(1)
 _starting = threading.Lock()
+_adopter = 0
+"""The process that adopts, as a fork of it does not."""
 _watcher: tuple[int, subprocess.Popen[bytes]] | None = None
 """The process that started a watcher, as a fork of it has none, and the watcher."""
 

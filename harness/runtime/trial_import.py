@@ -14,6 +14,7 @@ from typing import NoReturn
 from harness.errors import UsageError
 from harness.runtime.channel import begin, leave, set_parent_death_signal, watch_forks
 from harness.runtime.child import exit_description
+from harness.runtime.signals import STOPPING
 from harness.text import encode
 
 POLL_S = 0.005
@@ -86,12 +87,7 @@ def _load_all(files: Sequence[Path], load: Callable[[Path], object], timeout_s: 
     os.register_at_fork(after_in_parent=count)
     watch_forks(report)
     begin("importing")
-    os.setsid()
-    set_parent_death_signal(signal.SIGKILL)
-    null = os.open(os.devnull, os.O_RDWR)
-    for number in range(3):
-        os.dup2(null, number)
-    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - until the process ends
+    _detach()
     message = ""
     try:
         for number, file in enumerate(files):
@@ -111,6 +107,18 @@ def _load_all(files: Sequence[Path], load: Callable[[Path], object], timeout_s: 
             break
         time.sleep(POLL_S)
     leave(0)
+
+
+def _detach() -> None:
+    """Let this process end by any signal, whatever its parent does upon it, and with its parent; leave out what it prints."""
+    os.setsid()
+    set_parent_death_signal(signal.SIGKILL)
+    for stopping in STOPPING:
+        signal.signal(stopping, signal.SIG_DFL)
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(null, number)
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - until the process ends
 
 
 def _write(shared: mmap.mmap, message: str) -> None:

@@ -20,6 +20,8 @@ QUIET_S, QUIET_AGAIN_S = 10.0, 30.0
 """Seconds without an answer after which that is news, and the interval in which it is again."""
 RAISE_TIMEOUT = "; raise --timeout if it may take longer"
 """The end of the reason of a timeout: the next step, unless there is another cause."""
+IMPORT_S = 60.0
+"""The least timeout of the import of a scenario file, in seconds."""
 START_UP_S = 60.0
 """Timeout of the start of a process, which is the harness's own work, in seconds."""
 

@@ -311,6 +311,14 @@ def _of_processes() -> list[PlantedFault]:
             outcome=ended,
             load=False,
         ),
+        _fault(
+            "child in an environment of its own",
+            "open",
+            "subprocess.Popen(['sleep', '602'], start_new_session=True, env={})",
+            "sleep",
+            outcome=ended,
+            load=False,
+        ),
         _fault("thread at import", "import", stays, "stays", outcome=ended, load=False),
         _fault(
             "thread at import exits",
@@ -325,7 +333,7 @@ def _of_the_process() -> list[PlantedFault]:
     """Return faults that change the process in which the scenario runs."""
     harmless = PlantedOutcome.HARMLESS
     changes = {
-        "output closed": "os.close(1); os.close(2)",
+        "output closed": "globals().get('closed') or globals().update(closed=(os.close(1), os.close(2)))",
         "streams replaced": "sys.stdout = sys.stderr = None",
         "folder removed": "os.chdir(folder := tempfile.mkdtemp()); os.rmdir(folder)",
         "environment cleared": "os.environ.clear()",

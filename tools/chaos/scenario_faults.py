@@ -32,12 +32,17 @@ RUN = ("run", "--quick", "--processes", "0", "--budget", "30s", "--timeout", TIM
 """The options that make a run of toy scenarios shortest: answers are compared, work is counted and memory measured."""
 LOAD = ("load", "--rate", "20", "--duration", "1s", "--warm-up", "0s", "--block", "500ms", "--timeout", TIMEOUT)
 """The same of a load test."""
+CAPACITY = ("capacity", "--slo", "p90 < 2s", "--kind", "users", "--max-users", "2", "--step", "300ms", "--warm-up", "0s")
+"""The same of a search for the capacity."""
+LOCUST = ("--headless", "-u", "2", "-t", "3s", "--size", "tiny", "--out", "out", "--timeout", TIMEOUT)
+"""The options of Locust."""
+LOCUSTFILE = "from pathlib import Path\nfrom harness.locust_adapter import users\nglobals().update(users(Path(__file__).parent))\n"
 PYTEST = ("-q", "-p", "no:cacheprovider", "--benchmark-disable", "--harness-timeout", TIMEOUT)
 """The options of pytest."""
 GOOD_CASES = 2
 """Cases of the scenario without a fault whose answers are compared."""
 LOADED, SAMPLED = 3, 8
-"""One of this number of faults is put under load, and tried with each of the commands that measure nothing or measure as a run."""
+"""One of this number of faults is tried with each kind of load, and with each of the commands that list or collect files."""
 PYTEST_ENDS = ("SIGKILL", "SIGTERM", "SIGSEGV", "fork", "clock")
 """Faults at import with which pytest itself ends: it imports in its own process, and never ends with 0."""
 
@@ -168,6 +173,22 @@ def tried_load(together: Sequence[PlantedFault], folder: Path) -> list[FaultResu
     return [judged("load", fault, fault.under_load or fault.outcome, end)]
 
 
+def tried_capacity(together: Sequence[PlantedFault], folder: Path) -> list[FaultResult]:
+    """Search for the capacity of a fault."""
+    (fault,) = together
+    words = ["-m", "harness", *CAPACITY, "--timeout", TIMEOUT, "--out", "out", fault.write(folder).name]
+    return [judged("capacity", fault, fault.under_load or fault.outcome, ended(words, folder))]
+
+
+def tried_locust(together: Sequence[PlantedFault], folder: Path) -> list[FaultResult]:
+    """Put a fault under the load of Locust."""
+    (fault,) = together
+    fault.write(folder)
+    (folder / "locustfile.py").write_text(LOCUSTFILE)
+    end = ended(["-m", "locust", "-f", "locustfile.py", *LOCUST], folder)
+    return [judged("locust", fault, fault.under_load or fault.outcome, end)]
+
+
 def tried_list(together: Sequence[PlantedFault], folder: Path) -> list[FaultResult]:
     """List a folder with a fault."""
     (fault,) = together
@@ -208,7 +229,9 @@ def trials(every: Sequence[PlantedFault]) -> list[tuple[Trial, list[PlantedFault
     found: list[tuple[Trial, list[PlantedFault]]] = []
     found += [(tried_run, others[first : first + TOGETHER]) for first in range(0, len(others), TOGETHER)]
     found += [(tried_run, [fault]) for fault in alone]
-    found += [(tried_load, [fault]) for fault in [fault for fault in every if fault.under_load is not None][::LOADED]]
+    under_load = [fault for fault in every if fault.under_load is not None]
+    for number, trial in enumerate((tried_load, tried_capacity, tried_locust)):
+        found += [(trial, [fault]) for fault in under_load[number::LOADED]]
     found += [(tried_list, [fault]) for fault in every[::SAMPLED]]
     at_import = [fault for fault in every if fault.phase == "import" and fault.name.startswith(PYTEST_ENDS)]
     return found + [(tried_pytest, [fault]) for fault in [fault for fault in every if fault not in at_import][::SAMPLED]]

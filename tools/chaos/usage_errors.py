@@ -590,8 +590,6 @@ def _environments() -> Iterator[Attempt]:
         ("LANG", "C"),
         ("LC_ALL", "xx_YY"),
         ("TZ", "Mars"),
-        ("FORCE_COLOR", "1"),
-        ("TTY_COMPATIBLE", "1"),
         ("NO_COLOR", "x"),
         ("HARNESS_ALLOW_REMOTE", "\x1b"),
         ("HOME", "/nonexistent"),

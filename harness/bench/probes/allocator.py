@@ -50,13 +50,19 @@ def _statistics() -> str:
     if not hasattr(sys, "_debugmallocstats"):
         return ""
     with tempfile.TemporaryFile() as file:
-        kept = os.dup(2)
+        try:
+            kept = os.dup(2)
+        except OSError:  # the scenario has closed it
+            kept = None
         os.dup2(file.fileno(), 2)
         try:
             sys._debugmallocstats()  # noqa: SLF001 - documented, for CPython alone
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            if kept is None:
+                os.close(2)
+            else:
+                os.dup2(kept, 2)
+                os.close(kept)
         file.seek(0)
         return file.read().decode(errors="replace")
 

@@ -24,6 +24,18 @@ print(before, within, free())
 """
 
 
+def test_a_closed_standard_error_is_left_closed() -> None:
+    """A scenario may have closed it: its statistics are read all the same."""
+    program = (
+        "import os; from harness.bench.probes import allocator; os.close(1); os.close(2)\n"
+        "assert allocator._statistics()\nos.fstat(2)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1  # by the last line alone, whose error nothing can print
+    assert not done.stderr
+    assert not subprocess.run([sys.executable, "-c", program.rpartition("\n")[0]], check=False).returncode
+
+
 def test_free_memory_is_taken_and_given_back() -> None:
     """Megabytes that freed objects have left are in use within the context, and free again after it."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)

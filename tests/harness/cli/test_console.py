@@ -41,6 +41,13 @@ def a_run(kind: RunKind = RunKind.PAIRS) -> Run:
     )
 
 
+@pytest.mark.parametrize(("columns", "expected"), [("0", 20), ("1", 20), ("80", 80), ("9" * 20, 1_000)])
+def test_the_width_is_one_that_text_can_be_laid_out_for(columns: str, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever COLUMNS says."""
+    monkeypatch.setenv("COLUMNS", columns)
+    assert _console.width() == expected
+
+
 def test_without_a_terminal_each_step_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     """A line has the step, its number and the time left; nothing is on standard output."""
     with Progress() as progress:

@@ -1,6 +1,7 @@
 """Arrival schedules and recorded arrivals."""
 
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,14 @@ def test_a_schedule_too_large_for_memory_is_rejected() -> None:
     for kind in ("", "poisson:", "steps:1,"):
         with pytest.raises(UsageError, match="arrivals is too large"):
             parse(f"{kind}1000000").offsets_ns(3600, "")
+
+
+def test_a_replay_is_read_from_a_regular_file(tmp_path: Path) -> None:
+    """A pipe might never end, nor a device."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(UsageError, match="is not a regular file"):
+            parse(f"replay:{path}")
 
 
 def test_a_replay_returns_the_recorded_arrivals(tmp_path: Path) -> None:

@@ -71,6 +71,13 @@ def test_a_worker_on_request_runs_one_block_per_order(environment: LoadEnvironme
     assert (users.arm, users.users) == ("baseline", 2)
 
 
+def test_a_file_that_was_changed_since_the_start_is_refused(environment: LoadEnvironment) -> None:
+    """Its load would be shown under the name of another version."""
+    with pytest.raises(ScenarioFailedError, match="was changed during the run"):
+        supervisor(environment, digests=["of another version"])
+    supervisor(environment, digests=[load(TOYS / "adding.py").digest]).close()
+
+
 def test_stopping_lets_the_block_end(environment: LoadEnvironment) -> None:
     """An endless worker exits, and reports what it had measured."""
     worker = supervisor(environment, model=LoadModel.CLOSED, block_s=600.0)

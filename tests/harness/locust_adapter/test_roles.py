@@ -13,10 +13,21 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.errors import ScenarioFailedError, UsageError
 from harness.results.load import ALL, LoadedArm
 from harness.results.run import ScenarioResult
 from harness.results.store import read_run
 
+SERVERS = """    def servers(self, setting):
+        import os
+        os._exit(0)
+
+"""
+KILLED = """    def load_cases(self, setting):
+        import os
+        os.kill(os.getpid(), 9)
+
+"""
 Run = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.slow
 
@@ -97,6 +108,38 @@ def test_a_usage_error_is_one_line(locust: Run, tmp_path: Path, arguments: tuple
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_another_run_is_not_replaced(locust: Run, tmp_path: Path) -> None:
+    """Nor is a load put on anything whose results cannot be written."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    done = locust("-u", "1", "-t", "1s")
+    assert done.returncode == UsageError.code
+    assert "run already contains a run; choose another folder with --out, or delete it" in done.stderr
+    assert (tmp_path / "run" / "run.json").read_text() == "{}"
+    (tmp_path / "run" / "run.json").rename(tmp_path / "file")
+    done = locust("-u", "1", "-t", "1s", "--out", str(tmp_path / "file" / "run"))
+    assert done.returncode == UsageError.code
+    assert f"cannot write {tmp_path}/file/run: {tmp_path}/file is not a folder; choose another folder with --out" in done.stderr
+
+
+def test_a_scenario_that_ends_its_process_is_named(folder: Path, locust: Run) -> None:
+    """With the name of the scenario, whether it does so as it is imported, where servers are described, or in the load worker."""
+    text = (folder / "adding.py").read_text()
+    for old, new, expected in (
+        (
+            "class ",
+            "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n\nclass ",
+            "ended the process that imports it (SIGKILL)",
+        ),
+        ("    async def run(", SERVERS + "    async def run(", "servers() raised at trials/adding.py"),
+        ("    async def run(", KILLED + "    async def run(", "adding: load worker exited unexpectedly during"),
+    ):
+        (folder / "adding.py").write_text(text.replace(old, new, 1))
+        done = locust("-u", "1", "-t", "1s")
+        assert done.returncode in {ScenarioFailedError.code, UsageError.code}
+        assert expected in done.stderr
 
 
 def test_two_scenarios_of_one_name_are_refused(folder: Path, tmp_path: Path) -> None:

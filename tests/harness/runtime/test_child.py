@@ -14,7 +14,17 @@ import pytest
 
 from harness.bench.job import BenchJob, DataPrepared, JobDone, Task
 from harness.bench.process import end_all, run_job
-from harness.runtime.child import Child, JobFailed, decode_path, encode_path, exit_description, last_error_line
+from harness.errors import UsageError
+from harness.runtime.channel import begin, doing
+from harness.runtime.child import (
+    Child,
+    JobFailed,
+    decode_path,
+    encode_path,
+    exit_description,
+    last_error_line,
+    python_module,
+)
 from harness.runtime.watch import Activity
 from harness.scenario import Setting
 from harness.text import encode_json
@@ -35,6 +45,31 @@ def job(tmp_path: Path, text: str | None = None) -> BenchJob:
         file.parent.mkdir()
         file.write_text(text)
     return BenchJob(Task.PREPARE, file, Setting(tmp_path, tmp_path, seed=7))
+
+
+@pytest.mark.parametrize("character", ["n", "\0", "\ud800", "\U0001f600"], ids=["a letter", "NUL", "half a pair", "four bytes"])
+def test_an_activity_of_any_length_has_room(character: str) -> None:
+    """Long names are cut, whatever their characters take."""
+    name = character * 1_000_000
+    begin(name, name, name)
+    assert doing() == (name, name, name)
+
+
+@pytest.mark.parametrize("name", ["harness/__init__.py", "harness.py"])
+def test_another_package_of_the_same_name_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child would import it instead: it is named, wherever it stands before this program on the import path."""
+    hiding = tmp_path / name
+    hiding.parent.mkdir(exist_ok=True)
+    hiding.touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=re.escape(f"{hiding} hides the package 'harness' of this program")):
+        python_module("harness.bench.worker")
+    monkeypatch.chdir("/")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    with pytest.raises(UsageError, match="keep its folder off the import path"):
+        python_module("harness.bench.worker")
+    monkeypatch.setattr(sys, "path", [ROOT, *sys.path])
+    assert python_module("harness.bench.worker")[1:] == ["-m", "harness.bench.worker"]
 
 
 def preparing(body: str) -> str:

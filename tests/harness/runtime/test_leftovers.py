@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.runtime import leftovers
@@ -33,6 +34,16 @@ with leftovers.marked():
     (folder / "file").write_text("x")
     stray = subprocess.Popen(["sleep", "300"], start_new_session=True)
     print(stray.pid, flush=True)
+"""
+
+ADOPTER = """
+import os, subprocess, sys
+from harness.runtime import leftovers
+leftovers.adopt()
+leftovers.watch()
+with leftovers.marked() as mark:
+    subprocess.run([sys.executable, "-c", STRAY], env={})
+    print(*leftovers.end_left(mark), sep="\\n")
 """
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the environment of a process cannot be read elsewhere")
@@ -153,6 +164,32 @@ def test_a_guard_ends_by_itself_until_it_is_late(ended: list[subprocess.Popen[st
     assert guard.poll() is None
     assert len(leftovers.end(mark, 0.1)) == 1
     assert guard.wait() == -signal.SIGKILL
+
+
+@linux
+@pytest.mark.slow
+@pytest.mark.parametrize("program", [DETACHED.replace("])", "], env={})"), FORKED], ids=["in a session of its own", "forked twice"])
+def test_a_command_ends_what_has_cleared_its_environment_too(program: str) -> None:
+    """It adopts what its children leave: without a mark it is known by its parent."""
+    owner = f"STRAY = {program!r}\n{ADOPTER}"
+    done = subprocess.run([sys.executable, "-c", owner], check=True, stdout=subprocess.PIPE, text=True)
+    named = [line for line in done.stdout.splitlines() if line.startswith("process")]
+    assert len(named) == 1
+
+
+@linux
+def test_what_is_below_a_process_is_found_but_not_its_servers(ended: list[subprocess.Popen[str]]) -> None:
+    """Guards end by themselves, with the servers that they have started."""
+    program = f"import os, subprocess, sys, time; subprocess.Popen({SLEEP!r}, env=ENV, start_new_session=True); time.sleep(300)"
+    for environment, expected in (("{}", 1), ("{'HARNESS_GUARD': '1'}", 0)):
+        started = subprocess.Popen([sys.executable, "-c", program.replace("ENV", environment)], stdout=subprocess.PIPE, text=True)
+        ended.append(started)
+        assert started.stdout is not None
+        started.stdout.readline()
+        below = leftovers.below_process(started.pid)
+        for child in psutil.Process(started.pid).children():
+            child.kill()
+        assert len(below) == expected
 
 
 def empty(folder: Path) -> bool:

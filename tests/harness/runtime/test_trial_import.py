@@ -23,7 +23,9 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("signal_number", "how"), [(9, "SIGKILL"), (15, "SIGTERM"), (11, "SIGSEGV")], ids=["kills", "terminates", "crashes"]
+    ("signal_number", "how"),
+    [(9, "SIGKILL"), (15, "SIGTERM"), (2, "SIGINT"), (11, "SIGSEGV")],
+    ids=["kills", "terminates", "interrupts", "crashes"],
 )
 def test_a_file_that_ends_its_process_is_named(signal_number: int, how: str) -> None:
     """The process that tries it is another one; the file before it is not named."""
