@@ -134,7 +134,11 @@ def test_a_scenario_that_ends_its_process_is_named(folder: Path, locust: Run) ->
             "ended the process that imports it (SIGKILL)",
         ),
         ("    async def run(", SERVERS + "    async def run(", "servers() raised at trials/adding.py"),
-        ("    async def run(", KILLED + "    async def run(", "adding: load worker exited unexpectedly during"),
+        (
+            "    async def run(",
+            KILLED + "    async def run(",
+            "load worker exited unexpectedly during adding: making the cases for a load test (SIGKILL)",
+        ),
     ):
         (folder / "adding.py").write_text(text.replace(old, new, 1))
         done = locust("-u", "1", "-t", "1s")
