@@ -21,7 +21,7 @@ from harness.report.blocks import (
     warning_notices,
 )
 from harness.report.numbers import DASH, clock_time, ratio_with_interval, whole
-from harness.report.promises import LocatedResult, located
+from harness.report.promises import LocatedResult, located, stop_reason
 from harness.results.names import short
 from harness.results.run import AA_CONTROL, PromiseVerdict, Ratio, Run, RunKind, ScenarioResult, ScenarioStatus
 
@@ -187,11 +187,7 @@ def notices(run: Run) -> list[Notice]:
     for x in located(run):
         r = x.result
         if r.status not in {ScenarioStatus.OK, ScenarioStatus.NOT_RUN}:
-            found.append(
-                Notice(
-                    r.status, x.named(r.name), r.error or gettext("no error was recorded"), Tone.BAD, link=x.anchor, verbatim=True
-                )
-            )
+            found.append(Notice(r.status, x.named(r.name), stop_reason(r), Tone.BAD, link=x.anchor, verbatim=True))
     for (place, reason), results in promises.not_run(run).items():
         found.append(
             Notice(NOT_RUN, gettext("{names} at {place}", names=", ".join(r.name for r in results), place=place), reason, Tone.FLAT)

@@ -80,6 +80,15 @@ class PromiseRow:
         return verdict_cell(self.of(arm), preliminary=self.preliminary)
 
 
+def stop_reason(result: ScenarioResult) -> str:
+    """Return why a scenario failed, or did not come to its end."""
+    if result.error:
+        return result.error
+    if result.status == ScenarioStatus.INTERRUPTED:
+        return gettext("it was measured in part")
+    return gettext("no error was recorded")
+
+
 def located(run: Run) -> list[LocatedResult]:
     """Return every result of a run with its location, in the run's order."""
     taken: Counter[str] = Counter()

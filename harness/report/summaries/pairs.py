@@ -7,7 +7,7 @@ from harness.language import gettext, mark, word
 from harness.report import ablation, conclusion, headings, promises
 from harness.report.blocks import Block, Cell, Notice, Paragraph, Table, Tone, cells, of
 from harness.report.numbers import DASH, elapsed, interval, ratio_with_interval, times
-from harness.report.promises import LocatedResult, located
+from harness.report.promises import LocatedResult, located, stop_reason
 from harness.report.summaries.frame import MESSAGE, NAME, fitted, left_out, pointer
 from harness.results.names import short, shortened
 from harness.results.run import AA_CONTROL, BASELINE, Ablation, Run, ScenarioStatus, SwitchGain
@@ -93,7 +93,7 @@ def stopped_scenarios(run: Run) -> list[Block]:
         others = len(failed) - FAILURES if place == FAILURES - 1 else 0
         name = short(x.result.name, NAME)
         shown = gettext("{name} (and {count} more)", name=name, count=others) if others > 0 else name
-        message = short(x.result.error or gettext("no error was recorded"), MESSAGE)
+        message = short(stop_reason(x.result), MESSAGE)
         made.append(Notice(x.result.status, shown, message, Tone.BAD))
     return [*made]
 
