@@ -438,6 +438,9 @@ class CapacitySession(_Session):
             alone=self.cores.worker is not None,
         )
         while self._searches.goes_on():
+            if self.collected.crashed and (fault := watch.fault()):  # the next worker would wait for it until its timeouts
+                self._searches.end(f"no load worker started in place of the crashed one: {fault}")
+                break
             begun = msgspec.structs.replace(job, first_cycle=self._searches.begun, arrived=self._searches.arrived)
             supervisor = Supervisor(begun)
             try:

@@ -34,6 +34,9 @@ LOAD = ("load", "--rate", "20", "--duration", "1s", "--warm-up", "0s", "--block"
 """The same of a load test."""
 CAPACITY = ("capacity", "--slo", "p90 < 2s", "--kind", "users", "--max-users", "2", "--step", "300ms", "--warm-up", "0s")
 """The same of a search for the capacity."""
+GATE = ("gate", "--against", "HEAD", "--budget", "60s")
+"""The options of a gate."""
+AUTHOR = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
 LOCUST = ("--headless", "-u", "2", "-t", "3s", "--size", "tiny", "--out", "out", "--timeout", TIMEOUT)
 """The options of Locust."""
 LOCUSTFILE = "from pathlib import Path\nfrom harness.locust_adapter import users\nglobals().update(users(Path(__file__).parent))\n"
@@ -189,6 +192,18 @@ def tried_locust(together: Sequence[PlantedFault], folder: Path) -> list[FaultRe
     return [judged("locust", fault, fault.under_load or fault.outcome, end)]
 
 
+def tried_gate(together: Sequence[PlantedFault], folder: Path) -> list[FaultResult]:
+    """Compare a version with a fault to one without."""
+    (fault,) = together
+    (folder / fault.write(folder).name).write_text(GOOD, encoding="utf-8")
+    _good(folder)
+    for git in (("init", "-q"), ("add", "-A"), ("commit", "-q", "-m", "without the fault")):
+        subprocess.run(["git", *AUTHOR, *git], cwd=folder, check=True)
+    fault.write(folder)
+    words = ["-m", "harness", *GATE, fault.scenario, "good", "--scenarios", ".", "--timeout", TIMEOUT, "--out", "out"]
+    return [judged("gate", fault, PlantedOutcome.FAILED, ended(words, folder))]  # the change is to blame
+
+
 def tried_list(together: Sequence[PlantedFault], folder: Path) -> list[FaultResult]:
     """List a folder with a fault."""
     (fault,) = together
@@ -232,6 +247,9 @@ def trials(every: Sequence[PlantedFault]) -> list[tuple[Trial, list[PlantedFault
     under_load = [fault for fault in every if fault.under_load is not None]
     for number, trial in enumerate((tried_load, tried_capacity, tried_locust)):
         found += [(trial, [fault]) for fault in under_load[number::LOADED]]
+    raised = [f for f in every if " in " in f.name and "clock" not in f.name]  # a gate has other answers to what an arm returns
+    decisive = [fault for fault in raised if fault.outcome in {PlantedOutcome.FAILED, PlantedOutcome.REFUSED}]
+    found += [(tried_gate, [fault]) for fault in decisive[::SAMPLED]]
     found += [(tried_list, [fault]) for fault in every[::SAMPLED]]
     at_import = [fault for fault in every if fault.phase == "import" and fault.name.startswith(PYTEST_ENDS)]
     return found + [(tried_pytest, [fault]) for fault in [fault for fault in every if fault not in at_import][::SAMPLED]]
