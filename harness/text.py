@@ -5,6 +5,7 @@ are written as escapes, and so are characters that a terminal's encoding lacks, 
 """
 
 import codecs
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,9 @@ from harness.redaction import redacted
 
 ERRORS = "harness"
 """The name of the error handler, for `str.encode` and for streams."""
+
+SIZE_DIGITS = 4
+"""The most digits of a terminal's number of columns or lines."""
 
 _ONE = "×÷–—−·•“”‘’µμ²³✓✗▲▼▽⊘○●◆─━│┃\u00a0\u2002\u2003\u2009\u202f", "x/---|*\"\"''uu23+x^vv0o*#--||     "  # noqa: RUF001
 _SEVERAL = {
@@ -144,3 +148,10 @@ def _units(character: str) -> str:
     """Return a character as JSON escapes, one per UTF-16 code unit."""
     body = character.encode("utf-16-be")
     return "".join(f"\\u{body[i]:02x}{body[i + 1]:02x}" for i in range(0, len(body), 2))
+
+
+def terminal_environment() -> dict[str, str]:
+    """Return this process's environment without COLUMNS and LINES that are no sizes, with which rich would end."""
+    sizes = {name: os.environ.get(name, "") for name in ("COLUMNS", "LINES")}
+    wrong = {name for name, text in sizes.items() if not (text.isascii() and text.isdigit() and len(text) <= SIZE_DIGITS)}
+    return {name: value for name, value in os.environ.items() if name not in wrong}

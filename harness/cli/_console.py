@@ -24,7 +24,16 @@ from harness.results.run import Run
 from harness.runtime import machine
 from harness.runtime.clock import Clock, MonotonicClock
 from harness.runtime.watch import QUIET_S
-from harness.text import ascii_json, encode_json, is_utf8, json_for_terminal, message_line, printable, without_command
+from harness.text import (
+    ascii_json,
+    encode_json,
+    is_utf8,
+    json_for_terminal,
+    message_line,
+    printable,
+    terminal_environment,
+    without_command,
+)
 
 LINES = 20
 """The number of lines about a run's progress where there is no terminal."""
@@ -197,7 +206,7 @@ def width() -> int:
 
 def console_of(*, stderr: bool = False) -> Console:
     """Return the console of standard output or standard error, of a width that text can be laid out for, whatever COLUMNS is."""
-    console = Console(stderr=stderr)
+    console = Console(stderr=stderr, _environ=terminal_environment())
     console.width = min(max(console.width, LEAST_COLUMNS), MOST_COLUMNS)
     return console
 

@@ -17,7 +17,7 @@ from harness.language import gettext, ngettext
 from harness.report.blocks import Block, Cell, Notice, Notices, Paragraph, ReportSection, Table, TableKind, Tone
 from harness.report.numbers import DASH
 from harness.results.names import abbreviated, shortened
-from harness.text import printable
+from harness.text import printable, terminal_environment
 
 STYLE = {Tone.GREAT: "bold cyan", Tone.GOOD: "green", Tone.SHORT: "yellow", Tone.BAD: "red", Tone.OPEN: "magenta", Tone.FLAT: "dim"}
 WIDE = 110
@@ -36,7 +36,7 @@ def write(blocks: Iterable[Block], width: int) -> RenderableType:
 
 def height(blocks: Iterable[Block], width: int) -> int:
     """Return the number of lines that blocks take in a terminal of `width` columns."""
-    console = Console(width=width, color_system=None)
+    console = Console(width=width, color_system=None, _environ=terminal_environment())
     return len(console.render_lines(write(blocks, width), console.options.update(height=None), pad=False))
 
 

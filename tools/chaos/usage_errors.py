@@ -585,6 +585,8 @@ def _environments() -> Iterator[Attempt]:
         ("COLUMNS", "-5"),
         ("COLUMNS", DIGITS),
         ("LINES", "x"),
+        ("LINES", DIGITS),
+        ("COLUMNS", "²"),
         ("TERM", "dumb"),
         ("TERM", "\x1b"),
         ("LANG", "C"),

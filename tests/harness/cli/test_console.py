@@ -41,10 +41,11 @@ def a_run(kind: RunKind = RunKind.PAIRS) -> Run:
     )
 
 
-@pytest.mark.parametrize(("columns", "expected"), [("0", 20), ("1", 20), ("80", 80), ("9" * 20, 1_000)])
+@pytest.mark.parametrize(("columns", "expected"), [("0", 20), ("1", 20), ("81", 81), ("9999", 1_000), ("9" * 5_000, 80), ("²", 80)])
 def test_the_width_is_one_that_text_can_be_laid_out_for(columns: str, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever COLUMNS says."""
     monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("LINES", columns)
     assert _console.width() == expected
 
 
