@@ -5,8 +5,8 @@ Command-line options override it. A key that is unknown or has an invalid value 
 """
 
 import argparse
-import math
 import os
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -118,7 +118,8 @@ def _tolerances(file: Path, section: object) -> dict[str, float]:
     if not isinstance(section, dict):
         raise UsageError(f"{file}: [{TOLERANCES}] is not a table; {TOLERANCE_EXAMPLE} below it")
     for name, share in section.items():
-        if not (isinstance(share, (int, float)) and not isinstance(share, bool) and math.isfinite(share) and share >= 0):
+        is_number = isinstance(share, (int, float)) and not isinstance(share, bool)
+        if not (is_number and 0 <= share <= sys.float_info.max):  # TOML has integers of any size
             raise UsageError(f"{file}: [{TOLERANCES}] {name!r} is not a share of 0 or more; {TOLERANCE_EXAMPLE}")
         if "." not in name:
             raise UsageError(f"{file}: [{TOLERANCES}] {name!r} is not a metric of a scenario; {TOLERANCE_EXAMPLE}")

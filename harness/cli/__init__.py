@@ -40,7 +40,7 @@ from harness.runtime import leftovers
 from harness.runtime.channel import refuse_exits
 from harness.runtime.signals import Requests, as_interrupts, end_at_once, end_now, end_when_asked
 from harness.suggestions import choose_from, did_you_mean
-from harness.text import message_line, printable
+from harness.text import message_line, printable, without_command
 
 DESCRIPTION = (
     "Test performance advice: measure the arms of a scenario in interleaved pairs and decide every promise with an interval."
@@ -150,10 +150,8 @@ class _Parser(argparse.ArgumentParser):
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """Print help; argparse would ignore that it cannot be written."""
-        lines = (
-            line if line.isprintable() else printable(line) for line in message.split("\n")
-        )  # it has texts of a project's files
-        (file or sys.stderr).write("\n".join(lines))
+        lines = (line if line.isprintable() else printable(line) for line in message.split("\n"))
+        (file or sys.stderr).write("\n".join(map(without_command, lines)))  # it has texts of a project's files
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Refuse a value that is not among the choices; argparse would list them with quotes and brackets."""

@@ -25,6 +25,7 @@ from harness.locust_adapter.interrupts import to_this_greenlet
 from harness.locust_adapter.request import add_options, are_scenarios, users
 from harness.locust_adapter.roles import Alone, Master, Reporter, Worker
 from harness.locust_adapter.statistics import install
+from harness.runtime import leftovers
 from harness.runtime.signals import end_when_asked
 
 __all__ = ["users"]
@@ -32,6 +33,7 @@ __all__ = ["users"]
 install()
 if "locust.main" in sys.modules:  # this process is Locust's
     end_when_asked()  # until there is something to keep
+    leftovers.mark_all()
 events.init_command_line_parser.add_listener(add_options)
 
 

@@ -29,9 +29,11 @@ from harness.pytest_plugin import saved, settings
 from harness.pytest_plugin.fixtures import _harness_setting, count_work, filled_database
 from harness.pytest_plugin.items import TRIALS, ArmItem, ScenarioFile, Trials, report_bug
 from harness.pytest_plugin.lazy_answers import guard
-from harness.runtime.signals import Requests, as_interrupts
+from harness.runtime.signals import Requests, as_interrupts, end_when_asked
 from harness.text import message_line
 
+PROGRAMS = ("pytest", "py.test")
+"""The names of pytest's own programs."""
 REQUESTS: pytest.StashKey[Requests] = pytest.StashKey()
 """The requests to stop this session, if it has scenarios."""
 
@@ -47,7 +49,16 @@ def pytest_configure(config: pytest.Config) -> None:
     if settings.has_scenarios(config) and not hasattr(config, "workerinput"):  # a worker of pytest-xdist is ended by its controller
         stack = contextlib.ExitStack()
         config.add_cleanup(stack.close)
+        stack.callback(_keep_ending)
         config.stash[REQUESTS] = stack.enter_context(as_interrupts())
+
+
+def _keep_ending() -> None:
+    """Let a signal at the very end of pytest's own process end it in order too; another program gets its handlers back."""
+    eval("0")  # noqa: S307 - after an interrupt in the `eval` of a text, such as namedtuple's, Python would end by SIGINT otherwise
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    if (spec is not None and spec.name == "pytest.__main__") or Path(sys.argv[0]).name in PROGRAMS:
+        end_when_asked()
 
 
 @pytest.hookimpl(optionalhook=True)

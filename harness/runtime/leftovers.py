@@ -145,6 +145,12 @@ def watch() -> None:
             _watcher = os.getpid(), started
 
 
+def mark_all() -> None:
+    """Mark everything that this process starts from now on, in a program that is not ours as a whole, and watch over it."""
+    watch()
+    os.environ[OWNERS] = marks(new_mark())
+
+
 @contextmanager
 def marked() -> Iterator[str]:
     """Mark everything that this process starts meanwhile, by whatever means, and yield the mark.

@@ -10,6 +10,7 @@ import msgspec
 
 from harness.discovery import TARGET_SUFFIX
 from harness.errors import UsageError
+from harness.text import message_line
 
 
 class TargetRequest(msgspec.Struct, frozen=True):
@@ -95,4 +96,6 @@ def read(file: Path) -> TargetPlan:
     try:
         return _decoder.decode(file.read_bytes())
     except (OSError, ValueError, RecursionError) as error:  # those of msgspec are ValueErrors
-        raise UsageError(f"{file} is not the plan of a load on a target ({error}); start the run again") from error
+        raise UsageError(
+            f"{file} is not the plan of a load on a target ({message_line(str(error))}); start the run again"
+        ) from error

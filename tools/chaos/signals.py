@@ -1,5 +1,6 @@
 """Are all commands stopped cleanly by each signal that asks for it, once and twice? Some minutes on two cores."""
 
+import json
 import random
 import signal
 import time
@@ -19,6 +20,8 @@ TWICE_S = (0.3, 1.5)
 """Seconds between two signals."""
 ONCE_S, AT_ONCE_S = 30.0, 5.0
 """Seconds that a command may take to end after one signal, and after a second one."""
+LEAVING_S = 1.0
+"""Seconds that a command may take from its last line to its end, which a signal does not change."""
 GONE_S = 1.0
 """Seconds in which the last processes may disappear."""
 
@@ -40,7 +43,7 @@ class StopOutcome:
     processes: Sequence[str] = ()
     folders: Sequence[str] = ()
     was_over: bool = False
-    """Whether the command had ended before the signal."""
+    """Whether the command had ended, or completed its work, before the signal."""
 
     @property
     def faults(self) -> list[str]:
@@ -98,11 +101,21 @@ def _ended(
     took_s = time.monotonic() - sent_s
     code = attempt.process.returncode
     left, folders = attempt.processes(GONE_S), trials.folders()
-    trials.clear()
     has_traceback = "Traceback (most recent" in attempt.text
+    runs = runs and not _was_complete(attempt, code, took_s)
+    trials.clear()
     return StopOutcome(
         attempt.command.name, number, again is not None, moment_s, took_s, code, in_time, has_traceback, left, folders, not runs
     )
+
+
+def _was_complete(attempt: StartedCommand, code: int, took_s: float) -> bool:
+    """Return whether a command ended with 0 as the signal found nothing to cut off: its run is whole, or it was leaving."""
+    if code != 0:
+        return False
+    if not attempt.command.has_run:
+        return took_s < LEAVING_S
+    return json.loads((attempt.out / "run.json").read_bytes())["interrupted"] is False
 
 
 _TEXT = (
@@ -135,7 +148,7 @@ def section(found: Sequence[StopOutcome], *, goes_on: bool) -> Section:
     over = sum(e.was_over for e in found)
     notes = [
         "Seconds from the last signal to the end, or what was wrong.",
-        f"{over} of {len(found)} signals came after the command's own end; they are not counted.",
+        f"{over} of {len(found)} signals came after the command's work was done; they are not counted.",
         *(
             f"{e.command}, {e.number.name}{' twice' if e.twice else ''} after {e.after_s:.2f} s: {'; '.join(e.faults)}"
             for e in found

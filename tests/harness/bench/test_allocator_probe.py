@@ -31,7 +31,7 @@ def test_a_closed_standard_error_is_left_closed() -> None:
         "assert allocator._statistics()\nos.fstat(2)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 1  # by the last line alone, whose error nothing can print
+    assert done.returncode != 0  # by the last line alone, whose error nothing can print
     assert not done.stderr
     assert not subprocess.run([sys.executable, "-c", program.rpartition("\n")[0]], check=False).returncode
 

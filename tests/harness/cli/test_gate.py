@@ -137,6 +137,7 @@ def test_tolerances_are_read_from_the_project(refused: Refused, capsys: pytest.C
         ('"indexes.statements" = "much"', "is not a share of 0 or more"),
         ('"indexes.statements" = -1', "is not a share of 0 or more"),
         ('"indexes.statements" = nan', "is not a share of 0 or more"),
+        (f'"indexes.statements" = {"9" * 400}', "is not a share of 0 or more"),
         ("statements = 0.5", "is not a metric of a scenario"),
         ("indexes.statements = 0.5", "is not a share of 0 or more"),
         ("oops", "pyproject.toml cannot be read"),

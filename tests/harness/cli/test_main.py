@@ -210,13 +210,14 @@ def test_the_help_obeys_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     """The docstrings of a project's commands are shown in it, and may have any character."""
     (tmp_path / "pyproject.toml").write_text('[tool.harness]\ncommands = "commands"\n')
     (tmp_path / "commands").mkdir()
-    (tmp_path / "commands" / "serve.py").write_text('"""Serve \\x1b]0;title\\x07."""\n')
+    (tmp_path / "commands" / "serve.py").write_text('"""Serve \\x1b]0;title\\x07 ##[group]."""\n')
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     printed = capsys.readouterr().out
     assert r"Serve \x1b]0;title\x07" in printed
     assert "\x1b" not in printed
+    assert "##[" not in printed
 
 
 @pytest.mark.parametrize("error", [RecursionError("too deep"), MemoryError(), asyncio.CancelledError(), GeneratorExit()])
