@@ -15,6 +15,7 @@ the exit code 3, the harness's own for an interruption. Tests may use the fixtur
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 import traceback
 from collections.abc import Generator
@@ -54,10 +55,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _keep_ending() -> None:
-    """Let a signal at the very end of pytest's own process end it in order too; another program gets its handlers back."""
+    """Let a signal at the very end of pytest's own process end it in order too; other programs have their own handlers."""
     eval("0")  # noqa: S307 - after an interrupt in the `eval` of a text, such as namedtuple's, Python would end by SIGINT otherwise
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    if (spec is not None and spec.name == "pytest.__main__") or Path(sys.argv[0]).name in PROGRAMS:
+    is_program = (spec is not None and spec.name == "pytest.__main__") or Path(sys.argv[0]).name in PROGRAMS
+    if is_program and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         end_when_asked()
 
 

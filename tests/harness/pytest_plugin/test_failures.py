@@ -121,6 +121,29 @@ def test_a_signal_ends_the_session_as_ctrl_c_does(project: Any, number: signal.S
     assert list((project.path / "tmp").iterdir()) == []
 
 
+AT_END = """
+import atexit, os, signal
+atexit.register(os.kill, os.getpid(), signal.SIGHUP)
+"""
+WITHIN = """
+import os, signal
+
+def test_it():
+    eval("os.kill(os.getpid(), signal.SIGHUP)", globals())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "text"), [("conftest.py", AT_END), ("test_it.py", WITHIN)], ids=["at the end", "within eval"])
+def test_a_signal_never_kills_the_process(project: Any, name: str, text: str) -> None:
+    """Nor does Python kill itself after an interrupt of a text that is evaluated."""
+    project.write("trials/slow.py", SLOW)
+    project.write(name, text)
+    process = project.start("test_it.py" if name == "test_it.py" else "--collect-only")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 3, output
+
+
 BUG = """
 import harness.bench.session
 
