@@ -42,12 +42,12 @@ def _ready(environment: Environment, **_: Any) -> None:
     runner, main = environment.runner, gevent.getcurrent()
 
     def heed(**_: Any) -> None:
-        to_this_greenlet(once=isinstance(runner, WorkerRunner), greenlet=main)
+        to_this_greenlet(once=isinstance(runner, WorkerRunner), greenlet=main, is_ending=lambda: role.is_ending)
 
-    if isinstance(runner, MasterRunner):
-        heed()  # while it waits for its workers, which it then tells to stop
     kind = Master if isinstance(runner, MasterRunner) else Worker if isinstance(runner, WorkerRunner) else Alone
     role: Alone | Master | Worker = kind(environment)
+    if isinstance(runner, MasterRunner):
+        heed()  # while it waits for its workers, which it then tells to stop
 
     def guarded(act: Callable[[], None]) -> Callable[..., None]:
         """Return a listener; Locust would end with 1, or go on, after an exception of it."""
@@ -60,10 +60,17 @@ def _ready(environment: Environment, **_: Any) -> None:
 
         return listener
 
+    def stop() -> None:
+        role.is_ending = True
+        try:
+            role.stop()
+        finally:
+            role.is_ending = environment.web_ui is None and not isinstance(runner, WorkerRunner)  # else there may be another run
+
     environment.events.test_start.add_listener(guarded(role.start))
-    environment.events.test_stop.add_listener(guarded(role.stop))
+    environment.events.test_stop.add_listener(guarded(stop))
     # Locust calls these in reverse order: added after its runner's own, this one has a worker report before the runner disconnects.
-    environment.events.quitting.add_listener(guarded(role.stop))
+    environment.events.quitting.add_listener(guarded(stop))
     if isinstance(role, Reporter):
         environment.events.quitting.add_listener(guarded(role.quitting))
         environment.events.quit.add_listener(guarded(role.print_last))

@@ -139,6 +139,8 @@ class Role:
         self.environment, self.runner = environment, environment.runner
         self.options: Any = environment.parsed_options
         self.running = False
+        self.is_ending = False
+        """Whether the end of a run is at work, which keeps its results, or Locust's own end without a web UI is."""
 
     def give_up(self, message: str, code: int) -> None:
         """End with one line on standard error; with the web UI the run ends and the page stays."""

@@ -115,7 +115,8 @@ def _was_complete(attempt: StartedCommand, code: int, took_s: float) -> bool:
         return False
     if not attempt.command.has_run:
         return took_s < LEAVING_S
-    return json.loads((attempt.out / "run.json").read_bytes())["interrupted"] is False
+    file = attempt.out / "run.json"
+    return file.exists() and json.loads(file.read_bytes())["interrupted"] is False
 
 
 _TEXT = (

@@ -53,3 +53,27 @@ def test_only_one_greenlet_is_interrupted(name: str, once: bool, pause: str, cau
     program = PROGRAM.format(name=name, once=once, pause=pause)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (0, f"caught {caught}\n"), done.stderr
+
+
+ENDING = """
+import os, signal
+import gevent
+from harness.locust_adapter.interrupts import to_this_greenlet
+
+ending = [True]
+to_this_greenlet(once=False, is_ending=lambda: ending[0])
+os.kill(os.getpid(), signal.SIGINT)
+gevent.sleep(0.5)
+print("kept")
+ending[0] = False
+try:
+    gevent.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_a_signal_waits_for_the_end_of_a_run() -> None:
+    """What is kept is not cut off, and the interrupt comes afterwards."""
+    done = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "kept\ninterrupted\n"), done.stderr
