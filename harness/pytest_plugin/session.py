@@ -30,7 +30,7 @@ from harness.pytest_plugin import saved, settings
 from harness.pytest_plugin.fixtures import _harness_setting, count_work, filled_database
 from harness.pytest_plugin.items import TRIALS, ArmItem, ScenarioFile, Trials, report_bug
 from harness.pytest_plugin.lazy_answers import guard
-from harness.runtime.signals import Requests, as_interrupts, end_when_asked
+from harness.runtime.signals import Requests, as_interrupts, end_when_asked, forget_interrupt, ignore_at_exit
 from harness.text import message_line
 
 PROGRAMS = ("pytest", "py.test")
@@ -50,17 +50,18 @@ def pytest_configure(config: pytest.Config) -> None:
     if settings.has_scenarios(config) and not hasattr(config, "workerinput"):  # a worker of pytest-xdist is ended by its controller
         stack = contextlib.ExitStack()
         config.add_cleanup(stack.close)
-        stack.callback(_keep_ending)
+        stack.callback(forget_interrupt)
+        _end_in_order()
         config.stash[REQUESTS] = stack.enter_context(as_interrupts())
 
 
-def _keep_ending() -> None:
-    """Let a signal at the very end of pytest's own process end it in order too; other programs have their own handlers."""
-    eval("0")  # noqa: S307 - after an interrupt in the `eval` of a text, such as namedtuple's, Python would end by SIGINT otherwise
+def _end_in_order() -> None:
+    """Let signals around a session of pytest's own process end it in order too; other programs have their own handlers."""
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     is_program = (spec is not None and spec.name == "pytest.__main__") or Path(sys.argv[0]).name in PROGRAMS
     if is_program and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         end_when_asked()
+        ignore_at_exit()
 
 
 @pytest.hookimpl(optionalhook=True)

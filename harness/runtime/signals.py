@@ -90,10 +90,10 @@ def end_at_once(code: int) -> None:
     They end it while it waits for threads, for which it waits END_S at most: those of foreign code may never end. After that they
     are ignored: the interpreter would reset them, and they would kill it.
     """
-    eval("0")  # noqa: S307 - after an interrupt in the `eval` of a text, such as namedtuple's, Python would end by SIGINT otherwise
+    forget_interrupt()
     for number in filter(_is_heeded, STOPPING):
         signal.signal(number, lambda *_: leave(code))
-        atexit.register(signal.signal, number, signal.SIG_IGN)
+    ignore_at_exit()
     sys.unraisablehook = lambda _: None  # of what foreign code does at the end, such as exiting with another code
 
     def leave_late() -> None:
@@ -102,6 +102,17 @@ def end_at_once(code: int) -> None:
 
     with suppress(RuntimeError):  # no thread can be started any more
         threading.Thread(target=leave_late, daemon=True).start()
+
+
+def forget_interrupt() -> None:
+    """Let Python end as it would; after an interrupt in the `eval` of a text, such as namedtuple's, it would end by SIGINT."""
+    eval("0")  # noqa: S307 - which resets that
+
+
+def ignore_at_exit() -> None:
+    """Ignore these signals from the interpreter's own end on, which would reset them, so that they would kill it."""
+    for number in STOPPING:
+        atexit.register(signal.signal, number, signal.SIG_IGN)
 
 
 def end_now() -> None:
