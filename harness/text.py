@@ -151,7 +151,7 @@ def _units(character: str) -> str:
 
 
 def terminal_environment() -> dict[str, str]:
-    """Return this process's environment without COLUMNS and LINES that are no sizes, with which rich would end."""
+    """Return this process's environment without a COLUMNS or a LINES with which rich would end: not a size."""
     sizes = {name: os.environ.get(name, "") for name in ("COLUMNS", "LINES")}
     wrong = {name for name, text in sizes.items() if not (text.isascii() and text.isdigit() and len(text) <= SIZE_DIGITS)}
     return {name: value for name, value in os.environ.items() if name not in wrong}
